@@ -1,0 +1,51 @@
+# Turns folders of .sql files into C++ string constants, so that the programs need no files beside them.
+#
+# runledger_embed_queries(<target> <folder>): runledger::queries::<file name without .sql>, a std::string_view each,
+#   declared in the generated header "queries.hpp".
+# runledger_embed_migrations(<target> <folder>...): runledger::migrations::all, in the files' order, in
+#   "migrations.hpp". A file's name is <four digits>_<what it does>.sql.
+
+function(runledger_write_if_changed path content)
+    if(EXISTS ${path})
+        file(READ ${path} old)
+        if(old STREQUAL content)
+            return()
+        endif()
+    endif()
+    file(WRITE ${path} "${content}")
+endfunction()
+
+function(runledger_embed_queries target folder)
+    file(GLOB files CONFIGURE_DEPENDS ${folder}/*.sql)
+    set(header "// Generated from sql/queries.\n#pragma once\n#include <string_view>\nnamespace runledger::queries {\n")
+    foreach(file IN LISTS files)
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+        get_filename_component(name ${file} NAME_WE)
+        file(READ ${file} sql)
+        string(APPEND header "inline constexpr std::string_view ${name} = R\"sql(${sql})sql\";\n")
+    endforeach()
+    string(APPEND header "}  // namespace runledger::queries\n")
+    runledger_write_if_changed(${CMAKE_CURRENT_BINARY_DIR}/generated/queries.hpp "${header}")
+    target_include_directories(${target} PUBLIC ${CMAKE_CURRENT_BINARY_DIR}/generated)
+endfunction()
+
+function(runledger_embed_migrations target folder)
+    file(GLOB files CONFIGURE_DEPENDS ${folder}/*.sql)
+    list(SORT files)
+    list(LENGTH files count)
+    set(header "// Generated from sql/migrations.\n#pragma once\n#include <array>\n#include <string_view>\nnamespace runledger::migrations {\nstruct Migration {\n    int version;\n    std::string_view name;\n    std::string_view sql;\n};\ninline constexpr std::array<Migration, ${count}> all{{\n")
+    foreach(file IN LISTS files)
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+        get_filename_component(name ${file} NAME_WE)
+        string(REGEX MATCH "^[0-9][0-9][0-9][0-9]" digits ${name})
+        if(digits STREQUAL "")
+            message(FATAL_ERROR "${file}: a migration's name begins with four digits")
+        endif()
+        string(REGEX REPLACE "^0+" "" version ${digits})
+        file(READ ${file} sql)
+        string(APPEND header "    {${version}, \"${name}\", R\"sql(${sql})sql\"},\n")
+    endforeach()
+    string(APPEND header "}};\n}  // namespace runledger::migrations\n")
+    runledger_write_if_changed(${CMAKE_CURRENT_BINARY_DIR}/generated/migrations.hpp "${header}")
+    target_include_directories(${target} PUBLIC ${CMAKE_CURRENT_BINARY_DIR}/generated)
+endfunction()

@@ -1,0 +1,32 @@
+# Warnings and sanitizers, as INTERFACE targets that each of our own targets links.
+
+add_library(runledger_options INTERFACE)
+add_library(runledger::options ALIAS runledger_options)
+target_include_directories(runledger_options INTERFACE ${PROJECT_SOURCE_DIR})
+
+if(RUNLEDGER_WERROR)
+    target_compile_options(runledger_options INTERFACE -Werror)
+endif()
+if(RUNLEDGER_SANITIZER STREQUAL "address")
+    target_compile_options(runledger_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    target_link_options(runledger_options INTERFACE -fsanitize=address,undefined)
+elseif(RUNLEDGER_SANITIZER STREQUAL "thread")
+    # GCC's thread sanitizer warns that it does not see atomic_thread_fence; libzmq and spdlog's headers use it.
+    target_compile_options(runledger_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)
+    target_link_options(runledger_options INTERFACE -fsanitize=thread)
+elseif(NOT RUNLEDGER_SANITIZER STREQUAL "")
+    message(FATAL_ERROR "RUNLEDGER_SANITIZER: '${RUNLEDGER_SANITIZER}' is neither address, thread nor empty")
+endif()
+
+# What the module links: nginx's own headers and macros are C, so no -Wold-style-cast there.
+add_library(runledger_warnings INTERFACE)
+add_library(runledger::warnings ALIAS runledger_warnings)
+target_link_libraries(runledger_warnings INTERFACE runledger_options)
+target_compile_options(runledger_warnings INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum
+    $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
+
+add_library(runledger_strict_warnings INTERFACE)
+add_library(runledger::strict_warnings ALIAS runledger_strict_warnings)
+target_link_libraries(runledger_strict_warnings INTERFACE runledger_warnings)
+target_compile_options(runledger_strict_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast>)

@@ -1,0 +1,26 @@
+# runledger_test(<name> LABEL unit|property|integration|fault [TIMEOUT seconds] [SERIAL] SOURCES … LIBRARIES …)
+#
+# One GoogleTest program, listed in ctest case by case (unit, property) or as a whole (integration, fault: their
+# fixtures start servers once per program).
+include(GoogleTest)
+find_package(GTest REQUIRED)
+
+function(runledger_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 TEST "SERIAL" "LABEL;TIMEOUT" "SOURCES;LIBRARIES")
+    if(NOT TEST_TIMEOUT)
+        set(TEST_TIMEOUT 60)
+    endif()
+    add_executable(${name} ${TEST_SOURCES})
+    target_link_libraries(${name} PRIVATE runledger::strict_warnings ${TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${name} PRIVATE
+        RUNLEDGER_SOURCE_DIR="${PROJECT_SOURCE_DIR}" RUNLEDGER_BINARY_DIR="${PROJECT_BINARY_DIR}")
+    if(TEST_LABEL STREQUAL "unit" OR TEST_LABEL STREQUAL "property")
+        gtest_discover_tests(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT} DISCOVERY_TIMEOUT 60)
+    else()
+        add_test(NAME ${name} COMMAND ${name})
+        set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
+        if(TEST_SERIAL)
+            set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+        endif()
+    endif()
+endfunction()

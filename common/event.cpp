@@ -1,0 +1,508 @@
+#include "common/event.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+
+#include "common/limits.hpp"
+
+// A broken assumption inside RapidJSON must not abort an nginx worker: it becomes an exception, caught below.
+#define RAPIDJSON_ASSERT(x) ((x) ? static_cast<void>(0) : throw std::logic_error("RapidJSON: " #x))
+#define RAPIDJSON_NOEXCEPT_ASSERT(x) static_cast<void>(x)
+
+#include <rapidjson/error/error.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
+
+namespace runledger {
+namespace {
+
+constexpr unsigned parse_flags =
+    rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNanAndInfFlag;
+
+enum class Want : std::uint8_t { summary, everything };
+
+// A lone low surrogate's escape passes the reader and comes out as three bytes that are no UTF-8 (ED A0..BF xx).
+// The reader checked the raw bytes, so nothing else can be wrong.
+std::string to_utf8(const char* text, std::size_t length) {
+    std::string decoded(text, length);
+    for (std::size_t i = 0; i + 2 < decoded.size(); ++i) {
+        if (decoded[i] == '\xED' && static_cast<unsigned char>(decoded[i + 1]) >= 0xA0) {
+            decoded.replace(i, 3, "\xEF\xBF\xBD");
+            i += 2;
+        }
+    }
+    return decoded;
+}
+
+// Takes the reader's events and keeps what an Event says. Depth counts open objects and arrays.
+class EventHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, EventHandler> {
+public:
+    EventHandler(std::string_view body, const rapidjson::MemoryStream& stream, Want want)
+        : body_(body), stream_(stream), want_(want) {}
+
+    // Everything that is neither string, number, object nor array.
+    bool Default() {
+        on_scalar(OutputsShape::other);
+        return accept_value();
+    }
+    bool Null() {
+        on_scalar(OutputsShape::null);
+        return accept_value();
+    }
+    bool Int(int value) { return on_number(value); }
+    bool Uint(unsigned value) { return on_number(value); }
+    bool Int64(std::int64_t value) { return on_number(static_cast<double>(value)); }
+    bool Uint64(std::uint64_t value) { return on_number(static_cast<double>(value)); }
+    bool Double(double value) { return on_number(value); }
+
+    bool String(const char* text, rapidjson::SizeType length, bool /*copy*/) {
+        on_string(text, length);
+        return accept_value();
+    }
+
+    bool Key(const char* text, rapidjson::SizeType length, bool /*copy*/) {
+        const std::string_view key(text, length);
+        if (depth_ == 1) {
+            key_ = top_level_key(key);
+            if (key_ == TopKey::outputs) {
+                event_.outputs.clear();
+            }
+        } else if (depth_ == output_depth_) {
+            output_key_ = key == "id" ? OutputKey::id : key == "updated_at" ? OutputKey::updated_at : OutputKey::other;
+        }
+        return true;
+    }
+
+    bool StartObject() {
+        if (!accept_nested()) {
+            return false;
+        }
+        if (depth_ == 1 && key_ == TopKey::outputs) {
+            on_scalar(OutputsShape::object);
+            open_output();
+        } else if (depth_ == 2 && in_outputs_array_) {
+            open_output();
+        } else if (depth_ == 1) {
+            on_scalar(OutputsShape::object);
+        }
+        ++depth_;
+        return true;
+    }
+
+    bool EndObject(rapidjson::SizeType /*members*/) {
+        if (output_depth_ != 0 && depth_ == output_depth_) {
+            // Called with the closing brace still to be taken.
+            event_.outputs.back().json = body_.substr(output_begin_, stream_.Tell() + 1 - output_begin_);
+            output_depth_ = 0;
+        }
+        --depth_;
+        return true;
+    }
+
+    bool StartArray() {
+        if (!accept_nested()) {
+            return false;
+        }
+        if (depth_ == 1) {
+            on_scalar(OutputsShape::array);
+            in_outputs_array_ = key_ == TopKey::outputs;
+        }
+        ++depth_;
+        return true;
+    }
+
+    bool EndArray(rapidjson::SizeType /*elements*/) {
+        --depth_;
+        if (depth_ == 1) {
+            in_outputs_array_ = false;
+        }
+        return true;
+    }
+
+    [[nodiscard]] std::optional<EventFault> fault() const { return fault_; }
+
+    // What the keys say once the whole body was read.
+    [[nodiscard]] std::optional<EventFault> check() const {
+        if (!run_id_seen_) {
+            return EventFault::run_id_missing;
+        }
+        if (!run_id_is_string_) {
+            return EventFault::run_id_not_string;
+        }
+        if (event_.run_id.empty()) {
+            return EventFault::run_id_empty;
+        }
+        if (event_.run_id.size() > run_id_bytes_max) {
+            return EventFault::run_id_too_long;
+        }
+        if (!status_seen_) {
+            return EventFault::status_missing;
+        }
+        if (!status_is_string_) {
+            return EventFault::status_not_string;
+        }
+        return std::nullopt;
+    }
+
+    [[nodiscard]] Event take_event() {
+        if (event_.error.empty()) {
+            event_.error = std::move(error_details_);
+        }
+        event_.status = find_run_status(event_.status_word);
+        return std::move(event_);
+    }
+
+private:
+    enum class TopKey : std::uint8_t {
+        none,
+        run_id,
+        status,
+        event_type,
+        live_status,
+        progress,
+        error,
+        error_details,
+        outputs,
+        other,
+    };
+    enum class OutputKey : std::uint8_t { other, id, updated_at };
+
+    static TopKey top_level_key(std::string_view key) {
+        static constexpr std::array<std::pair<std::string_view, TopKey>, 8> keys{{
+            {"run_id", TopKey::run_id},
+            {"status", TopKey::status},
+            {"event_type", TopKey::event_type},
+            {"live_status", TopKey::live_status},
+            {"progress", TopKey::progress},
+            {"error", TopKey::error},
+            {"error_details", TopKey::error_details},
+            {"outputs", TopKey::outputs},
+        }};
+        const auto* found = std::find_if(keys.begin(), keys.end(), [&](const auto& entry) { return entry.first == key; });
+        return found == keys.end() ? TopKey::other : found->second;
+    }
+
+    // Any value but an object at the root is a fault.
+    bool accept_value() {
+        if (depth_ == 0) {
+            fault_ = EventFault::body_not_object;
+            return false;
+        }
+        return true;
+    }
+
+    bool accept_nested() {
+        if (depth_ >= json_depth_max) {
+            fault_ = EventFault::body_too_deep;
+            return false;
+        }
+        // At the root only StartObject may pass; an array there is seen as one by its key being `none`.
+        if (depth_ == 0 && stream_.Peek() != '{') {
+            fault_ = EventFault::body_not_object;
+            return false;
+        }
+        return true;
+    }
+
+    void open_output() {
+        if (want_ == Want::summary) {
+            return;
+        }
+        event_.outputs.emplace_back();
+        output_begin_ = stream_.Tell();  // Called with the opening brace still to be taken.
+        output_depth_ = depth_ + 1;
+        output_key_ = OutputKey::other;
+    }
+
+    // A value that is no string (or, for strings, before it is looked at) stands at the current top-level key.
+    void on_scalar(OutputsShape shape) {
+        if (depth_ != 1) {
+            return;
+        }
+        switch (key_) {
+            case TopKey::run_id:
+                run_id_seen_ = true;
+                run_id_is_string_ = false;
+                break;
+            case TopKey::status:
+                status_seen_ = true;
+                status_is_string_ = false;
+                break;
+            case TopKey::event_type: event_.event_type = "run.updated"; break;
+            case TopKey::live_status: event_.live_status.clear(); break;
+            case TopKey::progress: event_.progress.reset(); break;
+            case TopKey::error: event_.error.clear(); break;
+            case TopKey::error_details: error_details_.clear(); break;
+            case TopKey::outputs: event_.outputs_shape = shape; break;
+            case TopKey::none:
+            case TopKey::other: break;
+        }
+    }
+
+    bool on_number(double value) {
+        on_scalar(OutputsShape::other);
+        if (depth_ == 1 && key_ == TopKey::progress && std::isfinite(value)) {
+            event_.progress = value;
+        }
+        return accept_value();
+    }
+
+    void on_string(const char* text, std::size_t length) {
+        on_scalar(OutputsShape::other);
+        if (depth_ == 1) {
+            switch (key_) {
+                case TopKey::run_id:
+                    event_.run_id = to_utf8(text, length);
+                    run_id_is_string_ = true;
+                    break;
+                case TopKey::status:
+                    event_.status_word = to_utf8(text, length);
+                    status_is_string_ = true;
+                    break;
+                case TopKey::event_type: event_.event_type = to_utf8(text, length); break;
+                case TopKey::live_status: event_.live_status = to_utf8(text, length); break;
+                case TopKey::error: event_.error = to_utf8(text, length); break;
+                case TopKey::error_details: error_details_ = to_utf8(text, length); break;
+                case TopKey::none:
+                case TopKey::progress:
+                case TopKey::outputs:
+                case TopKey::other: break;
+            }
+        } else if (output_depth_ != 0 && depth_ == output_depth_) {
+            switch (output_key_) {
+                case OutputKey::id: event_.outputs.back().id = to_utf8(text, length); break;
+                case OutputKey::updated_at: event_.outputs.back().updated_at = to_utf8(text, length); break;
+                case OutputKey::other: break;
+            }
+        }
+    }
+
+    std::string_view body_;
+    const rapidjson::MemoryStream& stream_;
+    Want want_;
+    Event event_;
+    std::string error_details_;
+    std::optional<EventFault> fault_;
+    std::size_t depth_{0};
+    TopKey key_{TopKey::none};
+    OutputKey output_key_{OutputKey::other};
+    std::size_t output_begin_{0};
+    std::size_t output_depth_{0};  // The depth inside the output that is open; 0: none is.
+    bool in_outputs_array_{false};
+    bool run_id_seen_{false};
+    bool run_id_is_string_{false};
+    bool status_seen_{false};
+    bool status_is_string_{false};
+};
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// RFC 8259, section 6.
+bool is_json_number(std::string_view token) {
+    std::size_t i = 0;
+    const auto digits = [&] {
+        const std::size_t begin = i;
+        while (i < token.size() && is_digit(token[i])) {
+            ++i;
+        }
+        return i - begin;
+    };
+    if (i < token.size() && token[i] == '-') {
+        ++i;
+    }
+    const bool leading_zero = i < token.size() && token[i] == '0';
+    const std::size_t integer_digits = digits();
+    if (integer_digits == 0 || (leading_zero && integer_digits > 1)) {
+        return false;
+    }
+    if (i < token.size() && token[i] == '.') {
+        ++i;
+        if (digits() == 0) {
+            return false;
+        }
+    }
+    if (i < token.size() && (token[i] == 'e' || token[i] == 'E')) {
+        ++i;
+        if (i < token.size() && (token[i] == '+' || token[i] == '-')) {
+            ++i;
+        }
+        if (digits() == 0) {
+            return false;
+        }
+    }
+    return i == token.size();
+}
+
+// The code unit of a \uXXXX escape at the start of `text`; nothing if there is none.
+std::optional<unsigned> find_escaped_unit(std::string_view text) {
+    if (text.size() < 6 || text[0] != '\\' || text[1] != 'u') {
+        return std::nullopt;
+    }
+    unsigned unit = 0;
+    for (const char c : text.substr(2, 4)) {
+        if (std::isxdigit(static_cast<unsigned char>(c)) == 0) {
+            return std::nullopt;
+        }
+        const unsigned digit = is_digit(c) ? static_cast<unsigned>(c - '0')
+                                           : static_cast<unsigned>(std::tolower(static_cast<unsigned char>(c)) - 'a') + 10;
+        unit = unit * 16 + digit;
+    }
+    return unit;
+}
+
+// A copy of the body, of the same length, in which what RapidJSON can't represent though JSON allows it (NGINX.md,
+// hazard 11) is replaced: a lone surrogate's escape by U+FFFD's, a number beyond a double by `null` and blanks.
+// Offsets stay true, so that spans found in the copy hold in the body. All else stays, faults included.
+std::string mask_beyond_parser(std::string_view body) {
+    constexpr std::size_t number_bytes_max = 300;  // A double holds 308 digits.
+    std::string masked(body);
+    bool in_string = false;
+    for (std::size_t i = 0; i < body.size();) {
+        const char c = body[i];
+        if (in_string && c == '\\') {
+            const auto unit = find_escaped_unit(body.substr(i));
+            if (!unit) {
+                i += 2;
+                continue;
+            }
+            const bool high = *unit >= 0xD800 && *unit <= 0xDBFF;
+            const bool low = *unit >= 0xDC00 && *unit <= 0xDFFF;
+            if (high) {
+                const auto next = find_escaped_unit(body.substr(i + 6));
+                if (next && *next >= 0xDC00 && *next <= 0xDFFF) {
+                    i += 12;
+                    continue;
+                }
+            }
+            if (high || low) {
+                masked.replace(i, 6, "\\ufffd");
+            }
+            i += 6;
+        } else if (c == '"') {
+            in_string = !in_string;
+            ++i;
+        } else if (!in_string && (c == '-' || is_digit(c))) {
+            const std::size_t end = std::min(body.find_first_not_of("0123456789+-.eE", i), body.size());
+            const std::string_view token = body.substr(i, end - i);
+            const std::size_t exponent = token.find_first_of("eE");
+            const bool may_be_beyond = token.size() > number_bytes_max ||
+                                       (exponent != std::string_view::npos && token.size() - exponent > 3);
+            if (may_be_beyond && is_json_number(token)) {
+                masked.replace(i, token.size(), "null" + std::string(token.size() - 4, ' '));
+            }
+            i = end;
+        } else {
+            ++i;
+        }
+    }
+    return masked;
+}
+
+EventFault fault_of(rapidjson::ParseErrorCode code, std::string_view body, std::size_t offset) {
+    // The reader uses the same code for a raw control character, which is valid UTF-8 but no JSON.
+    const bool control = offset < body.size() && static_cast<unsigned char>(body[offset]) < 0x20;
+    return code == rapidjson::kParseErrorStringInvalidEncoding && !control ? EventFault::body_not_utf8
+                                                                           : EventFault::body_not_json;
+}
+
+// `text` is what is parsed, `body` what spans point into: the same bytes, or the masked copy and the original.
+std::variant<DecodeResult, rapidjson::ParseErrorCode> parse(std::string_view text, std::string_view body, Want want) {
+    rapidjson::MemoryStream stream(text.data(), text.size());
+    EventHandler handler(body, stream, want);
+    rapidjson::Reader reader;
+    const rapidjson::ParseResult result = reader.Parse<parse_flags>(stream, handler);
+    if (handler.fault()) {
+        return DecodeResult{Refusal{*handler.fault(), stream.Tell()}};
+    }
+    if (result.IsError()) {
+        if (result.Code() == rapidjson::kParseErrorNumberTooBig ||
+            result.Code() == rapidjson::kParseErrorStringUnicodeSurrogateInvalid) {
+            return result.Code();
+        }
+        return DecodeResult{Refusal{fault_of(result.Code(), text, result.Offset()), result.Offset()}};
+    }
+    if (const auto fault = handler.check()) {
+        return DecodeResult{Refusal{*fault, 0}};
+    }
+    return DecodeResult{handler.take_event()};
+}
+
+DecodeResult decode(std::string_view body, Want want) {
+    if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+        return Refusal{EventFault::body_empty, 0};
+    }
+    // The reader takes a zero byte for the end of its input, and PostgreSQL's text can't hold one.
+    if (const std::size_t zero = body.find('\0'); zero != std::string_view::npos) {
+        return Refusal{EventFault::body_not_json, zero};
+    }
+    try {
+        auto first = parse(body, body, want);
+        if (auto* decoded = std::get_if<DecodeResult>(&first)) {
+            return std::move(*decoded);
+        }
+        const std::string masked = mask_beyond_parser(body);
+        auto second = parse(masked, body, want);
+        if (auto* decoded = std::get_if<DecodeResult>(&second)) {
+            if (auto* event = std::get_if<Event>(decoded)) {
+                event->beyond_parser = true;
+            }
+            return std::move(*decoded);
+        }
+        return Refusal{EventFault::body_not_json, 0};
+    } catch (const std::logic_error&) {
+        // RAPIDJSON_ASSERT: no input is known to reach it. Refusing one body is better than losing a worker.
+        return Refusal{EventFault::body_not_json, 0};
+    }
+}
+
+}  // namespace
+
+std::string_view to_word(EventFault fault) noexcept {
+    switch (fault) {
+        case EventFault::body_empty: return "body_empty";
+        case EventFault::body_not_json: return "body_not_json";
+        case EventFault::body_not_utf8: return "body_not_utf8";
+        case EventFault::body_not_object: return "body_not_object";
+        case EventFault::body_too_deep: return "body_too_deep";
+        case EventFault::run_id_missing: return "run_id_missing";
+        case EventFault::run_id_not_string: return "run_id_not_string";
+        case EventFault::run_id_empty: return "run_id_empty";
+        case EventFault::run_id_too_long: return "run_id_too_long";
+        case EventFault::status_missing: return "status_missing";
+        case EventFault::status_not_string: return "status_not_string";
+    }
+    return "unknown";
+}
+
+std::string_view describe(EventFault fault) noexcept {
+    switch (fault) {
+        case EventFault::body_empty: return "the body is empty";
+        case EventFault::body_not_json: return "the body is not JSON";
+        case EventFault::body_not_utf8: return "the body is not UTF-8";
+        case EventFault::body_not_object: return "the body is JSON but not an object";
+        case EventFault::body_too_deep: return "the body nests deeper than 64 levels";
+        case EventFault::run_id_missing: return "run_id is missing";
+        case EventFault::run_id_not_string: return "run_id is not a string";
+        case EventFault::run_id_empty: return "run_id is empty";
+        case EventFault::run_id_too_long: return "run_id is longer than 128 bytes";
+        case EventFault::status_missing: return "status is missing";
+        case EventFault::status_not_string: return "status is not a string";
+    }
+    return "unknown fault";
+}
+
+DecodeResult decode_event(std::string_view body) { return decode(body, Want::everything); }
+
+std::variant<EventSummary, Refusal> validate_event(std::string_view body) {
+    DecodeResult decoded = decode(body, Want::summary);
+    if (auto* refusal = std::get_if<Refusal>(&decoded)) {
+        return *refusal;
+    }
+    Event& event = std::get<Event>(decoded);
+    return EventSummary{std::move(event.run_id), std::move(event.status_word), event.beyond_parser};
+}
+
+}  // namespace runledger

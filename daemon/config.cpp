@@ -1,0 +1,226 @@
+#include "daemon/config.hpp"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <initializer_list>
+#include <sstream>
+#include <string_view>
+
+namespace runledger {
+namespace {
+
+// Reads one table's keys; what it is not asked for is unknown, and refused.
+class Section {
+public:
+    Section(std::string file, const toml::table& root, std::string_view name)
+        : file_(std::move(file)), name_(name), table_(root[name].as_table()) {
+        if (root.contains(name) && table_ == nullptr) {
+            throw ConfigError(fmt::format("{}: {} is no table; write [{}]", file_, name_, name_));
+        }
+    }
+
+    template <class Value>
+    void read(std::string_view key, Value& into, std::string_view kind) {
+        known_.push_back(key);
+        if (const toml::node* node = find(key)) {
+            const auto value = node->value<Value>();
+            if (!value) {
+                fail(key, fmt::format("is not {}", kind));
+            }
+            into = *value;
+        }
+    }
+    void read(std::string_view key, std::string& into) { read(key, into, "a string"); }
+
+    void read(std::string_view key, unsigned& into, std::int64_t least, std::int64_t most) {
+        std::int64_t value = into;
+        read(key, value, "a whole number");
+        if (value < least || value > most) {
+            fail(key, fmt::format("is {}, not within {} to {}", value, least, most));
+        }
+        into = static_cast<unsigned>(value);
+    }
+
+    template <class Duration>
+    void read_duration(std::string_view key, Duration& into, std::int64_t most) {
+        std::int64_t count = into.count();
+        read(key, count, "a whole number");
+        if (count < 0 || count > most) {
+            fail(key, fmt::format("is {}, not within 0 to {}", count, most));
+        }
+        into = Duration{count};
+    }
+
+    void read(std::string_view key, std::vector<std::string>& into) {
+        known_.push_back(key);
+        const toml::node* node = find(key);
+        if (node == nullptr) {
+            return;
+        }
+        const toml::array* array = node->as_array();
+        if (array == nullptr || array->empty()) {
+            fail(key, "is not a list of strings, at least one");
+        }
+        into.clear();
+        for (const toml::node& element : *array) {
+            const auto value = element.value<std::string>();
+            if (!value) {
+                fail(key, "is not a list of strings, at least one");
+            }
+            into.push_back(*value);
+        }
+    }
+
+    template <class Enum>
+    void read_word(std::string_view key, Enum& into, std::initializer_list<std::pair<std::string_view, Enum>> words) {
+        std::string word;
+        read(key, word);
+        if (word.empty()) {
+            return;
+        }
+        std::string allowed;
+        for (const auto& [name, value] : words) {
+            if (word == name) {
+                into = value;
+                return;
+            }
+            allowed += fmt::format("{}\"{}\"", allowed.empty() ? "" : ", ", name);
+        }
+        fail(key, fmt::format("is \"{}\", not one of {}", word, allowed));
+    }
+
+    // After all reads: a misspelt key must not pass for its default.
+    void refuse_unknown_keys() const {
+        if (table_ == nullptr) {
+            return;
+        }
+        for (const auto& [key, node] : *table_) {
+            if (std::find(known_.begin(), known_.end(), key.str()) == known_.end()) {
+                throw ConfigError(fmt::format("{}: [{}] {} (line {}): no such key", file_, name_, key.str(),
+                                              node.source().begin.line));
+            }
+        }
+    }
+
+    [[noreturn]] void fail(std::string_view key, std::string_view fault) const {
+        const toml::node* node = find(key);
+        const std::string line = node != nullptr ? fmt::format(" (line {})", node->source().begin.line) : "";
+        throw ConfigError(fmt::format("{}: [{}] {}{} {}", file_, name_, key, line, fault));
+    }
+
+    [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
+
+private:
+    [[nodiscard]] const toml::node* find(std::string_view key) const {
+        return table_ == nullptr ? nullptr : table_->get(key);
+    }
+
+    std::string file_;
+    std::string name_;
+    const toml::table* table_;
+    std::vector<std::string_view> known_;
+};
+
+Secret read_secret(const Section& section, std::string_view key, const std::string& path) {
+    std::ifstream file(path);
+    std::stringstream content;
+    content << file.rdbuf();
+    std::string text = content.str();
+    const std::size_t begin = text.find_first_not_of(" \t\r\n");
+    if (!file || begin == std::string::npos) {
+        section.fail(key, fmt::format("names \"{}\", which can't be read or is empty", path));
+    }
+    text = text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+    return Secret(std::move(text));
+}
+
+}  // namespace
+
+Config load_config(const std::filesystem::path& path) {
+    const std::string file = path.string();
+    toml::table root;
+    try {
+        root = toml::parse_file(file);
+    } catch (const toml::parse_error& error) {
+        throw ConfigError(fmt::format("{}: line {}: {}", file, error.source().begin.line, error.description()));
+    }
+    for (const auto& [key, node] : root) {
+        static constexpr std::array<std::string_view, 6> sections{"intake",   "postgres", "settle",
+                                                                  "telegram", "metrics",  "log"};
+        if (std::find(sections.begin(), sections.end(), key.str()) == sections.end()) {
+            throw ConfigError(fmt::format("{}: [{}] (line {}): no such section", file, key.str(),
+                                          node.source().begin.line));
+        }
+    }
+    Config config;
+
+    Section intake(file, root, "intake");
+    intake.read("bind", config.intake.bind);
+    for (const std::string& endpoint : config.intake.bind) {
+        if (!endpoint.starts_with("ipc://") && !endpoint.starts_with("tcp://")) {
+            intake.fail("bind", fmt::format("holds \"{}\", which begins with neither ipc:// nor tcp://", endpoint));
+        }
+    }
+    intake.refuse_unknown_keys();
+
+    Section postgres(file, root, "postgres");
+    postgres.read("uri", config.postgres.uri);
+    postgres.read("direct_uri", config.postgres.direct_uri);
+    postgres.read("appliers", config.postgres.appliers, 1, 64);
+    postgres.refuse_unknown_keys();
+    if (config.postgres.uri.empty()) {
+        postgres.fail("uri", "is missing: the one key without a default");
+    }
+    if (config.postgres.direct_uri.empty()) {
+        config.postgres.direct_uri = config.postgres.uri;
+    }
+
+    Section settle(file, root, "settle");
+    settle.read_duration("outputs_grace_ms", config.settle.outputs_grace, 3'600'000);
+    settle.read_duration("duration_max_seconds", config.settle.duration_max, 366LL * 24 * 3600);
+    settle.refuse_unknown_keys();
+
+    Section telegram(file, root, "telegram");
+    telegram.read("token_file", config.telegram.token_file);
+    telegram.read("api_url", config.telegram.api_url);
+    telegram.read("attempts_max", config.telegram.attempts_max, 1, 100);
+    telegram.read_duration("retry_delay_min_ms", config.telegram.retry_delay_min, 3'600'000);
+    telegram.read_duration("retry_delay_max_ms", config.telegram.retry_delay_max, 86'400'000);
+    telegram.read_duration("timeout_ms", config.telegram.timeout, 600'000);
+    config.telegram.mode = telegram.has("token_file") ? TelegramMode::send : TelegramMode::log;
+    telegram.read_word("mode", config.telegram.mode, {{"send", TelegramMode::send}, {"log", TelegramMode::log}});
+    telegram.refuse_unknown_keys();
+    if (!config.telegram.api_url.starts_with("https://") && !config.telegram.api_url.starts_with("http://")) {
+        telegram.fail("api_url", fmt::format("is \"{}\", which begins with neither https:// nor http://",
+                                             config.telegram.api_url));
+    }
+    while (config.telegram.api_url.ends_with('/')) {
+        config.telegram.api_url.pop_back();
+    }
+    if (!config.telegram.token_file.empty()) {
+        config.telegram.token = read_secret(telegram, "token_file", config.telegram.token_file);
+    } else if (config.telegram.mode == TelegramMode::send) {
+        telegram.fail("mode", "is \"send\", but there is no token_file");
+    }
+
+    Section metrics(file, root, "metrics");
+    metrics.read("listen", config.metrics.listen);
+    metrics.refuse_unknown_keys();
+
+    Section log(file, root, "log");
+    static constexpr std::array<std::string_view, 5> levels{"trace", "debug", "info", "warn", "error"};
+    log.read("level", config.log.level);
+    if (std::find(levels.begin(), levels.end(), config.log.level) == levels.end()) {
+        log.fail("level", fmt::format("is \"{}\", not one of trace, debug, info, warn, error", config.log.level));
+    }
+    log.read_word("format", config.log.format, {{"text", LogFormat::text}, {"json", LogFormat::json}});
+    log.refuse_unknown_keys();
+
+    return config;
+}
+
+}  // namespace runledger

@@ -1,0 +1,71 @@
+// The daemon's configuration, from one TOML file (toml++). docs/settings.md says what each key does.
+//
+// Read once, at start, by main; everything else gets its part by value. Every key but [postgres] uri has a default.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "daemon/secret.hpp"
+
+namespace runledger {
+
+// The file can't be read, is no TOML, or a key is unknown or has a value that can't be. what() is a sentence that
+// names file, key and value: print it and exit with 1.
+class ConfigError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+enum class TelegramMode : std::uint8_t {
+    send,
+    log,  // Writes to the log what it would send, and counts it as sent.
+};
+
+enum class LogFormat : std::uint8_t { text, json };
+
+struct Config {
+    struct Intake {
+        std::vector<std::string> bind{"ipc:///run/runledger/daemon.sock"};
+    } intake;
+
+    struct Postgres {
+        std::string uri;         // libpq's connection URI or key=value string.
+        std::string direct_uri;  // Past a pooler, for migrate; the same as uri unless given.
+        unsigned appliers{2};    // Connections that apply batches, 1 to 64.
+    } postgres;
+
+    struct Settle {
+        std::chrono::milliseconds outputs_grace{3000};  // A completed notice without outputs waits this long.
+        std::chrono::seconds duration_max{std::chrono::hours{24 * 7}};  // A longer duration is not believed.
+    } settle;
+
+    struct Telegram {
+        std::string token_file;  // Empty: none, and the mode is log.
+        Secret token;            // What the file holds, without white space around it.
+        std::string api_url{"https://api.telegram.org"};
+        TelegramMode mode{TelegramMode::log};  // Default: send if there is a token_file, else log.
+        unsigned attempts_max{12};
+        std::chrono::milliseconds retry_delay_min{500};
+        std::chrono::milliseconds retry_delay_max{std::chrono::minutes{5}};
+        std::chrono::milliseconds timeout{std::chrono::seconds{30}};  // Of one call.
+    } telegram;
+
+    struct Metrics {
+        std::string listen{"127.0.0.1:9464"};  // Empty: none.
+    } metrics;
+
+    struct Log {
+        std::string level{"info"};  // trace, debug, info, warn, error
+        LogFormat format{LogFormat::text};
+    } log;
+};
+
+// Throws ConfigError.
+[[nodiscard]] Config load_config(const std::filesystem::path& path);
+
+}  // namespace runledger

@@ -1,0 +1,94 @@
+// One connection to PostgreSQL, through libpqxx, for one thread.
+//
+// libpqxx 6 re-opens a lost connection in silence, which would split a transaction: that is forbidden here. A stage
+// that meets an error drops the connection, waits and begins its turn anew.
+#pragma once
+
+#include <pqxx/pqxx>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace runledger {
+
+// COMMIT came back with a warning (PostgreSQL: "canceling wait for synchronous replication"): what was written may
+// be lost with this server. Treat as not committed; trying again is safe.
+class CommitDoubtful : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+class Database {
+public:
+    // Connects later. `purpose` becomes part of application_name: "runledgerd apply".
+    Database(std::string uri, std::string_view purpose);
+    Database(const Database&) = delete;
+    Database& operator=(const Database&) = delete;
+    ~Database();
+
+    // The open connection; connects if there is none. Throws pqxx::broken_connection and the like.
+    [[nodiscard]] pqxx::connection& connection();
+
+    // Drops the connection; the next call of connection() makes a new one.
+    void disconnect() noexcept;
+
+    // Commits, and takes a warning for a failure. Throws CommitDoubtful, pqxx::in_doubt_error, pqxx::failure.
+    void commit(pqxx::work& work);
+
+private:
+    class NoticeWatch;
+    std::string uri_;
+    std::string application_name_;
+    std::unique_ptr<pqxx::connection> connection_;
+    std::unique_ptr<NoticeWatch> notices_;
+};
+
+// What is said first in every transaction: durability explicitly, and bounds on waiting.
+// `statement_timeout` bounds each statement, `lock_timeout` each wait for a lock.
+struct TransactionBounds {
+    std::chrono::milliseconds statement_timeout{std::chrono::seconds{60}};
+    std::chrono::milliseconds lock_timeout{std::chrono::seconds{10}};
+};
+void begin_durably(pqxx::work& work, const TransactionBounds& bounds);
+
+// Builds a PostgreSQL array literal ("{\"a\",NULL}") as a parameter for unnest($n::type[]).
+class ArrayLiteral {
+public:
+    void add(std::string_view text);
+    void add_null();
+    void add(std::int64_t value);
+    void add(double value);
+    void add(bool value);
+    template <class Value>
+    void add(const std::optional<Value>& value) {
+        if (value) {
+            add(*value);
+        } else {
+            add_null();
+        }
+    }
+    // The literal as a whole.
+    [[nodiscard]] std::string str() const;
+    [[nodiscard]] std::size_t size() const noexcept { return count_; }
+
+private:
+    void separate();
+    std::string text_{"{"};
+    std::size_t count_{0};
+};
+
+// What a failed turn's error means for the next step.
+enum class Failure : std::uint8_t {
+    poison,     // A data error (SQLSTATE class 22 or 23) from our own tables: something in the turn can't be stored.
+    try_again,  // Everything else: lost connections, deadlocks, a full disk, a missing privilege.
+};
+[[nodiscard]] Failure classify(const std::exception& error) noexcept;
+
+}  // namespace runledger

@@ -1,0 +1,235 @@
+#include "daemon/ledger.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "daemon/database.hpp"
+#include "daemon/ledger_rows.hpp"
+#include "queries.hpp"
+
+namespace runledger {
+namespace {
+
+std::string text(std::string_view view) { return std::string(view); }
+
+// Tombstones: what the segment's batch count is, for those that are retired.
+std::map<SegmentId, std::optional<std::uint64_t>> lock_segments(pqxx::work& work,
+                                                                std::span<const wire::Batch* const> batches) {
+    std::map<SegmentId, std::string> edges;
+    for (const wire::Batch* batch : batches) {
+        edges.try_emplace(batch->name.segment, edge_text(*batch));
+    }
+    ArrayLiteral segments;
+    ArrayLiteral names;
+    for (const auto& [segment, edge] : edges) {
+        segments.add(segment.hex());
+        names.add(edge);
+    }
+    const std::string segment_array = segments.str();
+    work.exec_params(text(queries::apply_insert_segments), segment_array, names.str());
+    std::map<SegmentId, std::optional<std::uint64_t>> known;
+    for (const auto& row : work.exec_params(text(queries::apply_lock_segments), segment_array)) {
+        const auto segment = SegmentId::parse(row[0].as<std::string>());
+        known[segment.value()] =
+            row[1].is_null() ? std::nullopt : std::optional<std::uint64_t>{row[1].as<std::uint64_t>()};
+    }
+    return known;
+}
+
+// Enters the names of the batches that are not of a retired segment, and says what each is.
+std::vector<BatchFate> enter_batches(pqxx::work& work, std::span<const wire::Batch* const> batches) {
+    const auto segments = lock_segments(work, batches);
+    std::vector<BatchFate> fates(batches.size(), BatchFate::applied);
+    std::map<BatchName, std::size_t> open;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+        const auto& tombstone = segments.at(batches[i]->name.segment);
+        if (!tombstone) {
+            open.emplace(batches[i]->name, i);
+        } else {
+            // It was committed before its segment was retired; a number past the count never existed.
+            fates[i] = batches[i]->name.number < *tombstone ? BatchFate::copy : BatchFate::conflict;
+        }
+    }
+    if (open.empty()) {
+        return fates;
+    }
+    ArrayLiteral ids;
+    ArrayLiteral numbers;
+    ArrayLiteral digests;
+    ArrayLiteral counts;
+    for (const auto& [name, i] : open) {
+        ids.add(name.segment.hex());
+        numbers.add(static_cast<std::int64_t>(name.number));
+        digests.add(hex(batches[i]->digest));
+        counts.add(static_cast<std::int64_t>(batches[i]->events.size()));
+    }
+    const auto rows =
+        work.exec_params(text(queries::apply_insert_batches), ids.str(), numbers.str(), digests.str(), counts.str());
+    for (const auto& row : rows) {
+        const BatchName name{SegmentId::parse(row[0].as<std::string>()).value(), row[1].as<std::uint64_t>()};
+        const std::size_t i = open.at(name);
+        if (!row[3].as<bool>()) {
+            fates[i] = row[2].as<std::string>() == hex(batches[i]->digest) ? BatchFate::copy : BatchFate::conflict;
+        }
+    }
+    return fates;
+}
+
+void write_quarantine(pqxx::work& work, const QuarantineRow& row) {
+    // libpqxx 6 takes a null pointer for NULL.
+    const auto or_null = [](const std::optional<std::string>& value) { return value ? value->c_str() : nullptr; };
+    work.exec_params(text(queries::apply_insert_quarantine), row.scope, row.reason, row.name.batch.segment.hex(),
+                     row.name.batch.number, or_null(row.index), row.edge, or_null(row.received_at), or_null(row.boot),
+                     or_null(row.boottime_us), or_null(row.run_id), row.content_hex);
+}
+
+void write_events(pqxx::transaction_base& work, std::span<const AcceptedEvent> events) {
+    static const std::vector<std::string> columns{"segment_id",  "batch_number", "event_index", "edge",
+                                                  "received_at", "boot_id",      "boottime_us", "redelivered",
+                                                  "run_id",      "event_type",   "status",      "body"};
+    pqxx::stream_to stream(work, "runledger.webhook_events", columns);
+    for (const AcceptedEvent& accepted : events) {
+        const ReceivedEvent& received = accepted.received;
+        stream << std::make_tuple(received.name.batch.segment.hex(), received.name.batch.number, received.name.index,
+                                  *accepted.edge, timestamp_text(received.stamp.received_at), received.boot.hex(),
+                                  received.stamp.boottime.since_boot.count(), received.redelivered,
+                                  received.event.run_id, storable_text(received.event.event_type),
+                                  storable_text(received.event.status_word), std::string(received.body));
+    }
+    stream.complete();
+}
+
+void write_runs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs) {
+    const RunArrays r(runs);
+    work.exec_params(text(queries::apply_upsert_runs), r.run_id.str(), r.not_started_at.str(), r.queued_at.str(),
+                     r.started_at.str(), r.uploading_at.str(), r.running.at.str(), r.running.boot.str(),
+                     r.running.boottime.str(), r.running.redelivered.str(), r.ending_status.str(), r.ending.at.str(),
+                     r.ending.boot.str(), r.ending.boottime.str(), r.ending.redelivered.str(), r.ending.digest.str(),
+                     r.ending_progress.str(), r.ending_live_status.str(), r.ending_error.str(), r.latest.at.str(),
+                     r.latest.boot.str(), r.latest.boottime.str(), r.latest.redelivered.str(), r.latest.digest.str(),
+                     r.latest_status.str(), r.latest_progress.str(), r.latest_live_status.str(),
+                     r.first_received_at.str(), r.event_count.str());
+    const OtherStatusArrays o(runs);
+    if (o.run_id.size() > 0) {
+        work.exec_params(text(queries::apply_upsert_other_statuses), o.run_id.str(), o.status.str(), o.received_at.str());
+    }
+}
+
+void write_outputs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs,
+                   const std::map<SegmentId, std::string>& edges) {
+    const OutputArrays o(runs, edges);
+    if (o.run_id.size() > 0) {
+        work.exec_params(text(queries::apply_upsert_outputs), o.run_id.str(), o.key.str(), o.updated_at.str(),
+                         o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(),
+                         o.output.str(), o.segment.str(), o.batch.str(), o.index.str(), o.edge.str());
+    }
+}
+
+void write_together(pqxx::transaction_base& work, std::span<const AcceptedEvent> events, bool with_outputs) {
+    if (events.empty()) {
+        return;
+    }
+    std::map<std::string, RunState> runs;
+    std::map<SegmentId, std::string> edges;
+    for (const AcceptedEvent& accepted : events) {
+        merge(runs[accepted.received.event.run_id], state_of(accepted.received, with_outputs));
+        edges.try_emplace(accepted.received.name.batch.segment, *accepted.edge);
+    }
+    write_events(work, events);
+    write_runs(work, runs);
+    write_outputs(work, runs, edges);
+}
+
+// Returns how many events went to quarantine.
+std::uint64_t write_one_by_one(pqxx::work& work, std::span<const AcceptedEvent> events) {
+    std::uint64_t quarantined = 0;
+    for (const AcceptedEvent& accepted : events) {
+        std::string reason;
+        bool stored = false;
+        // Without its outputs in the second try: what is at fault must not cost the run its ending.
+        for (const bool with_outputs : {true, false}) {
+            try {
+                pqxx::subtransaction attempt(work, "event");
+                write_together(attempt, {&accepted, 1}, with_outputs);
+                attempt.commit();
+                stored = true;
+                break;
+            } catch (const pqxx::sql_error& error) {
+                if (classify(error) != Failure::poison) {
+                    throw;
+                }
+                reason = fmt::format("refused_by_database: {}: {}", error.sqlstate(), error.what());
+            }
+        }
+        if (!stored) {
+            write_quarantine(work, quarantine_row(accepted, "event", reason));
+            ++quarantined;
+        } else if (!reason.empty()) {
+            write_quarantine(work, quarantine_row(accepted, "output", reason));
+        }
+    }
+    return quarantined;
+}
+
+}  // namespace
+
+TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batches, Care care) {
+    TurnResult result;
+    result.fates = enter_batches(work, batches);
+    std::vector<AcceptedEvent> events;
+    std::map<SegmentId, std::string> edges;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+        const wire::Batch& batch = *batches[i];
+        const std::string& edge = edges.try_emplace(batch.name.segment, edge_text(batch)).first->second;
+        if (result.fates[i] == BatchFate::copy) {
+            continue;
+        }
+        if (result.fates[i] == BatchFate::conflict) {
+            spdlog::error("batch conflicts with the ledger, kept in quarantine batch={}/{} digest={}",
+                          batch.name.segment.hex(), batch.name.number, hex(batch.digest));
+            write_quarantine(work, conflicting_batch_row(batch, edge));
+            continue;
+        }
+        for (std::uint32_t index = 0; index < batch.events.size(); ++index) {
+            auto accepted = accept(batch, index, edge);
+            if (auto* row = std::get_if<QuarantineRow>(&accepted)) {
+                write_quarantine(work, *row);
+                ++result.events_quarantined;
+            } else {
+                events.push_back(std::move(std::get<AcceptedEvent>(accepted)));
+            }
+        }
+    }
+    switch (care) {
+        case Care::together: write_together(work, events, true); break;
+        case Care::one_by_one: result.events_quarantined += write_one_by_one(work, events); break;
+    }
+    result.events_applied = events.size();
+    return result;
+}
+
+bool write_retirement(pqxx::work& work, const wire::Retire& retire) {
+    const std::string segment = retire.segment.hex();
+    if (work.exec_params(text(queries::retire_segment), segment, retire.batch_count).empty()) {
+        return false;
+    }
+    work.exec_params(text(queries::retire_forget_batches), segment);
+    return true;
+}
+
+std::string timestamp_text(WallTime time) {
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date{day};
+    const std::chrono::hh_mm_ss clock{time - day};
+    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:06}+00", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                       clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+}
+
+}  // namespace runledger

@@ -1,0 +1,36 @@
+// The daemon's figures for Prometheus, through prometheus-cpp, at the configured address.
+//
+// The stages count in plain atomics; they are read when somebody asks. Nothing is measured twice.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/apply.hpp"
+#include "daemon/intake.hpp"
+#include "daemon/notify.hpp"
+#include "daemon/settle.hpp"
+
+namespace runledger {
+
+struct Counters {
+    IntakeCounters intake;
+    ApplyCounters apply;
+    SettleCounters settle;
+    NotifyCounters notify;
+};
+
+class Metrics {
+public:
+    // Listens at once; `counters` outlives this. Throws std::runtime_error naming the address if it can't.
+    Metrics(const std::string& listen, const Counters& counters);
+    Metrics(const Metrics&) = delete;
+    Metrics& operator=(const Metrics&) = delete;
+    ~Metrics();
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace runledger

@@ -1,0 +1,138 @@
+#include "daemon/settle.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <map>
+#include <vector>
+
+#include "queries.hpp"
+
+namespace runledger {
+namespace {
+
+constexpr std::size_t entries_a_turn_max = 64;
+// Behind the wake-ups of apply: how long the application's own commit may wait to be seen.
+constexpr std::chrono::milliseconds poll_interval{100};
+// The application's triggers run inside: one that hangs must not hold the turn for long.
+constexpr TransactionBounds settle_bounds{.statement_timeout = std::chrono::seconds{3},
+                                          .lock_timeout = std::chrono::seconds{1}};
+
+// A locked row is looked at again soon: "settled within a second of the lock's end".
+std::chrono::milliseconds delay_after(const std::string& outcome, int attempts) {
+    const auto ceiling = outcome == "failed" ? std::chrono::milliseconds{60'000} : std::chrono::milliseconds{400};
+    const auto step = std::chrono::milliseconds{50} * (1 << std::min(attempts, 12));
+    return std::min(step, ceiling);
+}
+
+}  // namespace
+
+Settler::Settler(const Config& config, Wakeup& wakeup, Wakeup& outbox, SettleCounters& counters)
+    : config_(config.settle),
+      database_(config.postgres.uri, "settle"),
+      wakeup_(wakeup),
+      outbox_(outbox),
+      counters_(counters),
+      backoff_({}) {}
+
+void Settler::run() {
+    while (wakeup_.wait(poll_interval)) {
+        try {
+            put_off_culprit();
+            bool more = true;
+            while (more && !wakeup_.is_stopped()) {
+                const std::size_t entries_max = single_turns_left_ > 0 ? 1 : entries_a_turn_max;
+                more = turn(entries_max) == entries_max;
+                single_turns_left_ -= single_turns_left_ > 0 ? 1U : 0U;
+            }
+            backoff_.reset();
+        } catch (const std::exception& error) {
+            after_failure(error);
+            if (!wakeup_.pause(backoff_.next())) {
+                return;
+            }
+            wakeup_.notify();
+        }
+    }
+}
+
+void Settler::after_failure(const std::exception& error) {
+    counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
+    spdlog::warn("settle turn failed, trying again entries={} error=\"{}\"", taken_.size(), error.what());
+    // Only an error that PostgreSQL raised for a statement has a culprit: a lost connection has none.
+    if (dynamic_cast<const pqxx::sql_error*>(&error) != nullptr) {
+        if (taken_.size() == 1) {
+            culprit_ = Culprit{taken_.front(), error.what()};
+        }
+        single_turns_left_ = entries_a_turn_max;
+    }
+    database_.disconnect();
+}
+
+void Settler::put_off_culprit() {
+    if (!culprit_) {
+        return;
+    }
+    pqxx::work work(database_.connection());
+    begin_durably(work, settle_bounds);
+    work.exec_params(std::string(queries::settle_later), culprit_->entry.id,
+                     delay_after("failed", culprit_->entry.attempts).count(), "failed: " + culprit_->error);
+    database_.commit(work);
+    culprit_.reset();
+}
+
+std::size_t Settler::turn(std::size_t entries_max) {
+    pqxx::work work(database_.connection());
+    begin_durably(work, settle_bounds);
+    taken_.clear();
+    const auto entries = work.exec_params(std::string(queries::settle_take), entries_max);
+    if (entries.empty()) {
+        return 0;
+    }
+    // A run may stand in the queue several times; settling it once serves them all.
+    std::map<std::string, std::vector<Entry>> runs;
+    for (const auto& row : entries) {
+        const Entry entry{row[0].as<std::int64_t>(), row[2].as<int>()};
+        taken_.push_back(entry);
+        runs[row[1].as<std::string>()].push_back(entry);
+    }
+    ArrayLiteral done;
+    SettleCounters now;
+    for (const auto& [run_id, run_entries] : runs) {
+        const auto row = work.exec_params1(std::string(queries::settle_run), run_id, config_.outputs_grace.count(),
+                                           config_.duration_max.count());
+        const auto outcome = row[0].as<std::string>();
+        const auto detail = row[1].is_null() ? std::string{} : row[1].as<std::string>();
+        if (outcome == "locked" || outcome == "busy" || outcome == "failed") {
+            ++now.postponed;
+            for (const auto& [id, attempts] : run_entries) {
+                work.exec_params(std::string(queries::settle_later), id, delay_after(outcome, attempts).count(),
+                                 outcome + (detail.empty() ? "" : ": " + detail));
+            }
+            if (outcome == "failed") {
+                spdlog::warn("settlement refused, trying again later run_id={} error=\"{}\"", run_id, detail);
+            }
+            continue;
+        }
+        now.settled += outcome == "settled" || outcome == "kept" ? 1U : 0U;
+        now.resettled += outcome == "resettled" ? 1U : 0U;
+        if (outcome == "edited_by_hand") {
+            ++now.edited_by_hand;
+            spdlog::warn("generation was edited by hand, left as it is run_id={}", run_id);
+        }
+        spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, outcome, detail);
+        for (const Entry& entry : run_entries) {
+            done.add(entry.id);
+        }
+    }
+    work.exec_params(std::string(queries::settle_done), done.str());
+    database_.commit(work);
+    counters_.settled += now.settled;
+    counters_.resettled += now.resettled;
+    counters_.edited_by_hand += now.edited_by_hand;
+    counters_.postponed += now.postponed;
+    outbox_.notify();
+    return entries.size();
+}
+
+}  // namespace runledger

@@ -1,0 +1,17 @@
+-- $1 bigint[] ids from notify_find_due, $2 the daemon, $3 lease in milliseconds.
+-- Another daemon may have been faster: what it has, or is taking, is passed by.
+UPDATE runledger.notifications AS n
+SET state = 'leased',
+    attempts = n.attempts + 1,
+    uncertain_attempts = n.uncertain_attempts + CASE due.state WHEN 'leased' THEN 1 ELSE 0 END,
+    lease_owner = $2,
+    lease_until = now() + $3::bigint * interval '1 millisecond'
+FROM (
+    SELECT id, state FROM runledger.notifications
+    WHERE id = ANY ($1::bigint[])
+      AND (state = 'pending' AND not_before <= now() OR state = 'leased' AND lease_until < now())
+    ORDER BY id
+    FOR UPDATE SKIP LOCKED) AS due
+WHERE n.id = due.id
+RETURNING n.id, n.chat_id, n.run_id, n.kind, n.payload::text AS payload, n.attempts, n.uncertain_attempts,
+    (extract(epoch FROM now() - n.created_at) * 1000)::bigint AS age_ms

@@ -1,0 +1,120 @@
+#include "tests/integration/ledger/ledger_fixture.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+
+#include "daemon/database.hpp"
+#include "daemon/schema.hpp"
+
+namespace runledger::test {
+namespace {
+
+std::string fresh_database() {
+    static std::atomic<int> number{0};
+    return fmt::format("ledger_{}", ++number);
+}
+
+}  // namespace
+
+MadeBatch::MadeBatch(const BatchName& name, const std::vector<Incoming>& events, std::uint8_t boot) {
+    BootId boot_id;
+    boot_id.bytes.fill(boot);
+    wire::BatchEncoder encoder({.boot = boot_id, .edge_name = "edge-1"});
+    for (const Incoming& incoming : events) {
+        encoder.add({.stamp = {.received_at = WallTime{std::chrono::microseconds{ledger_epoch_us + incoming.at_us}},
+                               .boottime = BootTime{std::chrono::microseconds{1'000'000 + incoming.at_us}}},
+                     .flags = incoming.redelivered ? std::uint32_t{wire::redelivered} : 0U,
+                     .body = incoming.body});
+    }
+    frame_ = encoder.finish(name);
+    batch_ = std::get<wire::Batch>(wire::decode_batch(frame_));
+}
+
+std::string event_text(const EventText& event) {
+    return fmt::format(
+        R"({{"event_type": "run.updated", "status": "{}", "live_status": {}, "progress": {}, "run_id": "{}", "outputs": {}{}}})",
+        event.status, event.live_status, event.progress, event.run_id, event.outputs, event.extra);
+}
+
+std::string picture(std::string_view id, std::string_view updated_at) {
+    return fmt::format(
+        R"({{"id": "{0}", "data": {{"images": [{{"filename": "{0}.png", "url": "https://example.com/{0}.png"}}]}}, "updated_at": "{1}"}})",
+        id, updated_at);
+}
+
+Ledger::Ledger() {
+    const std::string name = fresh_database();
+    uri_ = server().create_database(name, "runledger");
+    connection_ = connect_to(uri_);
+}
+
+PostgresServer& Ledger::server() {
+    // Ends with the program. The template is migrated once.
+    static PostgresServer server;
+    static const bool migrated = [] {
+        Database database(server.uri(), "test");
+        migrate(database.connection(), [](std::string_view) {});
+        return true;
+    }();
+    (void)migrated;
+    return server;
+}
+
+SegmentId Ledger::segment(std::uint8_t number) {
+    SegmentId id;
+    id.bytes.fill(number);
+    return id;
+}
+
+TurnResult Ledger::apply(const std::vector<const MadeBatch*>& batches, Care care) {
+    std::vector<const wire::Batch*> views;
+    for (const MadeBatch* made : batches) {
+        views.push_back(&made->batch());
+    }
+    pqxx::work work(db());
+    begin_durably(work, {});
+    TurnResult result = write_turn(work, views, care);
+    work.commit();
+    return result;
+}
+
+TurnResult Ledger::apply_events(const std::vector<Incoming>& events) {
+    const MadeBatch batch({segment(0xEE), batches_made_++}, events);
+    return apply({&batch});
+}
+
+std::int64_t Ledger::insert_generation(std::string_view run_id) {
+    return insert_metadata(fmt::format(
+        R"({{"run_id": "{}", "costRate": {{"amount": 0.000337, "currency": "USD", "unit": "second"}}, "telegramChatId": 42}})",
+        run_id));
+}
+
+std::int64_t Ledger::insert_metadata(const std::string& metadata) {
+    pqxx::work work(db());
+    const auto row =
+        work.exec_params1("INSERT INTO runledger.generations (metadata) VALUES ($1::jsonb) RETURNING id", metadata);
+    work.commit();
+    return row[0].as<std::int64_t>();
+}
+
+std::string Ledger::settle(std::string_view run_id, std::int64_t grace_ms) {
+    pqxx::work work(db());
+    const auto row = work.exec_params1(
+        "SELECT outcome FROM runledger.settle_run($1, $2::bigint * interval '1 millisecond', interval '7 days')",
+        std::string(run_id), grace_ms);
+    work.commit();
+    return row[0].as<std::string>();
+}
+
+std::string Ledger::value(const std::string& query) {
+    pqxx::work work(db());
+    const auto row = work.exec1(query);
+    return row[0].is_null() ? "NULL" : row[0].as<std::string>();
+}
+
+std::int64_t Ledger::count(const std::string& table_and_condition) {
+    return std::stoll(value("SELECT count(*) FROM runledger." + table_and_condition));
+}
+
+}  // namespace runledger::test

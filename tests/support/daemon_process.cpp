@@ -1,0 +1,148 @@
+#include "tests/support/daemon_process.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <utility>
+
+#include "tests/support/nginx_server.hpp"
+
+namespace runledger::test {
+namespace {
+
+std::filesystem::path built_program(std::string_view name) {
+    return std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / name;
+}
+
+// A TOML basic string; the texts of tests hold no control characters.
+std::string toml_string(std::string_view text) {
+    std::string result = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            result += '\\';
+        }
+        result += c;
+    }
+    return result + '"';
+}
+
+}  // namespace
+
+DaemonProcess::DaemonProcess(const TempFolder& folder, DaemonConf conf)
+    : test_folder_(folder),
+      conf_(std::move(conf)),
+      folder_(folder.make_folder(conf_.name)),
+      log_(folder_ / "daemon.log"),
+      metrics_port_(free_port()) {
+    if (conf_.bind.empty()) {
+        conf_.bind.push_back(fmt::format("ipc://{}/d.sock", folder.path().string()));
+    }
+    std::vector<std::string> endpoints;
+    for (const std::string& endpoint : conf_.bind) {
+        endpoints.push_back(toml_string(endpoint));
+    }
+    const auto token_file = folder.write_file(conf_.name + "/telegram.token", conf_.telegram_token + "\n");
+    std::filesystem::permissions(token_file, std::filesystem::perms{0600});
+    const bool has_api = !conf_.telegram_api_url.empty();
+    std::string text = fmt::format("[intake]\nbind = [{}]\n\n[postgres]\nuri = {}\n{}\n", fmt::join(endpoints, ", "),
+                                   toml_string(conf_.postgres_uri), conf_.postgres_extra);
+    text += fmt::format("[telegram]\nmode = {}\ntoken_file = {}\n", toml_string(has_api ? conf_.telegram_mode : "log"),
+                        toml_string(token_file.string()));
+    if (has_api) {
+        text += fmt::format("api_url = {}\n", toml_string(conf_.telegram_api_url));
+    }
+    text += fmt::format("{}\n[metrics]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nlevel = {}\n\n{}", conf_.telegram_extra,
+                        metrics_port_, toml_string(conf_.log_level), conf_.extra);
+    configuration_ = folder.write_file(conf_.name + "/runledgerd.toml", text);
+}
+
+Finished DaemonProcess::tool(std::vector<std::string> arguments) const {
+    const auto program = install_executable(test_folder_, built_program("runledger"));
+    std::vector<std::string> argv{program.string(), "--config", configuration_.string()};
+    argv.insert(argv.end(), std::make_move_iterator(arguments.begin()), std::make_move_iterator(arguments.end()));
+    return run_to_end({.argv = std::move(argv), .env = conf_.env, .cwd = folder_}, test_folder_);
+}
+
+void DaemonProcess::migrate() {
+    const Finished migrated = tool({"migrate"});
+    if (!migrated.status.clean()) {
+        throw std::runtime_error(
+            fmt::format("runledger migrate failed with {}:\n{}", migrated.status.code, migrated.output));
+    }
+    migrated_ = true;
+}
+
+void DaemonProcess::start() {
+    if (running()) {
+        throw std::logic_error("DaemonProcess: started twice");
+    }
+    if (!migrated_) {
+        migrate();
+    }
+    const auto program = install_executable(test_folder_, built_program("runledgerd"));
+    process_.emplace(Command{.argv = {program.string(), "--config", configuration_.string()},
+                             .env = conf_.env,
+                             .cwd = folder_,
+                             .output = log_});
+    eventually(
+        "runledgerd answers on its metrics' port",
+        [this] {
+            if (!process_->running()) {
+                throw Hopeless("runledgerd has ended");
+            }
+            return takes_connections(metrics_port_);
+        },
+        default_patience, [this] { return log_text(); });
+}
+
+void DaemonProcess::stop(std::chrono::milliseconds patience) {
+    if (!process_) {
+        return;
+    }
+    const ExitStatus status = process_->terminate(patience);
+    process_.reset();
+    if (!status.clean()) {
+        throw std::runtime_error(
+            fmt::format("runledgerd ended with code {} signal {}:\n{}", status.code, status.signal_number, log_text()));
+    }
+}
+
+void DaemonProcess::kill() {
+    if (process_) {
+        process_->kill();
+        process_.reset();
+    }
+}
+
+void DaemonProcess::restart() {
+    kill();
+    start();
+}
+
+void DaemonProcess::signal(int number) {
+    if (!process_) {
+        throw std::logic_error("DaemonProcess: not running");
+    }
+    process_->signal(number);
+}
+
+bool DaemonProcess::running() { return process_ && process_->running(); }
+
+pid_t DaemonProcess::pid() const { return process_ ? process_->pid() : -1; }
+
+std::string DaemonProcess::log_text() const { return read_text(log_); }
+
+std::string DaemonProcess::metrics_url() const { return fmt::format("http://127.0.0.1:{}/metrics", metrics_port_); }
+
+void DaemonProcess::check_log() const {
+    const std::string log = log_text();
+    for (const std::string_view alarm : {"Sanitizer", "runtime error:", "Assertion"}) {
+        if (const std::size_t at = log.find(alarm); at != std::string::npos) {
+            ADD_FAILURE() << "in runledgerd's log: " << log.substr(at, 2'000);
+        }
+    }
+}
+
+}  // namespace runledger::test

@@ -1,0 +1,44 @@
+// Waiting for what another process or thread will bring about, without a sleep of guessed length.
+//
+// A bounded poll: returns as soon as the predicate holds, throws with its sentence when the time is over.
+// Any thread; the predicate runs on the caller's.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace runledger::test {
+
+// The sentence did not come true in time. GoogleTest reports it as the test's failure.
+struct NeverHappened : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Thrown by a predicate: it can't come true any more, so the rest of the patience is spared.
+struct Hopeless : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Sanitized programs run several times slower; every patience is multiplied by this.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int patience_factor = 4;
+#else
+inline constexpr int patience_factor = 1;
+#endif
+
+inline constexpr std::chrono::milliseconds default_patience{10'000};
+
+// Polls every few milliseconds. An exception of the predicate counts as "not yet" and is quoted at the end, so that
+// a server that is just restarting may be asked; only Hopeless ends the wait.
+// `describe`, where given, is asked once, at the failure: what was seen instead.
+void eventually(std::string_view sentence, const std::function<bool()>& predicate,
+                std::chrono::milliseconds patience = default_patience,
+                const std::function<std::string()>& describe = {});
+
+// As eventually(), but says false instead of throwing.
+[[nodiscard]] bool comes_true(const std::function<bool()>& predicate, std::chrono::milliseconds patience);
+
+}  // namespace runledger::test

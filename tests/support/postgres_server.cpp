@@ -1,0 +1,233 @@
+#include "tests/support/postgres_server.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <csignal>
+#include <stdexcept>
+#include <utility>
+
+namespace runledger::test {
+namespace {
+
+// Debian's place for the version this project supports; pg_config may be of another or not be there.
+constexpr std::string_view debian_bin_folder = "/usr/lib/postgresql/15/bin";
+
+std::filesystem::path find_bin_folder() {
+    if (std::filesystem::exists(std::filesystem::path{debian_bin_folder} / "initdb")) {
+        return debian_bin_folder;
+    }
+    const TempFolder folder;
+    Finished asked = run_to_end({.argv = {"pg_config", "--bindir"}}, folder);
+    while (!asked.output.empty() && asked.output.back() == '\n') {
+        asked.output.pop_back();
+    }
+    if (!asked.status.clean() || !std::filesystem::exists(std::filesystem::path{asked.output} / "initdb")) {
+        throw std::runtime_error("PostgreSQL's initdb is not installed");
+    }
+    return asked.output;
+}
+
+int stop_signal(StopMode mode) {
+    switch (mode) {
+        case StopMode::smart:
+            return SIGTERM;
+        case StopMode::fast:
+            return SIGINT;
+        case StopMode::immediate:
+            return SIGQUIT;
+    }
+    throw std::logic_error("StopMode");
+}
+
+}  // namespace
+
+std::filesystem::path PostgresServer::bin_folder() {
+    static const std::filesystem::path folder = find_bin_folder();
+    return folder;
+}
+
+PostgresServer::PostgresServer(PostgresOptions options)
+    : options_(std::move(options)),
+      data_folder_(folder_ / "data"),
+      socket_folder_(folder_.make_folder("pg")),
+      port_(free_port()) {
+    create_cluster();
+    start();
+    create_database("runledger");
+}
+
+PostgresServer::~PostgresServer() {
+    try {
+        if (postmaster_) {
+            // A stopped process takes no SIGQUIT, and its backends are in sessions of their own.
+            kill_hard();
+        }
+    } catch (const std::exception& e) {
+        fmt::print(stderr, "PostgresServer: {}\n", e.what());  // A destructor: the test's result is settled already.
+    }
+}
+
+void PostgresServer::create_cluster() {
+    const Finished made =
+        run_to_end({.argv = {(bin_folder() / "initdb").string(), "--pgdata", data_folder_.string(),
+                             "--username=postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"},
+                    .env = {{"TZ", "UTC"}}},
+                   folder_);
+    if (!made.status.clean()) {
+        throw std::runtime_error(fmt::format("initdb failed:\n{}", made.output));
+    }
+    std::string conf = read_text(data_folder_ / "postgresql.conf");
+    conf += fmt::format(
+        "\nlisten_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = {}\n"
+        "shared_buffers = '64MB'\nmax_connections = 100\nlog_line_prefix = '%m [%p] %u@%d '\n"
+        "log_min_duration_statement = -1\nlog_timezone = 'UTC'\ntimezone = 'UTC'\n",
+        port_, socket_folder_.string(), options_.fsync ? "on" : "off");
+    for (const std::string& setting : options_.settings) {
+        conf += setting + "\n";
+    }
+    folder_.write_file("data/postgresql.conf", conf);
+    std::filesystem::permissions(data_folder_ / "postgresql.conf", std::filesystem::perms{0600});
+}
+
+void PostgresServer::start() {
+    if (running()) {
+        throw std::logic_error("PostgresServer: started twice");
+    }
+    postmaster_.emplace(Command{.argv = {(bin_folder() / "postgres").string(), "-D", data_folder_.string()},
+                                .env = {},
+                                .cwd = folder_.path(),
+                                .output = folder_ / "postgres.log"});
+    // "the database system is starting up" is an error of the connection: not yet.
+    try {
+        eventually(
+            "PostgreSQL takes connections",
+            [this] {
+                if (!postmaster_->running()) {
+                    throw Hopeless("the postmaster has ended");
+                }
+                return connect("postgres")->is_open();
+            },
+            std::chrono::seconds{60});
+    } catch (const NeverHappened& e) {
+        folder_.keep();
+        throw std::runtime_error(fmt::format("{}\n{}", e.what(), log_text()));
+    }
+}
+
+void PostgresServer::ended() {
+    postmaster_->kill();
+    postmaster_.reset();
+    frozen_.clear();
+}
+
+void PostgresServer::stop(StopMode mode) {
+    if (!postmaster_) {
+        return;
+    }
+    postmaster_->signal(stop_signal(mode));
+    if (!postmaster_->wait(std::chrono::seconds{60})) {
+        folder_.keep();
+        throw NeverHappened(fmt::format("PostgreSQL did not stop:\n{}", log_text()));
+    }
+    ended();
+}
+
+void PostgresServer::restart(StopMode mode) {
+    stop(mode);
+    start();
+}
+
+std::vector<ProcessId> PostgresServer::stop_everybody() {
+    // The postmaster first, so that it can start no more; each backend has a session, and so a group, of its own.
+    postmaster_->signal(SIGSTOP);
+    std::vector<ProcessId> children = children_of(postmaster_->pid());
+    for (const ProcessId& child : children) {
+        ::kill(child.pid, SIGSTOP);
+    }
+    return children;
+}
+
+void PostgresServer::kill_hard() {
+    if (!postmaster_) {
+        return;
+    }
+    const std::vector<ProcessId> children = stop_everybody();
+    for (const ProcessId& child : children) {
+        ::kill(child.pid, SIGKILL);
+    }
+    ended();
+    // Shared memory stays in use until the last of them is gone; the next start would be refused.
+    eventually("PostgreSQL's killed processes are gone", [&children] {
+        return std::none_of(children.begin(), children.end(), [](const ProcessId& child) { return is_alive(child); });
+    });
+}
+
+void PostgresServer::crash_and_recover() {
+    kill_hard();
+    start();
+}
+
+void PostgresServer::freeze() {
+    if (!postmaster_) {
+        throw std::logic_error("PostgresServer: frozen while it does not run");
+    }
+    frozen_ = stop_everybody();
+}
+
+void PostgresServer::thaw() {
+    for (const ProcessId& child : std::exchange(frozen_, {})) {
+        if (is_alive(child)) {
+            ::kill(child.pid, SIGCONT);
+        }
+    }
+    if (postmaster_) {
+        postmaster_->signal(SIGCONT);
+    }
+}
+
+pid_t PostgresServer::postmaster_pid() const { return postmaster_ ? postmaster_->pid() : -1; }
+
+bool PostgresServer::running() { return postmaster_ && postmaster_->running(); }
+
+std::string PostgresServer::uri(std::string_view database) const { return uri_as("postgres", database); }
+
+std::string PostgresServer::uri_as(std::string_view role, std::string_view database) const {
+    return fmt::format("postgresql://{}@/{}?host={}&port={}", role, database, socket_folder_.string(), port_);
+}
+
+std::string PostgresServer::tcp_uri(std::string_view database) const {
+    return fmt::format("postgresql://postgres@127.0.0.1:{}/{}", port_, database);
+}
+
+std::string PostgresServer::create_database(std::string_view name, std::string_view template_name) {
+    const auto connection = connect("postgres");
+    pqxx::nontransaction work(*connection);
+    work.exec(fmt::format("CREATE DATABASE {} TEMPLATE {}", work.quote_name(std::string{name}),
+                          work.quote_name(std::string{template_name})));
+    return uri(name);
+}
+
+void PostgresServer::drop_database(std::string_view name) {
+    const auto connection = connect("postgres");
+    pqxx::nontransaction work(*connection);
+    work.exec(fmt::format("DROP DATABASE IF EXISTS {} WITH (FORCE)", work.quote_name(std::string{name})));
+}
+
+std::unique_ptr<pqxx::connection> PostgresServer::connect(std::string_view database) const {
+    return connect_to(uri(database));
+}
+
+std::string PostgresServer::log_text() const { return read_text(folder_ / "postgres.log"); }
+
+std::unique_ptr<pqxx::connection> connect_to(const std::string& uri) {
+    auto connection = std::make_unique<pqxx::connection>(uri);
+// Deprecated since 6.4, and needed until 7 drops re-opening altogether.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    connection->inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+    return connection;
+}
+
+}  // namespace runledger::test
