@@ -13,9 +13,12 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
+#include <array>
+#include <atomic>
+#include <memory>
 #include <random>
 #include <thread>
+#include <vector>
 #include <zmq.hpp>
 
 #include "daemon/apply.hpp"
@@ -99,12 +102,12 @@ int serve(const Config& config, const sigset_t& signals) {
         stop.stop();
     });
 
-    std::unique_ptr<Metrics> metrics;
-    if (!config.metrics.listen.empty()) {
-        metrics = std::make_unique<Metrics>(config.metrics.listen, counters);
-    }
     int exit_code = exit_clean;
+    std::unique_ptr<Metrics> metrics;
     try {
+        if (!config.metrics.listen.empty()) {
+            metrics = std::make_unique<Metrics>(config.metrics.listen, counters);
+        }
         if (wait_for_schema(config, stop)) {
             IntakeQueue queue;
             Intake intake(config.intake.bind, queue, counters.intake);
@@ -143,6 +146,9 @@ int serve(const Config& config, const sigset_t& signals) {
         exit_code = exit_configuration;
     } catch (const zmq::error_t& error) {
         spdlog::error("[intake] bind: {}", error.what());
+        exit_code = exit_configuration;
+    } catch (const std::exception& error) {
+        spdlog::error("{}", error.what());
         exit_code = exit_configuration;
     }
     if (signal_thread.joinable()) {

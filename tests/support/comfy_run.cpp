@@ -133,6 +133,12 @@ private:
     }
 };
 
+// Seeds have chats of their own, so that several senders can use one Bot API.
+std::int64_t first_chat_of(std::uint64_t seed) {
+    constexpr std::uint64_t chats_per_seed = 100'000;
+    return static_cast<std::int64_t>(1'000'000'000 + (seed % 1'000'000) * chats_per_seed);
+}
+
 Ending make_ending(Dice& dice, double success) {
     if (dice.chance(success)) {
         return Ending::success;
@@ -288,7 +294,8 @@ std::vector<RunPlan> make_runs(const RunOptions& options) {
         run.ending = make_ending(dice, options.success);
         if (dice.chance(options.with_chat)) {
             const auto chat = static_cast<std::int64_t>(options.chats == 0 ? i : dice.below(options.chats));
-            run.chat_id = chat % 5 == 4 ? -100'000'000'000 - chat : 1'000'000 + chat;  // Every fifth is a group.
+            const std::int64_t number = first_chat_of(options.seed) + chat;
+            run.chat_id = chat % 5 == 4 ? -number : number;  // Every fifth is a group.
         }
         run.rate = make_rate(dice, options.habits);
         run.outputs = make_outputs(

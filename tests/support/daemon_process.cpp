@@ -56,6 +56,11 @@ DaemonProcess::DaemonProcess(const TempFolder& folder, DaemonConf conf)
     text += fmt::format("{}\n[metrics]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nlevel = {}\n\n{}", conf_.telegram_extra,
                         metrics_port_, toml_string(conf_.log_level), conf_.extra);
     configuration_ = folder.write_file(conf_.name + "/runledgerd.toml", text);
+    if (!std::string_view{RUNLEDGER_SANITIZER_PRELOAD}.empty()) {
+        // See postgres_server.cpp: libpqxx's own leak on a broken connection.
+        const auto suppressions = folder.write_file(conf_.name + "/suppressions", "leak:libpqxx\n");
+        conf_.env.emplace("LSAN_OPTIONS", fmt::format("suppressions={}:print_suppressions=0", suppressions.string()));
+    }
 }
 
 Finished DaemonProcess::tool(std::vector<std::string> arguments) const {

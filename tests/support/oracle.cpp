@@ -117,6 +117,19 @@ std::vector<const PlannedOutput*> merged_outputs(const RunPlan& run, const std::
     return outputs;
 }
 
+bool notice_may_be_partial(const RunPlan& run, const std::vector<const StoredEvent*>& events) {
+    int endings = 0;
+    bool outputs_before = false;
+    for (const StoredEvent* event : events) {
+        if (const PlannedEvent* planned = find_planned(run, event->body)) {
+            const bool terminal = terminal_status_of(*planned).has_value();
+            endings += terminal ? 1 : 0;
+            outputs_before = outputs_before || (!terminal && !planned->outputs.empty());
+        }
+    }
+    return endings > 1 && outputs_before;
+}
+
 std::string said(const std::optional<std::string>& value) { return value.value_or("NULL"); }
 
 void compare_money(const StoredGeneration& row, const ExpectedGeneration& expected, Findings& findings) {
@@ -165,6 +178,7 @@ ExpectedGeneration expected_generation(const RunPlan& run, const std::vector<con
     const Milestones found = milestones_of(run, events);
     ExpectedGeneration expected;
     expected.outputs = merged_outputs(run, events);
+    expected.notice_may_be_partial = notice_may_be_partial(run, events);
     if (found.ending == nullptr) {
         expected.status = found.running != nullptr ? "processing" : "pending";
         return expected;

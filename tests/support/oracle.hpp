@@ -30,6 +30,9 @@ struct ExpectedGeneration {
     // choose; empty where there is nothing to say, and the row must say nothing.
     std::string cost_note{};
     std::vector<const PlannedOutput*> outputs{};  // Of all stored events, each id once.
+    // Several events say that the run ended, and outputs came with others too: the notice may have been made while
+    // only some of the outputs were known.
+    bool notice_may_be_partial{};
 
     static constexpr std::string_view any_reason = "*";
 };
@@ -70,8 +73,10 @@ struct MessageRules {
 struct ExpectedMessage {
     std::string chat_id{};
     std::vector<std::string> methods{};
-    std::string mention{};  // What it must hold: the first medium's URL. Empty: a text, told apart by its chat alone.
-    bool certain{true};     // False where the outputs can't be stored as jsonb: the daemon may not know the URL.
+    // Any of these tells that it is this run's: the first medium's URL, or each medium's where the notice may be
+    // partial. Empty: a text, told apart by its chat alone.
+    std::vector<std::string> mentions{};
+    bool certain{true};  // False where the outputs can't be stored as jsonb: the daemon may not know the URL.
 };
 [[nodiscard]] std::optional<ExpectedMessage> expected_message(const RunPlan& run, const ExpectedGeneration& expected);
 

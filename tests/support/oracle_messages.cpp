@@ -48,7 +48,7 @@ std::map<std::string, ChatExpectations> expectations_of(const std::vector<RunPla
         ChatExpectations& chat = chats[expected->chat_id];
         if (!expected->certain) {
             ++chat.uncertain;
-        } else if (expected->mention.empty()) {
+        } else if (expected->mentions.empty()) {
             ++chat.texts;
         } else {
             chat.with_media.push_back(*expected);
@@ -61,22 +61,23 @@ void check_media(const ExpectedMessage& expected, std::vector<const BotCall*>& c
                  Findings& findings) {
     std::vector<const BotCall*> matching;
     std::erase_if(calls, [&](const BotCall* call) {
-        const bool matches = call->mentions(expected.mention);
+        const bool matches = std::any_of(expected.mentions.begin(), expected.mentions.end(),
+                                         [&](const std::string& mention) { return call->mentions(mention); });
         if (matches) {
             matching.push_back(call);
         }
         return matches;
     });
     if (matching.empty() || (matching.size() > 1 && !rules.duplicates_allowed)) {
-        findings.push_back(
-            fmt::format("chat {}: {} messages with {}, not 1", expected.chat_id, matching.size(), expected.mention));
+        findings.push_back(fmt::format("chat {}: {} messages with {}, not 1", expected.chat_id, matching.size(),
+                                       expected.mentions.front()));
     }
     for (const BotCall* call : matching) {
         const bool fits =
             std::find(expected.methods.begin(), expected.methods.end(), call->method) != expected.methods.end();
         if (!fits && !rules.fallbacks_allowed) {
             findings.push_back(fmt::format("chat {}: {} for {}, not {}", expected.chat_id, call->method,
-                                           expected.mention, expected.methods.front()));
+                                           expected.mentions.front(), expected.methods.front()));
         }
     }
 }
@@ -102,17 +103,22 @@ std::optional<ExpectedMessage> expected_message(const RunPlan& run, const Expect
     if (expected.status != "completed") {
         return message;
     }
-    std::size_t media = 0;
+    std::vector<std::string> urls;
     for (const PlannedOutput* output : expected.outputs) {
-        if (!output->urls.empty() && media == 0) {
-            message.mention = output->urls.front();
+        if (!output->urls.empty() && urls.empty()) {
             message.methods = {output->kind == MediaKind::video ? "sendVideo" : "sendPhoto"};
         }
-        media += output->urls.size();
+        urls.insert(urls.end(), output->urls.begin(), output->urls.end());
         message.certain = message.certain && output->storable;
     }
-    if (media > 1) {
+    if (urls.size() > 1) {
         message.methods = {"sendMediaGroup"};
+    }
+    if (expected.notice_may_be_partial) {
+        message.methods = {"sendPhoto", "sendVideo", "sendMediaGroup"};
+        message.mentions = urls;
+    } else if (!urls.empty()) {
+        message.mentions = {urls.front()};
     }
     return message;
 }

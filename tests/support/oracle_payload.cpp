@@ -37,7 +37,6 @@ void compare_outputs(const StoredGeneration& row, const ExpectedGeneration& expe
     PayloadStrings strings;
     if (row.response_payload) {
         rapidjson::Document document;
-        // Numbers as strings: one of 400 digits is within jsonb's range and beyond this parser's.
         document.Parse<rapidjson::kParseNumbersAsStringsFlag>(row.response_payload->c_str());
         if (document.HasParseError()) {
             findings.push_back(fmt::format("run {}: response_payload can't be read", row.run_id));

@@ -42,6 +42,7 @@ public:
     void kill_hard();
     void crash_and_recover();
     // SIGSTOP and SIGCONT to the postmaster and its children: the database hangs, connections stay open.
+    // A test that is itself killed in between leaves stopped backends behind.
     void freeze();
     void thaw();
     [[nodiscard]] bool running();

@@ -63,7 +63,7 @@ void give_away(const std::filesystem::path& path) {
     }
 }
 
-TempFolder::TempFolder() : exceptions_at_start_(std::uncaught_exceptions()) {
+TempFolder::TempFolder() : exceptions_at_start_(std::uncaught_exceptions()), owner_(::getpid()) {
     std::string pattern = base_folder() + "/rl-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr) {
         throw std::system_error(errno, std::generic_category(), fmt::format("mkdtemp {}", pattern));
@@ -74,6 +74,9 @@ TempFolder::TempFolder() : exceptions_at_start_(std::uncaught_exceptions()) {
 }
 
 TempFolder::~TempFolder() {
+    if (::getpid() != owner_) {
+        return;
+    }
     // An exception that is on its way is a failure that GoogleTest has not been told of yet.
     const bool failed = std::uncaught_exceptions() > exceptions_at_start_ || test_failed();
     if (keep_ || failed || std::getenv("RUNLEDGER_KEEP_TEMP") != nullptr) {

@@ -47,6 +47,7 @@ private:
     std::filesystem::path path_;
     bool keep_{false};
     int exceptions_at_start_;
+    pid_t owner_;  // A forked copy of the test must not clear away its original's folder.
 };
 
 // Copies a program or module into the folder with mode 0755 and returns its new path: a build tree that root owns

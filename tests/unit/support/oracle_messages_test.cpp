@@ -80,6 +80,23 @@ TEST_F(MessageCheck, FindsTheWrongMethodUnlessItFellBack) {
     EXPECT_THAT(findings({.fallbacks_allowed = true}), IsEmpty());
 }
 
+TEST_F(MessageCheck, TakesSomeOfThePicturesForAllWhereTheRestMayHaveComeLater) {
+    calls_[1].method = "sendPhoto";
+    calls_[1].fields.texts = {{"photo", "https://pictures/r2-1.png"}};
+    ASSERT_FALSE(findings().empty());
+
+    // A late progress event ended the run while one output was known already.
+    for (PlannedEvent event : {PlannedEvent{.status = "success", .body = "late"},
+                               PlannedEvent{.status = "running", .body = "output", .outputs = {1}}}) {
+        ledger_.events.push_back({.run_id = "r2", .status = event.status, .body = event.body});
+        runs_[1].events.push_back(std::move(event));
+    }
+
+    EXPECT_THAT(findings(), IsEmpty());
+    calls_.erase(calls_.begin() + 1);
+    EXPECT_THAT(findings(), ElementsAre(HasSubstr("0 messages with https://pictures/r2-0.png")));
+}
+
 TEST_F(MessageCheck, FindsAFailureThatNobodyWasToldOf) {
     calls_.pop_back();
     EXPECT_THAT(findings(), ElementsAre(HasSubstr("0 messages without a known medium")));

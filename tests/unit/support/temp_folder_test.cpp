@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
 
 namespace runledger::test {
 namespace {
@@ -49,6 +53,19 @@ TEST(TempFolder, StaysWhenAnExceptionEndsTheTest) {
 
     EXPECT_TRUE(fs::exists(path));
     fs::remove_all(path);
+}
+
+TEST(TempFolder, IsNotClearedAwayByAForkedCopyOfTheTest) {
+    auto folder = std::make_unique<TempFolder>();
+
+    const pid_t copy = ::fork();
+    if (copy == 0) {
+        folder.reset();
+        ::_exit(0);
+    }
+    ASSERT_EQ(::waitpid(copy, nullptr, 0), copy);
+
+    EXPECT_TRUE(fs::exists(folder->path()));
 }
 
 TEST(TempFolder, StaysWhenItWasToldTo) {

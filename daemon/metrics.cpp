@@ -1,0 +1,134 @@
+#include "daemon/metrics.hpp"
+
+#include <fmt/format.h>
+#include <prometheus/collectable.h>
+#include <prometheus/exposer.h>
+#include <prometheus/metric_family.h>
+
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace runledger {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+struct Sample {
+    double value{};
+    std::string label_value{};
+};
+
+template <class Value>
+double as_double(const std::atomic<Value>& counter) {
+    return static_cast<double>(counter.load(std::memory_order_relaxed));
+}
+
+MetricFamily family(MetricType type, std::string name, std::string help, const std::string& label,
+                    const std::vector<Sample>& samples) {
+    MetricFamily made;
+    made.name = std::move(name);
+    made.help = std::move(help);
+    made.type = type;
+    for (const Sample& sample : samples) {
+        ClientMetric metric;
+        if (!label.empty()) {
+            metric.label.push_back({label, sample.label_value});
+        }
+        if (type == MetricType::Counter) {
+            metric.counter.value = sample.value;
+        } else {
+            metric.gauge.value = sample.value;
+        }
+        made.metric.push_back(std::move(metric));
+    }
+    return made;
+}
+
+// Reads the stages' counters when Prometheus asks; on the exposer's thread.
+class StageCounters : public prometheus::Collectable {
+public:
+    explicit StageCounters(const Counters& counters) : counters_(counters) {}
+
+    [[nodiscard]] std::vector<MetricFamily> Collect() const override {
+        const auto counter = [](std::string name, std::string help, const std::string& label,
+                                const std::vector<Sample>& samples) {
+            return family(MetricType::Counter, std::move(name), std::move(help), label, samples);
+        };
+        const auto gauge = [](std::string name, std::string help, double value) {
+            return family(MetricType::Gauge, std::move(name), std::move(help), "", {{value}});
+        };
+        const auto& [intake, apply, settle, notify] = counters_;
+        return {
+            counter("runledger_intake_messages_total", "Messages read from the edges.", "", {{as_double(intake.messages)}}),
+            counter("runledger_intake_busy_total", "Batches answered busy: the intake queue was full.", "",
+                    {{as_double(intake.busy)}}),
+            counter("runledger_intake_damaged_total", "Messages that could not be read and had no name to answer for.",
+                    "", {{as_double(intake.damaged)}}),
+            counter("runledger_apply_turns_total", "Apply transactions that committed.", "", {{as_double(apply.turns)}}),
+            counter("runledger_apply_turns_failed_total", "Apply transactions that failed and were tried again.", "",
+                    {{as_double(apply.turns_failed)}}),
+            counter("runledger_batches_total", "Batches by what became of them.", "fate",
+                    {{as_double(apply.batches_applied), "applied"},
+                     {as_double(apply.batch_copies), "copy"},
+                     {as_double(apply.batch_conflicts), "conflict"},
+                     {as_double(apply.batches_refused), "refused"}}),
+            counter("runledger_events_applied_total", "Events written to the ledger.", "",
+                    {{as_double(apply.events_applied)}}),
+            counter("runledger_events_quarantined_total", "Events that could not be stored where they belong.", "",
+                    {{as_double(apply.events_quarantined)}}),
+            counter("runledger_segments_retired_total", "Spool segments whose batches are all in the ledger.", "",
+                    {{as_double(apply.segments_retired)}}),
+            counter("runledger_settlements_total", "Settlements by outcome.", "outcome",
+                    {{as_double(settle.settled), "settled"},
+                     {as_double(settle.resettled), "resettled"},
+                     {as_double(settle.edited_by_hand), "edited_by_hand"},
+                     {as_double(settle.postponed), "postponed"}}),
+            counter("runledger_settle_turns_failed_total", "Settle transactions that failed and were tried again.", "",
+                    {{as_double(settle.turns_failed)}}),
+            counter("runledger_notifications_total", "Notifications by what became of an attempt.", "outcome",
+                    {{as_double(notify.sent), "sent"},
+                     {as_double(notify.retried), "retried"},
+                     {as_double(notify.dead), "dead"},
+                     {as_double(notify.uncertain), "uncertain"},
+                     {as_double(notify.skipped), "skipped"}}),
+            counter("runledger_telegram_too_many_requests_total", "Calls that Telegram answered with 429.", "",
+                    {{as_double(notify.too_many_requests)}}),
+            gauge("runledger_notifications_in_flight", "Notifications leased at this moment.",
+                  as_double(notify.in_flight)),
+            gauge("runledger_telegram_token_refused", "1 while Telegram refuses the bot's token and nothing is sent.",
+                  as_double(notify.token_is_refused)),
+        };
+    }
+
+private:
+    const Counters& counters_;
+};
+
+}  // namespace
+
+class Metrics::Impl {
+public:
+    Impl(const std::string& listen, const Counters& counters)
+        : collectable_(std::make_shared<StageCounters>(counters)), exposer_(listen, 1) {
+        exposer_.RegisterCollectable(collectable_);
+    }
+
+private:
+    std::shared_ptr<StageCounters> collectable_;
+    prometheus::Exposer exposer_;
+};
+
+Metrics::Metrics(const std::string& listen, const Counters& counters) {
+    try {
+        impl_ = std::make_unique<Impl>(listen, counters);
+    } catch (const std::exception& error) {
+        throw std::runtime_error(fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, error.what()));
+    }
+}
+
+Metrics::~Metrics() = default;
+
+}  // namespace runledger

@@ -1,0 +1,63 @@
+// What a notification's payload says: read from the outbox's jsonb, whatever shape the sender's outputs had.
+//
+// Tolerant as the ledger is: odd outputs are passed by, the ending counts. Texts are clean, URLs are plain http(s)
+// ones, everything is bounded. Pure; any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace runledger::telegram {
+
+enum class NewsKind : std::uint8_t { ending, follow_up, correction };
+enum class EndStatus : std::uint8_t { completed, failed, cancelled };
+enum class MediumKind : std::uint8_t { photo, video, animation, audio, document };
+
+// The word in notifications.kind. Nothing for a word that is not known.
+[[nodiscard]] std::optional<NewsKind> find_news_kind(std::string_view word) noexcept;
+
+inline constexpr std::size_t media_kept_max = 100;
+inline constexpr std::size_t texts_kept_max = 100;
+// Holds more than the longest message shows: 4096 units of three bytes each.
+inline constexpr std::size_t text_kept_bytes_max = 16U * 1024;
+inline constexpr std::size_t url_bytes_max = 2048;
+
+// One picture, film or file that has a URL.
+struct Medium {
+    MediumKind kind{};
+    std::string url;
+    std::string name;  // The file's, for people; never empty.
+};
+
+struct News {
+    NewsKind kind{};
+    EndStatus status{};
+    std::string run_id{};
+    std::string reason{};  // Empty: none known.
+    std::optional<double> duration_ms{};
+    std::vector<Medium> media{};
+    std::vector<std::string> texts{};  // Text outputs, each as one.
+    std::size_t media_left_out{0};   // Over the bound.
+    bool has_outputs{false};         // The run had some, be they of use here or not.
+};
+
+struct NewsSource {
+    NewsKind kind{};
+    std::string_view run_id;
+    std::string_view payload;
+};
+
+// Nothing where the payload is no object or its status is not known: then there is nothing to tell.
+[[nodiscard]] std::optional<News> read_news(const NewsSource& source);
+
+// True for what may become a link or be handed to Telegram to fetch: http or https, a host, no user, no blanks.
+[[nodiscard]] bool is_plain_url(std::string_view url) noexcept;
+
+// The URL with its query and fragment masked: "https://host/x.png?…". For logs: a presigned query is a key.
+[[nodiscard]] std::string mask_query(std::string_view url);
+
+}  // namespace runledger::telegram

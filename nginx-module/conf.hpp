@@ -1,0 +1,66 @@
+// What the directives say, per http block and per location, and how they are read.
+//
+// Written while nginx reads its configuration, in the master; read-only afterwards. A value that is wrong is refused
+// there, with a sentence that names the directive and the value; nothing here makes a thread or a socket.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nginx-module/ngx.hpp"
+#include "nginx-module/token.hpp"
+
+namespace runledger::edge {
+
+struct MainConf {
+    std::string spool_dir;  // Empty without runledger_spool.
+    std::size_t spool_bytes_max{1024UL * 1024 * 1024};
+    std::vector<std::string> daemon_endpoints;
+
+    std::string first_webhook;  // "file:line" of the first runledger_webhook; empty without any.
+    bool has_status{false};     // A location answers with runledger_status.
+
+    ngx_cycle_t* cycle{};
+    ngx_shm_zone_t* status_zone{};  // Made where a webhook or status location exists.
+};
+
+// Where the token is looked for, and which are let in.
+struct TokenRule {
+    ngx_int_t variable_index{};
+    std::string variable_name;
+    TokenSet tokens;
+};
+
+struct LocationConf {
+    bool is_webhook{false};
+    bool is_status{false};
+    ngx_msec_t timeout{NGX_CONF_UNSET_MSEC};
+    std::optional<std::optional<TokenRule>> token;  // Not set; set to `off`; set to a rule.
+
+    [[nodiscard]] const TokenRule* token_rule() const { return token && *token ? &**token : nullptr; }
+};
+
+// ngx_module_t's and ngx_http_module_t's parts.
+extern ngx_command_t commands[];
+void* create_main_conf(ngx_conf_t* cf) noexcept;
+void* create_location_conf(ngx_conf_t* cf) noexcept;
+char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
+
+// After the http block has been read: refuses a webhook that has no spool or no daemon.
+[[nodiscard]] bool check_main_conf(ngx_conf_t& cf, const MainConf& main);
+
+// When all of the configuration has been read and the worker's user is known: whether that user can write in the
+// spool's folder. Logs why not.
+[[nodiscard]] bool check_spool_folder(const MainConf& main, const ngx_log_t* log);
+
+[[nodiscard]] inline const LocationConf& location_conf(const ngx_http_request_t& request) noexcept {
+    return *static_cast<LocationConf*>(ngx_http_get_module_loc_conf(&request, ngx_http_runledger_module));
+}
+
+[[nodiscard]] inline const MainConf& main_conf(const ngx_http_request_t& request) noexcept {
+    return *static_cast<MainConf*>(ngx_http_get_module_main_conf(&request, ngx_http_runledger_module));
+}
+
+}  // namespace runledger::edge

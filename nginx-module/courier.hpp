@@ -1,0 +1,145 @@
+// The courier: one thread per nginx worker that owns the worker's segments and its ZeroMQ socket.
+//
+// The event loop hands events over with submit() and learns their fate through an eventfd; it never waits for the
+// courier, and the courier never calls nginx. Everything here is plain C++: no nginx header is included.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/event.hpp"
+
+namespace runledger::edge {
+
+// Who decides about a held request: the courier takes it when its event is durable, the loop abandons it at its
+// deadline or when the client leaves. Whoever changes `waiting` first has decided.
+enum class Fate : std::uint8_t { waiting, taken, abandoned };
+
+enum class CourierOutcome : std::uint8_t {
+    committed,  // On stable storage: answer 2xx.
+    refused,    // A large body that the courier validated and found at fault: answer 400 (see `refusal`).
+    failed,     // The body could not be read from its temp file: answer 503.
+};
+
+// One event on its way, shared by the loop and the courier. Made and filled by the loop before submit(); after
+// that the loop touches only `fate` until the courier has posted it back.
+struct HeldEvent {
+    std::uint64_t ticket{};          // The loop's key for the request; the courier carries it untouched.
+    Stamp stamp;
+    std::uint32_t flags{};           // wire::EventFlag
+    std::string body;                // Our own copy, never pool memory. Empty if the body is in `body_fd`.
+    int body_fd{-1};                 // A duplicate of the temp file's descriptor; the last owner closes it.
+    std::size_t body_bytes{};        // Of the body, wherever it is.
+    bool validated{false};           // False: the courier runs validate_event before it stores the event.
+
+    std::atomic<Fate> fate{Fate::waiting};
+
+    // Written by the courier before it posts the event back.
+    CourierOutcome outcome{};
+    Refusal refusal{};
+    std::string run_id;              // Filled by whoever validated.
+    std::string status_word;
+    std::chrono::microseconds commit_time{};  // From submit() to durable.
+
+    HeldEvent() = default;
+    HeldEvent(const HeldEvent&) = delete;
+    HeldEvent& operator=(const HeldEvent&) = delete;
+    ~HeldEvent();                    // Closes body_fd.
+};
+
+using HeldEventPtr = std::shared_ptr<HeldEvent>;
+
+class Files;  // nginx-module/spool_files.hpp
+
+struct CourierConfig {
+    std::string spool_dir;
+    std::size_t spool_bytes_max{1024UL * 1024 * 1024};  // Allocated bytes of the whole folder.
+    std::vector<std::string> daemon_endpoints;          // ZeroMQ endpoints, at least one.
+    std::string edge_name;                              // The host's name unless configured.
+    std::size_t held_events_max{8192};
+    std::size_t held_bytes_max{64UL * 1024 * 1024};
+    std::chrono::milliseconds resend_after{5000};
+    std::chrono::milliseconds adopt_every{1000};
+
+    // What tests shorten or replace; no directive sets them.
+    std::chrono::milliseconds commit_retry_min{50};
+    std::chrono::milliseconds commit_retry_max{500};
+    std::chrono::milliseconds seal_idle_after{60'000};
+    std::chrono::milliseconds refused_retry_every{60'000};
+    std::shared_ptr<Files> files;                       // Nothing: the file system.
+};
+
+// A line for nginx's log, written by the loop on the courier's behalf.
+struct LogLine {
+    enum class Level : std::uint8_t { crit, error, warn, notice, info };
+    Level level{};
+    std::string text;
+};
+
+// Counters since start and gauges of now; each is read atomically, the set is not a snapshot.
+struct CourierStats {
+    std::uint64_t events_committed{};
+    std::uint64_t batches_committed{};
+    std::uint64_t commit_failures{};
+    std::uint64_t batches_sent{};
+    std::uint64_t batches_resent{};
+    std::uint64_t batches_acked{};
+    std::uint64_t busy_answers{};
+    std::uint64_t refused_answers{};
+    std::uint64_t unknown_answers{};    // Copies of answers that came before, mostly.
+    std::uint64_t segments_adopted{};
+    std::uint64_t segments_unlinked{};
+    std::uint64_t held_events{};
+    std::uint64_t spool_batches{};      // Of this courier, not yet acked.
+    std::uint64_t spool_bytes{};        // Allocated bytes of the whole folder, as last looked at.
+    std::uint64_t window_bytes{};
+    std::uint64_t oldest_unacked_seconds{};
+    bool link_up{};
+};
+
+enum class SubmitResult : std::uint8_t {
+    submitted,
+    over_bound,  // held_events_max or held_bytes_max reached: answer 503 before accepting.
+};
+
+// Construct, use and destroy in one worker process, after the fork. submit(), take_*(), stats() and stop() are for
+// the loop's thread.
+class Courier {
+public:
+    // Opens nothing yet. Throws std::system_error if the eventfd can't be made.
+    explicit Courier(CourierConfig config);
+    Courier(const Courier&) = delete;
+    Courier& operator=(const Courier&) = delete;
+    ~Courier();  // stop() with no patience.
+
+    // Starts the thread, all signals blocked in it. A spool that can't be opened is no failure here: the courier
+    // logs it, keeps trying, and requests are held.
+    void start();
+
+    // Hands an event over; never blocks on I/O. On over_bound nothing was taken.
+    [[nodiscard]] SubmitResult submit(HeldEventPtr event);
+
+    // Readable when take_results() or take_log_lines() has something. Drain it before taking, never after.
+    [[nodiscard]] int wake_fd() const noexcept;
+    [[nodiscard]] std::vector<HeldEventPtr> take_results();
+    [[nodiscard]] std::vector<LogLine> take_log_lines();
+
+    [[nodiscard]] CourierStats stats() const noexcept;
+
+    // Commits what was submitted, leaves sending as it is (the spool has it), lets go of the segments and joins the
+    // thread; gives up after `patience` (an fdatasync that hangs), leaving the thread to the process's end.
+    // Returns whether it joined.
+    bool stop(std::chrono::milliseconds patience);
+
+private:
+    class Impl;
+    std::shared_ptr<Impl> impl_;  // Shared with the thread, which may outlive a stop() that gave up.
+};
+
+}  // namespace runledger::edge

@@ -1,0 +1,64 @@
+// Takes the events that wait, makes a batch of them, stores it, and decides each event's fate.
+//
+// Invariant: an event is posted back as committed only after its batch is durable and its fate has gone from waiting
+// to taken here. A batch that can't be stored stays at the head of the queue. Used by the courier's thread alone.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "common/wire.hpp"
+#include "nginx-module/courier_shared.hpp"
+#include "nginx-module/spool.hpp"
+
+namespace runledger::edge {
+
+class Committer {
+public:
+    using SteadyTime = std::chrono::steady_clock::time_point;
+
+    Committer(CourierShared& shared, Spool& spool, Files& files, const wire::BatchEncoder::Origin& origin);
+
+    // Takes what was submitted since.
+    void take_submitted() noexcept { shared_.take_submitted(waiting_); }
+
+    // Stores one batch of what waits, if anything does and it is time. Returns what was stored; its frame is valid
+    // until the next call.
+    [[nodiscard]] std::optional<Spool::Stored> commit(SteadyTime now);
+
+    // The next commit() need not wait for the pause after the last failure: there is room again.
+    void retry_now() noexcept { retry_at_ = {}; }
+
+    [[nodiscard]] bool has_waiting() const noexcept { return !waiting_.empty(); }
+    // When to call commit(); max() if nothing waits.
+    [[nodiscard]] SteadyTime due_at() const noexcept { return waiting_.empty() ? SteadyTime::max() : retry_at_; }
+
+    [[nodiscard]] std::uint64_t events_committed() const noexcept { return events_committed_; }
+    [[nodiscard]] std::uint64_t batches_committed() const noexcept { return batches_committed_; }
+    [[nodiscard]] std::uint64_t commit_failures() const noexcept { return commit_failures_; }
+
+private:
+    void fill_batch();
+    // Whether the event may be stored; if not, its outcome is set.
+    [[nodiscard]] bool prepare(HeldEvent& event) noexcept;
+    void read_body(HeldEvent& event);
+    void drop_abandoned() noexcept;
+    void on_failure(const std::exception& e, SteadyTime now) noexcept;
+    void answer_batch() noexcept;
+
+    CourierShared& shared_;
+    Spool& spool_;
+    Files& files_;
+    wire::BatchEncoder encoder_;
+    SubmittedEvents waiting_;
+    SubmittedEvents batch_;    // What the encoder holds.
+    SubmittedEvents decided_;  // To be posted without being stored.
+    SteadyTime retry_at_{};
+    std::chrono::milliseconds retry_pause_{0};
+    std::uint64_t events_committed_{};
+    std::uint64_t batches_committed_{};
+    std::uint64_t commit_failures_{};
+};
+
+}  // namespace runledger::edge

@@ -1,0 +1,48 @@
+// The courier's log lines on their way to nginx's log, which only the event loop may write.
+//
+// Bounded: a line whose kind was printed a moment ago is counted instead, and the next one of its kind says how many;
+// lines over the queue's bound are counted, too. Any thread.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nginx-module/courier.hpp"
+
+namespace runledger::edge {
+
+class CourierLog {
+public:
+    static constexpr std::size_t lines_max = 256;
+    static constexpr std::chrono::seconds repeat_after{10};
+
+    // `wake` is called after a line was queued, without the lock.
+    explicit CourierLog(std::function<void()> wake = {}) : wake_(std::move(wake)) {}
+
+    // Queues "<kind>: <text>". `kind` is a literal that says what happened, whichever segment or endpoint it happened
+    // to. Never throws: a line that memory does not suffice for is lost.
+    void add(LogLine::Level level, std::string_view kind, std::string_view text) noexcept;
+
+    [[nodiscard]] std::vector<LogLine> take();
+
+private:
+    struct Kind {
+        std::chrono::steady_clock::time_point printed_at{};
+        std::uint64_t unprinted{};
+    };
+
+    std::function<void()> wake_;
+    std::mutex mutex_;
+    std::vector<LogLine> lines_;
+    std::map<std::string_view, Kind> kinds_;
+    std::uint64_t dropped_{};
+};
+
+}  // namespace runledger::edge

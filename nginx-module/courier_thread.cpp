@@ -1,0 +1,244 @@
+#include "nginx-module/courier_thread.hpp"
+
+#include <poll.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <system_error>
+
+#include "nginx-module/courier_committer.hpp"
+#include "nginx-module/link.hpp"
+#include "nginx-module/link_delivery.hpp"
+#include "nginx-module/spool.hpp"
+
+namespace runledger::edge {
+namespace {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr std::chrono::milliseconds wait_max{1000};
+constexpr std::chrono::milliseconds link_retry_after{1000};
+constexpr std::chrono::milliseconds pause_after_exception{100};
+constexpr std::size_t answers_per_turn_max = 2048;
+
+WallTime wall_now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
+
+BootId read_boot_id(CourierLog& log) {
+    std::ifstream file("/proc/sys/kernel/random/boot_id");
+    std::string text;
+    file >> text;
+    if (const auto id = BootId::parse(text)) {
+        return *id;
+    }
+    // One that nobody else has: boottimes then compare within this courier's events only, which is still true.
+    log.add(LogLine::Level::crit, "no boot id", "the kernel's boot id can't be read, one is made up");
+    return {.bytes = fresh_segment_id().bytes};
+}
+
+SpoolConfig spool_config(const CourierConfig& config) {
+    return {.folder = config.spool_dir,
+            .bytes_max = config.spool_bytes_max,
+            .adopt_every = config.adopt_every,
+            .seal_idle_after = config.seal_idle_after};
+}
+
+class CourierThread {
+public:
+    explicit CourierThread(CourierShared& shared)
+        : shared_(shared),
+          files_(shared.config().files ? shared.config().files : std::make_shared<PosixFiles>()),
+          spool_(spool_config(shared.config()), *files_, wall_now, shared.log()),
+          delivery_({.resend_after = shared.config().resend_after,
+                     .refused_retry_every = shared.config().refused_retry_every},
+                    spool_, shared.log()),
+          committer_(shared, spool_, *files_,
+                     {.boot = read_boot_id(shared.log()), .edge_name = shared.config().edge_name}) {}
+
+    // One turn; false when the thread is to end.
+    [[nodiscard]] bool turn() {
+        wait();
+        const bool is_stopping = shared_.is_stopping();  // Read first: what was submitted before it is taken below.
+        committer_.take_submitted();
+        open_link();
+        commit();
+        exchange();
+        tend();
+        publish();
+        return !is_stopping || (committer_.has_waiting() && now() < shared_.give_up_at());
+    }
+
+    void close() noexcept {
+        // The link first, and without lingering: what was sent and not answered is in the spool.
+        link_.reset();
+        spool_.close();
+    }
+
+private:
+    [[nodiscard]] static SteadyTime now() { return std::chrono::steady_clock::now(); }
+
+    void wait() {
+        std::array<zmq_pollitem_t, 3> waited{};
+        for (zmq_pollitem_t& each : waited) {
+            each.events = ZMQ_POLLIN;
+        }
+        waited[0].fd = shared_.submitted_fd();
+        int count = 1;
+        if (link_) {
+            waited[1].socket = link_->socket();
+            waited[2].socket = link_->monitor();
+            if (progress_ == Delivery::Progress::blocked) {
+                waited[1].events = ZMQ_POLLIN | ZMQ_POLLOUT;
+            }
+            count = 3;
+        }
+        // A failure (a signal's, which are blocked) is as good as a wake-up: the turn looks at everything anyway.
+        (void)zmq_poll(waited.data(), count, wait_time().count());
+    }
+
+    [[nodiscard]] std::chrono::milliseconds wait_time() const {
+        if (progress_ == Delivery::Progress::more) {
+            return std::chrono::milliseconds{0};
+        }
+        const SteadyTime at = now();
+        SteadyTime due = std::min({at + wait_max, committer_.due_at(), spool_.tend_due_at()});
+        // Without a link, or one that takes nothing, being late with a message is no reason to look again.
+        if (link_ && progress_ != Delivery::Progress::blocked) {
+            due = std::min(due, delivery_.due_at(at));
+        }
+        return std::max(std::chrono::ceil<std::chrono::milliseconds>(due - at), std::chrono::milliseconds{0});
+    }
+
+    void open_link() {
+        if (link_ || now() < link_retry_at_) {
+            return;
+        }
+        link_retry_at_ = now() + link_retry_after;
+        try {
+            link_.emplace(shared_.config().daemon_endpoints);
+        } catch (const zmq::error_t& e) {
+            shared_.log().add(LogLine::Level::crit, "no link", e.what());
+            return;
+        }
+        for (const std::string& endpoint : link_->bad_endpoints()) {
+            shared_.log().add(LogLine::Level::crit, "bad endpoint", endpoint);
+        }
+    }
+
+    void commit() {
+        const auto stored = committer_.commit(now());
+        if (stored && link_) {
+            delivery_.offer(*stored, now(), send_);
+        }
+    }
+
+    void exchange() {
+        if (!link_) {
+            return;
+        }
+        for (const LinkChange& change : link_->take_changes()) {
+            shared_.log().add(LogLine::Level::notice, change.is_connected ? "link up" : "link down", change.endpoint);
+            delivery_.on_peer_change(now());
+        }
+        const std::uint64_t removed_before = spool_.segments_removed();
+        for (std::size_t i = 0; i < answers_per_turn_max; ++i) {
+            const auto answer = link_->receive();
+            if (!answer) {
+                break;
+            }
+            delivery_.take_answer(std::as_bytes(std::span(answer->data<char>(), answer->size())), now());
+        }
+        progress_ = delivery_.pump(now(), send_);
+        if (spool_.segments_removed() != removed_before) {
+            committer_.retry_now();
+        }
+    }
+
+    void tend() {
+        if (now() >= spool_.tend_due_at()) {
+            spool_.tend(now());
+        }
+    }
+
+    void publish() {
+        CourierStats stats;
+        stats.events_committed = committer_.events_committed();
+        stats.batches_committed = committer_.batches_committed();
+        stats.commit_failures = committer_.commit_failures();
+        const Delivery::Counters& counters = delivery_.counters();
+        stats.batches_sent = counters.batches_sent;
+        stats.batches_resent = counters.batches_resent;
+        stats.batches_acked = counters.batches_acked;
+        stats.busy_answers = counters.busy_answers;
+        stats.refused_answers = counters.refused_answers;
+        stats.unknown_answers = counters.unknown_answers;
+        stats.segments_adopted = spool_.segments_adopted();
+        stats.segments_unlinked = spool_.segments_removed();
+        stats.spool_bytes = spool_.folder_bytes();
+        stats.window_bytes = delivery_.window_bytes();
+        stats.link_up = link_ && link_->is_up();
+        std::optional<std::chrono::sys_seconds> oldest;
+        for (const auto& segment : spool_.segments()) {
+            stats.spool_batches += segment->batch_count() - segment->count(BatchState::acked);
+            if (const auto at = segment->oldest_unacked(); at && (!oldest || *at < *oldest)) {
+                oldest = at;
+            }
+        }
+        if (oldest) {
+            const auto age = std::chrono::floor<std::chrono::seconds>(wall_now()) - *oldest;
+            stats.oldest_unacked_seconds = static_cast<std::uint64_t>(std::max(age.count(), std::int64_t{0}));
+        }
+        shared_.publish(stats);
+    }
+
+    CourierShared& shared_;
+    std::shared_ptr<Files> files_;
+    Spool spool_;
+    Delivery delivery_;
+    Committer committer_;
+    std::optional<Link> link_;
+    SteadyTime link_retry_at_{};
+    Delivery::Progress progress_{Delivery::Progress::idle};
+    Delivery::Send send_ = [this](std::span<const std::byte> message) { return link_->send(message); };
+};
+
+// Calls `step` until it says true, whatever it throws on the way, unless a stop has run out of patience.
+template <class Step>
+void persist(CourierShared& shared, Step step) noexcept {
+    while (true) {
+        try {
+            if (step()) {
+                return;
+            }
+        } catch (const std::exception& e) {
+            shared.log().add(LogLine::Level::crit, "courier in trouble", e.what());
+            // Not at once again: the cause, memory say, needs time. Nothing is read here that a signal would wake.
+            (void)::poll(nullptr, 0, static_cast<int>(pause_after_exception.count()));
+            if (shared.is_stopping() && std::chrono::steady_clock::now() >= shared.give_up_at()) {
+                return;
+            }
+        }
+    }
+}
+
+}  // namespace
+
+void run_courier(CourierShared& shared) noexcept {
+    (void)::pthread_setname_np(::pthread_self(), "rl-courier");  // For whoever looks at threads; failing is no harm.
+    std::unique_ptr<CourierThread> thread;
+    persist(shared, [&] {
+        thread = std::make_unique<CourierThread>(shared);
+        return true;
+    });
+    if (thread) {
+        persist(shared, [&] { return !thread->turn(); });
+        thread->close();
+        thread.reset();
+    }
+    shared.set_finished();
+}
+
+}  // namespace runledger::edge

@@ -1,0 +1,75 @@
+// The batches that have been sent and not answered, and how much more may be sent.
+//
+// Bounded in bytes and in batches. A busy or silent daemon halves the bound and pauses the sending; commits
+// let it grow again.
+// Arithmetic only: no socket, no file, no clock of its own. Used by the courier's thread alone.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <list>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "common/identity.hpp"
+#include "common/limits.hpp"
+
+namespace runledger::edge {
+
+inline constexpr std::size_t window_batches_max = 4096;
+
+class Window {
+public:
+    using SteadyTime = std::chrono::steady_clock::time_point;
+
+    struct Policy {
+        std::chrono::milliseconds resend_after{5000};
+        std::chrono::milliseconds busy_pause_min{50};
+        std::chrono::milliseconds busy_pause_max{2000};
+    };
+
+    explicit Window(const Policy& policy) : policy_(policy) {}
+
+    // Whether a frame of that size may be sent now. One always may, however large, when nothing else is under way.
+    [[nodiscard]] bool has_room(std::size_t frame_bytes, SteadyTime now) const noexcept;
+
+    // Precondition: not in the window.
+    void add(const BatchName& name, std::size_t frame_bytes, SteadyTime now);
+    // Takes the batch out, whatever its answer. Does nothing if it is not here: it was sent again, or is unknown.
+    void drop(const BatchName& name);
+    // Takes out what has had no answer for too long.
+    [[nodiscard]] std::vector<BatchName> take_overdue(SteadyTime now);
+    void clear() noexcept;
+
+    void on_committed() noexcept;
+    // The daemon said that it is busy, or did not say anything in time.
+    void slow_down(SteadyTime now) noexcept;
+
+    // When take_overdue() or the end of a pause next has something to do; max() if nothing is under way.
+    [[nodiscard]] SteadyTime due_at(SteadyTime now) const noexcept;
+
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    [[nodiscard]] std::size_t batches() const noexcept { return by_name_.size(); }
+    [[nodiscard]] std::size_t bytes_max() const noexcept { return bytes_max_; }
+
+private:
+    struct Flight {
+        BatchName name;
+        std::size_t frame_bytes{};
+        SteadyTime sent_at;
+    };
+    using Flights = std::list<Flight>;  // In the order of sending.
+
+    void erase(std::map<BatchName, Flights::iterator>::iterator found);
+
+    Policy policy_;
+    Flights flights_;
+    std::map<BatchName, Flights::iterator> by_name_;
+    std::size_t bytes_{};
+    std::size_t bytes_max_{window_bytes_max};
+    std::chrono::milliseconds pause_{0};
+    SteadyTime paused_until_{};
+};
+
+}  // namespace runledger::edge

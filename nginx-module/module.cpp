@@ -1,0 +1,92 @@
+// The module as nginx sees it: its directives, its callbacks, its life. The rest of the folder knows nothing of this
+// file; nothing is done here but to call it.
+#include "nginx-module/conf.hpp"
+#include "nginx-module/ngx.hpp"
+#include "nginx-module/record.hpp"
+#include "nginx-module/status.hpp"
+#include "nginx-module/worker.hpp"
+
+namespace runledger::edge {
+
+namespace {
+
+ngx_int_t on_preconfiguration(ngx_conf_t* cf) noexcept {
+    return guarded(
+        cf->log, "add the variables",
+        [cf]() -> ngx_int_t {
+            add_variables(*cf);
+            return NGX_OK;
+        },
+        NGX_ERROR);
+}
+
+// Without a webhook, a status location or a spool the module costs nothing: no zone, no handler, no courier.
+[[nodiscard]] ngx_int_t finish_configuration(ngx_conf_t& cf) {
+    auto& main = *static_cast<MainConf*>(ngx_http_conf_get_module_main_conf((&cf), ngx_http_runledger_module));
+    if (!check_main_conf(cf, main)) {
+        return NGX_ERROR;
+    }
+    if (!main.spool_dir.empty() || main.has_status) {
+        add_status_zone(cf, main);
+    }
+    if (main.first_webhook.empty()) {
+        return NGX_OK;
+    }
+    auto& core =
+        *static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf((&cf), ngx_http_core_module));
+    auto* handler = static_cast<ngx_http_handler_pt*>(ngx_array_push(&core.phases[NGX_HTTP_LOG_PHASE].handlers));
+    if (handler == nullptr) {
+        throw std::bad_alloc{};
+    }
+    *handler = count_outcome;
+    return NGX_OK;
+}
+
+ngx_int_t on_postconfiguration(ngx_conf_t* cf) noexcept {
+    return guarded(
+        cf->log, "finish the configuration", [cf] { return finish_configuration(*cf); }, NGX_ERROR);
+}
+
+// After the fork; cache managers and loaders come here too, and have no use for a courier.
+ngx_int_t on_init_process(ngx_cycle_t* cycle) noexcept {
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
+        return NGX_OK;
+    }
+    const auto* main = static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_runledger_module));
+    if (main != nullptr && !main->first_webhook.empty()) {
+        Worker::start(*cycle, *main);
+    }
+    return NGX_OK;
+}
+
+void on_exit_process(ngx_cycle_t*) noexcept { Worker::end(); }
+
+ngx_http_module_t module_context = {
+    on_preconfiguration,
+    on_postconfiguration,
+    create_main_conf,
+    nullptr,  // init_main_conf
+    nullptr,  // create_srv_conf
+    nullptr,  // merge_srv_conf
+    create_location_conf,
+    merge_location_conf,
+};
+
+}  // namespace
+
+}  // namespace runledger::edge
+
+ngx_module_t ngx_http_runledger_module = {
+    NGX_MODULE_V1,
+    &runledger::edge::module_context,
+    runledger::edge::commands,
+    NGX_HTTP_MODULE,
+    nullptr,  // init_master
+    nullptr,  // init_module
+    runledger::edge::on_init_process,
+    nullptr,  // init_thread
+    nullptr,  // exit_thread
+    runledger::edge::on_exit_process,
+    nullptr,  // exit_master
+    NGX_MODULE_V1_PADDING,
+};

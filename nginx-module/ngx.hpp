@@ -1,0 +1,100 @@
+// nginx's C headers, included once and as C, and the few things every callback of ours needs around them.
+//
+// Invariant: no exception passes through nginx's frames. Every function that nginx calls is noexcept and does its
+// work inside guarded(). Event-loop thread only, as is everything that includes this header.
+#pragma once
+
+extern "C" {
+#include <ngx_config.h>
+//
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_http.h>
+
+extern ngx_module_t ngx_http_runledger_module;
+}
+
+#include <exception>
+#include <new>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace runledger::edge {
+
+// Writes one line, "runledger: …", without the request context that nginx adds to a connection's log: that quotes
+// the request line, and with it the token in the query string. A line is cut at 1,900 bytes.
+void log_line(const ngx_log_t* log, ngx_uint_t level, std::string_view text) noexcept;
+
+// As log_line(), with the client's address; for what is said about one request.
+void log_line(const ngx_http_request_t& request, ngx_uint_t level, std::string_view text) noexcept;
+
+// What guarded() does with an exception: an alert, since it is a bug of ours, or a crit when memory ran out.
+void log_escaped_exception(const ngx_log_t* log, const char* what) noexcept;
+
+// The one gate between nginx's frames and ours: runs `fn` and returns its result, or `otherwise` if it throws.
+// `what` says in the log what was being done.
+template <class Fn>
+[[nodiscard]] std::invoke_result_t<Fn> guarded(const ngx_log_t* log, const char* what, Fn&& fn,
+                                               std::type_identity_t<std::invoke_result_t<Fn>> otherwise) noexcept {
+    try {
+        return std::forward<Fn>(fn)();
+    } catch (...) {  // Whatever it is, nginx's frames must not see it.
+        log_escaped_exception(log, what);
+        return otherwise;
+    }
+}
+
+// For work without a result: says whether it ran to its end.
+template <class Fn>
+bool guarded_run(const ngx_log_t* log, const char* what, Fn&& fn) noexcept {
+    return guarded(
+        log, what,
+        [&fn] {
+            std::forward<Fn>(fn)();
+            return true;
+        },
+        false);
+}
+
+[[nodiscard]] inline std::string_view view(const ngx_str_t& text) noexcept {
+    // NOLINTNEXTLINE: nginx's characters are unsigned, ours are not; the bytes are the same.
+    return {reinterpret_cast<const char*>(text.data), text.len};
+}
+
+// Borrows the characters; nginx's strings are not const, but what we hand out this way is never written to.
+[[nodiscard]] inline ngx_str_t borrow(std::string_view text) noexcept {
+    return {text.size(), reinterpret_cast<u_char*>(const_cast<char*>(text.data()))};
+}
+
+template <class T>
+void destroy_in_pool(void* object) noexcept {
+    static_cast<T*>(object)->~T();
+}
+
+// Makes a T that lives as long as the pool and is destroyed with it. Throws std::bad_alloc.
+template <class T, class... Args>
+[[nodiscard]] T& make_in_pool(ngx_pool_t& pool, Args&&... args) {
+    ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(&pool, sizeof(T));
+    if (cleanup == nullptr) {
+        throw std::bad_alloc{};
+    }
+    // The handler is set only after the constructor has succeeded: a failed one leaves nothing to destroy.
+    T* object = new (cleanup->data) T(std::forward<Args>(args)...);
+    cleanup->handler = destroy_in_pool<T>;
+    return *object;
+}
+
+// What make_in_pool<T>() made in this pool, the newest first; nullptr if it made none.
+template <class T>
+[[nodiscard]] T* find_in_pool(const ngx_pool_t& pool) noexcept {
+    for (const ngx_pool_cleanup_t* cleanup = pool.cleanup; cleanup != nullptr; cleanup = cleanup->next) {
+        if (cleanup->handler == destroy_in_pool<T>) {
+            return static_cast<T*>(cleanup->data);
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace runledger::edge

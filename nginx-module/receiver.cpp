@@ -1,0 +1,176 @@
+#include "nginx-module/receiver.hpp"
+
+#include <time.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/event.hpp"
+#include "common/limits.hpp"
+#include "common/wire.hpp"
+#include "nginx-module/body.hpp"
+#include "nginx-module/conf.hpp"
+#include "nginx-module/held_request.hpp"
+#include "nginx-module/problem.hpp"
+#include "nginx-module/worker.hpp"
+
+namespace runledger::edge {
+
+namespace {
+
+// The sender's second and third tries come as GET with the same body (SENDER.md).
+[[nodiscard]] bool has_body(const ngx_http_request_t& request) noexcept {
+    if (request.headers_in.content_length_n > 0 || request.headers_in.chunked != 0) {
+        return true;
+    }
+    return request.stream != nullptr && request.stream->in_closed == 0 && request.headers_in.content_length_n < 0;
+}
+
+[[nodiscard]] bool is_method_allowed(const ngx_http_request_t& request) noexcept {
+    return request.method == NGX_HTTP_POST || (request.method == NGX_HTTP_GET && has_body(request));
+}
+
+// The URL may hold the token escaped where it need not be, or not: HTTP clients differ. Both are tried.
+[[nodiscard]] bool is_token_known(ngx_http_request_t& request, const TokenRule& rule) {
+    const ngx_http_variable_value_t* value =
+        ngx_http_get_indexed_variable(&request, static_cast<ngx_uint_t>(rule.variable_index));
+    if (value == nullptr || value->not_found != 0 || value->len == 0) {
+        return false;
+    }
+    const std::string_view presented = view({value->len, value->data});
+    if (rule.tokens.contains(presented)) {
+        return true;
+    }
+    if (presented.find('%') == std::string_view::npos) {
+        return false;
+    }
+    std::string unescaped{presented};
+    u_char* source = borrow(unescaped).data;
+    u_char* target = source;
+    const u_char* start = source;
+    ngx_unescape_uri(&target, &source, unescaped.size(), 0);  // In place: what is unescaped is never longer.
+    unescaped.resize(static_cast<std::size_t>(target - start));
+    return rule.tokens.contains(unescaped);
+}
+
+// Parameters, such as a charset, change nothing: JSON is UTF-8. The sender always gives the type; who leaves it out
+// is let in, since a refused event is a lost one.
+[[nodiscard]] bool is_type_json(const ngx_http_request_t& request) noexcept {
+    if (request.headers_in.content_type == nullptr) {
+        return true;
+    }
+    std::string_view type = view(request.headers_in.content_type->value);
+    type = type.substr(0, type.find(';'));
+    while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) {
+        type.remove_suffix(1);
+    }
+    constexpr std::string_view json = "application/json";
+    return type.size() == json.size() && ngx_strncasecmp(borrow(type).data, borrow(json).data, json.size()) == 0;
+}
+
+// What the request's header alone gives away. In this order: a stranger learns nothing but that he is one.
+[[nodiscard]] std::optional<Problem> find_header_problem(ngx_http_request_t& request) {
+    if (!is_method_allowed(request)) {
+        return problem_of(Outcome::refused_method);
+    }
+    const TokenRule* rule = location_conf(request).token_rule();
+    if (rule != nullptr && !is_token_known(request, *rule)) {
+        return problem_of(Outcome::refused_token);
+    }
+    if (!is_type_json(request)) {
+        return problem_of(Outcome::refused_type);
+    }
+    if (request.headers_in.content_length_n > static_cast<off_t>(body_bytes_max)) {
+        return problem_of(Outcome::refused_size);
+    }
+    if (Worker::current() == nullptr) {
+        return problem_of(Outcome::failed);
+    }
+    return std::nullopt;
+}
+
+// The event is received when all of it is here: before that there is nothing to store. Both clocks are read next to
+// each other, and not from nginx's cache, which is as old as the event loop's turn.
+[[nodiscard]] Stamp stamp_now() noexcept {
+    timespec wall{};
+    timespec boot{};
+    clock_gettime(CLOCK_REALTIME, &wall);  // Can't fail for these clocks.
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    const auto to_microseconds = [](const timespec& time) {
+        return std::chrono::floor<std::chrono::microseconds>(std::chrono::seconds{time.tv_sec} +
+                                                             std::chrono::nanoseconds{time.tv_nsec});
+    };
+    return {WallTime{to_microseconds(wall)}, BootTime{to_microseconds(boot)}};
+}
+
+// Validates in the event loop what takes well under a millisecond; the courier does it for the rest.
+[[nodiscard]] std::optional<Refusal> find_fault(HeldEvent& event) {
+    if (event.body_fd != -1 || event.body_bytes > body_in_loop_bytes_max) {
+        return std::nullopt;
+    }
+    auto result = validate_event(event.body);
+    if (const auto* refusal = std::get_if<Refusal>(&result)) {
+        return *refusal;
+    }
+    auto& summary = std::get<EventSummary>(result);
+    event.run_id = std::move(summary.run_id);
+    event.status_word = std::move(summary.status_word);
+    event.flags |= summary.beyond_parser ? wire::beyond_parser : 0U;
+    event.validated = true;
+    return std::nullopt;
+}
+
+// Hands the event over and suspends the request, or says why not.
+[[nodiscard]] std::optional<Problem> accept_body(ngx_http_request_t& request, HeldRequest& held) {
+    const Stamp stamp = stamp_now();
+    const std::size_t bytes = body_size(request);
+    if (bytes == 0) {
+        return problem_of(Refusal{EventFault::body_empty, 0});
+    }
+    if (bytes > body_bytes_max) {
+        return problem_of(Outcome::refused_size);
+    }
+    auto event = std::make_shared<HeldEvent>();
+    event->stamp = stamp;
+    event->flags = request.method == NGX_HTTP_GET ? wire::redelivered : 0U;
+    take_body(request, *event);
+    if (const auto refusal = find_fault(*event)) {
+        return problem_of(*refusal);
+    }
+    return held.suspend(std::move(event), location_conf(request).timeout);
+}
+
+// nginx has the whole body. It holds a reference for us, which the finalisation gives back.
+void on_body(ngx_http_request_t* request) noexcept {
+    const ngx_int_t rc = guarded(
+        request->connection->log, "take a body",
+        [&]() -> ngx_int_t {
+            HeldRequest& held = *HeldRequest::find(*request);
+            const auto problem = accept_body(*request, held);
+            return problem ? held.refuse(*problem) : NGX_DONE;
+        },
+        NGX_HTTP_SERVICE_UNAVAILABLE);
+    if (rc != NGX_DONE) {
+        ngx_http_finalize_request(request, rc);
+    }
+}
+
+[[nodiscard]] ngx_int_t receive(ngx_http_request_t& request) {
+    HeldRequest& held = HeldRequest::make(request);
+    if (const auto problem = find_header_problem(request)) {
+        return held.refuse(*problem);
+    }
+    const ngx_int_t rc = ngx_http_read_client_request_body(&request, on_body);
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+}  // namespace
+
+ngx_int_t on_webhook(ngx_http_request_t* request) noexcept {
+    return guarded(
+        request->connection->log, "receive a webhook", [&] { return receive(*request); }, NGX_HTTP_SERVICE_UNAVAILABLE);
+}
+
+}  // namespace runledger::edge

@@ -1,0 +1,106 @@
+#include "nginx-module/record.hpp"
+
+#include <optional>
+
+#include "nginx-module/conf.hpp"
+#include "nginx-module/held_request.hpp"
+#include "nginx-module/outcome.hpp"
+#include "nginx-module/status.hpp"
+
+namespace runledger::edge {
+
+namespace {
+
+// Codes of nginx's own that are never sent: the client has left, or nginx has closed the connection.
+constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
+
+[[nodiscard]] ngx_uint_t http_status(const ngx_http_request_t& request) noexcept {
+    return request.err_status != 0 ? request.err_status : request.headers_out.status;
+}
+
+// For a request that nginx ended between our content handler and its whole body.
+[[nodiscard]] Outcome outcome_without_body(ngx_uint_t status) noexcept {
+    switch (status) {
+        case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
+            return Outcome::refused_size;  // Chunked, over client_max_body_size.
+        case NGX_HTTP_BAD_REQUEST:         // nginx's code for a client that left with its body half sent.
+        case NGX_HTTP_REQUEST_TIME_OUT:
+        case status_client_closed:
+            return Outcome::client_gone;
+        default:
+            return Outcome::failed;
+    }
+}
+
+// Nothing for a request that has nothing to do with a webhook location, or is still on its way.
+[[nodiscard]] std::optional<Outcome> find_outcome(const ngx_http_request_t& request) noexcept {
+    const ngx_uint_t status = http_status(request);
+    if (const HeldRequest* held = HeldRequest::find(request)) {
+        if (held->outcome() != Outcome::none) {
+            return held->outcome();
+        }
+        return status == 0 ? std::nullopt : std::optional{outcome_without_body(status)};
+    }
+    if (!location_conf(request).is_webhook || status == 0) {
+        return std::nullopt;
+    }
+    return status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE ? Outcome::refused_size : Outcome::refused_by_nginx;
+}
+
+void set_value(ngx_http_variable_value_t& value, std::string_view text) noexcept {
+    value.not_found = text.empty() ? 1 : 0;
+    value.valid = text.empty() ? 0 : 1;
+    value.no_cacheable = 0;
+    value.len = static_cast<unsigned>(text.size()) & 0x0FFF'FFFFU;  // 28 bits wide; a run_id has at most 128 bytes.
+    value.data = borrow(text).data;
+}
+
+// The texts live as long as the request, or for ever.
+using TextOf = std::string_view (*)(const ngx_http_request_t& request) noexcept;
+
+template <TextOf Text>
+ngx_int_t get_variable(ngx_http_request_t* request, ngx_http_variable_value_t* value, uintptr_t) noexcept {
+    set_value(*value, Text(*request));
+    return NGX_OK;
+}
+
+std::string_view run_id_of(const ngx_http_request_t& request) noexcept {
+    const HeldRequest* held = HeldRequest::find(request);
+    return held != nullptr ? held->run_id() : std::string_view{};
+}
+
+std::string_view run_status_of(const ngx_http_request_t& request) noexcept {
+    const HeldRequest* held = HeldRequest::find(request);
+    return held != nullptr ? held->status_word() : std::string_view{};
+}
+
+std::string_view outcome_word_of(const ngx_http_request_t& request) noexcept {
+    const auto outcome = find_outcome(request);
+    return outcome ? to_word(*outcome) : std::string_view{};
+}
+
+void add_variable(ngx_conf_t& cf, std::string_view name, ngx_http_get_variable_pt get) {
+    ngx_str_t text = borrow(name);
+    ngx_http_variable_t* variable = ngx_http_add_variable(&cf, &text, NGX_HTTP_VAR_NOCACHEABLE);
+    if (variable == nullptr) {
+        throw std::bad_alloc{};
+    }
+    variable->get_handler = get;
+}
+
+}  // namespace
+
+void add_variables(ngx_conf_t& cf) {
+    add_variable(cf, "runledger_run_id", get_variable<run_id_of>);
+    add_variable(cf, "runledger_run_status", get_variable<run_status_of>);
+    add_variable(cf, "runledger_outcome", get_variable<outcome_word_of>);
+}
+
+ngx_int_t count_outcome(ngx_http_request_t* request) noexcept {
+    if (const auto outcome = find_outcome(*request)) {
+        status_table(*main_conf(*request).status_zone).count(*outcome);
+    }
+    return NGX_OK;
+}
+
+}  // namespace runledger::edge

@@ -1,0 +1,113 @@
+// The file operations that the spool needs, behind an interface, so that a test can make a disk fill, fail, or lose
+// what was not synced.
+//
+// Every failure is a std::system_error whose text names the operation and the path; what it means is the caller's to
+// decide. Used by one thread at a time.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace runledger::edge {
+
+// Owns a file descriptor. Closing it also gives up the lock that was taken through it.
+class Fd {
+public:
+    Fd() = default;
+    explicit Fd(int fd) noexcept : fd_(fd) {}
+    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fd& operator=(Fd&& other) noexcept;
+    Fd(const Fd&) = delete;
+    Fd& operator=(const Fd&) = delete;
+    ~Fd();
+
+    [[nodiscard]] int get() const noexcept { return fd_; }
+    [[nodiscard]] explicit operator bool() const noexcept { return fd_ >= 0; }
+
+private:
+    int fd_{-1};
+};
+
+struct FileFacts {
+    dev_t device{};
+    ino_t inode{};
+    std::uint64_t size_bytes{};
+    std::uint64_t allocated_bytes{};
+
+    // Whether both are the same file, whatever it is called.
+    [[nodiscard]] bool same_file(const FileFacts& other) const noexcept {
+        return device == other.device && inode == other.inode;
+    }
+};
+
+class Files {
+public:
+    Files() = default;
+    Files(const Files&) = delete;
+    Files& operator=(const Files&) = delete;
+    virtual ~Files() = default;
+
+    // For reading and writing; fails if there is such a file.
+    [[nodiscard]] virtual Fd create(const std::string& path) = 0;
+    // For reading and writing, or only reading where the file system allows no more. Nothing if there is no such file.
+    [[nodiscard]] virtual std::optional<Fd> open(const std::string& path) = 0;
+    // flock(LOCK_EX | LOCK_NB): false if another open file has it. The kernel drops it with the last descriptor.
+    [[nodiscard]] virtual bool try_lock(int fd) = 0;
+
+    // Both may do less than asked; read_at returns 0 at the file's end.
+    [[nodiscard]] virtual std::size_t write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) = 0;
+    [[nodiscard]] virtual std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset) = 0;
+
+    // Makes the file that long, and the space its own: writing there needs no new block.
+    virtual void reserve(int fd, std::uint64_t bytes) = 0;
+    virtual void truncate(int fd, std::uint64_t bytes) = 0;
+    // fdatasync: on return the bytes, and the length needed to read them, are on stable storage.
+    virtual void sync(int fd) = 0;
+    // On return the folder's entries are on stable storage.
+    virtual void sync_folder(const std::string& path) = 0;
+
+    virtual void unlink(const std::string& path) = 0;
+    virtual void rename(const std::string& from, const std::string& to) = 0;
+
+    [[nodiscard]] virtual FileFacts facts(int fd) = 0;
+    // Nothing if there is no such file.
+    [[nodiscard]] virtual std::optional<FileFacts> facts(const std::string& path) = 0;
+    // The names in the folder, in no order.
+    [[nodiscard]] virtual std::vector<std::string> list(const std::string& folder) = 0;
+    // The size of the file system that the folder is on, used or not.
+    [[nodiscard]] virtual std::uint64_t file_system_bytes(const std::string& folder) = 0;
+};
+
+// The real thing.
+class PosixFiles : public Files {
+public:
+    [[nodiscard]] Fd create(const std::string& path) override;
+    [[nodiscard]] std::optional<Fd> open(const std::string& path) override;
+    [[nodiscard]] bool try_lock(int fd) override;
+    [[nodiscard]] std::size_t write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override;
+    [[nodiscard]] std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset) override;
+    void reserve(int fd, std::uint64_t bytes) override;
+    void truncate(int fd, std::uint64_t bytes) override;
+    void sync(int fd) override;
+    void sync_folder(const std::string& path) override;
+    void unlink(const std::string& path) override;
+    void rename(const std::string& from, const std::string& to) override;
+    [[nodiscard]] FileFacts facts(int fd) override;
+    [[nodiscard]] std::optional<FileFacts> facts(const std::string& path) override;
+    [[nodiscard]] std::vector<std::string> list(const std::string& folder) override;
+    [[nodiscard]] std::uint64_t file_system_bytes(const std::string& folder) override;
+};
+
+// Reads until the span is full or the file ends; returns how much there was.
+[[nodiscard]] std::size_t read_fully(Files& files, int fd, std::span<std::byte> bytes, std::uint64_t offset);
+// Writes all of it. Throws after a part may have been written.
+void write_fully(Files& files, int fd, std::span<const std::byte> bytes, std::uint64_t offset);
+
+}  // namespace runledger::edge

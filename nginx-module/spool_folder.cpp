@@ -1,0 +1,193 @@
+#include "nginx-module/spool_folder.hpp"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+namespace runledger::edge {
+namespace {
+
+constexpr std::uint64_t page_bytes = 4096;
+constexpr std::uint64_t usual_bytes_min = 256UL * 1024;
+// A small folder is cut into this many segments, so that every worker finds room for the one it writes and the next.
+constexpr std::uint64_t segments_in_small_folder = 16;
+
+bool is_no_room(const std::system_error& e) {
+    return e.code() == std::errc::no_space_on_device || e.code().value() == EDQUOT ||
+           e.code() == std::errc::file_too_large;
+}
+
+bool is_ours(std::string_view name) {
+    if (name.ends_with(damaged_suffix)) {
+        name.remove_suffix(damaged_suffix.size());
+    }
+    return parse_segment_file_name(name).has_value();
+}
+
+}  // namespace
+
+SegmentId fresh_segment_id() {
+    SegmentId id;
+    std::size_t done = 0;
+    while (done < id.bytes.size()) {
+        const ssize_t got = ::getrandom(id.bytes.data() + done, id.bytes.size() - done, 0);
+        if (got < 0 && errno != EINTR) {
+            throw std::system_error(errno, std::generic_category(), "getrandom");
+        }
+        done += got > 0 ? static_cast<std::size_t>(got) : 0;
+    }
+    return id;
+}
+
+SpoolFolder::SpoolFolder(Config config, Files& files, CourierLog& log)
+    : config_(std::move(config)), files_(files), log_(log) {}
+
+std::vector<SegmentId> SpoolFolder::list_segments() {
+    std::vector<SegmentId> ids;
+    std::uint64_t bytes = 0;
+    for (const std::string& name : files_.list(config_.path)) {
+        if (!is_ours(name)) {
+            continue;
+        }
+        if (const auto facts = files_.facts(config_.path + "/" + name)) {
+            bytes += facts->allocated_bytes;
+        }
+        if (const auto id = parse_segment_file_name(name)) {
+            ids.push_back(*id);
+        }
+    }
+    bytes_ = bytes;
+    return ids;
+}
+
+void SpoolFolder::look() { (void)list_segments(); }
+
+std::uint64_t SpoolFolder::usual_bytes() const {
+    const std::uint64_t room = std::min(config_.bytes_max, files_.file_system_bytes(config_.path));
+    const std::uint64_t share = room / segments_in_small_folder / page_bytes * page_bytes;
+    return std::clamp<std::uint64_t>(share, usual_bytes_min, segment_bytes);
+}
+
+std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes, WallTime now, std::string& why) {
+    look();
+    if (bytes_ + reserved_bytes > config_.bytes_max) {
+        why = "the spool holds " + std::to_string(bytes_) + " of at most " + std::to_string(config_.bytes_max) + " bytes";
+        return std::nullopt;
+    }
+    try {
+        while (true) {
+            // Nothing comes back if another courier was quicker to lock the new file than we were: rare, and a fresh
+            // id is no more likely to meet it again.
+            auto file = SegmentFile::create(files_, {.folder = config_.path,
+                                                     .id = fresh_segment_id(),
+                                                     .reserved_bytes = reserved_bytes,
+                                                     .created_at = now});
+            if (file) {
+                bytes_ += reserved_bytes;
+                return file;
+            }
+        }
+    } catch (const std::system_error& e) {
+        if (!is_no_room(e)) {
+            throw;
+        }
+        why = e.what();
+        return std::nullopt;
+    }
+}
+
+SegmentFile SpoolFolder::create_for(std::size_t frame_bytes, WallTime now) {
+    const std::uint64_t needed = segment_header_bytes + record_bytes(frame_bytes);
+    const std::uint64_t smallest = (needed + page_bytes - 1) / page_bytes * page_bytes;
+    const std::uint64_t usual = std::max(usual_bytes(), smallest);
+    std::string why;
+    auto file = try_create(usual, now, why);
+    if (!file && smallest < usual) {
+        file = try_create(smallest, now, why);
+    }
+    if (!file) {
+        throw SpoolFull(why);
+    }
+    return std::move(*file);
+}
+
+SegmentFile SpoolFolder::create_ahead(WallTime now) {
+    std::string why;
+    auto file = try_create(usual_bytes(), now, why);
+    if (!file) {
+        throw SpoolFull(why);
+    }
+    return std::move(*file);
+}
+
+WallTime SpoolFolder::age_of(const SegmentId& id) {
+    const auto known = ages_.find(id);
+    if (known != ages_.end()) {
+        return known->second;
+    }
+    WallTime created_at{};  // One whose header can't be read goes first: it may need an operator.
+    try {
+        if (const auto fd = files_.open(config_.path + "/" + segment_file_name(id))) {
+            std::array<std::byte, segment_header_bytes> bytes{};
+            (void)read_fully(files_, fd->get(), bytes, 0);  // Short or not: decoding tells.
+            const auto header = decode_segment_header(bytes);
+            if (const auto* good = std::get_if<SegmentHeader>(&header)) {
+                created_at = good->created_at;
+            } else {
+                return created_at;  // Perhaps just being made: look again next time.
+            }
+        }
+    } catch (const std::system_error&) {
+        return created_at;  // try_adopt meets the same failure and logs it.
+    }
+    ages_.emplace(id, created_at);
+    return created_at;
+}
+
+std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now) {
+    std::vector<SegmentId> ids = list_segments();
+    std::sort(ids.begin(), ids.end());
+    const auto is_gone = [&](const auto& entry) { return !std::binary_search(ids.begin(), ids.end(), entry.first); };
+    std::erase_if(ages_, is_gone);
+    std::erase_if(avoid_until_, [&](const auto& entry) { return entry.second <= now || is_gone(entry); });
+
+    std::vector<std::pair<WallTime, SegmentId>> candidates;
+    for (const SegmentId& id : ids) {
+        if (!avoid_until_.contains(id)) {
+            candidates.emplace_back(age_of(id), id);
+        }
+    }
+    std::sort(candidates.begin(), candidates.end());
+    for (const auto& [created_at, id] : candidates) {
+        if (auto orphan = try_adopt(id, now)) {
+            return orphan;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<SpoolFolder::Orphan> SpoolFolder::try_adopt(const SegmentId& id, SteadyTime now) {
+    try {
+        auto file = SegmentFile::adopt(files_, config_.path, id);
+        if (!file) {
+            return std::nullopt;
+        }
+        auto content = file->read();
+        if (auto* reader = std::get_if<SegmentReader>(&content)) {
+            return Orphan{.file = std::move(*file), .content = std::move(*reader)};
+        }
+        log_.add(LogLine::Level::crit, "segment left alone",
+                 file->path() + " " + std::string(to_word(std::get<SegmentFault>(content))));
+    } catch (const std::system_error& e) {
+        log_.add(LogLine::Level::crit, "segment not adopted", e.what());
+    }
+    avoid(id, now);
+    return std::nullopt;
+}
+
+void SpoolFolder::avoid(const SegmentId& id, SteadyTime now) { avoid_until_[id] = now + config_.avoid_for; }
+
+}  // namespace runledger::edge

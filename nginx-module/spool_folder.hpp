@@ -1,0 +1,83 @@
+// The spool folder that all couriers share: what is in it, how much it takes, and which segments nobody owns.
+//
+// The bound on bytes holds for the folder as a whole; since couriers look at it one by one, it may be passed by a
+// segment for each of them. Used by the courier's thread alone.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "nginx-module/courier_log.hpp"
+#include "nginx-module/spool_files.hpp"
+#include "nginx-module/spool_segment_file.hpp"
+
+namespace runledger::edge {
+
+// There is no room for the batch now, by the configured bound or on the disk. Nothing was written: keep it, send
+// what is stored, and try again when something was unlinked or a moment has passed.
+struct SpoolFull : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// Fresh for every segment, from the kernel's generator.
+[[nodiscard]] SegmentId fresh_segment_id();
+
+class SpoolFolder {
+public:
+    using SteadyTime = std::chrono::steady_clock::time_point;
+
+    struct Config {
+        std::string path;
+        std::uint64_t bytes_max{};            // Allocated bytes of the segments in it, whoever owns them.
+        std::chrono::milliseconds avoid_for;  // How long a segment that can't be used is left alone.
+    };
+
+    SpoolFolder(Config config, Files& files, CourierLog& log);
+
+    // A new segment for a record with such a frame, large if there is room and just large enough if not.
+    // Throws SpoolFull, or std::system_error where the folder can't be read or the disk fails.
+    [[nodiscard]] SegmentFile create_for(std::size_t frame_bytes, WallTime now);
+    // A new segment of the usual size.
+    [[nodiscard]] SegmentFile create_ahead(WallTime now);
+
+    struct Orphan {
+        SegmentFile file;
+        SegmentReader content;
+    };
+
+    // Looks at the folder and takes the oldest segment that nobody owns, if there is one. Segments that can't be used
+    // are logged and left alone for a while. Throws std::system_error if the folder can't be read.
+    [[nodiscard]] std::optional<Orphan> take_orphan(SteadyTime now);
+    // As much of it as counts the bytes.
+    void look();
+
+    // Keeps this courier from adopting a segment for a while; another may do so.
+    void avoid(const SegmentId& id, SteadyTime now);
+
+    // Allocated bytes when last looked at, and adjusted by what was made since.
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+
+private:
+    [[nodiscard]] std::vector<SegmentId> list_segments();
+    [[nodiscard]] std::uint64_t usual_bytes() const;
+    // Nothing if the bound or the disk has no room for it; `why` then says which.
+    [[nodiscard]] std::optional<SegmentFile> try_create(std::uint64_t reserved_bytes, WallTime now, std::string& why);
+    [[nodiscard]] WallTime age_of(const SegmentId& id);
+    [[nodiscard]] std::optional<Orphan> try_adopt(const SegmentId& id, SteadyTime now);
+
+    Config config_;
+    Files& files_;
+    CourierLog& log_;
+    std::uint64_t bytes_{};
+    std::map<SegmentId, WallTime> ages_;           // Of the segments in the folder, from their headers.
+    std::map<SegmentId, SteadyTime> avoid_until_;  // Of the segments in the folder.
+};
+
+}  // namespace runledger::edge

@@ -1,0 +1,105 @@
+#include "nginx-module/spool_segment_file.hpp"
+
+#include <cassert>
+#include <system_error>
+
+namespace runledger::edge {
+
+bool SegmentFile::lock() {
+    if (!files_->try_lock(fd_.get())) {
+        return false;
+    }
+    const auto named = files_->facts(path_);
+    return named && named->same_file(files_->facts(fd_.get()));
+}
+
+std::optional<SegmentFile> SegmentFile::create(Files& files, const Plan& plan) {
+    const std::string path = plan.folder + "/" + segment_file_name(plan.id);
+    SegmentFile segment(files, files.create(path), path, plan.id);
+    try {
+        if (!segment.lock()) {
+            return std::nullopt;
+        }
+        files.reserve(segment.fd_.get(), plan.reserved_bytes);
+        const auto header = encode_segment_header(
+            {.id = plan.id, .reserved_bytes = plan.reserved_bytes, .created_at = plan.created_at});
+        write_fully(files, segment.fd_.get(), header, 0);
+        files.sync(segment.fd_.get());
+        files.sync_folder(plan.folder);
+    } catch (const std::system_error&) {
+        try {
+            segment.unlink();
+        } catch (const std::system_error&) {
+            // Then it stays as a segment without a batch, which whoever adopts it unlinks.
+        }
+        throw;
+    }
+    segment.writable_ = true;
+    segment.used_bytes_ = segment_header_bytes;
+    segment.reserved_bytes_ = plan.reserved_bytes;
+    return segment;
+}
+
+std::optional<SegmentFile> SegmentFile::adopt(Files& files, const std::string& folder, const SegmentId& id) {
+    const std::string path = folder + "/" + segment_file_name(id);
+    auto fd = files.open(path);
+    if (!fd) {
+        return std::nullopt;
+    }
+    SegmentFile segment(files, std::move(*fd), path, id);
+    if (!segment.lock()) {
+        return std::nullopt;
+    }
+    return segment;
+}
+
+RecordPlace SegmentFile::append(std::span<const std::byte> frame) {
+    assert(takes(frame.size()));
+    record_.clear();
+    append_record(record_, next_number_, frame);
+    // Set back only after the sync: whatever fails on the way leaves a segment that is not written again.
+    writable_ = false;
+    write_fully(*files_, fd_.get(), record_, used_bytes_);
+    files_->sync(fd_.get());
+    const RecordPlace place{.number = next_number_, .offset = used_bytes_, .frame_bytes = frame.size()};
+    used_bytes_ += record_.size();
+    ++next_number_;
+    writable_ = true;
+    return place;
+}
+
+std::variant<SegmentReader, SegmentFault> SegmentFile::read() {
+    auto result = SegmentReader::read(*files_, fd_.get(), id_);
+    if (const auto* reader = std::get_if<SegmentReader>(&result)) {
+        used_bytes_ = reader->used_bytes();
+        if (reader->end() != ScanEnd::damaged) {
+            seal();
+        }
+    }
+    return result;
+}
+
+void SegmentFile::seal() noexcept {
+    writable_ = false;
+    record_ = {};
+    try {
+        files_->truncate(fd_.get(), used_bytes_);
+    } catch (const std::exception&) {
+        // The space comes back when the segment is unlinked. A read-only file system refuses this, too.
+    }
+}
+
+std::optional<std::vector<std::byte>> SegmentFile::read_frame(const RecordPlace& place) const {
+    std::vector<std::byte> record(record_header_bytes + place.frame_bytes);
+    if (read_fully(*files_, fd_.get(), record, place.offset) != record.size() || !frame_of_record(record, place)) {
+        return std::nullopt;
+    }
+    record.erase(record.begin(), record.begin() + record_header_bytes);
+    return record;
+}
+
+void SegmentFile::unlink() { files_->unlink(path_); }
+
+void SegmentFile::set_aside() { files_->rename(path_, path_ + std::string(damaged_suffix)); }
+
+}  // namespace runledger::edge

@@ -1,0 +1,78 @@
+#include "tests/integration/edge/raw_connection.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace runledger::test {
+
+RawConnection::RawConnection(std::uint16_t port) : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    // reinterpret_cast: the sockets API's own way of passing addresses.
+    if (fd_ == -1 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        throw std::system_error(errno, std::generic_category(), "connect");
+    }
+}
+
+RawConnection::~RawConnection() { close(); }
+
+void RawConnection::close() {
+    if (fd_ != -1) {
+        ::close(std::exchange(fd_, -1));
+    }
+}
+
+void RawConnection::send(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent == -1) {
+            throw std::system_error(errno, std::generic_category(), "send");
+        }
+        bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+}
+
+bool RawConnection::read_some(std::chrono::steady_clock::time_point deadline, std::string_view awaited) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd readable{fd_, POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&readable, 1, static_cast<int>(left.count())) != 1) {
+        throw NeverHappened("the connection did not bring: " + std::string{awaited} + "\nbut: " + received_);
+    }
+    std::array<char, 65536> buffer{};
+    const ssize_t count = ::recv(fd_, buffer.data(), buffer.size(), 0);
+    if (count <= 0) {
+        return false;  // The end, or a reset, which is one.
+    }
+    received_.append(buffer.data(), static_cast<std::size_t>(count));
+    return true;
+}
+
+std::string RawConnection::read_until(std::string_view text, std::chrono::milliseconds patience) {
+    const auto deadline = std::chrono::steady_clock::now() + patience * patience_factor;
+    while (received_.find(text) == std::string::npos) {
+        if (!read_some(deadline, text)) {
+            throw NeverHappened("the connection ended before: " + std::string{text} + "\nbut with: " + received_);
+        }
+    }
+    return received_;
+}
+
+std::string RawConnection::read_to_end(std::chrono::milliseconds patience) {
+    const auto deadline = std::chrono::steady_clock::now() + patience * patience_factor;
+    while (read_some(deadline, "its end")) {
+    }
+    return received_;
+}
+
+}  // namespace runledger::test

@@ -1,0 +1,35 @@
+// A TCP connection that says exactly what a test wants said, when it wants: half a request, a pause, a hang-up.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+
+class RawConnection {
+public:
+    explicit RawConnection(std::uint16_t port);
+    ~RawConnection();
+    RawConnection(const RawConnection&) = delete;
+    RawConnection& operator=(const RawConnection&) = delete;
+
+    void send(std::string_view bytes);
+    // Returns all that has come once it contains `text`; throws when it does not in time.
+    std::string read_until(std::string_view text, std::chrono::milliseconds patience = default_patience);
+    // Returns all that has come once the other side has closed.
+    std::string read_to_end(std::chrono::milliseconds patience = default_patience);
+    void close();
+
+private:
+    // False at the end of what comes.
+    bool read_some(std::chrono::steady_clock::time_point deadline, std::string_view awaited);
+
+    int fd_{-1};
+    std::string received_;
+};
+
+}  // namespace runledger::test

@@ -1,0 +1,168 @@
+// What an operator sees: the status location's metrics and the variables in the access log.
+#include <gtest/gtest.h>
+
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "tests/integration/edge/edge_fixture.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+namespace {
+
+class Status : public EdgeFixture {
+protected:
+    [[nodiscard]] std::string text() {
+        const HttpAnswer answer = http_get(nginx().url("/runledger_status"));
+        EXPECT_EQ(answer.status, 200);
+        EXPECT_NE(answer.headers.find("Content-Type: text/plain; version=0.0.4"), std::string::npos) << answer.headers;
+        return answer.body;
+    }
+
+    // By name with labels, as written.
+    [[nodiscard]] std::map<std::string, std::uint64_t> samples() {
+        std::map<std::string, std::uint64_t> values;
+        std::istringstream lines{text()};
+        for (std::string line; std::getline(lines, line);) {
+            if (!line.starts_with('#')) {
+                const std::size_t gap = line.rfind(' ');
+                values[line.substr(0, gap)] = std::stoull(line.substr(gap + 1));
+            }
+        }
+        return values;
+    }
+
+    void wait_for_sample(const std::string& name, std::uint64_t value) {
+        eventually(
+            name + " is " + std::to_string(value), [&] { return samples()[name] == value; }, default_patience,
+            [this] { return text(); });
+    }
+
+    [[nodiscard]] static std::string requests(std::string_view outcome) {
+        return "runledger_edge_requests_total{outcome=\"" + std::string{outcome} + "\"}";
+    }
+};
+
+TEST_F(Status, IsWellFormedBeforeAnythingHasHappened) {
+    start_nginx();
+
+    std::map<std::string, int> typed;
+    std::istringstream lines{text()};
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words{line};
+        std::string first;
+        std::string second;
+        std::string third;
+        words >> first >> second >> third;
+        if (first == "#") {
+            EXPECT_TRUE(second == "HELP" || second == "TYPE") << line;
+            typed[third] += 1;
+        } else {
+            const std::string name = first.substr(0, first.find('{'));
+            EXPECT_EQ(typed[name], 2) << "a HELP and a TYPE before " << line;
+            EXPECT_TRUE(name.starts_with("runledger_edge_")) << line;
+            EXPECT_FALSE(second.empty()) << line;
+        }
+    }
+    EXPECT_GE(typed.size(), 15U);
+}
+
+TEST_F(Status, CountsRequestsByOutcomeOverAllWorkers) {
+    start_daemon();
+    start_nginx({.workers = 2});
+    static_cast<void>(post_until_answered(5));
+    EXPECT_EQ(post("not an event").status, 400);
+    EXPECT_EQ(http_get(nginx().url()).status, 405);
+    EXPECT_EQ(http_call({.url = nginx().url(), .method = "GET", .body = fresh_event()}).status, 200);
+
+    wait_for_sample(requests("accepted"), 5);
+    wait_for_sample(requests("refused_json"), 1);
+    wait_for_sample(requests("refused_method"), 1);
+    wait_for_sample(requests("redelivered"), 1);
+    wait_for_sample("runledger_edge_events_committed_total", 6);
+    wait_for_sample("runledger_edge_workers", 2);
+    wait_for_sample("runledger_edge_links_up", 2);
+    wait_for_sample("runledger_edge_spool_batches", 0);
+}
+
+TEST_F(Status, ShowsWhatWaitsInTheSpoolWhileTheDaemonIsAway) {
+    start_nginx();
+    static_cast<void>(post_until_answered(3));
+
+    wait_for_sample("runledger_edge_spool_batches", 3);
+    wait_for_sample("runledger_edge_links_up", 0);
+    EXPECT_GT(samples()["runledger_edge_spool_bytes"], 0U);
+    EXPECT_EQ(samples()["runledger_edge_spool_bytes_max"], 1024U * 1024 * 1024);
+
+    start_daemon();
+    wait_for_sample("runledger_edge_spool_batches", 0);
+    wait_for_sample("runledger_edge_links_up", 1);
+    wait_for_sample("runledger_edge_window_bytes", 0);
+}
+
+TEST_F(Status, KeepsItsCountersAcrossAReload) {
+    start_daemon();
+    start_nginx();
+    static_cast<void>(post_until_answered(3));
+    wait_for_sample(requests("accepted"), 3);
+
+    nginx().reload();
+
+    static_cast<void>(post_until_answered(2));
+    wait_for_sample(requests("accepted"), 5);
+    wait_for_sample("runledger_edge_events_committed_total", 5);
+    wait_for_sample("runledger_edge_workers", 1);
+}
+
+TEST_F(Status, ForgetsTheGaugesOfAWorkerThatWasKilled) {
+    start_nginx();
+    allow_alarm(NginxServer::death_notice());
+    static_cast<void>(post_until_answered(2));
+    wait_for_sample("runledger_edge_spool_batches", 2);
+
+    nginx().kill_workers(SIGKILL);
+
+    // The next worker adopts what the first one stored: what both say at most is two.
+    wait_for_sample("runledger_edge_segments_adopted_total", 1);
+    eventually(
+        "one worker counts, and no batch counts twice",
+        [this] {
+            auto now = samples();
+            return now["runledger_edge_workers"] == 1 && now["runledger_edge_spool_batches"] == 2;
+        },
+        std::chrono::seconds{5});
+}
+
+TEST_F(Status, AnswersOnlyThoseWhoOnlyRead) {
+    start_nginx();
+    const std::string url = nginx().url("/runledger_status");
+
+    EXPECT_EQ(http_call({.url = url, .method = "HEAD"}).status, 200);
+    EXPECT_EQ(http_post(url, "{}").status, 405);
+}
+
+TEST_F(Status, StandsBesideTheRunInTheAccessLog) {
+    start_daemon();
+    start_nginx();
+    static_cast<void>(post(R"({"run_id": "a run\" with\nodd characters", "status": "success"})"));
+
+    wait_for_access_log(R"(run=a run\x22 with\x0Aodd characters run_status=success outcome=accepted)");
+    static_cast<void>(post("not an event"));
+    wait_for_access_log("run=- run_status=- outcome=refused_json");
+    static_cast<void>(text());
+    wait_for_access_log("run=- run_status=- outcome=-");
+}
+
+TEST_F(Status, NamesTheRunOfALargeBodyToo) {
+    start_daemon();
+    start_nginx({.location_extra = "client_body_in_file_only clean;"});
+
+    EXPECT_EQ(post(R"({"status": "queued", "run_id": "from-a-file"})").status, 200);
+
+    wait_for_access_log("run=from-a-file run_status=queued outcome=accepted");
+}
+
+}  // namespace
+}  // namespace runledger::test

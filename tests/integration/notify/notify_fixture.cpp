@@ -1,0 +1,219 @@
+#include "tests/integration/notify/notify_fixture.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <mutex>
+#include <utility>
+
+#include "tests/support/eventually.hpp"
+#include "tests/support/temp_folder.hpp"
+
+namespace runledger::test {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class LogCapture::Sink : public spdlog::sinks::base_sink<std::mutex> {
+public:
+    std::vector<std::string> lines() {
+        const std::lock_guard lock(mutex_);
+        return lines_;
+    }
+
+protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t text;
+        formatter_->format(message, text);
+        lines_.emplace_back(text.data(), text.size());
+    }
+    void flush_() override {}
+
+private:
+    std::vector<std::string> lines_;
+};
+
+LogCapture::LogCapture() : sink_(std::make_shared<Sink>()) {
+    auto logger = std::make_shared<spdlog::logger>("test", sink_);
+    logger->set_level(spdlog::level::trace);
+    spdlog::set_default_logger(std::move(logger));
+}
+
+LogCapture::~LogCapture() { spdlog::set_default_logger(std::make_shared<spdlog::logger>("none")); }
+
+std::vector<std::string> LogCapture::lines() const { return sink_->lines(); }
+
+std::vector<std::string> LogCapture::lines_with(std::string_view text) const {
+    std::vector<std::string> found = lines();
+    std::erase_if(found, [&](const std::string& line) { return line.find(text) == std::string::npos; });
+    return found;
+}
+
+RunningNotifier::RunningNotifier(Config::Telegram config, const std::string& uri, const std::string& owner,
+                                 const NotifyTuning& tuning)
+    : notifier_(std::move(config), uri, owner, wakeup_, counters_, tuning), thread_([this] { notifier_.run(); }) {}
+
+RunningNotifier::~RunningNotifier() { stop(); }
+
+void RunningNotifier::stop() {
+    wakeup_.stop();
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+}
+
+namespace {
+
+std::unique_ptr<PostgresServer> server;
+
+void migrate(pqxx::connection& connection) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::filesystem::path(RUNLEDGER_SOURCE_DIR) / "sql/migrations")) {
+        files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    for (const auto& file : files) {
+        pqxx::work work(connection);
+        work.exec(read_text(file));
+        work.commit();
+    }
+}
+
+// The cluster ends with the program, however many suites used it.
+class ServerEnvironment : public testing::Environment {
+public:
+    void TearDown() override { server.reset(); }
+};
+
+}  // namespace
+
+PostgresServer& NotifyFixture::postgres() { return *server; }
+
+void NotifyFixture::SetUpTestSuite() {
+    if (server) {
+        return;
+    }
+    testing::AddGlobalTestEnvironment(new ServerEnvironment);  // GoogleTest deletes it.
+    // Servers are killed here, machines are not.
+    server = std::make_unique<PostgresServer>(PostgresOptions{.fsync = false, .settings = {}});
+    server->create_database("migrated");
+    migrate(*server->connect("migrated"));
+}
+
+void NotifyFixture::SetUp() {
+    static int count = 0;
+    uri_ = postgres().create_database(fmt::format("notify_{}", ++count), "migrated");
+    connection_ = connect_to(uri_);
+    bot_api_ = std::make_unique<BotApi>(BotApiOptions{.token = std::string(token)});
+    config_.api_url = bot_api_->url();
+    config_.token = Secret(std::string(token));
+    config_.mode = TelegramMode::send;
+    config_.retry_delay_min = milliseconds{20};
+    config_.retry_delay_max = milliseconds{200};
+    config_.timeout = seconds{10};
+    tuning_.poll_interval = milliseconds{20};
+    tuning_.token_retry = milliseconds{200};
+    // Most tests are not about the pace.
+    const Rate fast{.per_second = 1000.0, .burst = 100.0};
+    tuning_.pace.bot = tuning_.pace.chat = tuning_.pace.group = fast;
+}
+
+void NotifyFixture::TearDown() {
+    notifier_.reset();
+    for (const std::string& line : log_.lines()) {
+        EXPECT_EQ(line.find("test-token"), std::string::npos) << line;
+        EXPECT_EQ(line.find("[critical]"), std::string::npos) << line;
+        EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << line;
+    }
+}
+
+std::int64_t NotifyFixture::there_is(const NewNotification& notification) {
+    const std::int64_t generation = notification.generation_id != 0 ? notification.generation_id : ++last_generation_id_;
+    pqxx::work work(*connection_);
+    const auto inserted = work.exec_params1(
+        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload) "
+        "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+        generation, fmt::format("run-{}", generation), notification.kind, notification.for_status, notification.chat_id,
+        notification.payload.empty() ? picture_payload(picture_url(generation)) : notification.payload);
+    work.commit();
+    return inserted[0].as<std::int64_t>();
+}
+
+std::int64_t NotifyFixture::there_is_a_picture(std::int64_t chat_id) { return there_is({.chat_id = chat_id}); }
+
+NotificationRow NotifyFixture::row(std::int64_t id) {
+    pqxx::work work(*connection_);
+    const auto found = work.exec_params1(
+        "SELECT state, chat_id, attempts, uncertain_attempts, coalesce(last_error, ''), message_id, "
+        "lease_owner IS NOT NULL, extract(epoch FROM not_before - now())::float8 "
+        "FROM runledger.notifications WHERE id = $1",
+        id);
+    return {.state = found[0].as<std::string>(),
+            .chat_id = found[1].as<std::int64_t>(),
+            .attempts = found[2].as<int>(),
+            .uncertain_attempts = found[3].as<int>(),
+            .last_error = found[4].as<std::string>(),
+            .message_id = found[5].is_null() ? std::nullopt : std::optional(found[5].as<std::int64_t>()),
+            .is_leased = found[6].as<bool>(),
+            .seconds_until_due = found[7].as<double>()};
+}
+
+std::int64_t NotifyFixture::count_in_state(std::string_view state) {
+    if (!connection_ || !connection_->is_open()) {
+        connection_ = connect_to(uri_);
+    }
+    pqxx::work work(*connection_);
+    return work.exec_params1("SELECT count(*) FROM runledger.notifications WHERE state = $1", std::string(state))[0]
+        .as<std::int64_t>();
+}
+
+void NotifyFixture::execute(const std::string& sql) {
+    pqxx::work work(*connection_);
+    work.exec(sql);
+    work.commit();
+}
+
+void NotifyFixture::becomes(std::int64_t id, std::string_view state) {
+    eventually(fmt::format("notification {} becomes {}", id, state), [&] { return row(id).state == state; },
+               default_patience, [&] { return fmt::format("{}: {}", row(id).state, row(id).last_error); });
+}
+
+void NotifyFixture::all_become_sent(milliseconds patience) {
+    eventually("the outbox drains", [&] { return count_in_state("pending") + count_in_state("leased") == 0; }, patience);
+    EXPECT_EQ(count_in_state("dead") + count_in_state("uncertain") + count_in_state("skipped"), 0);
+}
+
+void NotifyFixture::start() { notifier_ = another("here:1:first"); }
+
+std::unique_ptr<RunningNotifier> NotifyFixture::another(const std::string& owner) {
+    return std::make_unique<RunningNotifier>(config_, uri_, owner, tuning_);
+}
+
+std::size_t NotifyFixture::times_accepted(std::string_view text) const {
+    const auto accepted = bot_api_->accepted();
+    return static_cast<std::size_t>(
+        std::count_if(accepted.begin(), accepted.end(), [&](const BotCall& call) { return call.mentions(text); }));
+}
+
+std::vector<BotCall> NotifyFixture::sends() const {
+    std::vector<BotCall> calls = bot_api_->calls();
+    std::erase_if(calls, [](const BotCall& call) { return call.method == "getMe"; });
+    return calls;
+}
+
+std::string NotifyFixture::picture_payload(std::string_view url) {
+    return fmt::format(R"({{"status": "completed", "status_reason": null, "duration_ms": 12300.000, "cost_usd": null,)"
+                       R"( "cost_note": null, "outputs": [{{"id": "o1", "data": {{"images": [{{"filename": "a.png",)"
+                       R"( "type": "output", "url": "{}"}}]}}}}]}})",
+                       url);
+}
+
+std::string NotifyFixture::picture_url(std::int64_t generation_id) {
+    return fmt::format("https://pictures.example/{}/a.png", generation_id);
+}
+
+}  // namespace runledger::test

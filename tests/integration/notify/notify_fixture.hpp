@@ -1,0 +1,123 @@
+// The notify stage on a real PostgreSQL and the stand-in Bot API, and the language its tests are written in.
+//
+// One cluster for the program, one database for each test. The stage runs on a thread of its own, as in the daemon;
+// after each test the log is searched for the token.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "daemon/notify.hpp"
+#include "tests/support/bot_api.hpp"
+#include "tests/support/postgres_server.hpp"
+
+namespace runledger::test {
+
+// All that was logged while it exists, as lines.
+class LogCapture {
+public:
+    LogCapture();
+    ~LogCapture();
+    LogCapture(const LogCapture&) = delete;
+    LogCapture& operator=(const LogCapture&) = delete;
+
+    [[nodiscard]] std::vector<std::string> lines() const;
+    [[nodiscard]] std::vector<std::string> lines_with(std::string_view text) const;
+
+private:
+    class Sink;
+    std::shared_ptr<Sink> sink_;
+};
+
+// A notifier on its thread.
+class RunningNotifier {
+public:
+    RunningNotifier(Config::Telegram config, const std::string& uri, const std::string& owner, const NotifyTuning& tuning);
+    ~RunningNotifier();
+    RunningNotifier(const RunningNotifier&) = delete;
+    RunningNotifier& operator=(const RunningNotifier&) = delete;
+
+    void stop();
+    void wake() { wakeup_.notify(); }
+    [[nodiscard]] const NotifyCounters& counters() const noexcept { return counters_; }
+
+private:
+    Wakeup wakeup_;
+    NotifyCounters counters_;
+    Notifier notifier_;
+    std::thread thread_;
+};
+
+struct NotificationRow {
+    std::string state;
+    std::int64_t chat_id{};
+    int attempts{};
+    int uncertain_attempts{};
+    std::string last_error;
+    std::optional<std::int64_t> message_id;
+    bool is_leased{};
+    double seconds_until_due{};
+};
+
+struct NewNotification {
+    std::int64_t chat_id{42};
+    std::string payload{};
+    std::string kind{"ending"};
+    std::string for_status{};
+    std::int64_t generation_id{0};  // 0: one of its own.
+};
+
+class NotifyFixture : public testing::Test {
+protected:
+    static constexpr std::string_view token = "100:test-token";
+
+    static void SetUpTestSuite();
+    static PostgresServer& postgres();
+
+    void SetUp() override;
+    void TearDown() override;
+
+    // Notifications.
+    std::int64_t there_is(const NewNotification& notification);
+    std::int64_t there_is_a_picture(std::int64_t chat_id = 42);
+    [[nodiscard]] NotificationRow row(std::int64_t id);
+    [[nodiscard]] std::int64_t count_in_state(std::string_view state);
+    void execute(const std::string& sql);
+    void becomes(std::int64_t id, std::string_view state);
+    void all_become_sent(std::chrono::milliseconds patience = std::chrono::seconds{20});
+
+    // The stage.
+    void start();
+    void stop() { notifier_.reset(); }
+    [[nodiscard]] std::unique_ptr<RunningNotifier> another(const std::string& owner);
+    [[nodiscard]] const NotifyCounters& counters() const { return notifier_->counters(); }
+
+    // How often the stand-in took something that mentions the text.
+    [[nodiscard]] std::size_t times_accepted(std::string_view text) const;
+    [[nodiscard]] std::vector<BotCall> sends() const;  // All but getMe.
+
+    [[nodiscard]] static std::string picture_payload(std::string_view url);
+    [[nodiscard]] static std::string picture_url(std::int64_t generation_id);
+
+    std::unique_ptr<BotApi> bot_api_;
+    Config::Telegram config_;
+    NotifyTuning tuning_;
+    std::string uri_;
+    LogCapture log_;
+    std::unique_ptr<RunningNotifier> notifier_;
+
+private:
+    std::unique_ptr<pqxx::connection> connection_;
+    std::int64_t last_generation_id_{0};
+};
+
+}  // namespace runledger::test

@@ -1,0 +1,272 @@
+// What the notify stage does with each answer, on a real PostgreSQL and the stand-in Bot API.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/notify/notify_fixture.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+constexpr std::string_view failed_payload =
+    R"({"status": "failed", "status_reason": "CUDA <out> of memory", "duration_ms": null, "outputs": []})";
+constexpr std::string_view duplicate_mark = "Possibly a duplicate";
+
+class NotifyStage : public NotifyFixture {};
+
+TEST_F(NotifyStage, SendsAPictureOnce) {
+    const auto id = there_is_a_picture();
+
+    start();
+    becomes(id, "sent");
+    stop();
+
+    const auto calls = sends();
+    ASSERT_THAT(calls, SizeIs(1));
+    EXPECT_EQ(calls[0].method, "sendPhoto");
+    EXPECT_EQ(calls[0].chat_id, "42");
+    EXPECT_EQ(calls[0].fields.get("photo"), picture_url(1));
+    EXPECT_EQ(calls[0].fields.get("caption"), "Finished in 12.3 s");
+    const auto sent = row(id);
+    EXPECT_EQ(sent.message_id, calls[0].message_ids.front());
+    EXPECT_EQ(sent.attempts, 1);
+    EXPECT_EQ(sent.last_error, "");
+    EXPECT_FALSE(sent.is_leased);
+    EXPECT_THAT(log_.lines_with("notification sent"), ElementsAre(HasSubstr(fmt::format("notification={} run_id=\"run-1\" chat=42", id))));
+}
+
+TEST_F(NotifyStage, SendsAFailureAsText) {
+    const auto id = there_is({.payload = std::string(failed_payload)});
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_THAT(sends(), SizeIs(1));
+    EXPECT_EQ(sends()[0].method, "sendMessage");
+    EXPECT_EQ(sends()[0].fields.get("text"), "Failed: CUDA &lt;out&gt; of memory\nRun <code>run-1</code>");
+}
+
+TEST_F(NotifyStage, SendsAnAlbumAndKeepsItsFirstMessagesId) {
+    const auto id = there_is({.payload = R"({"status": "completed", "outputs": [{"images": ["https://h/1.png", "https://h/2.png"]}]})"});
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_THAT(sends(), SizeIs(1));
+    EXPECT_EQ(sends()[0].method, "sendMediaGroup");
+    ASSERT_THAT(sends()[0].message_ids, SizeIs(2));
+    EXPECT_EQ(row(id).message_id, sends()[0].message_ids.front());
+}
+
+TEST_F(NotifyStage, WaitsUntilANotificationIsDue) {
+    const auto later = there_is_a_picture();
+    execute("UPDATE runledger.notifications SET not_before = now() + interval '1 hour'");
+    const auto now = there_is_a_picture();
+
+    start();
+    becomes(now, "sent");
+    execute("UPDATE runledger.notifications SET not_before = now() WHERE state = 'pending'");
+    becomes(later, "sent");
+
+    EXPECT_EQ(sends()[0].fields.get("photo"), picture_url(2));
+}
+
+TEST_F(NotifyStage, IsWokenWithoutWaitingForItsPoll) {
+    tuning_.poll_interval = std::chrono::hours{1};
+    start();
+    eventually("the token is checked", [&] { return !log_.lines_with("knows the token").empty(); });
+
+    const auto id = there_is_a_picture();
+    eventually("a wake-up sends it", [&] {
+        notifier_->wake();  // The first may fall between a look and the wait, and is then kept for it.
+        return row(id).state == "sent";
+    });
+}
+
+TEST_F(NotifyStage, HoldsAChatAsLongAsTelegramSays) {
+    bot_api_->script({.answer = BotAnswer::too_many_requests(1), .chat_id = "42"});
+    const auto held = there_is_a_picture(42);
+    const auto behind_it = there_is_a_picture(42);
+    const auto other = there_is_a_picture(43);
+
+    start();
+    becomes(other, "sent");
+    EXPECT_EQ(row(held).state, "pending");
+    EXPECT_EQ(row(held).attempts, 0) << "a 429 costs no attempt";
+    EXPECT_EQ(row(behind_it).attempts, 0);
+    becomes(held, "sent");
+    becomes(behind_it, "sent");
+
+    const auto refused = bot_api_->refused();
+    ASSERT_THAT(refused, SizeIs(1));
+    for (const BotCall& call : bot_api_->sent_to("42")) {
+        EXPECT_GE(call.at - refused[0].at, seconds{1});
+    }
+    EXPECT_EQ(row(held).attempts, 1);
+    EXPECT_EQ(counters().too_many_requests, 1U);
+    EXPECT_GT(counters().last_too_many_requests_at, 0);
+}
+
+TEST_F(NotifyStage, GivesUpOnAChatThatBlockedTheBot) {
+    bot_api_->script({.answer = BotAnswer::forbidden(), .chat_id = "42"});
+    const auto id = there_is_a_picture();
+
+    start();
+    becomes(id, "dead");
+
+    EXPECT_EQ(row(id).last_error, "403 Forbidden: bot was blocked by the user");
+    EXPECT_THAT(sends(), SizeIs(1));
+    EXPECT_EQ(counters().dead, 1U);
+    EXPECT_EQ(counters().in_flight, 0U);
+}
+
+TEST_F(NotifyStage, TriesAgainAfterServerErrors) {
+    bot_api_->script({.answer = BotAnswer::server_error(), .calls = 4});
+    const auto id = there_is_a_picture();
+
+    start();
+    becomes(id, "sent");
+
+    EXPECT_THAT(sends(), SizeIs(5));
+    EXPECT_EQ(row(id).attempts, 5);
+    EXPECT_EQ(row(id).uncertain_attempts, 0);
+    EXPECT_EQ(times_accepted(duplicate_mark), 0U);
+    EXPECT_EQ(counters().retried, 4U);
+}
+
+TEST_F(NotifyStage, GivesUpAfterTheLastAttempt) {
+    config_.attempts_max = 3;
+    bot_api_->script({.answer = BotAnswer::server_error(), .calls = -1});
+    const auto id = there_is_a_picture();
+
+    start();
+    becomes(id, "dead");
+
+    EXPECT_THAT(sends(), SizeIs(3));
+    EXPECT_THAT(row(id).last_error, HasSubstr("after 3 attempts: 502"));
+}
+
+TEST_F(NotifyStage, SaysInTextWhatTelegramCantFetch) {
+    bot_api_->script({.answer = BotAnswer::bad_request("Bad Request: wrong file identifier/HTTP URL specified"),
+                      .calls = -1,
+                      .method = "sendPhoto"});
+    const auto id = there_is_a_picture();
+
+    start();
+    becomes(id, "sent");
+
+    const auto calls = sends();
+    ASSERT_THAT(calls, SizeIs(2));
+    EXPECT_EQ(calls[1].method, "sendMessage");
+    EXPECT_THAT(calls[1].fields.get("text"), HasSubstr(fmt::format("<a href=\"{}\">a.png</a>", picture_url(1))));
+    EXPECT_EQ(row(id).attempts, 1);
+    EXPECT_THAT(row(id).last_error, HasSubstr("wrong file identifier"));
+}
+
+TEST_F(NotifyStage, FollowsAGroupToItsNewId) {
+    bot_api_->script({.answer = BotAnswer::migrated("-1001234567890123"), .calls = -1, .chat_id = "-5"});
+    const auto id = there_is_a_picture(-5);
+
+    start();
+    becomes(id, "sent");
+
+    EXPECT_THAT(bot_api_->sent_to("-1001234567890123"), SizeIs(1));
+    EXPECT_EQ(row(id).chat_id, -1001234567890123);
+}
+
+TEST_F(NotifyStage, NeverLetsACorrectionOvertakeTheEnding) {
+    bot_api_->script({.answer = BotAnswer::server_error(), .calls = 2});
+    const auto ending = there_is({.generation_id = 77});
+    const auto correction = there_is(
+        {.payload = std::string(failed_payload), .kind = "correction", .for_status = "failed", .generation_id = 77});
+
+    start();
+    becomes(correction, "sent");
+
+    const auto sent = bot_api_->sent_to("42");
+    ASSERT_THAT(sent, SizeIs(2));
+    EXPECT_EQ(sent[0].method, "sendPhoto");
+    EXPECT_THAT(sent[1].fields.get("text"), HasSubstr("Correction: failed"));
+    EXPECT_EQ(row(ending).attempts, 3);
+}
+
+TEST_F(NotifyStage, SkipsAFollowUpWithNothingToShow) {
+    const auto id = there_is({.payload = R"({"status": "completed", "outputs": [{"data": {"images": [true]}}]})", .kind = "follow_up"});
+
+    start();
+    becomes(id, "skipped");
+
+    EXPECT_THAT(sends(), IsEmpty());
+    EXPECT_EQ(counters().skipped, 1U);
+}
+
+TEST_F(NotifyStage, PutsAPayloadThatCantBeReadAside) {
+    const auto broken = there_is({.payload = R"({"status": 7})"});
+    const auto whole = there_is_a_picture();
+
+    start();
+    becomes(broken, "dead");
+    becomes(whole, "sent");
+
+    EXPECT_EQ(row(broken).last_error, "the payload can't be read");
+}
+
+TEST_F(NotifyStage, KeepsEverythingWhileTheTokenIsRefused) {
+    const auto port = bot_api_->port();
+    bot_api_.reset();
+    bot_api_ = std::make_unique<BotApi>(BotApiOptions{.port = port, .token = "100:another"});
+    for (int chat = 1; chat <= 5; ++chat) {
+        there_is_a_picture(chat);
+    }
+
+    start();
+    eventually("the refusal is seen", [&] { return counters().token_is_refused.load(); });
+    eventually("it is asked again", [&] { return sends().size() >= 2; });
+    EXPECT_EQ(count_in_state("dead") + count_in_state("uncertain") + count_in_state("sent"), 0);
+    EXPECT_THAT(log_.lines_with("telegram refuses the token"), Not(IsEmpty()));
+    EXPECT_LE(sends().size(), 5U) << "one at a time, and not often";
+    bot_api_.reset();
+    bot_api_ = std::make_unique<BotApi>(BotApiOptions{.port = port, .token = std::string(token)});
+    all_become_sent();
+
+    EXPECT_FALSE(counters().token_is_refused);
+    EXPECT_THAT(sends(), SizeIs(5));
+    for (std::int64_t id = 1; id <= 5; ++id) {
+        EXPECT_EQ(row(id).attempts, 1) << "a refused token costs no attempt";
+    }
+}
+
+TEST_F(NotifyStage, WritesToTheLogInModeLog) {
+    config_.mode = TelegramMode::log;
+    config_.token = Secret{};
+    const auto one = there_is({.payload = picture_payload("https://h/a.png?X-Amz-Signature=sesame")});
+    const auto many = there_is({.payload = R"({"status": "completed", "outputs": [{"text": ["two\nlines"]},)"
+                                           R"( {"files": ["https://h/b.mp4?sesame", "https://h/c.mp3?sesame"]}]})"});
+
+    start();
+    becomes(one, "sent");
+    becomes(many, "sent");
+
+    EXPECT_THAT(bot_api_->calls(), IsEmpty());
+    EXPECT_EQ(row(one).message_id, std::nullopt);
+    const auto lines = log_.lines_with("notification written to the log only");
+    ASSERT_THAT(lines, SizeIs(2));
+    EXPECT_THAT(lines[0], AllOf(HasSubstr("[info]"), HasSubstr("chat=42 method=sendPhoto text=\"Finished in 12.3 s\""),
+                                HasSubstr("media=\"https://h/a.png?…\"")));
+    EXPECT_THAT(lines[1], AllOf(HasSubstr("method=sendMessage"), HasSubstr("two lines"), HasSubstr("https://h/b.mp4?…")));
+    EXPECT_THAT(log_.lines_with("sesame"), IsEmpty());
+    EXPECT_EQ(counters().sent, 2U);
+}
+
+}  // namespace
+}  // namespace runledger::test

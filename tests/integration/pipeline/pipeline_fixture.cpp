@@ -1,0 +1,118 @@
+#include "tests/integration/pipeline/pipeline_fixture.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "tests/support/generation_rows.hpp"
+#include "tests/support/http_client.hpp"
+
+namespace runledger::test {
+
+Pipeline::Pipeline() : postgres_(std::make_unique<PostgresServer>()), bot_(std::make_unique<BotApi>()) {
+    uri_ = postgres_->uri();
+}
+
+void Pipeline::start_all() {
+    nginx_ = std::make_unique<NginxServer>(folder_, standard_conf(nginx_conf), nginx_options);
+    daemon_ = std::make_unique<DaemonProcess>(
+        folder_, DaemonConf{.postgres_uri = uri_, .telegram_api_url = bot_->url(), .extra = daemon_extra});
+    daemon_->start();
+    nginx_->start();
+}
+
+void Pipeline::TearDown() {
+    if (daemon_ && daemon_->running()) {
+        daemon_->stop();
+        daemon_->check_log();
+    }
+    if (nginx_) {
+        nginx_->check_logs(expects_worker_deaths_ ? std::vector{NginxServer::death_notice()} : std::vector<std::string>{});
+    }
+}
+
+std::string Pipeline::value(const std::string& query) const {
+    const auto connection = connect_to(uri_);
+    pqxx::work work(*connection);
+    const auto row = work.exec1(query);
+    return row[0].is_null() ? "NULL" : row[0].as<std::string>();
+}
+
+void Pipeline::insert_generation(std::string_view run_id, std::string_view chat_id) const {
+    const auto connection = connect_to(uri_);
+    pqxx::work work(*connection);
+    work.exec_params(
+        "INSERT INTO runledger.generations (metadata) VALUES ($1::jsonb)",
+        fmt::format(
+            R"({{"run_id": "{}", "costRate": {{"amount": 0.000337, "currency": "USD", "unit": "second"}}, "telegramChatId": {}}})",
+            run_id, chat_id));
+    work.commit();
+}
+
+long Pipeline::post(std::string_view body) { return http_post(nginx().url(), body).status; }
+
+std::vector<Delivery> Pipeline::send(const std::vector<RunPlan>& runs, std::size_t concurrency,
+                                     const std::function<void(const Delivery&)>& on_delivered) {
+    GenerationRows rows(uri_, runs);
+    rows.insert_first();
+    auto deliveries = send_runs(runs, {.url = nginx().url(),
+                                       .concurrency = concurrency,
+                                       .on_delivered = [&](const Delivery& delivery) {
+                                           rows.on_delivered(delivery);
+                                           if (on_delivered) {
+                                               on_delivered(delivery);
+                                           }
+                                       }});
+    rows.insert_rest(std::chrono::seconds{60});
+    return deliveries;
+}
+
+void Pipeline::expect_the_oracle_agrees(const std::vector<RunPlan>& runs, const std::vector<Delivery>& deliveries,
+                                        const Judgement& judgement) {
+    Findings findings;
+    const auto judge = [&] {
+        findings = {"the ledger can't be read"};  // Stands if the next line throws: PostgreSQL may be starting.
+        const Ledger ledger = read_ledger(uri_);
+        findings = check_events(runs, deliveries, ledger, judgement.events);
+        for (Findings more : {check_generations(runs, ledger),
+                              check_messages(runs, ledger, bot().calls(), judgement.messages)}) {
+            findings.insert(findings.end(), more.begin(), more.end());
+        }
+        return findings.empty();
+    };
+    if (comes_true(judge, judgement.patience)) {
+        return;
+    }
+    constexpr std::size_t shown_max = 20;
+    for (std::size_t i = 0; i < std::min(findings.size(), shown_max); ++i) {
+        ADD_FAILURE() << findings[i];
+    }
+    FAIL() << findings.size() << " findings";
+}
+
+void Pipeline::expect_the_books_balance() {
+    EXPECT_EQ(value("SELECT events - events_counted_in_runs FROM runledger.ledger_balance_v1"), "0");
+    // Segments that are still open know how many events their batches held; retired ones were checked batch by batch.
+    EXPECT_EQ(value("SELECT coalesce(string_agg(format('%s/%s', b.segment_id, b.batch_number), ', '), '') "
+                    "FROM runledger.ingested_batches AS b WHERE b.event_count <> "
+                    "(SELECT count(*) FROM runledger.webhook_events AS e "
+                    " WHERE e.segment_id = b.segment_id AND e.batch_number = b.batch_number) + "
+                    "(SELECT count(*) FROM runledger.quarantine AS q WHERE q.scope = 'event' "
+                    " AND q.segment_id = b.segment_id AND q.batch_number = b.batch_number)"),
+              "");
+}
+
+std::string payload(std::string_view name) {
+    std::ifstream file(fmt::format("{}/tests/data/payloads/{}", RUNLEDGER_SOURCE_DIR, name));
+    std::stringstream content;
+    content << file.rdbuf();
+    if (!file || content.str().empty()) {
+        throw std::runtime_error(fmt::format("no payload {}", name));
+    }
+    return content.str();
+}
+
+}  // namespace runledger::test

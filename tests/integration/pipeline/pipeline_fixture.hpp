@@ -1,0 +1,83 @@
+// Everything together, on real parts: nginx with the module, the daemon, PostgreSQL, a stand-in Bot API.
+//
+// One PostgreSQL serves the program; each test has a database, a nginx and a daemon of its own.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/bot_api.hpp"
+#include "tests/support/comfy_run.hpp"
+#include "tests/support/comfy_sender.hpp"
+#include "tests/support/daemon_process.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/nginx_server.hpp"
+#include "tests/support/oracle.hpp"
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/temp_folder.hpp"
+
+namespace runledger::test {
+
+class Pipeline : public testing::Test {
+protected:
+    Pipeline();
+
+    // For tests that need other parts than the usual; before start_all().
+    NginxConf nginx_conf{};
+    NginxOptions nginx_options{};
+    std::string daemon_extra{};
+
+    void start_all();
+    void TearDown() override;
+
+    [[nodiscard]] PostgresServer& postgres() { return *postgres_; }
+    [[nodiscard]] NginxServer& nginx() { return *nginx_; }
+    [[nodiscard]] DaemonProcess& daemon() { return *daemon_; }
+    [[nodiscard]] BotApi& bot() { return *bot_; }
+    [[nodiscard]] const TempFolder& folder() const { return folder_; }
+    [[nodiscard]] const std::string& uri() const { return uri_; }
+
+    // The single value of a query; "NULL" for NULL. Over a fresh connection: PostgreSQL may have been killed.
+    [[nodiscard]] std::string value(const std::string& query) const;
+    void insert_generation(std::string_view run_id, std::string_view chat_id = "42") const;
+    // The answer's status.
+    long post(std::string_view body);
+
+    // Worker deaths are expected: nginx itself writes an alert for each.
+    void expect_worker_deaths() { expects_worker_deaths_ = true; }
+
+    // Sends the runs while the application inserts its records; what the oracle finds amiss is waited out.
+    // `on_delivered` is called for each event whose fate is known, on the calling thread.
+    std::vector<Delivery> send(const std::vector<RunPlan>& runs, std::size_t concurrency = 64,
+                               const std::function<void(const Delivery&)>& on_delivered = {});
+    struct Judgement {
+        EventRules events{};
+        MessageRules messages{};
+        std::chrono::milliseconds patience{std::chrono::seconds{120}};
+    };
+    void expect_the_oracle_agrees(const std::vector<RunPlan>& runs, const std::vector<Delivery>& deliveries,
+                                  const Judgement& judgement);
+    // Stored events, each in exactly one place: as many as the edge's batches held.
+    void expect_the_books_balance();
+
+private:
+    TempFolder folder_;
+    std::unique_ptr<PostgresServer> postgres_;
+    std::unique_ptr<BotApi> bot_;
+    std::unique_ptr<NginxServer> nginx_;
+    std::unique_ptr<DaemonProcess> daemon_;
+    std::string uri_;
+    bool expects_worker_deaths_{false};
+};
+
+// A file of tests/data/payloads.
+[[nodiscard]] std::string payload(std::string_view name);
+
+}  // namespace runledger::test
