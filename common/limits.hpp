@@ -14,13 +14,13 @@ inline constexpr std::size_t json_depth_max = 64;
 
 // The largest body that is accepted. SENDER.md: "1 MiB is generous"; we take eight times that, since text outputs
 // have no bound of their own and a refused event is a lost one.
-inline constexpr std::size_t body_bytes_max = 8U * 1024 * 1024;
+inline constexpr std::size_t body_bytes_max = 8UL * 1024 * 1024;
 
 // A body up to this size is validated in nginx's event loop; a larger one by the courier (6-8 ms per MiB).
-inline constexpr std::size_t body_in_loop_bytes_max = 64U * 1024;
+inline constexpr std::size_t body_in_loop_bytes_max = 64UL * 1024;
 
 // A batch closes when the next event would pass this; one larger event is a batch by itself.
-inline constexpr std::size_t batch_bytes_soft_max = 1024U * 1024;
+inline constexpr std::size_t batch_bytes_soft_max = 1024UL * 1024;
 inline constexpr std::size_t batch_events_max = 4096;
 
 inline constexpr std::size_t edge_name_bytes_max = 255;
@@ -30,13 +30,13 @@ inline constexpr std::size_t wire_overhead_bytes_max = 4096;
 inline constexpr std::size_t wire_message_bytes_max = body_bytes_max + wire_overhead_bytes_max;
 
 // A segment is sealed when the next record would pass this.
-inline constexpr std::size_t segment_bytes = 16U * 1024 * 1024;
+inline constexpr std::size_t segment_bytes = 16UL * 1024 * 1024;
 
 // Bytes sent and not yet answered, for each courier.
-inline constexpr std::size_t window_bytes_max = 16U * 1024 * 1024;
+inline constexpr std::size_t window_bytes_max = 16UL * 1024 * 1024;
 
 // Bytes that the daemon holds between the socket and the appliers; over it, it answers `busy`.
-inline constexpr std::size_t intake_bytes_max = 64U * 1024 * 1024;
+inline constexpr std::size_t intake_bytes_max = 64UL * 1024 * 1024;
 
 static_assert(body_in_loop_bytes_max <= batch_bytes_soft_max);
 static_assert(batch_bytes_soft_max <= body_bytes_max, "one event of the largest size is still one batch");

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
 #include <zmq.hpp>
 
@@ -107,6 +106,14 @@ void IntakeQueue::close() {
     filled_.notify_all();
 }
 
+void IntakeQueue::abandon() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    queue_.clear();
+    open_.clear();
+    open_bytes_ = 0;
+}
+
 std::vector<IntakeQueue::AddressedAnswer> IntakeQueue::take_answers() {
     const std::lock_guard lock(mutex_);
     return std::exchange(answers_, {});
@@ -141,7 +148,8 @@ public:
                 // Connecting takes the right to write: for the group that nginx's workers are in.
                 const std::string path = endpoint.substr(ipc.size());
                 if (chmod(path.c_str(), 0660) != 0) {
-                    spdlog::warn("the socket's mode can't be set path={} error=\"{}\"", path, std::strerror(errno));
+                    spdlog::warn("the socket's mode can't be set path={} error=\"{}\"", path,
+                                 std::generic_category().message(errno));
                 }
             }
             spdlog::info("listening for edges endpoint={}", endpoint);

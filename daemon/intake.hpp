@@ -66,6 +66,8 @@ public:
 
     // No more offers are taken; take() drains what is there.
     void close();
+    // The appliers are gone: what they did not answer, nobody will. The edges send it again.
+    void abandon();
 
     // Readable when take_answers() has something; drain it first.
     [[nodiscard]] int answers_fd() const noexcept { return answers_fd_; }

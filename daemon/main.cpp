@@ -134,6 +134,7 @@ int serve(const Config& config, const sigset_t& signals) {
             for (std::thread& thread : apply_threads) {
                 thread.join();
             }
+            queue.abandon();
             intake_thread.join();
             settle_wakeup.stop();
             settle_thread.join();

@@ -107,7 +107,7 @@ std::size_t Settler::turn(std::size_t entries_max) {
             ++now.postponed;
             for (const auto& [id, attempts] : run_entries) {
                 work.exec_params(std::string(queries::settle_later), id, delay_after(outcome, attempts).count(),
-                                 outcome + (detail.empty() ? "" : ": " + detail));
+                                 fmt::format("{}{}{}", outcome, detail.empty() ? "" : ": ", detail));
             }
             if (outcome == "failed") {
                 spdlog::warn("settlement refused, trying again later run_id={} error=\"{}\"", run_id, detail);

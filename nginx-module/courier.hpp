@@ -30,27 +30,27 @@ enum class CourierOutcome : std::uint8_t {
 // One event on its way, shared by the loop and the courier. Made and filled by the loop before submit(); after
 // that the loop touches only `fate` until the courier has posted it back.
 struct HeldEvent {
-    std::uint64_t ticket{};          // The loop's key for the request; the courier carries it untouched.
+    std::uint64_t ticket{};  // The loop's key for the request; the courier carries it untouched.
     Stamp stamp;
-    std::uint32_t flags{};           // wire::EventFlag
-    std::string body;                // Our own copy, never pool memory. Empty if the body is in `body_fd`.
-    int body_fd{-1};                 // A duplicate of the temp file's descriptor; the last owner closes it.
-    std::size_t body_bytes{};        // Of the body, wherever it is.
-    bool validated{false};           // False: the courier runs validate_event before it stores the event.
+    std::uint32_t flags{};     // wire::EventFlag
+    std::string body;          // Our own copy, never pool memory. Empty if the body is in `body_fd`.
+    int body_fd{-1};           // A duplicate of the temp file's descriptor; the last owner closes it.
+    std::size_t body_bytes{};  // Of the body, wherever it is.
+    bool validated{false};     // False: the courier runs validate_event before it stores the event.
 
     std::atomic<Fate> fate{Fate::waiting};
 
     // Written by the courier before it posts the event back.
     CourierOutcome outcome{};
     Refusal refusal{};
-    std::string run_id;              // Filled by whoever validated.
+    std::string run_id;  // Filled by whoever validated.
     std::string status_word;
     std::chrono::microseconds commit_time{};  // From submit() to durable.
 
     HeldEvent() = default;
     HeldEvent(const HeldEvent&) = delete;
     HeldEvent& operator=(const HeldEvent&) = delete;
-    ~HeldEvent();                    // Closes body_fd.
+    ~HeldEvent();  // Closes body_fd.
 };
 
 using HeldEventPtr = std::shared_ptr<HeldEvent>;
@@ -72,7 +72,7 @@ struct CourierConfig {
     std::chrono::milliseconds commit_retry_max{500};
     std::chrono::milliseconds seal_idle_after{60'000};
     std::chrono::milliseconds refused_retry_every{60'000};
-    std::shared_ptr<Files> files;                       // Nothing: the file system.
+    std::shared_ptr<Files> files;  // Nothing: the file system.
 };
 
 // A line for nginx's log, written by the loop on the courier's behalf.
@@ -92,12 +92,12 @@ struct CourierStats {
     std::uint64_t batches_acked{};
     std::uint64_t busy_answers{};
     std::uint64_t refused_answers{};
-    std::uint64_t unknown_answers{};    // Copies of answers that came before, mostly.
+    std::uint64_t unknown_answers{};  // Copies of answers that came before, mostly.
     std::uint64_t segments_adopted{};
     std::uint64_t segments_unlinked{};
     std::uint64_t held_events{};
-    std::uint64_t spool_batches{};      // Of this courier, not yet acked.
-    std::uint64_t spool_bytes{};        // Allocated bytes of the whole folder, as last looked at.
+    std::uint64_t spool_batches{};  // Of this courier, not yet acked.
+    std::uint64_t spool_bytes{};    // Allocated bytes of the whole folder, as last looked at.
     std::uint64_t window_bytes{};
     std::uint64_t oldest_unacked_seconds{};
     bool link_up{};

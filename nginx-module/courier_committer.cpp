@@ -152,8 +152,7 @@ void Committer::on_failure(const std::exception& e, SteadyTime now) noexcept {
     ++commit_failures_;
     waiting_.splice(waiting_.begin(), batch_);
     drop_abandoned();
-    retry_pause_ =
-        std::clamp(retry_pause_ * 2, shared_.config().commit_retry_min, shared_.config().commit_retry_max);
+    retry_pause_ = std::clamp(retry_pause_ * 2, shared_.config().commit_retry_min, shared_.config().commit_retry_max);
     retry_at_ = now + retry_pause_;
     shared_.log().add(LogLine::Level::crit, "commit failed", e.what());
 }

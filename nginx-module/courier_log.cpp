@@ -6,7 +6,7 @@ namespace runledger::edge {
 
 void CourierLog::add(LogLine::Level level, std::string_view kind, std::string_view text) noexcept {
     try {
-        const auto now = std::chrono::steady_clock::now();
+        const auto now = clock_();
         {
             const std::scoped_lock lock(mutex_);
             const auto [found, is_new] = kinds_.try_emplace(kind);

@@ -23,8 +23,11 @@ public:
     static constexpr std::size_t lines_max = 256;
     static constexpr std::chrono::seconds repeat_after{10};
 
+    using SteadyClock = std::function<std::chrono::steady_clock::time_point()>;
+
     // `wake` is called after a line was queued, without the lock.
-    explicit CourierLog(std::function<void()> wake = {}) : wake_(std::move(wake)) {}
+    explicit CourierLog(std::function<void()> wake = {}, SteadyClock clock = std::chrono::steady_clock::now)
+        : wake_(std::move(wake)), clock_(std::move(clock)) {}
 
     // Queues "<kind>: <text>". `kind` is a literal that says what happened, whichever segment or endpoint it happened
     // to. Never throws: a line that memory does not suffice for is lost.
@@ -39,6 +42,7 @@ private:
     };
 
     std::function<void()> wake_;
+    SteadyClock clock_;
     std::mutex mutex_;
     std::vector<LogLine> lines_;
     std::map<std::string_view, Kind> kinds_;

@@ -206,10 +206,15 @@ void Delivery::take_answer(std::span<const std::byte> message, SteadyTime now) {
         return;
     }
     switch (answer->verdict) {
-        case wire::Verdict::committed: on_committed(*place, answer->batch); break;
-        case wire::Verdict::refused: on_refused(*place, *answer); break;
+        case wire::Verdict::committed:
+            on_committed(*place, answer->batch);
+            break;
+        case wire::Verdict::refused:
+            on_refused(*place, *answer);
+            break;
         case wire::Verdict::busy:
-        case wire::Verdict::retired: break;  // Dealt with above.
+        case wire::Verdict::retired:
+            break;  // Dealt with above.
     }
 }
 

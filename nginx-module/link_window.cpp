@@ -1,12 +1,13 @@
 #include "nginx-module/link_window.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace runledger::edge {
 namespace {
 
-constexpr std::size_t bytes_max_min = 64UL * 1024;      // However busy the daemon is.
-constexpr std::size_t growth_bytes = 64UL * 1024;  // With each committed batch: back from 8 MiB to 16 in 128 of them.
+constexpr std::size_t bytes_max_min = 64UL * 1024;  // However busy the daemon is.
+constexpr std::size_t growth_bytes = 64UL * 1024;   // With each committed batch: back from 8 MiB to 16 in 128 of them.
 
 }  // namespace
 
@@ -19,7 +20,12 @@ bool Window::has_room(std::size_t frame_bytes, SteadyTime now) const noexcept {
 
 void Window::add(const BatchName& name, std::size_t frame_bytes, SteadyTime now) {
     const auto flight = flights_.insert(flights_.end(), {.name = name, .frame_bytes = frame_bytes, .sent_at = now});
-    by_name_.emplace(name, flight);
+    try {
+        by_name_.emplace(name, flight);
+    } catch (const std::bad_alloc&) {
+        flights_.erase(flight);  // In both or in neither.
+        throw;
+    }
     bytes_ += frame_bytes;
 }
 

@@ -154,7 +154,8 @@ void Spool::take_over(SpoolFolder::Orphan orphan, SteadyTime now) {
     const std::string& path = segment->file().path();
     const std::string what = path + " batches=" + std::to_string(segment->batch_count());
     switch (content.end()) {
-        case ScanEnd::clean: break;
+        case ScanEnd::clean:
+            break;
         case ScanEnd::torn_tail:
             log_.add(LogLine::Level::warn, "torn tail cut, it was never answered", what);
             break;

@@ -71,8 +71,7 @@ Fd::~Fd() {
 }
 
 Fd PosixFiles::create(const std::string& path) {
-    const int fd =
-        retrying([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, segment_mode); });
+    const int fd = retrying([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, segment_mode); });
     if (fd < 0) {
         fail(errno, "create", path);
     }

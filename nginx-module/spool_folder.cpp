@@ -74,7 +74,8 @@ std::uint64_t SpoolFolder::usual_bytes() const {
 std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes, WallTime now, std::string& why) {
     look();
     if (bytes_ + reserved_bytes > config_.bytes_max) {
-        why = "the spool holds " + std::to_string(bytes_) + " of at most " + std::to_string(config_.bytes_max) + " bytes";
+        why =
+            "the spool holds " + std::to_string(bytes_) + " of at most " + std::to_string(config_.bytes_max) + " bytes";
         return std::nullopt;
     }
     try {

@@ -159,9 +159,12 @@ std::optional<std::span<const std::byte>> frame_of_record(std::span<const std::b
 
 std::string_view to_word(ScanEnd end) noexcept {
     switch (end) {
-        case ScanEnd::clean: return "clean";
-        case ScanEnd::torn_tail: return "torn_tail";
-        case ScanEnd::damaged: return "damaged";
+        case ScanEnd::clean:
+            return "clean";
+        case ScanEnd::torn_tail:
+            return "torn_tail";
+        case ScanEnd::damaged:
+            return "damaged";
     }
     return "unknown";
 }

@@ -82,7 +82,7 @@ struct SegmentScan {
     std::optional<SegmentHeader> header;  // Nothing if it is damaged; the records are found nevertheless.
     std::vector<RecordPlace> records;     // By rising number. Without damage, numbered from 0 without gaps.
     ScanEnd end{ScanEnd::clean};
-    std::size_t used_bytes{};             // Up to the end of the last record, or of the header.
+    std::size_t used_bytes{};  // Up to the end of the last record, or of the header.
 };
 
 // Reads a whole segment file's bytes. `id` is the one in the file's name; a record counts only if its frame names

@@ -22,7 +22,8 @@ bool read_past_bad_blocks(Files& files, int fd, std::span<std::byte> bytes, std:
         } catch (const std::system_error&) {
             // One bad block must not cost the batches around it.
             std::fill(part.begin(), part.end(), std::byte{0});
-            complete = step > block_bytes && read_past_bad_blocks(files, fd, part, offset + done, block_bytes) && complete;
+            complete =
+                step > block_bytes && read_past_bad_blocks(files, fd, part, offset + done, block_bytes) && complete;
         }
     }
     return complete;
@@ -32,11 +33,16 @@ bool read_past_bad_blocks(Files& files, int fd, std::span<std::byte> bytes, std:
 
 std::string_view to_word(SegmentFault fault) noexcept {
     switch (fault) {
-        case SegmentFault::no_such_file: return "no_such_file";
-        case SegmentFault::bad_name: return "bad_name";
-        case SegmentFault::foreign_id: return "foreign_id";
-        case SegmentFault::unknown_version: return "unknown_version";
-        case SegmentFault::too_large: return "too_large";
+        case SegmentFault::no_such_file:
+            return "no_such_file";
+        case SegmentFault::bad_name:
+            return "bad_name";
+        case SegmentFault::foreign_id:
+            return "foreign_id";
+        case SegmentFault::unknown_version:
+            return "unknown_version";
+        case SegmentFault::too_large:
+            return "too_large";
     }
     return "unknown";
 }

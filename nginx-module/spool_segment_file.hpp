@@ -35,8 +35,7 @@ public:
 
     // Takes the lock of a file that nobody owns. Nothing if it is owned or has gone; then look at the next one.
     // Throws std::system_error if it can't be opened.
-    [[nodiscard]] static std::optional<SegmentFile> adopt(Files& files, const std::string& folder,
-                                                          const SegmentId& id);
+    [[nodiscard]] static std::optional<SegmentFile> adopt(Files& files, const std::string& folder, const SegmentId& id);
 
     [[nodiscard]] const SegmentId& id() const noexcept { return id_; }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }

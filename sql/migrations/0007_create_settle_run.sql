@@ -181,7 +181,7 @@ BEGIN
             s_reason := g.status_reason;
         END IF;
     ELSE
-        IF (g.status, g.duration_ms, g.cost_usd) IS DISTINCT FROM (last.status, last.duration_us / 1000.0, last.cost_usd) THEN
+        IF (g.status, g.duration_ms, g.cost_usd) IS DISTINCT FROM (last.status, round(last.duration_us / 1000.0, 3), last.cost_usd) THEN
             outcome := 'edited_by_hand';
             IF newest_outcome <> 'edited_by_hand' THEN
                 s_outcome := 'edited_by_hand';
@@ -232,7 +232,7 @@ BEGIN
         status_reason = s_reason,
         response_timestamp = r.finished_at,
         response_payload = s_payload,
-        duration_ms = s_duration_us / 1000.0,
+        duration_ms = round(s_duration_us / 1000.0, 3),
         cost_usd = s_cost,
         cost_note = s_note,
         updated_at = clock_timestamp()
@@ -256,7 +256,7 @@ CREATE FUNCTION runledger.queue_notification(
     RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     told jsonb := jsonb_build_object(
-        'status', p_status, 'status_reason', p_reason, 'duration_ms', p_duration_us / 1000.0,
+        'status', p_status, 'status_reason', p_reason, 'duration_ms', round(p_duration_us / 1000.0, 3),
         'cost_usd', p_cost, 'cost_note', p_note, 'outputs', p_outputs);
     new_kind text;
     new_for_status text := '';

@@ -5,6 +5,8 @@
 
 #include <map>
 #include <set>
+#include <string>
+#include <string_view>
 
 namespace runledger::test {
 namespace {
@@ -31,13 +33,28 @@ void collect(const rapidjson::Value& value, PayloadStrings& strings) {
     }
 }
 
+// jsonb holds numbers of any length, RapidJSON none beyond a double, not even as strings. No digits that the oracle
+// asks for are that many.
+std::string without_endless_numbers(const std::string& json) {
+    constexpr std::size_t digits_max = 300;
+    std::string readable;
+    std::size_t digits = 0;
+    for (const char c : json) {
+        digits = c >= '0' && c <= '9' ? digits + 1 : 0;
+        if (digits <= digits_max) {
+            readable += c;
+        }
+    }
+    return readable;
+}
+
 }  // namespace
 
 void compare_outputs(const StoredGeneration& row, const ExpectedGeneration& expected, Findings& findings) {
     PayloadStrings strings;
     if (row.response_payload) {
         rapidjson::Document document;
-        document.Parse<rapidjson::kParseNumbersAsStringsFlag>(row.response_payload->c_str());
+        document.Parse<rapidjson::kParseNumbersAsStringsFlag>(without_endless_numbers(*row.response_payload).c_str());
         if (document.HasParseError()) {
             findings.push_back(fmt::format("run {}: response_payload can't be read", row.run_id));
             return;

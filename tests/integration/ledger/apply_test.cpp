@@ -146,7 +146,7 @@ TEST_P(OddOutputs, CostARunNothingButThemselves) {
 
     EXPECT_EQ(settle("run-1"), "settled");
     EXPECT_EQ(value("SELECT concat_ws('|', status, duration_ms, cost_usd) FROM runledger.generations"),
-              "completed|2000.0000000000000000|0.000674000000");
+              "completed|2000.000|0.000674000000");
     EXPECT_EQ(count("quarantine WHERE scope = 'output' AND run_id = 'run-1'"), GetParam().storable ? 0 : 1);
     EXPECT_EQ(value("SELECT jsonb_array_length(response_payload -> 'outputs') FROM runledger.generations"),
               GetParam().storable ? "2" : "1");

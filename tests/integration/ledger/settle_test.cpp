@@ -6,7 +6,7 @@ namespace runledger::test {
 namespace {
 
 constexpr const char* settled_row =
-    "SELECT concat_ws('|', status, coalesce(duration_ms::numeric(20,3)::text, 'NULL'), coalesce(cost_usd::text, 'NULL'), "
+    "SELECT concat_ws('|', status, coalesce(duration_ms::text, 'NULL'), coalesce(cost_usd::text, 'NULL'), "
     "coalesce(cost_note, '-'), coalesce(status_reason, '-')) FROM runledger.generations";
 
 TEST_F(Ledger, PricesASuccessByTheMicrosecond) {

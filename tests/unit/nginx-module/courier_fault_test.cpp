@@ -143,9 +143,10 @@ TEST_F(CourierFault, FillsTheSpoolHoldsTheRestAndGoesOnWhenTheLinkFreesSpace) {
 }
 
 TEST_F(CourierFault, StopCommitsWhatWasSubmitted) {
+    config_.spool_bytes_max = 64UL * 1024 * 1024;
     start();
     for (std::uint64_t i = 0; i < 300; ++i) {
-        (void)submit(i);
+        (void)submit(i, 20'000);  // More than one batch takes.
     }
 
     stop();

@@ -60,9 +60,7 @@ HeldEventPtr CourierFixture::make_event_in_file(const std::string& body) {
     return event;
 }
 
-void CourierFixture::submit(const HeldEventPtr& event) {
-    ASSERT_EQ(courier_->submit(event), SubmitResult::submitted);
-}
+void CourierFixture::submit(const HeldEventPtr& event) { ASSERT_EQ(courier_->submit(event), SubmitResult::submitted); }
 
 HeldEventPtr CourierFixture::submit(std::uint64_t number, std::size_t body_bytes) {
     auto event = make_event(number, body_bytes);

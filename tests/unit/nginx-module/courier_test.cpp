@@ -94,7 +94,9 @@ TEST_F(CourierTest, ResendsToADaemonThatWasRestarted) {
     const auto numbers = submit_all(0, 20);
     all_answered(20);
     eventually("the daemon has them, and is silent", [&] {
-        return daemon_.ledger.order().size() >= courier_->stats().batches_committed;
+        const auto stats = courier_->stats();
+        return stats.link_up && stats.events_committed == 20 &&
+               daemon_.ledger.order().size() >= stats.batches_committed;
     });
 
     daemon_.stop();
@@ -264,7 +266,8 @@ TEST_F(CourierTest, ItsThreadLeavesSignalsToTheOthers) {
             if (is_ours && line.starts_with("SigBlk:")) {
                 found = true;
                 const auto blocked = std::stoull(line.substr(8), nullptr, 16);
-                for (const int signal : {SIGTERM, SIGQUIT, SIGHUP, SIGCHLD, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGIO}) {
+                for (const int signal :
+                     {SIGTERM, SIGQUIT, SIGHUP, SIGCHLD, SIGUSR1, SIGUSR2, SIGWINCH, SIGALRM, SIGIO}) {
                     EXPECT_TRUE((blocked >> (signal - 1)) & 1U) << signal;
                 }
             }

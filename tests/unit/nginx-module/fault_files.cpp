@@ -207,9 +207,15 @@ void FaultFiles::power_loss(Unsynced unsynced, std::uint64_t seed) {
         const auto found = current_content.find(id);
         const Bytes& current = found != current_content.end() ? found->second : durable;
         switch (unsynced) {
-            case Unsynced::lost: survivors[name] = durable; break;
-            case Unsynced::kept: survivors[name] = current; break;
-            case Unsynced::torn: survivors[name] = torn(durable, current, random); break;
+            case Unsynced::lost:
+                survivors[name] = durable;
+                break;
+            case Unsynced::kept:
+                survivors[name] = current;
+                break;
+            case Unsynced::torn:
+                survivors[name] = torn(durable, current, random);
+                break;
         }
     };
     for (const auto& [name, id] : durable_names_) {

@@ -34,7 +34,8 @@ protected:
     [[nodiscard]] Segment& segment() { return *spool_->segments().front(); }
     void answer(wire::Verdict verdict, BatchNumber number) {
         delivery_->take_answer(
-            wire::encode(wire::Answer{.verdict = verdict, .batch = {.segment = segment().id(), .number = number}}), now_);
+            wire::encode(wire::Answer{.verdict = verdict, .batch = {.segment = segment().id(), .number = number}}),
+            now_);
     }
     const Delivery::Send send_ = [this](std::span<const std::byte> message) { return ledger_.take(message); };
 };
@@ -147,9 +148,7 @@ TEST_F(LinkDelivery, RefusedBatchStaysAndIsTriedAloneAndRarely) {
 
 TEST_F(LinkDelivery, AllThatWasRefusedIsOfferedWhenTheDaemonTakesOne) {
     bool is_old_daemon = true;
-    ledger_.rule = [&](const BatchName&) {
-        return is_old_daemon ? wire::Verdict::refused : wire::Verdict::committed;
-    };
+    ledger_.rule = [&](const BatchName&) { return is_old_daemon ? wire::Verdict::refused : wire::Verdict::committed; };
     append_all(4);
     deliver_all();
 

@@ -13,7 +13,8 @@ constexpr std::string_view run_prefix = "run-";
 }  // namespace
 
 std::string body_of(std::uint64_t number, std::size_t bytes) {
-    std::string body = R"({"run_id":"run-)" + std::to_string(number) + R"(","status":"running","event_type":"run.updated")";
+    std::string body =
+        R"({"run_id":"run-)" + std::to_string(number) + R"(","status":"running","event_type":"run.updated")";
     constexpr std::string_view padding = R"(,"padding":"")";
     if (body.size() + padding.size() + 1 < bytes) {
         body += R"(,"padding":")" + std::string(bytes - body.size() - padding.size() - 1, 'x') + '"';
@@ -91,6 +92,9 @@ bool Ledger::take(std::span<const std::byte> message) {
             numbers.push_back(number_of(event.body));
         }
         const auto [found, is_new] = batches_.try_emplace(batch->name, numbers);
+        if (is_new) {
+            arrivals_.insert(arrivals_.end(), numbers.begin(), numbers.end());
+        }
         conflicts_ += !is_new && found->second != numbers ? 1 : 0;
     }
     const auto reason = *verdict == wire::Verdict::refused ? wire::Damage::unknown_version : wire::Damage::none;

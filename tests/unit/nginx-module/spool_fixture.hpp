@@ -51,6 +51,8 @@ public:
     [[nodiscard]] std::multiset<std::uint64_t> events() const;  // Each batch counted once.
     [[nodiscard]] std::size_t batch_count() const { return batches_.size(); }
     [[nodiscard]] const std::vector<BatchName>& order() const { return order_; }  // Every copy, as it came.
+    // The events of each batch, in the order in which the batches first came.
+    [[nodiscard]] const std::vector<std::uint64_t>& arrivals() const { return arrivals_; }
     [[nodiscard]] const std::set<SegmentId>& retired() const { return retired_; }
     // Batches that came under a name that another batch had before.
     [[nodiscard]] std::size_t conflicts() const { return conflicts_; }
@@ -58,6 +60,7 @@ public:
 private:
     std::map<BatchName, std::vector<std::uint64_t>> batches_;
     std::vector<BatchName> order_;
+    std::vector<std::uint64_t> arrivals_;
     std::set<SegmentId> retired_;
     std::deque<std::vector<std::byte>> answers_;
     std::size_t conflicts_{};
@@ -79,7 +82,7 @@ protected:
     void power_loss(FaultFiles::Unsynced unsynced = FaultFiles::Unsynced::lost, std::uint64_t seed = 1);
 
     [[nodiscard]] bool append(std::uint64_t number, std::size_t body_bytes = 0);  // Whether it would be answered 2xx.
-    void pass(std::chrono::milliseconds time);  // And let the spool do what is due.
+    void pass(std::chrono::milliseconds time);                                    // And let the spool do what is due.
     void deliver_all();
     // Adopts all that is there.
     void tend_until_quiet();

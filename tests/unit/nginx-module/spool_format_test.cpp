@@ -84,25 +84,25 @@ TEST_F(SpoolFormat, RecordIsTheDocumentedBytes) {
     append_record(record, 0, make_frame({.segment = id_, .number = 0}, {7}));
 
     EXPECT_EQ(hex(record),
-              "afa579234f41b6f5"  // checksum
-              "524c5243"  // magic
-              "a6000000"  // frame bytes
-              "0000000000000000"  // batch number
-              "524c574d01010000"  // the frame, wire-format.md: prelude
+              "afa579234f41b6f5"                  // checksum
+              "524c5243"                          // magic
+              "a6000000"                          // frame bytes
+              "0000000000000000"                  // batch number
+              "524c574d01010000"                  // the frame, wire-format.md: prelude
               "1d700749979aa166a1c6e67980646c4b"  // digest
               "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1"  // segment id
-              "0000000000000000"  // batch number
+              "0000000000000000"                  // batch number
               "b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0"  // boot id
-              "01000000"  // events
-              "06000000"  // edge name's length
-              "656467652d31"  // edge name
-              "40222018240a0600"  // received at
-              "b168de3a00000000"  // boottime
-              "00000000"  // flags
-              "40000000"  // body bytes
+              "01000000"                          // events
+              "06000000"                          // edge name's length
+              "656467652d31"                      // edge name
+              "40222018240a0600"                  // received at
+              "b168de3a00000000"                  // boottime
+              "00000000"                          // flags
+              "40000000"                          // body bytes
               "7b2272756e5f6964223a2272756e2d37222c22737461747573223a2272756e6e"
               "696e67222c226576656e745f74797065223a2272756e2e75706461746564227d"  // body
-              "0000");  // padding
+              "0000");                                                            // padding
 }
 
 TEST_F(SpoolFormat, HeaderComesBackAsItWasWritten) {
@@ -132,11 +132,14 @@ TEST_F(SpoolFormat, FileNameIsTheIdAndNothingElse) {
         const char* name;
         bool is_ours;
     };
-    const Row rows[] = {
-        {"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1.seg", true},       {"A1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1.seg", false},
-        {"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1.seg.damaged", false}, {"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1", false},
-        {"a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1.seg", false},      {".seg", false},
-        {"..", false},                                          {"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1ag.seg", false}};
+    const Row rows[] = {{"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1.seg", true},
+                        {"A1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1.seg", false},
+                        {"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1.seg.damaged", false},
+                        {"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1", false},
+                        {"a1a1a1a1-a1a1-a1a1-a1a1-a1a1a1a1.seg", false},
+                        {".seg", false},
+                        {"..", false},
+                        {"a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1ag.seg", false}};
     for (const Row& row : rows) {
         EXPECT_EQ(parse_segment_file_name(row.name).has_value(), row.is_ours) << row.name;
     }
@@ -269,6 +272,7 @@ TEST_F(SpoolFormat, ABodyFullOfRecordHeadersIsScannedInLinearTime) {
     const std::size_t torn = file_.size();
     Bytes header(record_header_bytes);
     std::memcpy(header.data() + 8, "RLRC", 4);
+    header[16] = std::byte{1};  // The number that is looked for.
     std::string body;
     while (body.size() + 2 * record_header_bytes < body_bytes_max) {
         const auto length = static_cast<std::uint32_t>(body_bytes_max - body.size() - record_header_bytes);

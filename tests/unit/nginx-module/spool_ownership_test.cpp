@@ -32,7 +32,8 @@ protected:
             try {
                 PosixFiles files;
                 CourierLog log;
-                Spool spool(config_, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
+                Spool spool(
+                    config_, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
                 for (std::uint64_t i = 0; i < count; ++i) {
                     auto encoder = make_encoder();
                     add_event(encoder, first + i, 50'000);
@@ -111,7 +112,8 @@ TEST_F(SpoolOwnership, TwoSpoolsOnOneFolderNeverOwnTheSameSegment) {
         void run() {
             PosixFiles files;
             CourierLog log;
-            Spool spool(config, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
+            Spool spool(
+                config, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
             Delivery delivery({}, spool, log);
             SteadyTime now{1h};
             for (std::uint64_t i = 0; i < each; ++i) {

@@ -104,9 +104,12 @@ INSTANTIATE_TEST_SUITE_P(Unsynced, SpoolPowerLoss,
                                            FaultFiles::Unsynced::torn),
                          [](const auto& parameter) {
                              switch (parameter.param) {
-                                 case FaultFiles::Unsynced::lost: return "lost";
-                                 case FaultFiles::Unsynced::kept: return "kept";
-                                 case FaultFiles::Unsynced::torn: return "torn";
+                                 case FaultFiles::Unsynced::lost:
+                                     return "lost";
+                                 case FaultFiles::Unsynced::kept:
+                                     return "kept";
+                                 case FaultFiles::Unsynced::torn:
+                                     return "torn";
                              }
                              return "unknown";
                          });

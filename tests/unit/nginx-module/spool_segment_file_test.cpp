@@ -127,7 +127,8 @@ TEST_F(SpoolSegmentFile, LeavesNothingBehindWhenItCannotBeMade) {
         Op op;
         int error;
     };
-    for (const Row row : {Row{Op::reserve, ENOSPC}, Row{Op::write, EIO}, Row{Op::sync, EIO}, Row{Op::sync_folder, EIO}}) {
+    for (const Row row :
+         {Row{Op::reserve, ENOSPC}, Row{Op::write, EIO}, Row{Op::sync, EIO}, Row{Op::sync_folder, EIO}}) {
         files_.fail(row.op, row.error);
 
         EXPECT_THROW((void)SegmentFile::create(files_, plan_), std::system_error);
@@ -207,6 +208,17 @@ TEST_F(SpoolSegmentFile, BadBlocksAreDamageAndCostOnlyWhatIsInThem) {
     EXPECT_EQ(content.end(), ScanEnd::damaged);
     ASSERT_EQ(content.batches().size(), 1U);
     EXPECT_EQ(content.batches().front().number, 2U);
+}
+
+TEST_F(SpoolSegmentFile, BadBlocksAtTheEndAreDamageAndNoEnd) {
+    auto file = create();
+    append(file, 1);
+    files_.fail(Op::read, EIO);
+
+    const auto content = read(file);
+
+    EXPECT_EQ(content.end(), ScanEnd::damaged);
+    EXPECT_TRUE(content.batches().empty());
 }
 
 TEST_F(SpoolSegmentFile, ReaderSaysWhyAFileIsNoSegment) {

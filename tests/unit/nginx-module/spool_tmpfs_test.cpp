@@ -33,7 +33,8 @@ protected:
 
     struct Worker {
         explicit Worker(const SpoolConfig& config)
-            : spool(config, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log),
+            : spool(
+                  config, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log),
               delivery({}, spool, log) {}
 
         bool append(std::uint64_t number, SteadyTime now) {

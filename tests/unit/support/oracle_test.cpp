@@ -227,6 +227,11 @@ TEST_F(GenerationCheck, FindsAnOutputThatIsErasedOrThereTwice) {
     EXPECT_THAT(findings(), ElementsAre(HasSubstr("output o1 is in response_payload 2 times")));
 }
 
+TEST_F(GenerationCheck, ReadsANumberThatIsBeyondItsParser) {
+    row().response_payload->insert(1, "\"odd\": " + std::string(400, '7') + ", ");
+    EXPECT_THAT(findings(), IsEmpty());
+}
+
 TEST_F(GenerationCheck, FindsAReasonMissingForARateThatIsNone) {
     run_.rate.usable = false;
     row().cost_usd = std::nullopt;

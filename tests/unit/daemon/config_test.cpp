@@ -1,0 +1,97 @@
+#include "daemon/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/support/temp_folder.hpp"
+
+namespace runledger {
+namespace {
+
+using testing::HasSubstr;
+
+class ConfigFile : public testing::Test {
+protected:
+    [[nodiscard]] Config load(std::string_view text) const { return load_config(folder_.write_file("c.toml", text)); }
+
+    [[nodiscard]] std::string fault_of(std::string_view text) const {
+        try {
+            (void)load(text);
+        } catch (const ConfigError& error) {
+            return error.what();
+        }
+        return "accepted";
+    }
+
+    [[nodiscard]] std::string token_file(std::string_view content) const {
+        return folder_.write_file("token", content).string();
+    }
+
+private:
+    test::TempFolder folder_;
+};
+
+TEST_F(ConfigFile, NeedsNothingButTheDatabase) {
+    const Config config = load("[postgres]\nuri = \"dbname=x\"\n");
+
+    EXPECT_EQ(config.postgres.uri, "dbname=x");
+    EXPECT_EQ(config.postgres.direct_uri, "dbname=x");
+    EXPECT_EQ(config.intake.bind, std::vector<std::string>{"ipc:///run/runledger/daemon.sock"});
+    EXPECT_EQ(config.telegram.mode, TelegramMode::log);
+    EXPECT_EQ(config.settle.outputs_grace, std::chrono::seconds{3});
+}
+
+TEST_F(ConfigFile, SendsOnceThereIsAToken) {
+    const std::string text =
+        "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"" + token_file("  100:secret\n") + "\"\n";
+
+    EXPECT_EQ(load(text).telegram.mode, TelegramMode::send);
+    EXPECT_EQ(load(text).telegram.token.reveal(), "100:secret");
+    EXPECT_EQ(load(text + "mode = \"log\"\n").telegram.mode, TelegramMode::log);
+}
+
+struct Fault {
+    const char* name;
+    const char* text;
+    const char* says;
+};
+
+void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
+
+class ConfigFaults : public ConfigFile, public testing::WithParamInterface<Fault> {};
+
+TEST_P(ConfigFaults, AreNamed) { EXPECT_THAT(fault_of(GetParam().text), HasSubstr(GetParam().says)); }
+
+INSTANTIATE_TEST_SUITE_P(
+    ConfigFile, ConfigFaults,
+    testing::Values(
+        Fault{"no_uri", "[log]\nlevel = \"info\"\n", "[postgres] uri is missing"},
+        Fault{"no_toml", "[postgres\n", "line 1"},
+        Fault{"unknown_section", "[postgres]\nuri = \"x\"\n[postgre]\n", "[postgre] (line 3): no such section"},
+        Fault{"unknown_key", "[postgres]\nuri = \"x\"\nappliances = 2\n", "[postgres] appliances (line 3): no such key"},
+        Fault{"section_is_a_value", "postgres = 7\n", "postgres is no table"},
+        Fault{"uri_is_a_number", "[postgres]\nuri = 7\n", "[postgres] uri (line 2) is not a string"},
+        Fault{"no_appliers", "[postgres]\nuri = \"x\"\nappliers = 0\n", "is 0, not within 1 to 64"},
+        Fault{"appliers_as_text", "[postgres]\nuri = \"x\"\nappliers = \"2\"\n", "is not a whole number"},
+        Fault{"bind_is_no_list", "[postgres]\nuri = \"x\"\n[intake]\nbind = \"ipc:///x\"\n", "is not a list of strings"},
+        Fault{"bind_is_empty", "[postgres]\nuri = \"x\"\n[intake]\nbind = []\n", "is not a list of strings"},
+        Fault{"bind_over_udp", "[postgres]\nuri = \"x\"\n[intake]\nbind = [\"udp://x\"]\n", "\"udp://x\""},
+        Fault{"negative_grace", "[postgres]\nuri = \"x\"\n[settle]\noutputs_grace_ms = -1\n", "not within 0 to"},
+        Fault{"unknown_mode", "[postgres]\nuri = \"x\"\n[telegram]\nmode = \"loud\"\n", "not one of \"send\", \"log\""},
+        Fault{"send_without_token", "[postgres]\nuri = \"x\"\n[telegram]\nmode = \"send\"\n", "there is no token_file"},
+        Fault{"missing_token", "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"/nonexistent\"\n", "can't be read"},
+        Fault{"api_without_scheme", "[postgres]\nuri = \"x\"\n[telegram]\napi_url = \"api.telegram.org\"\n",
+              "neither https:// nor http://"},
+        Fault{"unknown_level", "[postgres]\nuri = \"x\"\n[log]\nlevel = \"noise\"\n", "not one of trace, debug"}),
+    [](const auto& fault) { return std::string(fault.param.name); });
+
+TEST_F(ConfigFile, NeverRepeatsAToken) {
+    EXPECT_THAT(fault_of("[postgres]\nuri = \"x\"\n[telegram]\nmode = \"loud\"\ntoken_file = \"" +
+                         token_file("100:secret") + "\"\n"),
+                testing::Not(HasSubstr("secret")));
+}
+
+}  // namespace
+}  // namespace runledger
