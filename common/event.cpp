@@ -181,7 +181,8 @@ private:
             {"error_details", TopKey::error_details},
             {"outputs", TopKey::outputs},
         }};
-        const auto* found = std::find_if(keys.begin(), keys.end(), [&](const auto& entry) { return entry.first == key; });
+        const auto* found =
+            std::find_if(keys.begin(), keys.end(), [&](const auto& entry) { return entry.first == key; });
         return found == keys.end() ? TopKey::other : found->second;
     }
 
@@ -231,14 +232,27 @@ private:
                 status_seen_ = true;
                 status_is_string_ = false;
                 break;
-            case TopKey::event_type: event_.event_type = "run.updated"; break;
-            case TopKey::live_status: event_.live_status.clear(); break;
-            case TopKey::progress: event_.progress.reset(); break;
-            case TopKey::error: event_.error.clear(); break;
-            case TopKey::error_details: error_details_.clear(); break;
-            case TopKey::outputs: event_.outputs_shape = shape; break;
+            case TopKey::event_type:
+                event_.event_type = "run.updated";
+                break;
+            case TopKey::live_status:
+                event_.live_status.clear();
+                break;
+            case TopKey::progress:
+                event_.progress.reset();
+                break;
+            case TopKey::error:
+                event_.error.clear();
+                break;
+            case TopKey::error_details:
+                error_details_.clear();
+                break;
+            case TopKey::outputs:
+                event_.outputs_shape = shape;
+                break;
             case TopKey::none:
-            case TopKey::other: break;
+            case TopKey::other:
+                break;
         }
     }
 
@@ -262,20 +276,34 @@ private:
                     event_.status_word = to_utf8(text, length);
                     status_is_string_ = true;
                     break;
-                case TopKey::event_type: event_.event_type = to_utf8(text, length); break;
-                case TopKey::live_status: event_.live_status = to_utf8(text, length); break;
-                case TopKey::error: event_.error = to_utf8(text, length); break;
-                case TopKey::error_details: error_details_ = to_utf8(text, length); break;
+                case TopKey::event_type:
+                    event_.event_type = to_utf8(text, length);
+                    break;
+                case TopKey::live_status:
+                    event_.live_status = to_utf8(text, length);
+                    break;
+                case TopKey::error:
+                    event_.error = to_utf8(text, length);
+                    break;
+                case TopKey::error_details:
+                    error_details_ = to_utf8(text, length);
+                    break;
                 case TopKey::none:
                 case TopKey::progress:
                 case TopKey::outputs:
-                case TopKey::other: break;
+                case TopKey::other:
+                    break;
             }
         } else if (output_depth_ != 0 && depth_ == output_depth_) {
             switch (output_key_) {
-                case OutputKey::id: event_.outputs.back().id = to_utf8(text, length); break;
-                case OutputKey::updated_at: event_.outputs.back().updated_at = to_utf8(text, length); break;
-                case OutputKey::other: break;
+                case OutputKey::id:
+                    event_.outputs.back().id = to_utf8(text, length);
+                    break;
+                case OutputKey::updated_at:
+                    event_.outputs.back().updated_at = to_utf8(text, length);
+                    break;
+                case OutputKey::other:
+                    break;
             }
         }
     }
@@ -346,8 +374,9 @@ std::optional<unsigned> find_escaped_unit(std::string_view text) {
         if (std::isxdigit(static_cast<unsigned char>(c)) == 0) {
             return std::nullopt;
         }
-        const unsigned digit = is_digit(c) ? static_cast<unsigned>(c - '0')
-                                           : static_cast<unsigned>(std::tolower(static_cast<unsigned char>(c)) - 'a') + 10;
+        const unsigned digit = is_digit(c)
+                                   ? static_cast<unsigned>(c - '0')
+                                   : static_cast<unsigned>(std::tolower(static_cast<unsigned char>(c)) - 'a') + 10;
         unit = unit * 16 + digit;
     }
     return unit;
@@ -388,8 +417,8 @@ std::string mask_beyond_parser(std::string_view body) {
             const std::size_t end = std::min(body.find_first_not_of("0123456789+-.eE", i), body.size());
             const std::string_view token = body.substr(i, end - i);
             const std::size_t exponent = token.find_first_of("eE");
-            const bool may_be_beyond = token.size() > number_bytes_max ||
-                                       (exponent != std::string_view::npos && token.size() - exponent > 3);
+            const bool may_be_beyond =
+                token.size() > number_bytes_max || (exponent != std::string_view::npos && token.size() - exponent > 3);
             if (may_be_beyond && is_json_number(token)) {
                 masked.replace(i, token.size(), "null" + std::string(token.size() - 4, ' '));
             }
@@ -462,34 +491,56 @@ DecodeResult decode(std::string_view body, Want want) {
 
 std::string_view to_word(EventFault fault) noexcept {
     switch (fault) {
-        case EventFault::body_empty: return "body_empty";
-        case EventFault::body_not_json: return "body_not_json";
-        case EventFault::body_not_utf8: return "body_not_utf8";
-        case EventFault::body_not_object: return "body_not_object";
-        case EventFault::body_too_deep: return "body_too_deep";
-        case EventFault::run_id_missing: return "run_id_missing";
-        case EventFault::run_id_not_string: return "run_id_not_string";
-        case EventFault::run_id_empty: return "run_id_empty";
-        case EventFault::run_id_too_long: return "run_id_too_long";
-        case EventFault::status_missing: return "status_missing";
-        case EventFault::status_not_string: return "status_not_string";
+        case EventFault::body_empty:
+            return "body_empty";
+        case EventFault::body_not_json:
+            return "body_not_json";
+        case EventFault::body_not_utf8:
+            return "body_not_utf8";
+        case EventFault::body_not_object:
+            return "body_not_object";
+        case EventFault::body_too_deep:
+            return "body_too_deep";
+        case EventFault::run_id_missing:
+            return "run_id_missing";
+        case EventFault::run_id_not_string:
+            return "run_id_not_string";
+        case EventFault::run_id_empty:
+            return "run_id_empty";
+        case EventFault::run_id_too_long:
+            return "run_id_too_long";
+        case EventFault::status_missing:
+            return "status_missing";
+        case EventFault::status_not_string:
+            return "status_not_string";
     }
     return "unknown";
 }
 
 std::string_view describe(EventFault fault) noexcept {
     switch (fault) {
-        case EventFault::body_empty: return "the body is empty";
-        case EventFault::body_not_json: return "the body is not JSON";
-        case EventFault::body_not_utf8: return "the body is not UTF-8";
-        case EventFault::body_not_object: return "the body is JSON but not an object";
-        case EventFault::body_too_deep: return "the body nests deeper than 64 levels";
-        case EventFault::run_id_missing: return "run_id is missing";
-        case EventFault::run_id_not_string: return "run_id is not a string";
-        case EventFault::run_id_empty: return "run_id is empty";
-        case EventFault::run_id_too_long: return "run_id is longer than 128 bytes";
-        case EventFault::status_missing: return "status is missing";
-        case EventFault::status_not_string: return "status is not a string";
+        case EventFault::body_empty:
+            return "the body is empty";
+        case EventFault::body_not_json:
+            return "the body is not JSON";
+        case EventFault::body_not_utf8:
+            return "the body is not UTF-8";
+        case EventFault::body_not_object:
+            return "the body is JSON but not an object";
+        case EventFault::body_too_deep:
+            return "the body nests deeper than 64 levels";
+        case EventFault::run_id_missing:
+            return "run_id is missing";
+        case EventFault::run_id_not_string:
+            return "run_id is not a string";
+        case EventFault::run_id_empty:
+            return "run_id is empty";
+        case EventFault::run_id_too_long:
+            return "run_id is longer than 128 bytes";
+        case EventFault::status_missing:
+            return "status is missing";
+        case EventFault::status_not_string:
+            return "status is not a string";
     }
     return "unknown fault";
 }

@@ -54,14 +54,14 @@ struct Output {
 struct Event {
     std::string run_id;
     std::string status_word;
-    std::optional<RunStatus> status;       // Nothing for a word that is not known.
+    std::optional<RunStatus> status;  // Nothing for a word that is not known.
     std::string event_type{"run.updated"};
-    std::string live_status;               // Empty where null, absent or not a string.
-    std::optional<double> progress;        // Finite; nothing where absent, null, NaN or beyond a double.
-    std::string error;                     // From `error`, else `error_details`; empty where neither is a string.
+    std::string live_status;         // Empty where null, absent or not a string.
+    std::optional<double> progress;  // Finite; nothing where absent, null, NaN or beyond a double.
+    std::string error;               // From `error`, else `error_details`; empty where neither is a string.
     OutputsShape outputs_shape{OutputsShape::absent};
-    std::vector<Output> outputs;           // In the body's order; elements that are no objects are left out.
-    bool beyond_parser{false};             // A number or escape was masked to read the rest.
+    std::vector<Output> outputs;  // In the body's order; elements that are no objects are left out.
+    bool beyond_parser{false};    // A number or escape was masked to read the rest.
 };
 
 using DecodeResult = std::variant<Event, Refusal>;

@@ -41,7 +41,8 @@ inline constexpr std::size_t intake_bytes_max = 64UL * 1024 * 1024;
 static_assert(body_in_loop_bytes_max <= batch_bytes_soft_max);
 static_assert(batch_bytes_soft_max <= body_bytes_max, "one event of the largest size is still one batch");
 static_assert(wire_message_bytes_max < segment_bytes, "the largest batch fits an empty segment");
-static_assert(wire_message_bytes_max <= window_bytes_max, "the largest batch fits the window, or it would never be sent");
+static_assert(wire_message_bytes_max <= window_bytes_max,
+              "the largest batch fits the window, or it would never be sent");
 static_assert(window_bytes_max <= intake_bytes_max, "one edge alone can't make the daemon busy for ever");
 
 }  // namespace runledger

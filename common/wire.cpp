@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "common/limits.hpp"
+#include "common/little_endian.hpp"
 
 namespace runledger::wire {
 namespace {
@@ -29,24 +30,6 @@ constexpr std::size_t answer_bytes = 36;
 
 static_assert(edge_name_length_offset + 4 == batch_header_bytes);
 static_assert(batch_header_bytes + edge_name_bytes_max + event_header_bytes <= wire_overhead_bytes_max);
-
-template <class Integer>
-void put(std::span<std::byte> frame, std::size_t offset, Integer value) {
-    auto bits = static_cast<std::uint64_t>(value);
-    for (std::size_t i = 0; i < sizeof(Integer); ++i) {
-        frame[offset + i] = static_cast<std::byte>(bits & 0xFFU);
-        bits >>= 8U;
-    }
-}
-
-template <class Integer>
-Integer get(std::span<const std::byte> frame, std::size_t offset) {
-    std::uint64_t bits = 0;
-    for (std::size_t i = sizeof(Integer); i > 0; --i) {
-        bits = (bits << 8U) | static_cast<std::uint64_t>(frame[offset + i - 1]);
-    }
-    return static_cast<Integer>(bits);
-}
 
 template <class Array>
 void put_bytes(std::span<std::byte> frame, std::size_t offset, const Array& bytes) {
@@ -88,14 +71,22 @@ std::string_view text_at(std::span<const std::byte> frame, std::size_t offset, s
 
 std::string_view to_word(Damage damage) noexcept {
     switch (damage) {
-        case Damage::none: return "none";
-        case Damage::not_ours: return "not_ours";
-        case Damage::unknown_version: return "unknown_version";
-        case Damage::unknown_kind: return "unknown_kind";
-        case Damage::truncated: return "truncated";
-        case Damage::digest_differs: return "digest_differs";
-        case Damage::over_limit: return "over_limit";
-        case Damage::digest_conflict: return "digest_conflict";
+        case Damage::none:
+            return "none";
+        case Damage::not_ours:
+            return "not_ours";
+        case Damage::unknown_version:
+            return "unknown_version";
+        case Damage::unknown_kind:
+            return "unknown_kind";
+        case Damage::truncated:
+            return "truncated";
+        case Damage::digest_differs:
+            return "digest_differs";
+        case Damage::over_limit:
+            return "over_limit";
+        case Damage::digest_conflict:
+            return "digest_conflict";
     }
     return "unknown";
 }
@@ -240,7 +231,8 @@ std::variant<Batch, Retire, Damage> decode_request(std::span<const std::byte> fr
             retire.batch_count = get<std::uint64_t>(frame, 24);
             return retire;
         }
-        case Kind::answer: return Damage::unknown_kind;
+        case Kind::answer:
+            return Damage::unknown_kind;
     }
     return Damage::unknown_kind;
 }
@@ -277,7 +269,8 @@ std::variant<Answer, Damage> decode_answer(std::span<const std::byte> frame) {
     }
     const auto verdict = get<std::uint8_t>(frame, 32);
     const auto reason = get<std::uint8_t>(frame, 33);
-    if (verdict < static_cast<std::uint8_t>(Verdict::committed) || verdict > static_cast<std::uint8_t>(Verdict::retired) ||
+    if (verdict < static_cast<std::uint8_t>(Verdict::committed) ||
+        verdict > static_cast<std::uint8_t>(Verdict::retired) ||
         reason > static_cast<std::uint8_t>(Damage::digest_conflict)) {
         return Damage::over_limit;
     }

@@ -93,7 +93,7 @@ enum class Damage : std::uint8_t {
     not_ours = 1,         // Magic differs, or too short to have one.
     unknown_version = 2,  // Ours, but of a version this build does not know.
     unknown_kind = 3,
-    truncated = 4,        // A length points past the end, or bytes are left over.
+    truncated = 4,  // A length points past the end, or bytes are left over.
     digest_differs = 5,
     over_limit = 6,       // A count or length over the limits of common/limits.hpp.
     digest_conflict = 7,  // Well-formed, but another batch of that name is in the ledger (the daemon's answer only).

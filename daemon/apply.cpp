@@ -20,7 +20,12 @@ wire::Answer committed(const BatchName& name) {
 
 Applier::Applier(const std::string& postgres_uri, IntakeQueue& queue, Wakeup& stop, Wakeup& settle,
                  ApplyCounters& counters)
-    : database_(postgres_uri, "apply"), queue_(queue), stop_(stop), settle_(settle), counters_(counters), backoff_({}) {}
+    : database_(postgres_uri, "apply"),
+      queue_(queue),
+      stop_(stop),
+      settle_(settle),
+      counters_(counters),
+      backoff_({}) {}
 
 void Applier::run() {
     while (true) {
@@ -105,9 +110,9 @@ void Applier::apply(std::span<const Task> tasks) {
     if (still_poisoned && *still_poisoned) {
         // Not an event: the batch's own rows are refused. It stays at the edge, out of the others' way.
         counters_.batches_refused.fetch_add(1, std::memory_order_relaxed);
-        queue_.answer(tasks.front().arrival, {.verdict = wire::Verdict::refused,
-                                              .reason = wire::Damage::over_limit,
-                                              .batch = tasks.front().batch.name});
+        queue_.answer(
+            tasks.front().arrival,
+            {.verdict = wire::Verdict::refused, .reason = wire::Damage::over_limit, .batch = tasks.front().batch.name});
     }
 }
 
@@ -128,9 +133,15 @@ void Applier::attempt(std::span<const Task> tasks, Care care) {
     counters_.events_quarantined.fetch_add(result.events_quarantined, std::memory_order_relaxed);
     for (std::size_t i = 0; i < tasks.size(); ++i) {
         switch (result.fates[i]) {
-            case BatchFate::applied: counters_.batches_applied.fetch_add(1, std::memory_order_relaxed); break;
-            case BatchFate::copy: counters_.batch_copies.fetch_add(1, std::memory_order_relaxed); break;
-            case BatchFate::conflict: counters_.batch_conflicts.fetch_add(1, std::memory_order_relaxed); break;
+            case BatchFate::applied:
+                counters_.batches_applied.fetch_add(1, std::memory_order_relaxed);
+                break;
+            case BatchFate::copy:
+                counters_.batch_copies.fetch_add(1, std::memory_order_relaxed);
+                break;
+            case BatchFate::conflict:
+                counters_.batch_conflicts.fetch_add(1, std::memory_order_relaxed);
+                break;
         }
         queue_.answer(tasks[i].arrival, committed(tasks[i].batch.name));
     }

@@ -18,9 +18,17 @@ constexpr std::chrono::seconds retry_after_default{5};  // Where a 429 says noth
 // 400s that are about the chat, so that a text would meet them too. Every other 400 to a call with media may be the
 // media's fault, and saying it in text costs one call.
 constexpr std::array<std::string_view, 12> chat_faults{
-    "chat not found",         "can't initiate conversation", "user not found",      "peer_id_invalid",
-    "chat_write_forbidden",   "have no rights to send a message", "need administrator rights",
-    "message thread not found", "topic closed",              "topic_closed",        "group chat was deactivated",
+    "chat not found",
+    "can't initiate conversation",
+    "user not found",
+    "peer_id_invalid",
+    "chat_write_forbidden",
+    "have no rights to send a message",
+    "need administrator rights",
+    "message thread not found",
+    "topic closed",
+    "topic_closed",
+    "group chat was deactivated",
     "user is deactivated",
 };
 
@@ -65,9 +73,10 @@ std::optional<BotJson> read_answer(const std::string& body) {
         if (const auto code = find_integer(&document, "error_code"); code && *code >= 100 && *code <= 999) {
             answer.error_code = static_cast<int>(*code);
         }
-        if (const rapidjson::Value* words = find_member(document, "description"); words != nullptr && words->IsString()) {
-            answer.description = clean_line(cut_to_bytes({words->GetString(), words->GetStringLength()},
-                                                         description_bytes_max - 16));
+        if (const rapidjson::Value* words = find_member(document, "description");
+            words != nullptr && words->IsString()) {
+            answer.description =
+                clean_line(cut_to_bytes({words->GetString(), words->GetStringLength()}, description_bytes_max - 16));
         }
         const rapidjson::Value* parameters = find_member(document, "parameters");
         answer.retry_after = find_integer(parameters, "retry_after");
@@ -123,11 +132,10 @@ Answer classify_http(const HttpAnswer& http, bool has_media) {
         return {.verdict = Verdict::sent, .message_id = answer->message_id};
     }
     const long code = answer->error_code ? *answer->error_code : http.status;
-    std::string words = fmt::format("{} {}", code, answer->description.empty() ? "without a word" : answer->description);
+    std::string words =
+        fmt::format("{} {}", code, answer->description.empty() ? "without a word" : answer->description);
     if (answer->migrate_to && *answer->migrate_to != 0) {
-        return {.verdict = Verdict::migrated,
-                .migrate_to = *answer->migrate_to,
-                .description = std::move(words)};
+        return {.verdict = Verdict::migrated, .migrate_to = *answer->migrate_to, .description = std::move(words)};
     }
     if (code == 429 || code == 420) {
         return too_many(http, answer->retry_after, std::move(words));

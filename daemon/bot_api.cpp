@@ -11,7 +11,8 @@ namespace runledger::telegram {
 namespace {
 
 constexpr std::chrono::milliseconds connect_timeout_max{10'000};
-constexpr long connection_idle_seconds_max = 45;  // Under what servers keep: a dying connection makes a message uncertain.
+constexpr long connection_idle_seconds_max =
+    45;  // Under what servers keep: a dying connection makes a message uncertain.
 
 void set_up_libcurl() {
     static std::once_flag once;
@@ -25,8 +26,8 @@ void set_up_libcurl() {
 template <class Value>
 void set(CURL* easy, CURLoption option, Value value) {
     if (const CURLcode code = curl_easy_setopt(easy, option, value); code != CURLE_OK) {
-        throw std::runtime_error(fmt::format("libcurl refuses option {}: {}", static_cast<int>(option),
-                                             curl_easy_strerror(code)));
+        throw std::runtime_error(
+            fmt::format("libcurl refuses option {}: {}", static_cast<int>(option), curl_easy_strerror(code)));
     }
 }
 

@@ -152,8 +152,8 @@ Config load_config(const std::filesystem::path& path) {
         static constexpr std::array<std::string_view, 6> sections{"intake",   "postgres", "settle",
                                                                   "telegram", "metrics",  "log"};
         if (std::find(sections.begin(), sections.end(), key.str()) == sections.end()) {
-            throw ConfigError(fmt::format("{}: [{}] (line {}): no such section", file, key.str(),
-                                          node.source().begin.line));
+            throw ConfigError(
+                fmt::format("{}: [{}] (line {}): no such section", file, key.str(), node.source().begin.line));
         }
     }
     Config config;

@@ -64,8 +64,9 @@ void Database::commit(pqxx::work& work) {
 
 void begin_durably(pqxx::work& work, const TransactionBounds& bounds) {
     // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
-    work.exec(fmt::format("SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
-                          bounds.statement_timeout.count(), bounds.lock_timeout.count()));
+    work.exec(
+        fmt::format("SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
+                    bounds.statement_timeout.count(), bounds.lock_timeout.count()));
 }
 
 void ArrayLiteral::separate() {

@@ -43,7 +43,10 @@ std::span<const std::byte> bytes_of(const zmq::message_t& message) {
 
 IntakeQueue::IntakeQueue() : answers_fd_(make_eventfd()) {}
 
-IntakeQueue::~IntakeQueue() { close(); ::close(answers_fd_); }
+IntakeQueue::~IntakeQueue() {
+    close();
+    ::close(answers_fd_);
+}
 
 IntakeQueue::Offer IntakeQueue::offer(Arrival arrival) {
     const std::lock_guard lock(mutex_);

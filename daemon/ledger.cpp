@@ -117,7 +117,8 @@ void write_runs(pqxx::transaction_base& work, const std::map<std::string, RunSta
                      r.first_received_at.str(), r.event_count.str());
     const OtherStatusArrays o(runs);
     if (o.run_id.size() > 0) {
-        work.exec_params(text(queries::apply_upsert_other_statuses), o.run_id.str(), o.status.str(), o.received_at.str());
+        work.exec_params(text(queries::apply_upsert_other_statuses), o.run_id.str(), o.status.str(),
+                         o.received_at.str());
     }
 }
 
@@ -207,8 +208,12 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
         }
     }
     switch (care) {
-        case Care::together: write_together(work, events, true); break;
-        case Care::one_by_one: result.events_quarantined += write_one_by_one(work, events); break;
+        case Care::together:
+            write_together(work, events, true);
+            break;
+        case Care::one_by_one:
+            result.events_quarantined += write_one_by_one(work, events);
+            break;
     }
     result.events_applied = events.size();
     return result;

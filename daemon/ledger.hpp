@@ -31,7 +31,7 @@ struct TurnResult {
 };
 
 enum class Care : std::uint8_t {
-    together,  // The usual way: all events folded and written in a few statements.
+    together,    // The usual way: all events folded and written in a few statements.
     one_by_one,  // After a data error: each event in a savepoint; one that is refused goes to quarantine alone.
 };
 

@@ -119,17 +119,18 @@ QuarantineRow conflicting_batch_row(const wire::Batch& batch, const std::string&
     for (const wire::Event& event : batch.events) {
         bodies.append(event.body).push_back('\n');
     }
-    return {.scope = "batch",
-            .reason = fmt::format("digest_conflict: the ledger holds another batch of this name; this one's digest is {}",
-                                  hex(batch.digest)),
-            .name = EventName{batch.name, 0},
-            .index = std::nullopt,
-            .edge = edge,
-            .received_at = std::nullopt,
-            .boot = std::nullopt,
-            .boottime_us = std::nullopt,
-            .run_id = std::nullopt,
-            .content_hex = hex_bytes(bodies)};
+    return {
+        .scope = "batch",
+        .reason = fmt::format("digest_conflict: the ledger holds another batch of this name; this one's digest is {}",
+                              hex(batch.digest)),
+        .name = EventName{batch.name, 0},
+        .index = std::nullopt,
+        .edge = edge,
+        .received_at = std::nullopt,
+        .boot = std::nullopt,
+        .boottime_us = std::nullopt,
+        .run_id = std::nullopt,
+        .content_hex = hex_bytes(bodies)};
 }
 
 std::string edge_text(const wire::Batch& batch) {
@@ -137,7 +138,8 @@ std::string edge_text(const wire::Batch& batch) {
 }
 
 std::string hex(const Digest128& digest) {
-    return hex_bytes({reinterpret_cast<const char*>(digest.data()), digest.size()});  // Bytes as char: allowed to alias.
+    return hex_bytes(
+        {reinterpret_cast<const char*>(digest.data()), digest.size()});  // Bytes as char: allowed to alias.
 }
 
 void StampArrays::add(const EventStamp* stamp) {

@@ -14,8 +14,7 @@ class EscapedMessage : public spdlog::custom_flag_formatter {
 public:
     explicit EscapedMessage(bool json) : json_(json) {}
 
-    void format(const spdlog::details::log_msg& message, const std::tm& /*time*/,
-                spdlog::memory_buf_t& into) override {
+    void format(const spdlog::details::log_msg& message, const std::tm& /*time*/, spdlog::memory_buf_t& into) override {
         for (const char c : message.payload) {
             if (static_cast<unsigned char>(c) < 0x20) {
                 fmt::format_to(std::back_inserter(into), "\\u{:04x}", static_cast<unsigned>(c));

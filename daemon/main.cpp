@@ -4,17 +4,17 @@
 // ends its turn; notify ends or gives back what it leased. A second signal ends at once; nothing is lost by that.
 // Exit: 0 after a clean drain, 1 for bad configuration or schema, 2 for a broken invariant.
 #include <fmt/format.h>
-#include <pqxx/pqxx>
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
+#include <pqxx/pqxx>
 
 #include <CLI/CLI.hpp>
+#include <array>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <array>
-#include <atomic>
 #include <memory>
 #include <random>
 #include <thread>
@@ -79,7 +79,8 @@ void wait_for_signal(const sigset_t& signals) {
                 return;
             }
         } else {
-            const timespec bound{.tv_sec = watchdog.count() / 1'000'000, .tv_nsec = watchdog.count() % 1'000'000 * 1000};
+            const timespec bound{.tv_sec = watchdog.count() / 1'000'000,
+                                 .tv_nsec = watchdog.count() % 1'000'000 * 1000};
             if (sigtimedwait(&signals, nullptr, &bound) > 0) {
                 return;
             }

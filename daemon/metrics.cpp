@@ -62,12 +62,14 @@ public:
         };
         const auto& [intake, apply, settle, notify] = counters_;
         return {
-            counter("runledger_intake_messages_total", "Messages read from the edges.", "", {{as_double(intake.messages)}}),
+            counter("runledger_intake_messages_total", "Messages read from the edges.", "",
+                    {{as_double(intake.messages)}}),
             counter("runledger_intake_busy_total", "Batches answered busy: the intake queue was full.", "",
                     {{as_double(intake.busy)}}),
             counter("runledger_intake_damaged_total", "Messages that could not be read and had no name to answer for.",
                     "", {{as_double(intake.damaged)}}),
-            counter("runledger_apply_turns_total", "Apply transactions that committed.", "", {{as_double(apply.turns)}}),
+            counter("runledger_apply_turns_total", "Apply transactions that committed.", "",
+                    {{as_double(apply.turns)}}),
             counter("runledger_apply_turns_failed_total", "Apply transactions that failed and were tried again.", "",
                     {{as_double(apply.turns_failed)}}),
             counter("runledger_batches_total", "Batches by what became of them.", "fate",
@@ -125,7 +127,8 @@ Metrics::Metrics(const std::string& listen, const Counters& counters) {
     try {
         impl_ = std::make_unique<Impl>(listen, counters);
     } catch (const std::exception& error) {
-        throw std::runtime_error(fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, error.what()));
+        throw std::runtime_error(
+            fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, error.what()));
     }
 }
 

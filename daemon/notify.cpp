@@ -58,8 +58,9 @@ Notifier::Notifier(Config::Telegram telegram, std::string postgres_uri, std::str
                .attempts_max = config_.attempts_max}),
       pace_(tuning_.pace),
       database_backoff_({}),
-      outage_backoff_({.delay_min = config_.retry_delay_min,
-                       .delay_max = std::max(config_.retry_delay_min, std::min(config_.retry_delay_max, outage_delay_max))}),
+      outage_backoff_(
+          {.delay_min = config_.retry_delay_min,
+           .delay_max = std::max(config_.retry_delay_min, std::min(config_.retry_delay_max, outage_delay_max))}),
       random_(std::random_device{}()) {}
 
 void Notifier::run() noexcept {
@@ -133,7 +134,8 @@ void Notifier::finish() {
         }
     }
     outbox_.hurry(std::max(stop_share_for_storing / 2, milliseconds{100}));
-    for (auto now = steady_clock::now(); bot_ && bot_->in_flight() > 0 && now < calls_until; now = steady_clock::now()) {
+    for (auto now = steady_clock::now(); bot_ && bot_->in_flight() > 0 && now < calls_until;
+         now = steady_clock::now()) {
         drive(std::min(drive_bound, std::chrono::ceil<milliseconds>(calls_until - now)));
         (void)store_outcomes();  // What can't be stored yet is tried again below.
     }
@@ -192,7 +194,8 @@ void Notifier::look(Time now) {
     }
     if (taken.given_up > 0) {
         counters_.uncertain += taken.given_up;
-        spdlog::error("notifications given up, their daemons ended while they were sent notifications={}", taken.given_up);
+        spdlog::error("notifications given up, their daemons ended while they were sent notifications={}",
+                      taken.given_up);
     }
     next_look_ = Time{};
     if (taken.leased.empty()) {
@@ -211,7 +214,8 @@ void Notifier::look(Time now) {
 void Notifier::begin(Leased row) {
     const std::int64_t id = row.id;
     const auto kind = telegram::find_news_kind(row.kind);
-    auto news = kind ? telegram::read_news({.kind = *kind, .run_id = row.run_id, .payload = row.payload}) : std::nullopt;
+    auto news =
+        kind ? telegram::read_news({.kind = *kind, .run_id = row.run_id, .payload = row.payload}) : std::nullopt;
     row.payload = {};  // Up to megabytes; what of it is told is in the news.
     Delivery& delivery = deliveries_.insert_or_assign(id, Delivery{.row = std::move(row)}).first->second;
     if (!news) {
@@ -305,7 +309,8 @@ void Notifier::mind_the_bot(const telegram::Answer& answer, std::int64_t chat_id
     } else if (++outage_failures_ >= outage_failures_max) {
         pace_.hold_all(now + outage_backoff_.next());
         if (outage_failures_ == outage_failures_max) {
-            spdlog::error("telegram can't be reached, trying one message at a time error={}", in_quotes(answer.description));
+            spdlog::error("telegram can't be reached, trying one message at a time error={}",
+                          in_quotes(answer.description));
         }
     }
     if (answer.verdict == Verdict::unauthorized) {
@@ -324,7 +329,8 @@ void Notifier::mind_the_bot(const telegram::Answer& answer, std::int64_t chat_id
         pace_.hold_chat(chat_id, now + std::min<milliseconds>(answer.retry_after, policy_.hold_max), now);
         ++counters_.too_many_requests;
         counters_.last_too_many_requests_at =
-            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+            std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+                .count();
     }
 }
 
@@ -347,8 +353,8 @@ void Notifier::report(const Delivery& delivery, const Outcome& outcome) {
             break;
         case NextState::pending:
             ++counters_.retried;
-            spdlog::warn("notification put off {} delay_ms={} may_have_arrived={} error={}", who, decision.delay.count(),
-                         decision.may_have_arrived, in_quotes(decision.error));
+            spdlog::warn("notification put off {} delay_ms={} may_have_arrived={} error={}", who,
+                         decision.delay.count(), decision.may_have_arrived, in_quotes(decision.error));
             break;
         case NextState::send_again:
             spdlog::info("notification is sent in another way {} error={}", who, in_quotes(decision.error));
@@ -400,7 +406,8 @@ bool Notifier::store_outcomes() {
         } else {
             delivery.form = telegram::Form::links;
             // A follow-up with nothing to show was skipped before its first call.
-            delivery.message = telegram::compose(delivery.news, delivery.form, delivery.row.uncertain_attempts > 0).value();
+            delivery.message =
+                telegram::compose(delivery.news, delivery.form, delivery.row.uncertain_attempts > 0).value();
         }
         send(delivery);
     }
@@ -413,7 +420,8 @@ void Notifier::database_failed(const std::exception& error) {
     ++database_failures_;
     const auto delay = database_backoff_.next();
     if (database_failures_ == 1) {
-        spdlog::warn("notify lost PostgreSQL, trying again error={} delay_ms={}", in_quotes(error.what()), delay.count());
+        spdlog::warn("notify lost PostgreSQL, trying again error={} delay_ms={}", in_quotes(error.what()),
+                     delay.count());
     }
     outbox_.disconnect();
     database_retry_at_ = steady_clock::now() + delay;

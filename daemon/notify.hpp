@@ -34,8 +34,8 @@ struct NotifyCounters {
     std::atomic<std::uint64_t> uncertain{0};  // May have arrived; given up.
     std::atomic<std::uint64_t> skipped{0};    // Nothing to tell.
     std::atomic<std::uint64_t> too_many_requests{0};
-    std::atomic<std::uint64_t> turns_failed{0};  // For PostgreSQL's sake.
-    std::atomic<std::uint64_t> in_flight{0};     // Leased at this moment.
+    std::atomic<std::uint64_t> turns_failed{0};              // For PostgreSQL's sake.
+    std::atomic<std::uint64_t> in_flight{0};                 // Leased at this moment.
     std::atomic<std::int64_t> last_too_many_requests_at{0};  // Unix seconds; 0: never.
     std::atomic<bool> token_is_refused{false};               // Nothing is sent until that is repaired.
 };

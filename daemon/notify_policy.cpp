@@ -21,7 +21,8 @@ milliseconds backoff(const Attempt& attempt, const NotifyPolicy& policy, double 
 
 Decision later_or_dead(std::string error, const Attempt& attempt, const NotifyPolicy& policy, double chance) {
     if (attempt.attempts >= policy.attempts_max) {
-        return {.state = NextState::dead, .error = fmt::format("given up after {} attempts: {}", attempt.attempts, error)};
+        return {.state = NextState::dead,
+                .error = fmt::format("given up after {} attempts: {}", attempt.attempts, error)};
     }
     return {.state = NextState::pending, .delay = backoff(attempt, policy, chance), .error = std::move(error)};
 }
@@ -52,20 +53,28 @@ Decision uncertain(const telegram::Answer& answer, const Attempt& attempt, const
 
 std::string_view to_word(NextState state) noexcept {
     switch (state) {
-        case NextState::sent: return "sent";
-        case NextState::pending: return "pending";
-        case NextState::send_again: return "send_again";
-        case NextState::uncertain: return "uncertain";
-        case NextState::dead: return "dead";
-        case NextState::skipped: return "skipped";
+        case NextState::sent:
+            return "sent";
+        case NextState::pending:
+            return "pending";
+        case NextState::send_again:
+            return "send_again";
+        case NextState::uncertain:
+            return "uncertain";
+        case NextState::dead:
+            return "dead";
+        case NextState::skipped:
+            return "skipped";
     }
     return "unknown";
 }
 
 Decision decide(const telegram::Answer& answer, const Attempt& attempt, const NotifyPolicy& policy, double chance) {
     switch (answer.verdict) {
-        case Verdict::sent: return {.state = NextState::sent};
-        case Verdict::too_many: return held(answer, attempt, policy);
+        case Verdict::sent:
+            return {.state = NextState::sent};
+        case Verdict::too_many:
+            return held(answer, attempt, policy);
         case Verdict::migrated:
         case Verdict::media_refused: {
             Decision decision{.state = NextState::send_again, .error = answer.description};
@@ -79,9 +88,12 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
         }
         case Verdict::unauthorized:
             return {.state = NextState::pending, .gives_attempt_back = true, .error = answer.description};
-        case Verdict::refused: return {.state = NextState::dead, .error = answer.description};
-        case Verdict::unavailable: return later_or_dead(answer.description, attempt, policy, chance);
-        case Verdict::uncertain: return uncertain(answer, attempt, policy, chance);
+        case Verdict::refused:
+            return {.state = NextState::dead, .error = answer.description};
+        case Verdict::unavailable:
+            return later_or_dead(answer.description, attempt, policy, chance);
+        case Verdict::uncertain:
+            return uncertain(answer, attempt, policy, chance);
     }
     return {.state = NextState::dead, .error = "no decision"};
 }

@@ -26,10 +26,10 @@ struct NotifyPolicy {
 
 // A notification that was leased, as of the answer.
 struct Attempt {
-    unsigned attempts{1};            // This one included.
-    unsigned uncertain_attempts{0};  // Before this one.
+    unsigned attempts{1};             // This one included.
+    unsigned uncertain_attempts{0};   // Before this one.
     std::chrono::milliseconds age{};  // Since it was made, when it was leased.
-    unsigned calls{1};               // Of this attempt, the one that was answered included.
+    unsigned calls{1};                // Of this attempt, the one that was answered included.
 };
 
 enum class NextState : std::uint8_t {
@@ -46,11 +46,11 @@ enum class NextState : std::uint8_t {
 
 struct Decision {
     NextState state{};
-    std::chrono::milliseconds delay{};        // With `pending`: not before now and this.
-    bool gives_attempt_back{false};           // The attempt does not count against attempts_max.
-    bool may_have_arrived{false};             // Counts as uncertain.
+    std::chrono::milliseconds delay{};  // With `pending`: not before now and this.
+    bool gives_attempt_back{false};     // The attempt does not count against attempts_max.
+    bool may_have_arrived{false};       // Counts as uncertain.
     std::optional<std::int64_t> new_chat_id{};
-    std::string error{};                      // For last_error; empty with `sent`.
+    std::string error{};  // For last_error; empty with `sent`.
 };
 
 // `chance` is between 0 and 1.

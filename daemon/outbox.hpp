@@ -25,7 +25,7 @@ struct Leased {
     std::int64_t chat_id{};
     std::string run_id;
     std::string kind;
-    std::string payload;  // JSON.
+    std::string payload;            // JSON.
     unsigned attempts{};            // This one included.
     unsigned uncertain_attempts{};  // A lease that was taken over included.
     std::chrono::milliseconds age{};

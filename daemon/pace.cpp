@@ -25,7 +25,8 @@ Pace::Time Pace::Bucket::ready_at(Time now) const {
         return now;
     }
     // Rounded up, or the one who waits would come a moment too early.
-    return now + std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(missing / rate_.per_second));
+    return now +
+           std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(missing / rate_.per_second));
 }
 
 void Pace::Bucket::take(double count, Time now) {
@@ -34,7 +35,8 @@ void Pace::Bucket::take(double count, Time now) {
 }
 
 Pace::Chat& Pace::chat(std::int64_t chat_id) {
-    return chats_.try_emplace(chat_id, Chat{.bucket = Bucket(chat_id < 0 ? limits_.group : limits_.chat)}).first->second;
+    return chats_.try_emplace(chat_id, Chat{.bucket = Bucket(chat_id < 0 ? limits_.group : limits_.chat)})
+        .first->second;
 }
 
 Pace::Time Pace::ready_at(const Chat& chat, Time now) { return std::max(chat.bucket.ready_at(now), chat.held_until); }

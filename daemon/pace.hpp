@@ -20,9 +20,9 @@ struct Rate {
 };
 
 struct PaceLimits {
-    Rate bot{25.0, 5.0};          // TELEGRAM.md: about 30 messages in any second.
-    Rate chat{1.0, 3.0};          // One a second; short bursts pass.
-    Rate group{17.0 / 60.0, 3.0};  // 20 in any minute; a group's id is negative.
+    Rate bot{25.0, 5.0};               // TELEGRAM.md: about 30 messages in any second.
+    Rate chat{1.0, 3.0};               // One a second; short bursts pass.
+    Rate group{17.0 / 60.0, 3.0};      // 20 in any minute; a group's id is negative.
     std::size_t refused_chats_max{3};  // So many chats with a 429 within refused_window: the bot itself is too fast.
     std::chrono::seconds refused_window{5};
 };

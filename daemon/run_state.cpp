@@ -130,14 +130,22 @@ RunState state_of(const ReceivedEvent& received, bool with_outputs) {
         state.other_statuses.emplace(cut_utf8(storable_text(event.status_word), other_status_bytes_max), at);
     } else {
         switch (*event.status) {
-            case RunStatus::not_started: state.not_started_at = at; break;
-            case RunStatus::queued: state.queued_at = at; break;
-            case RunStatus::started: state.started_at = at; break;
+            case RunStatus::not_started:
+                state.not_started_at = at;
+                break;
+            case RunStatus::queued:
+                state.queued_at = at;
+                break;
+            case RunStatus::started:
+                state.started_at = at;
+                break;
             case RunStatus::running:
                 state.running = stamp;
                 state.running->digest = 0;  // The moment is all that counts; bodies of progress differ.
                 break;
-            case RunStatus::uploading: state.uploading_at = at; break;
+            case RunStatus::uploading:
+                state.uploading_at = at;
+                break;
             case RunStatus::success:
             case RunStatus::failed:
             case RunStatus::timeout:

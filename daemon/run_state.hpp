@@ -72,8 +72,8 @@ struct RunState {
     RunLatest latest;
     WallTime first_received_at{};
     std::int64_t event_count{0};
-    std::map<std::string, WallTime> other_statuses;    // Unknown words, cut to other_status_bytes_max.
-    std::map<std::string, OutputVersion> outputs;      // By output key.
+    std::map<std::string, WallTime> other_statuses;  // Unknown words, cut to other_status_bytes_max.
+    std::map<std::string, OutputVersion> outputs;    // By output key.
 };
 
 inline constexpr std::size_t other_status_bytes_max = 200;  // It is part of an index's key.

@@ -53,7 +53,7 @@ private:
         Entry entry;
         std::string error;
     };
-    std::vector<Entry> taken_;          // By the turn under way or the one that failed.
+    std::vector<Entry> taken_;  // By the turn under way or the one that failed.
     std::optional<Culprit> culprit_;
     std::size_t single_turns_left_{0};
 };

@@ -62,13 +62,15 @@ std::string sentence_of(const News& news) {
                 return fmt::format("here are the outputs of a run that finished{}", took);
             }
             const bool shows_something = !news.media.empty() || !news.texts.empty();
-            const std::string_view lack = shows_something   ? ""
+            const std::string_view lack = shows_something    ? ""
                                           : news.has_outputs ? ", but its outputs can't be shown here"
                                                              : ", no outputs";
             return fmt::format("finished{}{}", took, lack);
         }
-        case EndStatus::failed: return ended_badly(news, "failed");
-        case EndStatus::cancelled: return ended_badly(news, "cancelled");
+        case EndStatus::failed:
+            return ended_badly(news, "failed");
+        case EndStatus::cancelled:
+            return ended_badly(news, "cancelled");
     }
     return {};
 }
@@ -152,11 +154,16 @@ std::string write_text(const News& news, std::span<const Medium* const> links, c
 
 Method method_for(MediumKind kind) noexcept {
     switch (kind) {
-        case MediumKind::photo: return Method::send_photo;
-        case MediumKind::video: return Method::send_video;
-        case MediumKind::animation: return Method::send_animation;
-        case MediumKind::audio: return Method::send_audio;
-        case MediumKind::document: return Method::send_document;
+        case MediumKind::photo:
+            return Method::send_photo;
+        case MediumKind::video:
+            return Method::send_video;
+        case MediumKind::animation:
+            return Method::send_animation;
+        case MediumKind::audio:
+            return Method::send_audio;
+        case MediumKind::document:
+            return Method::send_document;
     }
     return Method::send_document;
 }
@@ -181,13 +188,19 @@ std::vector<const Medium*> choose_media(const News& news) {
 // The field that holds the medium's URL: "photo" for sendPhoto.
 std::string_view media_field(Method method) noexcept {
     switch (method) {
-        case Method::send_photo: return "photo";
-        case Method::send_video: return "video";
-        case Method::send_animation: return "animation";
-        case Method::send_audio: return "audio";
-        case Method::send_document: return "document";
+        case Method::send_photo:
+            return "photo";
+        case Method::send_video:
+            return "video";
+        case Method::send_animation:
+            return "animation";
+        case Method::send_audio:
+            return "audio";
+        case Method::send_document:
+            return "document";
         case Method::send_message:
-        case Method::send_media_group: break;
+        case Method::send_media_group:
+            break;
     }
     return {};
 }
@@ -203,13 +216,20 @@ void write_field(Writer& writer, std::string_view key, std::string_view value) {
 
 std::string_view to_word(Method method) noexcept {
     switch (method) {
-        case Method::send_message: return "sendMessage";
-        case Method::send_photo: return "sendPhoto";
-        case Method::send_video: return "sendVideo";
-        case Method::send_animation: return "sendAnimation";
-        case Method::send_audio: return "sendAudio";
-        case Method::send_document: return "sendDocument";
-        case Method::send_media_group: return "sendMediaGroup";
+        case Method::send_message:
+            return "sendMessage";
+        case Method::send_photo:
+            return "sendPhoto";
+        case Method::send_video:
+            return "sendVideo";
+        case Method::send_animation:
+            return "sendAnimation";
+        case Method::send_audio:
+            return "sendAudio";
+        case Method::send_document:
+            return "sendDocument";
+        case Method::send_media_group:
+            return "sendMediaGroup";
     }
     return "unknown";
 }
@@ -226,8 +246,7 @@ std::optional<Message> compose(const News& news, Form form, bool may_be_duplicat
         told.texts.clear();
         told.media_left_out = 0;
     }
-    const std::vector<const Medium*> chosen =
-        form == Form::media ? choose_media(told) : std::vector<const Medium*>{};
+    const std::vector<const Medium*> chosen = form == Form::media ? choose_media(told) : std::vector<const Medium*>{};
 
     Message message;
     std::vector<const Medium*> links;

@@ -40,25 +40,56 @@ constexpr Words<EndStatus, 3> end_statuses{
 // SENDER.md: films and sound usually come under `files`, so the file name's extension comes first. Image formats that
 // Telegram shows no preview of go as documents.
 constexpr Words<MediumKind, 37> extensions{{
-    {"png", MediumKind::photo},       {"jpg", MediumKind::photo},      {"jpeg", MediumKind::photo},
-    {"webp", MediumKind::photo},      {"bmp", MediumKind::photo},      {"jfif", MediumKind::photo},
-    {"gif", MediumKind::animation},   {"mp4", MediumKind::video},      {"m4v", MediumKind::video},
-    {"mov", MediumKind::video},       {"webm", MediumKind::video},     {"mkv", MediumKind::video},
-    {"avi", MediumKind::video},       {"mpg", MediumKind::video},      {"mpeg", MediumKind::video},
-    {"mp3", MediumKind::audio},       {"m4a", MediumKind::audio},      {"wav", MediumKind::audio},
-    {"flac", MediumKind::audio},      {"ogg", MediumKind::audio},      {"opus", MediumKind::audio},
-    {"aac", MediumKind::audio},       {"tif", MediumKind::document},   {"tiff", MediumKind::document},
-    {"exr", MediumKind::document},    {"psd", MediumKind::document},   {"svg", MediumKind::document},
-    {"zip", MediumKind::document},    {"pdf", MediumKind::document},   {"json", MediumKind::document},
-    {"txt", MediumKind::document},    {"glb", MediumKind::document},   {"gltf", MediumKind::document},
-    {"obj", MediumKind::document},    {"stl", MediumKind::document},   {"ply", MediumKind::document},
+    {"png", MediumKind::photo},
+    {"jpg", MediumKind::photo},
+    {"jpeg", MediumKind::photo},
+    {"webp", MediumKind::photo},
+    {"bmp", MediumKind::photo},
+    {"jfif", MediumKind::photo},
+    {"gif", MediumKind::animation},
+    {"mp4", MediumKind::video},
+    {"m4v", MediumKind::video},
+    {"mov", MediumKind::video},
+    {"webm", MediumKind::video},
+    {"mkv", MediumKind::video},
+    {"avi", MediumKind::video},
+    {"mpg", MediumKind::video},
+    {"mpeg", MediumKind::video},
+    {"mp3", MediumKind::audio},
+    {"m4a", MediumKind::audio},
+    {"wav", MediumKind::audio},
+    {"flac", MediumKind::audio},
+    {"ogg", MediumKind::audio},
+    {"opus", MediumKind::audio},
+    {"aac", MediumKind::audio},
+    {"tif", MediumKind::document},
+    {"tiff", MediumKind::document},
+    {"exr", MediumKind::document},
+    {"psd", MediumKind::document},
+    {"svg", MediumKind::document},
+    {"zip", MediumKind::document},
+    {"pdf", MediumKind::document},
+    {"json", MediumKind::document},
+    {"txt", MediumKind::document},
+    {"glb", MediumKind::document},
+    {"gltf", MediumKind::document},
+    {"obj", MediumKind::document},
+    {"stl", MediumKind::document},
+    {"ply", MediumKind::document},
     {"safetensors", MediumKind::document},
 }};
 constexpr Words<MediumKind, 11> medium_keys{{
-    {"images", MediumKind::photo}, {"image", MediumKind::photo}, {"gifs", MediumKind::animation},
-    {"gif", MediumKind::animation}, {"videos", MediumKind::video}, {"video", MediumKind::video},
-    {"audio", MediumKind::audio}, {"audios", MediumKind::audio}, {"files", MediumKind::document},
-    {"file", MediumKind::document}, {"mesh", MediumKind::document},
+    {"images", MediumKind::photo},
+    {"image", MediumKind::photo},
+    {"gifs", MediumKind::animation},
+    {"gif", MediumKind::animation},
+    {"videos", MediumKind::video},
+    {"video", MediumKind::video},
+    {"audio", MediumKind::audio},
+    {"audios", MediumKind::audio},
+    {"files", MediumKind::document},
+    {"file", MediumKind::document},
+    {"mesh", MediumKind::document},
 }};
 
 bool is_text_key(std::string_view key) noexcept { return key == "text" || key == "texts" || key == "string"; }
@@ -74,7 +105,8 @@ std::string lower(std::string_view text) {
 std::string_view text_of(const Value& value) noexcept { return {value.GetString(), value.GetStringLength()}; }
 
 const Value* find_member(const Value& object, std::string_view key) {
-    const auto found = object.FindMember(rapidjson::StringRef(key.data(), static_cast<rapidjson::SizeType>(key.size())));
+    const auto found =
+        object.FindMember(rapidjson::StringRef(key.data(), static_cast<rapidjson::SizeType>(key.size())));
     return found == object.MemberEnd() ? nullptr : &found->value;
 }
 
@@ -171,7 +203,8 @@ private:
             ++news_.media_left_out;
             return;
         }
-        std::string name = clean_line(cut_to_units(found.file.empty() ? file_of(found.url) : found.file, name_units_max));
+        std::string name =
+            clean_line(cut_to_units(found.file.empty() ? file_of(found.url) : found.file, name_units_max));
         if (name.find_first_not_of(' ') == std::string::npos) {
             name = "output " + std::to_string(news_.media.size() + 1);
         }
@@ -258,7 +291,8 @@ std::optional<News> read_news(const NewsSource& source) {
                   .reason = clean_line(cut_to_bytes(find_text(document, "status_reason"), text_kept_bytes_max)),
                   .duration_ms = find_number(document, "duration_ms")};
         if (const Value* outputs = find_member(document, "outputs")) {
-            news.has_outputs = (outputs->IsArray() && !outputs->Empty()) || (outputs->IsObject() && !outputs->ObjectEmpty());
+            news.has_outputs =
+                (outputs->IsArray() && !outputs->Empty()) || (outputs->IsObject() && !outputs->ObjectEmpty());
             OutputReader(news).read_output(*outputs);
         }
         return news;

@@ -41,8 +41,8 @@ struct News {
     std::optional<double> duration_ms{};
     std::vector<Medium> media{};
     std::vector<std::string> texts{};  // Text outputs, each as one.
-    std::size_t media_left_out{0};   // Over the bound.
-    bool has_outputs{false};         // The run had some, be they of use here or not.
+    std::size_t media_left_out{0};     // Over the bound.
+    bool has_outputs{false};           // The run had some, be they of use here or not.
 };
 
 struct NewsSource {

@@ -46,11 +46,20 @@ std::size_t units_of(const CodePoint& point) noexcept { return point.is_valid &&
 void append_escaped(std::string& html, std::string_view plain) {
     for (const char c : plain) {
         switch (c) {
-            case '&': html += "&amp;"; break;
-            case '<': html += "&lt;"; break;
-            case '>': html += "&gt;"; break;
-            case '"': html += "&quot;"; break;
-            default: html += c;
+            case '&':
+                html += "&amp;";
+                break;
+            case '<':
+                html += "&lt;";
+                break;
+            case '>':
+                html += "&gt;";
+                break;
+            case '"':
+                html += "&quot;";
+                break;
+            default:
+                html += c;
         }
     }
 }
@@ -60,7 +69,8 @@ std::string clean_with(std::string_view text, bool keep_lines) {
     cleaned.reserve(text.size());
     while (!text.empty()) {
         const CodePoint point = first_code_point(text);
-        const bool is_line_end = point.value == '\n' || point.value == '\r' || point.value == 0x2028 || point.value == 0x2029;
+        const bool is_line_end =
+            point.value == '\n' || point.value == '\r' || point.value == 0x2028 || point.value == 0x2029;
         if (!point.is_valid) {
             cleaned += replacement;
         } else if (point.value == '\t' || (is_line_end && !keep_lines)) {

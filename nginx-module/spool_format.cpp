@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "common/digest.hpp"
+#include "common/little_endian.hpp"
 #include "common/wire.hpp"
 
 namespace runledger::edge {
@@ -25,24 +26,6 @@ constexpr std::size_t covered_at = 8;
 constexpr std::size_t magic_at = 8;
 constexpr std::size_t length_at = 12;
 constexpr std::size_t number_at = 16;
-
-template <class Integer>
-void put(std::span<std::byte> bytes, std::size_t offset, Integer value) {
-    auto bits = static_cast<std::uint64_t>(value);
-    for (std::size_t i = 0; i < sizeof(Integer); ++i) {
-        bytes[offset + i] = static_cast<std::byte>(bits & 0xFFU);
-        bits >>= 8U;
-    }
-}
-
-template <class Integer>
-Integer get(std::span<const std::byte> bytes, std::size_t offset) {
-    std::uint64_t bits = 0;
-    for (std::size_t i = sizeof(Integer); i > 0; --i) {
-        bits = (bits << 8U) | static_cast<std::uint64_t>(bytes[offset + i - 1]);
-    }
-    return static_cast<Integer>(bits);
-}
 
 bool all_zero(std::span<const std::byte> bytes) {
     return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });

@@ -37,9 +37,8 @@ TEST_F(DaemonAway, LeavesTheEdgeAnsweringAndTheLedgerCatchingUp) {
     const std::uint64_t seed = std::random_device{}();
     SCOPED_TRACE(fmt::format("seed {}", seed));
     const auto span = away();
-    const auto runs = make_runs({.seed = seed,
-                                 .runs = static_cast<std::size_t>(span.count()) * 20,
-                                 .arrival_span = span});
+    const auto runs =
+        make_runs({.seed = seed, .runs = static_cast<std::size_t>(span.count()) * 20, .arrival_span = span});
 
     daemon().stop();
     const auto start = std::chrono::steady_clock::now();
@@ -47,7 +46,8 @@ TEST_F(DaemonAway, LeavesTheEdgeAnsweringAndTheLedgerCatchingUp) {
     auto sending = std::async(std::launch::async, [&] { return send(runs); });
     std::vector<long> memory;
     for (const int percent : {30, 60, 90}) {
-        eventually("time passes", [&] { return is_past(percent); }, span + std::chrono::seconds{10});
+        eventually(
+            "time passes", [&] { return is_past(percent); }, span + std::chrono::seconds{10});
         memory.push_back(worker_memory_kib());
         if (percent < 90) {
             nginx().reload();
@@ -62,7 +62,8 @@ TEST_F(DaemonAway, LeavesTheEdgeAnsweringAndTheLedgerCatchingUp) {
     }
     expect_the_oracle_agrees(runs, deliveries, {.messages = {.follow_ups_allowed = true}});
     expect_the_books_balance();
-    fmt::print("worker memory at 30, 60 and 90 % of {} s, in KiB: {} {} {}\n", span.count(), memory[0], memory[1], memory[2]);
+    fmt::print("worker memory at 30, 60 and 90 % of {} s, in KiB: {} {} {}\n", span.count(), memory[0], memory[1],
+               memory[2]);
     EXPECT_LT(memory[2], memory[0] + 16 * 1024) << "the spool holds the backlog, not the worker";
 }
 

@@ -24,7 +24,8 @@ protected:
     }
     ~FullSpool() override {
         if (mounted_) {
-            umount2(nginx_options.spool.c_str(), MNT_DETACH);  // The namespace ends with the machine, not with the test.
+            umount2(nginx_options.spool.c_str(),
+                    MNT_DETACH);  // The namespace ends with the machine, not with the test.
         }
     }
 
@@ -38,8 +39,8 @@ protected:
 
     [[nodiscard]] static std::string big_event(std::string_view run_id) {
         return fmt::format(
-            R"({{"run_id": "{}", "status": "success", "outputs": [{{"id": "o", "data": {{"text": ["{}"]}}}}]}})", run_id,
-            std::string(200'000, 'x'));
+            R"({{"run_id": "{}", "status": "success", "outputs": [{{"id": "o", "data": {{"text": ["{}"]}}}}]}})",
+            run_id, std::string(200'000, 'x'));
     }
 
     // From four connections at once, until each of them was refused a few times in a row. Returns the accepted runs.
@@ -85,8 +86,8 @@ protected:
         EXPECT_GT(accepted.size() * 200'000, disk_bytes / 2) << "most of the disk was put to use";
         daemon().start();
 
-        eventually("the edge accepts again", [&] { return post(big_event("after")) == 200; },
-                   std::chrono::seconds{60});
+        eventually(
+            "the edge accepts again", [&] { return post(big_event("after")) == 200; }, std::chrono::seconds{60});
         eventually(
             "all that was accepted is in the ledger",
             [&] {

@@ -23,7 +23,8 @@ protected:
     // Until the edge has taken some more events after the last fault, so that each fault meets a running system.
     void let_some_events_through() {
         const auto before = accepted_.load();
-        eventually("the edge takes events", [&] { return accepted_ >= before + 20 || all_sent_; }, std::chrono::seconds{40});
+        eventually(
+            "the edge takes events", [&] { return accepted_ >= before + 20 || all_sent_; }, std::chrono::seconds{40});
     }
 
     std::atomic<std::size_t> accepted_{0};
@@ -68,8 +69,7 @@ TEST_F(KillCampaign, LosesNothingAndDoublesNothing) {
     }
     EXPECT_GT(accepted, deliveries.size() * 9 / 10) << "held requests bridge a fault; hardly any may be refused";
     // A daemon that dies between a call and its record may tell somebody twice; outputs may come after the grace.
-    expect_the_oracle_agrees(runs, deliveries,
-                             {.messages = {.duplicates_allowed = true, .follow_ups_allowed = true}});
+    expect_the_oracle_agrees(runs, deliveries, {.messages = {.duplicates_allowed = true, .follow_ups_allowed = true}});
     expect_the_books_balance();
     RecordProperty("events_accepted", static_cast<int>(accepted));
 }

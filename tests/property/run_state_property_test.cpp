@@ -85,7 +85,8 @@ rc::Gen<std::string> output_body() {
                                                      R"("updated_at": "yesterday", )", ""),
                        rc::gen::inRange(0, 3)),
         [](const auto& parts) {
-            return "{" + std::get<0>(parts) + std::get<1>(parts) + R"("data": )" + std::to_string(std::get<2>(parts)) + "}";
+            return "{" + std::get<0>(parts) + std::get<1>(parts) + R"("data": )" + std::to_string(std::get<2>(parts)) +
+                   "}";
         });
 }
 
@@ -114,12 +115,11 @@ rc::Gen<std::string> event_body() {
 }
 
 rc::Gen<std::vector<Delivery>> some_deliveries() {
-    return rc::gen::nonEmpty(rc::gen::container<std::vector<Delivery>>(
-        rc::gen::build<Delivery>(rc::gen::set(&Delivery::body, event_body()),
-                                 rc::gen::set(&Delivery::second, rc::gen::inRange(0, 4)),
-                                 rc::gen::set(&Delivery::boottime, rc::gen::inRange(0, 3)),
-                                 rc::gen::set(&Delivery::boot, rc::gen::inRange(0, 2)),
-                                 rc::gen::set(&Delivery::redelivered, rc::gen::arbitrary<bool>()))));
+    return rc::gen::nonEmpty(rc::gen::container<std::vector<Delivery>>(rc::gen::build<Delivery>(
+        rc::gen::set(&Delivery::body, event_body()), rc::gen::set(&Delivery::second, rc::gen::inRange(0, 4)),
+        rc::gen::set(&Delivery::boottime, rc::gen::inRange(0, 3)),
+        rc::gen::set(&Delivery::boot, rc::gen::inRange(0, 2)),
+        rc::gen::set(&Delivery::redelivered, rc::gen::arbitrary<bool>()))));
 }
 
 RC_GTEST_PROP(RunState, IsTheSameInAnyOrder, ()) {
@@ -131,7 +131,8 @@ RC_GTEST_PROP(RunState, IsTheSameInAnyOrder, ()) {
 
 RC_GTEST_PROP(RunState, IsTheSameInAnySplitIntoBatches, ()) {
     const auto deliveries = *some_deliveries();
-    const auto middle = deliveries.begin() + static_cast<std::ptrdiff_t>(*rc::gen::inRange<std::size_t>(0, deliveries.size()));
+    const auto middle =
+        deliveries.begin() + static_cast<std::ptrdiff_t>(*rc::gen::inRange<std::size_t>(0, deliveries.size()));
     // Kept, since the states' outputs point into the bodies.
     const std::vector<Delivery> first_part(deliveries.begin(), middle);
     const std::vector<Delivery> second_part(middle, deliveries.end());
@@ -205,10 +206,10 @@ TEST(ParseProviderTime, ReadsWhatTheProviderWrites) {
 }
 
 TEST(ParseProviderTime, ReadsNothingFromAnythingElse) {
-    for (const char* text : {"", "yesterday", "2025-13-01T00:00:00Z", "2025-02-29T00:00:00Z", "2025-08-29",
-                             "2025-08-29T24:00:00Z", "2025-08-29T02:60:00Z", "2025-08-29T02:35:61Z",
-                             "2025-08-29T02:35:38Z and more", "0000-01-01T00:00:00Z", "2025-08-29T02:35:38+25:00",
-                             "+025-08-29T02:35:38Z", "2025-08-29T-1:35:38Z"}) {
+    for (const char* text :
+         {"", "yesterday", "2025-13-01T00:00:00Z", "2025-02-29T00:00:00Z", "2025-08-29", "2025-08-29T24:00:00Z",
+          "2025-08-29T02:60:00Z", "2025-08-29T02:35:61Z", "2025-08-29T02:35:38Z and more", "0000-01-01T00:00:00Z",
+          "2025-08-29T02:35:38+25:00", "+025-08-29T02:35:38Z", "2025-08-29T-1:35:38Z"}) {
         EXPECT_EQ(parse_provider_time(text), std::nullopt) << text;
     }
 }

@@ -17,9 +17,10 @@ TEST_F(Ledger, StoresEachEventOfABatchAsItCame) {
     EXPECT_EQ(result.events_applied, 2U);
     EXPECT_EQ(count("webhook_events"), 2);
     EXPECT_EQ(value("SELECT body FROM runledger.webhook_events WHERE event_index = 0"), body);
-    EXPECT_EQ(value("SELECT concat_ws('|', edge, redelivered, boottime_us, status, run_id, extract(epoch FROM received_at)) "
-                    "FROM runledger.webhook_events WHERE event_index = 0"),
-              "edge-1|t|1000005|running|run-1|1756434938.000005");
+    EXPECT_EQ(
+        value("SELECT concat_ws('|', edge, redelivered, boottime_us, status, run_id, extract(epoch FROM received_at)) "
+              "FROM runledger.webhook_events WHERE event_index = 0"),
+        "edge-1|t|1000005|running|run-1|1756434938.000005");
 }
 
 TEST_F(Ledger, AppliesACopyOnce) {
@@ -105,9 +106,10 @@ TEST_F(Ledger, CountsStoredEventsInTheBalance) {
     apply_events({{event_text({.run_id = "a"}), 0}, {event_text({.run_id = "b"}), 1}});
     apply_events({{event_text({.run_id = "a", .status = "success"}), 2}});
 
-    EXPECT_EQ(value("SELECT concat_ws('|', events, quarantined_events, events_of_open_segments, events_counted_in_runs) "
-                    "FROM runledger.ledger_balance_v1"),
-              "3|0|3|3");
+    EXPECT_EQ(
+        value("SELECT concat_ws('|', events, quarantined_events, events_of_open_segments, events_counted_in_runs) "
+              "FROM runledger.ledger_balance_v1"),
+        "3|0|3|3");
 }
 
 TEST_F(Ledger, KeepsWhatAnEdgeOfAnotherBuildLetIn) {
@@ -180,7 +182,8 @@ TEST_F(Ledger, SetsAsideOneEventThatTheDatabaseRefuses) {
 
     EXPECT_EQ(result.events_quarantined, 1U);
     EXPECT_EQ(count("webhook_events"), 2);
-    EXPECT_EQ(count("quarantine WHERE scope = 'event' AND run_id = 'b' AND reason LIKE 'refused_by_database: 23514%'"), 1);
+    EXPECT_EQ(count("quarantine WHERE scope = 'event' AND run_id = 'b' AND reason LIKE 'refused_by_database: 23514%'"),
+              1);
 }
 
 TEST_F(Ledger, KeepsTheEndingOfARunWhoseOutputsTheDatabaseRefuses) {

@@ -49,8 +49,9 @@ TEST_F(Ledger, MergesInSqlAsInMemory) {
         const auto rows_after = [&](std::size_t events_a_turn) {
             {
                 pqxx::work work(db());
-                work.exec("TRUNCATE runledger.runs, runledger.run_outputs, runledger.run_other_statuses, "
-                          "runledger.webhook_events, runledger.ingested_batches, runledger.spool_segments");
+                work.exec(
+                    "TRUNCATE runledger.runs, runledger.run_outputs, runledger.run_other_statuses, "
+                    "runledger.webhook_events, runledger.ingested_batches, runledger.spool_segments");
                 work.commit();
             }
             BatchNumber number = 0;
@@ -58,7 +59,8 @@ TEST_F(Ledger, MergesInSqlAsInMemory) {
                 std::deque<MadeBatch> batches;
                 std::vector<const MadeBatch*> turn;
                 for (std::size_t k = i; k < std::min(events.size(), i + events_a_turn); ++k) {
-                    batches.emplace_back(BatchName{segment(1), number++}, std::vector{events[k].first}, events[k].second);
+                    batches.emplace_back(BatchName{segment(1), number++}, std::vector{events[k].first},
+                                         events[k].second);
                     turn.push_back(&batches.back());
                 }
                 apply(turn);

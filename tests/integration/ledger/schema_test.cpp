@@ -84,15 +84,18 @@ TEST_F(Ledger, LetsTwoMigrationsAtOnceWaitForEachOther) {
 }
 
 TEST_F(Ledger, CommentsOnEverything) {
-    EXPECT_EQ(value("SELECT coalesce(string_agg(c.relname || '.' || a.attname, ', '), '') FROM pg_class c "
-                    "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
-                    "WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
-                    "AND col_description(c.oid, a.attnum) IS NULL"),
-              "");
-    EXPECT_EQ(value("SELECT coalesce(string_agg(relname, ', '), '') FROM pg_class WHERE relnamespace = 'runledger'::regnamespace "
+    EXPECT_EQ(
+        value("SELECT coalesce(string_agg(c.relname || '.' || a.attname, ', '), '') FROM pg_class c "
+              "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+              "WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
+              "AND col_description(c.oid, a.attnum) IS NULL"),
+        "");
+    EXPECT_EQ(value("SELECT coalesce(string_agg(relname, ', '), '') FROM pg_class WHERE relnamespace = "
+                    "'runledger'::regnamespace "
                     "AND relkind IN ('r', 'p', 'v') AND obj_description(oid, 'pg_class') IS NULL"),
               "");
-    EXPECT_EQ(value("SELECT coalesce(string_agg(proname, ', '), '') FROM pg_proc WHERE pronamespace = 'runledger'::regnamespace "
+    EXPECT_EQ(value("SELECT coalesce(string_agg(proname, ', '), '') FROM pg_proc WHERE pronamespace = "
+                    "'runledger'::regnamespace "
                     "AND obj_description(oid, 'pg_proc') IS NULL"),
               "");
 }

@@ -23,8 +23,9 @@ protected:
 
     // From the later commit: the issue's "within a second".
     void expect_settled() {
-        eventually("the run is settled", [&] { return value("SELECT status FROM runledger.generations") == "completed"; },
-                   std::chrono::seconds{1} * patience_factor);
+        eventually(
+            "the run is settled", [&] { return value("SELECT status FROM runledger.generations") == "completed"; },
+            std::chrono::seconds{1} * patience_factor);
         eventually("the queue is empty", [&] { return count("settle_queue") == 0; });
         EXPECT_EQ(count("settlements"), 1);
         EXPECT_EQ(count("notifications"), 1);
@@ -35,7 +36,8 @@ protected:
     }
 
     void insert_generation_in(pqxx::work& work) {
-        work.exec(R"(INSERT INTO runledger.generations (metadata) VALUES ('{"run_id": "run-1", "telegramChatId": 42}'))");
+        work.exec(
+            R"(INSERT INTO runledger.generations (metadata) VALUES ('{"run_id": "run-1", "telegramChatId": 42}'))");
     }
 
     TurnResult apply_in(pqxx::work& work) {
@@ -130,14 +132,17 @@ TEST_F(SettleRace, SettlesALockedRowOnceItsLockIsGone) {
 TEST_F(SettleRace, KeepsOthersGoingWhileATriggerOfTheApplicationHangs) {
     {
         pqxx::work work(db());
-        work.exec("CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS "
-                  "$$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$");
-        work.exec("CREATE TRIGGER hang BEFORE UPDATE ON runledger.generations FOR EACH ROW "
-                  "WHEN (NEW.metadata ->> 'run_id' = 'run-1') EXECUTE FUNCTION hang()");
+        work.exec(
+            "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$");
+        work.exec(
+            "CREATE TRIGGER hang BEFORE UPDATE ON runledger.generations FOR EACH ROW "
+            "WHEN (NEW.metadata ->> 'run_id' = 'run-1') EXECUTE FUNCTION hang()");
         insert_generation_in(work);
         apply_in(work);
         for (const char* run : {"a", "b", "c"}) {
-            work.exec_params("INSERT INTO runledger.generations (metadata) VALUES (jsonb_build_object('run_id', $1::text))", run);
+            work.exec_params(
+                "INSERT INTO runledger.generations (metadata) VALUES (jsonb_build_object('run_id', $1::text))", run);
         }
         work.commit();
     }
@@ -145,8 +150,9 @@ TEST_F(SettleRace, KeepsOthersGoingWhileATriggerOfTheApplicationHangs) {
                   {event_text({.run_id = "b", .status = "success"}), 0},
                   {event_text({.run_id = "c", .status = "success"}), 0}});
 
-    eventually("the others are settled", [&] { return count("generations WHERE status = 'completed'") == 3; },
-               std::chrono::seconds{20});
+    eventually(
+        "the others are settled", [&] { return count("generations WHERE status = 'completed'") == 3; },
+        std::chrono::seconds{20});
 
     EXPECT_GT(count("settle_queue WHERE run_id = 'run-1' AND last_error LIKE '%statement timeout%'"), 0);
 }

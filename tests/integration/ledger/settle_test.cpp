@@ -57,14 +57,15 @@ TEST_P(Endings, SayWhatIsKnown) {
 
 INSTANTIATE_TEST_SUITE_P(
     Ledger, Endings,
-    testing::Values(Ending{"success", "success", "\"Executing SaveImage\"", "1.0", "", "completed|1000.000|0.000337000000|-|-"},
-                    Ending{"failed", "failed", "\"Executing KSampler\"", "0.7099999785423279", "",
-                           "failed|1000.000|NULL|not_charged|failed while Executing KSampler (71 %)"},
-                    Ending{"failed_with_error", "failed", "null", "0.0", R"(, "error": "CUDA out of memory")",
-                           "failed|1000.000|NULL|not_charged|CUDA out of memory"},
-                    Ending{"timeout", "timeout", "null", "0.25", "", "failed|1000.000|NULL|not_charged|timed out (25 %)"},
-                    Ending{"cancelled", "cancelled", "\"Executing KSampler\"", "NaN", "",
-                           "cancelled|1000.000|NULL|not_charged|cancelled while Executing KSampler"}),
+    testing::Values(
+        Ending{"success", "success", "\"Executing SaveImage\"", "1.0", "", "completed|1000.000|0.000337000000|-|-"},
+        Ending{"failed", "failed", "\"Executing KSampler\"", "0.7099999785423279", "",
+               "failed|1000.000|NULL|not_charged|failed while Executing KSampler (71 %)"},
+        Ending{"failed_with_error", "failed", "null", "0.0", R"(, "error": "CUDA out of memory")",
+               "failed|1000.000|NULL|not_charged|CUDA out of memory"},
+        Ending{"timeout", "timeout", "null", "0.25", "", "failed|1000.000|NULL|not_charged|timed out (25 %)"},
+        Ending{"cancelled", "cancelled", "\"Executing KSampler\"", "NaN", "",
+               "cancelled|1000.000|NULL|not_charged|cancelled while Executing KSampler"}),
     [](const auto& ending) { return std::string(ending.param.name); });
 
 struct Rate {
@@ -83,29 +84,37 @@ TEST_P(Rates, PriceOrSayWhyNot) {
 
     EXPECT_EQ(settle("run-1"), "settled");
 
-    EXPECT_EQ(value("SELECT coalesce(cost_usd::text, 'NULL') || '|' || coalesce(cost_note, '-') FROM runledger.generations"),
-              GetParam().cost_and_note);
+    EXPECT_EQ(
+        value("SELECT coalesce(cost_usd::text, 'NULL') || '|' || coalesce(cost_note, '-') FROM runledger.generations"),
+        GetParam().cost_and_note);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Ledger, Rates,
     testing::Values(
-        Rate{"second", R"(, "costRate": {"amount": 0.000337, "currency": "USD", "unit": "second"})", "0.030330000000|-"},
-        Rate{"decimal_string", R"(, "costRate": {"amount": "0.00114", "currency": "USD", "unit": "seconds"})", "0.102600000000|-"},
+        Rate{"second", R"(, "costRate": {"amount": 0.000337, "currency": "USD", "unit": "second"})",
+             "0.030330000000|-"},
+        Rate{"decimal_string", R"(, "costRate": {"amount": "0.00114", "currency": "USD", "unit": "seconds"})",
+             "0.102600000000|-"},
         Rate{"minute", R"(, "costRate": {"amount": 0.1, "currency": "USD", "unit": "minute"})", "0.150000000000|-"},
         Rate{"hour", R"(, "costRate": {"amount": "1", "currency": "USD", "unit": "hours"})", "0.025000000000|-"},
-        Rate{"rounded_third", R"(, "costRate": {"amount": 0.0000000001, "currency": "USD", "unit": "hour"})", "0.000000000003|-"},
+        Rate{"rounded_third", R"(, "costRate": {"amount": 0.0000000001, "currency": "USD", "unit": "hour"})",
+             "0.000000000003|-"},
         Rate{"flat", R"(, "costRate": {"amount": 0.25, "currency": "USD", "unit": "run"})", "0.250000000000|-"},
         Rate{"zero", R"(, "costRate": {"amount": 0, "currency": "USD", "unit": "second"})", "0.000000000000|-"},
         Rate{"missing", "", "NULL|rate_missing"}, Rate{"null", R"(, "costRate": null)", "NULL|rate_missing"},
         Rate{"error_string", R"(, "costRate": "error: no such gpu")", "NULL|rate_malformed"},
         Rate{"amount_missing", R"(, "costRate": {"currency": "USD", "unit": "second"})", "NULL|rate_malformed"},
-        Rate{"amount_word", R"(, "costRate": {"amount": "cheap", "currency": "USD", "unit": "second"})", "NULL|rate_malformed"},
-        Rate{"amount_absurd", R"(, "costRate": {"amount": 1e300, "currency": "USD", "unit": "second"})", "NULL|rate_malformed"},
-        Rate{"negative", R"(, "costRate": {"amount": -0.1, "currency": "USD", "unit": "second"})", "NULL|rate_negative"},
+        Rate{"amount_word", R"(, "costRate": {"amount": "cheap", "currency": "USD", "unit": "second"})",
+             "NULL|rate_malformed"},
+        Rate{"amount_absurd", R"(, "costRate": {"amount": 1e300, "currency": "USD", "unit": "second"})",
+             "NULL|rate_malformed"},
+        Rate{"negative", R"(, "costRate": {"amount": -0.1, "currency": "USD", "unit": "second"})",
+             "NULL|rate_negative"},
         Rate{"euro", R"(, "costRate": {"amount": 0.1, "currency": "EUR", "unit": "second"})", "NULL|currency_not_usd"},
         Rate{"no_currency", R"(, "costRate": {"amount": 0.1, "unit": "second"})", "NULL|currency_not_usd"},
-        Rate{"fortnight", R"(, "costRate": {"amount": 0.1, "currency": "USD", "unit": "fortnight"})", "NULL|unit_unknown"}),
+        Rate{"fortnight", R"(, "costRate": {"amount": 0.1, "currency": "USD", "unit": "fortnight"})",
+             "NULL|unit_unknown"}),
     [](const auto& rate) { return std::string(rate.param.name); });
 
 TEST_F(Ledger, KnowsNoDurationWithoutARunningEvent) {
@@ -128,8 +137,8 @@ TEST_F(Ledger, BelievesNoNegativeDuration) {
 
 TEST_F(Ledger, BelievesNoAbsurdDuration) {
     insert_generation("run-1");
-    apply_events({{event_text({.status = "running"}), 0},
-                  {event_text({.status = "success"}), 8LL * 24 * 3600 * 1'000'000}});
+    apply_events(
+        {{event_text({.status = "running"}), 0}, {event_text({.status = "success"}), 8LL * 24 * 3600 * 1'000'000}});
 
     settle("run-1");
 
@@ -209,7 +218,8 @@ TEST_F(Ledger, CorrectsATimingInSilence) {
 
     EXPECT_EQ(value(settled_row), "completed|6000.000|0.002022000000|-|-");
     EXPECT_EQ(value("SELECT why FROM runledger.settlements ORDER BY id DESC LIMIT 1"), "timing changed, cost changed");
-    EXPECT_EQ(value("SELECT before ->> 'cost_note' FROM runledger.settlements ORDER BY id DESC LIMIT 1"), "no_running_event");
+    EXPECT_EQ(value("SELECT before ->> 'cost_note' FROM runledger.settlements ORDER BY id DESC LIMIT 1"),
+              "no_running_event");
     EXPECT_EQ(count("notifications"), 1);
 }
 
@@ -271,9 +281,10 @@ TEST_F(Ledger, PricesARepairedRateInSilenceAndKeepsTheOneItCopied) {
     settle("run-1");
     const auto set_rate = [&](const char* amount) {
         pqxx::work work(db());
-        work.exec_params("UPDATE runledger.generations SET metadata = metadata || jsonb_build_object('costRate', "
-                         "jsonb_build_object('amount', $1::numeric, 'currency', 'USD', 'unit', 'second'))",
-                         amount);
+        work.exec_params(
+            "UPDATE runledger.generations SET metadata = metadata || jsonb_build_object('costRate', "
+            "jsonb_build_object('amount', $1::numeric, 'currency', 'USD', 'unit', 'second'))",
+            amount);
         work.commit();
     };
 
@@ -316,9 +327,11 @@ TEST_F(Ledger, PostponesARowThatTheApplicationsOwnTriggerRefuses) {
     apply_events({{event_text({.status = "success"}), 0}});
     {
         pqxx::work work(db());
-        work.exec("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-                  "$$ BEGIN RAISE EXCEPTION 'not on my watch'; END $$");
-        work.exec("CREATE TRIGGER refuse BEFORE UPDATE ON runledger.generations FOR EACH ROW EXECUTE FUNCTION refuse()");
+        work.exec(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'not on my watch'; END $$");
+        work.exec(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON runledger.generations FOR EACH ROW EXECUTE FUNCTION refuse()");
         work.commit();
     }
 

@@ -85,8 +85,9 @@ TEST_F(BotApiCalls, PostJsonToTheTokensPath) {
 TEST_F(BotApiCalls, LetNoTokenOutThatAServerEchoes) {
     answer([&](const httplib::Request& request, httplib::Response& response) {
         response.status = 400;
-        response.set_content(fmt::format(R"({{"ok":false,"error_code":400,"description":"no {} or 100%3AAbC-dEf_123"}})", request.path),
-                             "application/json");
+        response.set_content(
+            fmt::format(R"({{"ok":false,"error_code":400,"description":"no {} or 100%3AAbC-dEf_123"}})", request.path),
+            "application/json");
     });
     BotApi api(options());
 

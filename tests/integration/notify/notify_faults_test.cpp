@@ -23,9 +23,10 @@ class NotifyFaults : public NotifyFixture {
 protected:
     // As a daemon leaves it that died after it had leased.
     void a_dead_daemon_holds(std::int64_t id, std::string_view until) {
-        execute(fmt::format("UPDATE runledger.notifications SET state = 'leased', attempts = attempts + 1, "
-                            "lease_owner = 'gone:2:dead', lease_until = now() + interval '{}' WHERE id = {}",
-                            until, id));
+        execute(
+            fmt::format("UPDATE runledger.notifications SET state = 'leased', attempts = attempts + 1, "
+                        "lease_owner = 'gone:2:dead', lease_until = now() + interval '{}' WHERE id = {}",
+                        until, id));
     }
 
     std::vector<std::int64_t> there_are_pictures(int count, int chats) {
@@ -170,7 +171,8 @@ TEST_F(NotifyFaults, WritesNothingAboutALeaseThatItLost) {
     const auto id = there_is_a_picture();
     start();
     eventually("it is being sent", [&] { return row(id).state == "leased"; });
-    execute("UPDATE runledger.notifications SET lease_owner = 'other:3:daemon', lease_until = now() + interval '1 hour'");
+    execute(
+        "UPDATE runledger.notifications SET lease_owner = 'other:3:daemon', lease_until = now() + interval '1 hour'");
 
     eventually("the answer is in", [&] { return !log_.lines_with("no longer ours").empty(); });
 
@@ -202,7 +204,8 @@ TEST_F(NotifyFaults, SendsEachOnceThoughTheDatabaseRestarts) {
     postgres().restart(StopMode::immediate);
     eventually("more are sent", [&] { return bot_api_->accepted().size() >= 25; });
     postgres().crash_and_recover();
-    eventually("the rest is sent", [&] { return count_in_state("sent") == count; }, seconds{30});
+    eventually(
+        "the rest is sent", [&] { return count_in_state("sent") == count; }, seconds{30});
 
     each_was_accepted_once(count);
     EXPECT_GE(counters().turns_failed, 1U);

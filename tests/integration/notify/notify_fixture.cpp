@@ -132,7 +132,8 @@ void NotifyFixture::TearDown() {
 }
 
 std::int64_t NotifyFixture::there_is(const NewNotification& notification) {
-    const std::int64_t generation = notification.generation_id != 0 ? notification.generation_id : ++last_generation_id_;
+    const std::int64_t generation =
+        notification.generation_id != 0 ? notification.generation_id : ++last_generation_id_;
     pqxx::work work(*connection_);
     const auto inserted = work.exec_params1(
         "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload) "
@@ -178,12 +179,14 @@ void NotifyFixture::execute(const std::string& sql) {
 }
 
 void NotifyFixture::becomes(std::int64_t id, std::string_view state) {
-    eventually(fmt::format("notification {} becomes {}", id, state), [&] { return row(id).state == state; },
-               default_patience, [&] { return fmt::format("{}: {}", row(id).state, row(id).last_error); });
+    eventually(
+        fmt::format("notification {} becomes {}", id, state), [&] { return row(id).state == state; }, default_patience,
+        [&] { return fmt::format("{}: {}", row(id).state, row(id).last_error); });
 }
 
 void NotifyFixture::all_become_sent(milliseconds patience) {
-    eventually("the outbox drains", [&] { return count_in_state("pending") + count_in_state("leased") == 0; }, patience);
+    eventually(
+        "the outbox drains", [&] { return count_in_state("pending") + count_in_state("leased") == 0; }, patience);
     EXPECT_EQ(count_in_state("dead") + count_in_state("uncertain") + count_in_state("skipped"), 0);
 }
 

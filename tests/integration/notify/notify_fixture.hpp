@@ -41,7 +41,8 @@ private:
 // A notifier on its thread.
 class RunningNotifier {
 public:
-    RunningNotifier(Config::Telegram config, const std::string& uri, const std::string& owner, const NotifyTuning& tuning);
+    RunningNotifier(Config::Telegram config, const std::string& uri, const std::string& owner,
+                    const NotifyTuning& tuning);
     ~RunningNotifier();
     RunningNotifier(const RunningNotifier&) = delete;
     RunningNotifier& operator=(const RunningNotifier&) = delete;

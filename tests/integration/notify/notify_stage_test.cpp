@@ -42,7 +42,8 @@ TEST_F(NotifyStage, SendsAPictureOnce) {
     EXPECT_EQ(sent.attempts, 1);
     EXPECT_EQ(sent.last_error, "");
     EXPECT_FALSE(sent.is_leased);
-    EXPECT_THAT(log_.lines_with("notification sent"), ElementsAre(HasSubstr(fmt::format("notification={} run_id=\"run-1\" chat=42", id))));
+    EXPECT_THAT(log_.lines_with("notification sent"),
+                ElementsAre(HasSubstr(fmt::format("notification={} run_id=\"run-1\" chat=42", id))));
 }
 
 TEST_F(NotifyStage, SendsAFailureAsText) {
@@ -57,7 +58,8 @@ TEST_F(NotifyStage, SendsAFailureAsText) {
 }
 
 TEST_F(NotifyStage, SendsAnAlbumAndKeepsItsFirstMessagesId) {
-    const auto id = there_is({.payload = R"({"status": "completed", "outputs": [{"images": ["https://h/1.png", "https://h/2.png"]}]})"});
+    const auto id = there_is(
+        {.payload = R"({"status": "completed", "outputs": [{"images": ["https://h/1.png", "https://h/2.png"]}]})"});
 
     start();
     becomes(id, "sent");
@@ -201,7 +203,8 @@ TEST_F(NotifyStage, NeverLetsACorrectionOvertakeTheEnding) {
 }
 
 TEST_F(NotifyStage, SkipsAFollowUpWithNothingToShow) {
-    const auto id = there_is({.payload = R"({"status": "completed", "outputs": [{"data": {"images": [true]}}]})", .kind = "follow_up"});
+    const auto id = there_is(
+        {.payload = R"({"status": "completed", "outputs": [{"data": {"images": [true]}}]})", .kind = "follow_up"});
 
     start();
     becomes(id, "skipped");
@@ -263,7 +266,8 @@ TEST_F(NotifyStage, WritesToTheLogInModeLog) {
     ASSERT_THAT(lines, SizeIs(2));
     EXPECT_THAT(lines[0], AllOf(HasSubstr("[info]"), HasSubstr("chat=42 method=sendPhoto text=\"Finished in 12.3 s\""),
                                 HasSubstr("media=\"https://h/a.png?…\"")));
-    EXPECT_THAT(lines[1], AllOf(HasSubstr("method=sendMessage"), HasSubstr("two lines"), HasSubstr("https://h/b.mp4?…")));
+    EXPECT_THAT(lines[1],
+                AllOf(HasSubstr("method=sendMessage"), HasSubstr("two lines"), HasSubstr("https://h/b.mp4?…")));
     EXPECT_THAT(log_.lines_with("sesame"), IsEmpty());
     EXPECT_EQ(counters().sent, 2U);
 }

@@ -16,12 +16,9 @@ struct OddValue {
 
 TEST_F(OddBodies, AreAcceptedAndSettledAndNothingBehindThemWaits) {
     start_all();
-    const std::vector<OddValue> values{{"nul", R"("a\u0000b")", false},
-                                       {"lone-high", R"("\ud83d")", false},
-                                       {"lone-low", R"("\ude00")", false},
-                                       {"nan", "NaN", false},
-                                       {"beyond-double", "1e400", true},
-                                       {"beyond-numeric", "1e200000", false},
+    const std::vector<OddValue> values{{"nul", R"("a\u0000b")", false},        {"lone-high", R"("\ud83d")", false},
+                                       {"lone-low", R"("\ude00")", false},     {"nan", "NaN", false},
+                                       {"beyond-double", "1e400", true},       {"beyond-numeric", "1e200000", false},
                                        {"digits", std::string(400, '7'), true}};
     for (const OddValue& odd : values) {
         insert_generation(odd.name, "42");
@@ -30,9 +27,11 @@ TEST_F(OddBodies, AreAcceptedAndSettledAndNothingBehindThemWaits) {
 
     for (const OddValue& odd : values) {
         EXPECT_EQ(post(fmt::format(R"({{"run_id": "{}", "status": "running", "outputs": []}})", odd.name)), 200);
-        EXPECT_EQ(post(fmt::format(R"({{"outputs": [{{"id": "o", "data": {{"text": [{}]}}}}], "status": "success", "run_id": "{}"}})",
-                                   odd.json, odd.name)),
-                  200)
+        EXPECT_EQ(
+            post(fmt::format(
+                R"({{"outputs": [{{"id": "o", "data": {{"text": [{}]}}}}], "status": "success", "run_id": "{}"}})",
+                odd.json, odd.name)),
+            200)
             << odd.name;
     }
     EXPECT_EQ(post(R"({"run_id": "behind", "status": "running"})"), 200);
@@ -47,7 +46,8 @@ TEST_F(OddBodies, AreAcceptedAndSettledAndNothingBehindThemWaits) {
         EXPECT_EQ(value(fmt::format("SELECT count(*) FROM runledger.quarantine WHERE run_id = '{}'", odd.name)),
                   odd.storable ? "0" : "1")
             << odd.name;
-        EXPECT_EQ(value(fmt::format("SELECT count(*) FROM runledger.webhook_events WHERE run_id = '{}'", odd.name)), "2");
+        EXPECT_EQ(value(fmt::format("SELECT count(*) FROM runledger.webhook_events WHERE run_id = '{}'", odd.name)),
+                  "2");
     }
     expect_the_books_balance();
 }

@@ -48,9 +48,11 @@ protected:
                   "(SELECT min(boottime_us) FROM runledger.webhook_events WHERE status = 'running')"));
         EXPECT_GT(duration_us, 0);
         EXPECT_EQ(value("SELECT status FROM runledger.generations"), "completed");
-        EXPECT_EQ(value("SELECT duration_ms * 1000 = " + std::to_string(duration_us) + " FROM runledger.generations"), "t");
-        EXPECT_EQ(value("SELECT cost_usd::text FROM runledger.generations"),
-                  fmt::format("{}.{:012}", duration_us * 337 / 1'000'000'000'000, duration_us * 337 % 1'000'000'000'000));
+        EXPECT_EQ(value("SELECT duration_ms * 1000 = " + std::to_string(duration_us) + " FROM runledger.generations"),
+                  "t");
+        EXPECT_EQ(
+            value("SELECT cost_usd::text FROM runledger.generations"),
+            fmt::format("{}.{:012}", duration_us * 337 / 1'000'000'000'000, duration_us * 337 % 1'000'000'000'000));
         EXPECT_EQ(value("SELECT coalesce(cost_note, '-') FROM runledger.generations"), "-");
         const auto messages = bot().sent_to("42");
         ASSERT_EQ(messages.size(), 1U);
@@ -78,7 +80,8 @@ TEST_F(Payloads, SettleOneRunAndSendOneMessageWithThePicture) {
 }
 
 TEST_F(Payloads, KeepThePictureWhenALateProgressEventOvertakesTheSuccess) {
-    post_all({"wire/01_queued.json", "wire/02_started.json", "wire/03_running.json", "wire/15_success_no_outputs.json"});
+    post_all(
+        {"wire/01_queued.json", "wire/02_started.json", "wire/03_running.json", "wire/15_success_no_outputs.json"});
     wait_for("completed");
 
     post_all({"wire/08_success_one_image.json"});
@@ -102,9 +105,10 @@ TEST_F(Payloads, TellOfAFailure) {
 }
 
 TEST_F(Payloads, AnswerWhatIntegratorsBelieveTheSenderSends) {
-    for (const char* name : {"published/stationthis_test_queued.json", "published/stationthis_test_running_047.json",
-                             "published/stationthis_test_success.json", "published/stationthis_mock_2025_success.json",
-                             "published/stationthis_test_failed.json", "published/sdk_speakeasy_webhook_body_example.json"}) {
+    for (const char* name :
+         {"published/stationthis_test_queued.json", "published/stationthis_test_running_047.json",
+          "published/stationthis_test_success.json", "published/stationthis_mock_2025_success.json",
+          "published/stationthis_test_failed.json", "published/sdk_speakeasy_webhook_body_example.json"}) {
         EXPECT_EQ(post(payload(name)), 200) << name;
     }
     wait_for_events(6);

@@ -30,7 +30,8 @@ void Pipeline::TearDown() {
         daemon_->check_log();
     }
     if (nginx_) {
-        nginx_->check_logs(expects_worker_deaths_ ? std::vector{NginxServer::death_notice()} : std::vector<std::string>{});
+        nginx_->check_logs(expects_worker_deaths_ ? std::vector{NginxServer::death_notice()}
+                                                  : std::vector<std::string>{});
     }
 }
 
@@ -58,14 +59,13 @@ std::vector<Delivery> Pipeline::send(const std::vector<RunPlan>& runs, std::size
                                      const std::function<void(const Delivery&)>& on_delivered) {
     GenerationRows rows(uri_, runs);
     rows.insert_first();
-    auto deliveries = send_runs(runs, {.url = nginx().url(),
-                                       .concurrency = concurrency,
-                                       .on_delivered = [&](const Delivery& delivery) {
-                                           rows.on_delivered(delivery);
-                                           if (on_delivered) {
-                                               on_delivered(delivery);
-                                           }
-                                       }});
+    auto deliveries = send_runs(
+        runs, {.url = nginx().url(), .concurrency = concurrency, .on_delivered = [&](const Delivery& delivery) {
+                   rows.on_delivered(delivery);
+                   if (on_delivered) {
+                       on_delivered(delivery);
+                   }
+               }});
     rows.insert_rest(std::chrono::seconds{60});
     return deliveries;
 }
@@ -77,8 +77,8 @@ void Pipeline::expect_the_oracle_agrees(const std::vector<RunPlan>& runs, const 
         findings = {"the ledger can't be read"};  // Stands if the next line throws: PostgreSQL may be starting.
         const Ledger ledger = read_ledger(uri_);
         findings = check_events(runs, deliveries, ledger, judgement.events);
-        for (Findings more : {check_generations(runs, ledger),
-                              check_messages(runs, ledger, bot().calls(), judgement.messages)}) {
+        for (Findings more :
+             {check_generations(runs, ledger), check_messages(runs, ledger, bot().calls(), judgement.messages)}) {
             findings.insert(findings.end(), more.begin(), more.end());
         }
         return findings.empty();

@@ -41,9 +41,9 @@ std::string nested(std::size_t depth) {
 }
 
 TEST(DecodeEvent, ReadsEveryKeyOfTheSender) {
-    const Event event = accepted(
-        R"({"event_type": "run.output", "status": "running", "live_status": "Executing KSampler", )"
-        R"("progress": 0.71, "run_id": "0b7f", "outputs": []})");
+    const Event event =
+        accepted(R"({"event_type": "run.output", "status": "running", "live_status": "Executing KSampler", )"
+                 R"("progress": 0.71, "run_id": "0b7f", "outputs": []})");
 
     EXPECT_EQ(event.event_type, "run.output");
     EXPECT_EQ(event.status, RunStatus::running);
@@ -141,11 +141,13 @@ TEST(DecodeEvent, KeepsDecodedStringsValidUtf8) {
     const Event high = accepted(R"({"run_id":"a\ud800b","status":"s"})");
     const Event nul = accepted(R"({"run_id":"a\u0000b","status":"s"})");
 
-    EXPECT_EQ(low.run_id, "a\xEF\xBF\xBD"
-                          "b");
+    EXPECT_EQ(low.run_id,
+              "a\xEF\xBF\xBD"
+              "b");
     EXPECT_EQ(low.live_status, "\xF0\x9F\x98\x80");
-    EXPECT_EQ(high.run_id, "a\xEF\xBF\xBD"
-                           "b");
+    EXPECT_EQ(high.run_id,
+              "a\xEF\xBF\xBD"
+              "b");
     EXPECT_EQ(nul.run_id, std::string("a\0b", 3));
 }
 

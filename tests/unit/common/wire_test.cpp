@@ -44,7 +44,8 @@ Damage damage_of(std::span<const std::byte> frame) {
     return damage == nullptr ? Damage::none : *damage;
 }
 
-// Pinned: other builds read these bytes. Made by a script with struct.pack and xxhsum, not by this code. A change here is a new wire version.
+// Pinned: other builds read these bytes. Made by a script with struct.pack and xxhsum, not by this code. A change here
+// is a new wire version.
 TEST(Wire, WritesTheGoldenBatch) {
     EXPECT_EQ(hex(two_events()),
               "524c574d01010000"                  // magic, version, kind
@@ -54,18 +55,34 @@ TEST(Wire, WritesTheGoldenBatch) {
               "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"  // boot
               "0200000006000000"                  // events, length of the edge's name
               "656467652d31"
-              "703690e0773d0600" "15cd5b0700000000" "00000000" "20000000"
+              "703690e0773d0600"
+              "15cd5b0700000000"
+              "00000000"
+              "20000000"
               "7b2272756e5f6964223a2272222c22737461747573223a22717565756564227d"
-              "703690e0773d0600" "15cd5b0700000000" "01000000" "02000000" "7b7d");
+              "703690e0773d0600"
+              "15cd5b0700000000"
+              "01000000"
+              "02000000"
+              "7b7d");
 }
 
 TEST(Wire, WritesTheGoldenRetirementAndAnswers) {
     EXPECT_EQ(hex(encode(Retire{.segment = segment(), .batch_count = 8})),
-              "524c574d01020000" "00112233445566778899aabbccddeeff" "0800000000000000");
+              "524c574d01020000"
+              "00112233445566778899aabbccddeeff"
+              "0800000000000000");
     EXPECT_EQ(hex(encode(Answer{.verdict = Verdict::committed, .reason = Damage::none, .batch = {segment(), 7}})),
-              "524c574d01030000" "00112233445566778899aabbccddeeff" "0700000000000000" "01000000");
-    EXPECT_EQ(hex(encode(Answer{.verdict = Verdict::refused, .reason = Damage::digest_differs, .batch = {segment(), 7}})),
-              "524c574d01030000" "00112233445566778899aabbccddeeff" "0700000000000000" "03050000");
+              "524c574d01030000"
+              "00112233445566778899aabbccddeeff"
+              "0700000000000000"
+              "01000000");
+    EXPECT_EQ(
+        hex(encode(Answer{.verdict = Verdict::refused, .reason = Damage::digest_differs, .batch = {segment(), 7}})),
+        "524c574d01030000"
+        "00112233445566778899aabbccddeeff"
+        "0700000000000000"
+        "03050000");
 }
 
 TEST(Wire, ReadsBackABatch) {

@@ -76,6 +76,21 @@ TEST_F(CourierFault, AbandonedEventsAreNotAnswered) {
     eventually("nothing is held", [&] { return courier_->stats().held_events == 0; });
 }
 
+TEST_F(CourierFault, EventsAbandonedBeforeTheirTurnAreNotStored) {
+    daemon_.start();
+    start();
+    const auto left = make_event(1);
+    left->fate = Fate::abandoned;
+
+    submit(left);
+    const auto stays = submit(2);
+
+    eventually("the other one is answered", [&] { return is_answered(stays); });
+    eventually("it is in the ledger", [&] { return daemon_.ledger.events() == std::multiset<std::uint64_t>{2}; });
+    eventually("nothing is held", [&] { return courier_->stats().held_events == 0; });
+    EXPECT_FALSE(is_answered(left));
+}
+
 TEST_F(CourierFault, AnEventAbandonedDuringTheSyncIsStoredButNotAnswered) {
     daemon_.start();
     const HeldEventPtr leaving = make_event(1);

@@ -273,7 +273,10 @@ TEST_F(SpoolFormat, ABodyFullOfRecordHeadersIsScannedInLinearTime) {
     Bytes header(record_header_bytes);
     std::memcpy(header.data() + 8, "RLRC", 4);
     header[16] = std::byte{1};  // The number that is looked for.
-    std::string body;
+    // What stands before the body in the record ends here: the headers in it are aligned as records are.
+    const std::size_t before_body =
+        record_header_bytes + make_frame({.segment = id_, .number = 1}, {1}).size() - test::body_of(1).size();
+    std::string body((record_alignment - before_body % record_alignment) % record_alignment, ' ');
     while (body.size() + 2 * record_header_bytes < body_bytes_max) {
         const auto length = static_cast<std::uint32_t>(body_bytes_max - body.size() - record_header_bytes);
         std::memcpy(header.data() + 12, &length, sizeof length);

@@ -21,7 +21,8 @@ struct Row {
 CallResult http(long status, std::string body) { return HttpAnswer{.status = status, .body = std::move(body)}; }
 
 CallResult refused(int code, const std::string& description) {
-    return http(code, R"({"ok":false,"error_code":)" + std::to_string(code) + R"(,"description":")" + description + "\"}");
+    return http(code,
+                R"({"ok":false,"error_code":)" + std::to_string(code) + R"(,"description":")" + description + "\"}");
 }
 
 constexpr bool with_media = true;
@@ -51,7 +52,8 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"closed", refused(400, "Bad Request: TOPIC_CLOSED"), with_media, Verdict::refused},
         Row{"bad_url", refused(400, "Bad Request: wrong file identifier/HTTP URL specified"), with_media,
             Verdict::media_refused},
-        Row{"no_content", refused(400, "Bad Request: failed to get HTTP URL content"), with_media, Verdict::media_refused},
+        Row{"no_content", refused(400, "Bad Request: failed to get HTTP URL content"), with_media,
+            Verdict::media_refused},
         Row{"wrong_type", refused(400, "Bad Request: wrong type of the web page content"), with_media,
             Verdict::media_refused},
         Row{"no_photos_here", refused(400, "Bad Request: not enough rights to send photos to the chat"), with_media,
@@ -70,29 +72,31 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Foreign, BotAnswers,
-    testing::Values(
-        Row{"proxys_403", http(403, "<html>Forbidden</html>"), text_only, Verdict::unavailable},
-        Row{"proxys_400", http(400, "Bad Request"), with_media, Verdict::unavailable},
-        Row{"proxys_429", http(429, "slow down"), text_only, Verdict::too_many},
-        Row{"proxys_502", http(502, ""), text_only, Verdict::unavailable},
-        Row{"wrong_path", http(404, "<html>"), text_only, Verdict::unauthorized},
-        Row{"login_wanted", http(401, "<html>"), text_only, Verdict::unauthorized},
-        Row{"redirect", http(301, ""), text_only, Verdict::unauthorized},
-        Row{"page_for_an_answer", http(200, "<html>"), text_only, Verdict::uncertain},
-        Row{"empty_200", http(200, ""), text_only, Verdict::uncertain},
-        Row{"json_without_ok", http(200, R"({"result":{}})"), text_only, Verdict::uncertain},
-        Row{"ok_is_a_word", http(200, R"({"ok":"true"})"), text_only, Verdict::uncertain},
-        Row{"json_array", http(403, "[]"), text_only, Verdict::unavailable},
-        Row{"ok_with_a_refusing_status", http(503, R"({"ok":true,"result":{}})"), text_only, Verdict::unavailable},
-        Row{"deep", http(200, std::string(100'000, '[')), text_only, Verdict::uncertain},
-        Row{"not_connected", Broken{.may_have_arrived = false, .why = "Couldn't connect to server"}, text_only,
-            Verdict::unavailable},
-        Row{"timed_out", Broken{.may_have_arrived = true, .why = "Timeout was reached"}, text_only, Verdict::uncertain}),
+    testing::Values(Row{"proxys_403", http(403, "<html>Forbidden</html>"), text_only, Verdict::unavailable},
+                    Row{"proxys_400", http(400, "Bad Request"), with_media, Verdict::unavailable},
+                    Row{"proxys_429", http(429, "slow down"), text_only, Verdict::too_many},
+                    Row{"proxys_502", http(502, ""), text_only, Verdict::unavailable},
+                    Row{"wrong_path", http(404, "<html>"), text_only, Verdict::unauthorized},
+                    Row{"login_wanted", http(401, "<html>"), text_only, Verdict::unauthorized},
+                    Row{"redirect", http(301, ""), text_only, Verdict::unauthorized},
+                    Row{"page_for_an_answer", http(200, "<html>"), text_only, Verdict::uncertain},
+                    Row{"empty_200", http(200, ""), text_only, Verdict::uncertain},
+                    Row{"json_without_ok", http(200, R"({"result":{}})"), text_only, Verdict::uncertain},
+                    Row{"ok_is_a_word", http(200, R"({"ok":"true"})"), text_only, Verdict::uncertain},
+                    Row{"json_array", http(403, "[]"), text_only, Verdict::unavailable},
+                    Row{"ok_with_a_refusing_status", http(503, R"({"ok":true,"result":{}})"), text_only,
+                        Verdict::unavailable},
+                    Row{"deep", http(200, std::string(100'000, '[')), text_only, Verdict::uncertain},
+                    Row{"not_connected", Broken{.may_have_arrived = false, .why = "Couldn't connect to server"},
+                        text_only, Verdict::unavailable},
+                    Row{"timed_out", Broken{.may_have_arrived = true, .why = "Timeout was reached"}, text_only,
+                        Verdict::uncertain}),
     [](const auto& row) { return row.param.name; });
 
 TEST(BotAnswer, TellsTheMessagesId) {
     EXPECT_EQ(classify(http(200, R"({"ok":true,"result":{"message_id":7}})"), text_only).message_id, 7);
-    EXPECT_EQ(classify(http(200, R"({"ok":true,"result":[{"message_id":8},{"message_id":9}]})"), with_media).message_id, 8);
+    EXPECT_EQ(classify(http(200, R"({"ok":true,"result":[{"message_id":8},{"message_id":9}]})"), with_media).message_id,
+              8);
     EXPECT_EQ(classify(http(200, R"({"ok":true,"result":[]})"), with_media).message_id, std::nullopt);
     EXPECT_EQ(classify(http(200, R"({"ok":true,"result":{"message_id":"7"}})"), text_only).message_id, std::nullopt);
 }
@@ -101,16 +105,21 @@ TEST(BotAnswer, TellsHowLongToWait) {
     using std::chrono::seconds;
     const auto body = R"({"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":17}})";
 
-    EXPECT_EQ(classify(HttpAnswer{.status = 429, .body = body, .retry_after = seconds{3}}, text_only).retry_after, seconds{17});
-    EXPECT_EQ(classify(HttpAnswer{.status = 429, .body = "", .retry_after = seconds{3}}, text_only).retry_after, seconds{3});
+    EXPECT_EQ(classify(HttpAnswer{.status = 429, .body = body, .retry_after = seconds{3}}, text_only).retry_after,
+              seconds{17});
+    EXPECT_EQ(classify(HttpAnswer{.status = 429, .body = "", .retry_after = seconds{3}}, text_only).retry_after,
+              seconds{3});
     EXPECT_EQ(classify(http(429, ""), text_only).retry_after, seconds{5});
-    EXPECT_EQ(classify(http(429, R"({"ok":false,"error_code":429,"parameters":{"retry_after":-1}})"), text_only).retry_after,
-              seconds{1});
+    EXPECT_EQ(
+        classify(http(429, R"({"ok":false,"error_code":429,"parameters":{"retry_after":-1}})"), text_only).retry_after,
+        seconds{1});
 }
 
 TEST(BotAnswer, TellsTheGroupsNewId) {
     const Answer answer = classify(
-        http(400, R"({"ok":false,"error_code":400,"description":"x","parameters":{"migrate_to_chat_id":-1001234567890123}})"),
+        http(
+            400,
+            R"({"ok":false,"error_code":400,"description":"x","parameters":{"migrate_to_chat_id":-1001234567890123}})"),
         with_media);
 
     EXPECT_EQ(answer.verdict, Verdict::migrated);

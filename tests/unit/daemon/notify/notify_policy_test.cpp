@@ -48,11 +48,13 @@ TEST(NotifyPolicy, GivesUpAfterTheLastAttempt) {
 }
 
 TEST(NotifyPolicy, RetriesTheUncertainOnce) {
-    const Decision first = decide(answer_of(Verdict::uncertain), {.attempts = 1, .uncertain_attempts = 0}, policy, most);
+    const Decision first =
+        decide(answer_of(Verdict::uncertain), {.attempts = 1, .uncertain_attempts = 0}, policy, most);
     EXPECT_EQ(first.state, NextState::pending);
     EXPECT_TRUE(first.may_have_arrived);
 
-    const Decision second = decide(answer_of(Verdict::uncertain), {.attempts = 2, .uncertain_attempts = 1}, policy, most);
+    const Decision second =
+        decide(answer_of(Verdict::uncertain), {.attempts = 2, .uncertain_attempts = 1}, policy, most);
     EXPECT_EQ(second.state, NextState::uncertain);
     EXPECT_TRUE(second.may_have_arrived);
     EXPECT_NE(second.error, "");
@@ -82,7 +84,8 @@ TEST(NotifyPolicy, BoundsHowLongItIsHeldBack) {
 }
 
 TEST(NotifyPolicy, KeepsEverythingWhenTheTokenIsRefused) {
-    const Decision decision = decide(answer_of(Verdict::unauthorized), {.attempts = 500, .age = hours{999}}, policy, most);
+    const Decision decision =
+        decide(answer_of(Verdict::unauthorized), {.attempts = 500, .age = hours{999}}, policy, most);
 
     EXPECT_EQ(decision.state, NextState::pending);
     EXPECT_EQ(decision.delay, milliseconds{0});

@@ -110,12 +110,12 @@ INSTANTIATE_TEST_SUITE_P(
         Shape{"data_is_array_of_media", R"([{"id": "a", "data": [{"url": "https://h/x.png"}]}])", "p"},
         Shape{"data_is_array_of_maps", R"([{"data": [{"images": [{"url": "https://h/x.png"}]}]}])", "p"},
         Shape{"data_is_array_of_strings", R"([{"data": ["https://h/x.png", "words"]}])", "pt"},
-        Shape{"data_is_string", R"([{"data": "words"}])", "t"},
-        Shape{"data_is_null", R"([{"data": null}])", ""},
+        Shape{"data_is_string", R"([{"data": "words"}])", "t"}, Shape{"data_is_null", R"([{"data": null}])", ""},
         Shape{"element_is_the_map", R"([{"images": [{"url": "https://h/x.png"}]}])", "p"},
         Shape{"element_is_a_string", R"(["https://h/x.png"])", "p"},
         Shape{"media_are_strings", R"([{"data": {"images": ["https://h/x.png", "x.png"]}}])", "p"},
-        Shape{"media_are_booleans", R"([{"data": {"images": [{"url": "https://h/x.png"}], "animated": [false]}}])", "p"},
+        Shape{"media_are_booleans", R"([{"data": {"images": [{"url": "https://h/x.png"}], "animated": [false]}}])",
+              "p"},
         Shape{"medium_is_an_object", R"([{"data": {"images": {"url": "https://h/x.png"}}}])", "p"},
         Shape{"medium_without_url", R"([{"data": {"images": [{"filename": "x.png", "type": "output"}]}}])", ""},
         Shape{"url_is_a_number", R"([{"data": {"images": [{"url": 5}]}}])", ""},
@@ -125,9 +125,11 @@ INSTANTIATE_TEST_SUITE_P(
         Shape{"text_is_blank", R"([{"data": {"text": [" \n ", ""]}}])", ""},
         Shape{"text_is_nested", R"([{"data": {"text": [["one"], ["two"]]}}])", "tt"},
         Shape{"text_beside_image", R"([{"data": {"images": [{"url": "https://h/x.png"}], "text": ["one"]}}])", "pt"},
-        Shape{"ids_are_no_text", R"([{"id": "a", "run_id": "b", "node_meta": {"node_id": "9"}, "created_at": "c"}])", ""},
+        Shape{"ids_are_no_text", R"([{"id": "a", "run_id": "b", "node_meta": {"node_id": "9"}, "created_at": "c"}])",
+              ""},
         Shape{"deeply_nested", R"([[[[[[[[[[[[["words"]]]]]]]]]]]]])", ""},
-        Shape{"exponent_beyond_double", R"([{"data": {"images": [{"url": "https://h/x.png", "seed": 1e999999}]}}])", "p"}),
+        Shape{"exponent_beyond_double", R"([{"data": {"images": [{"url": "https://h/x.png", "seed": 1e999999}]}}])",
+              "p"}),
     [](const auto& row) { return row.param.name; });
 
 struct Kind {
@@ -216,9 +218,10 @@ TEST(News, LeavesUnknownWhatIsNull) {
 }
 
 TEST(News, CantBeMadeOfWhatTellsNoEnding) {
-    for (const std::string_view payload :
-         {"", "[]", "7", "{", "{}", R"({"status": null})", R"({"status": "running"})", R"({"status": ["completed"]})"}) {
-        EXPECT_EQ(read_news({.kind = NewsKind::ending, .run_id = "run-1", .payload = payload}), std::nullopt) << payload;
+    for (const std::string_view payload : {"", "[]", "7", "{", "{}", R"({"status": null})", R"({"status": "running"})",
+                                           R"({"status": ["completed"]})"}) {
+        EXPECT_EQ(read_news({.kind = NewsKind::ending, .run_id = "run-1", .payload = payload}), std::nullopt)
+            << payload;
     }
 }
 
@@ -235,16 +238,16 @@ TEST(News, KeepsABoundedNumberOfMediaAndCountsTheRest) {
 }
 
 TEST(News, KeepsABoundedPartOfALongText) {
-    const News news = news_of(payload_with(fmt::format(R"([{{"data": {{"text": ["{}"]}}}}])", std::string(1'000'000, 'x'))));
+    const News news =
+        news_of(payload_with(fmt::format(R"([{{"data": {{"text": ["{}"]}}}}])", std::string(1'000'000, 'x'))));
 
     ASSERT_EQ(news.texts.size(), 1U);
     EXPECT_EQ(news.texts.front().size(), text_kept_bytes_max);
 }
 
 TEST(News, IsReadThoughANumberIsBeyondADouble) {
-    const News news = news_of(payload_with(
-        fmt::format(R"([{{"seed": {0}, "data": {{"text": ["a \" {0}"], "x": [-{0}, {0}.5]}}}}])",
-                    std::string(400, '9'))));
+    const News news = news_of(payload_with(fmt::format(
+        R"([{{"seed": {0}, "data": {{"text": ["a \" {0}"], "x": [-{0}, {0}.5]}}}}])", std::string(400, '9'))));
 
     ASSERT_EQ(news.texts.size(), 1U);
     EXPECT_EQ(news.texts.front(), "a \" " + std::string(400, '9'));

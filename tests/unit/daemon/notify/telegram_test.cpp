@@ -101,7 +101,8 @@ INSTANTIATE_TEST_SUITE_P(All, OnlyMedium,
                          [](const auto& row) { return row.param.name; });
 
 TEST(Compose, SendsSeveralOtherMediaAsLinks) {
-    const Message message = composed(completed({medium(MediumKind::video, "a.mp4"), medium(MediumKind::audio, "b.mp3")}));
+    const Message message =
+        composed(completed({medium(MediumKind::video, "a.mp4"), medium(MediumKind::audio, "b.mp3")}));
 
     EXPECT_EQ(message.method, Method::send_message);
     EXPECT_EQ(message.text,
@@ -139,7 +140,8 @@ TEST(Compose, SaysThatThereIsNothingToShow) {
 
     News useless = completed();
     useless.has_outputs = true;
-    EXPECT_EQ(composed(useless).text, "Finished in 12.3 s, but its outputs can't be shown here\nRun <code>run-1</code>");
+    EXPECT_EQ(composed(useless).text,
+              "Finished in 12.3 s, but its outputs can't be shown here\nRun <code>run-1</code>");
 }
 
 struct Bad {
@@ -168,14 +170,14 @@ TEST_P(BadEndings, SayWhatIsKnown) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, BadEndings,
-    testing::Values(Bad{"failed", EndStatus::failed, NewsKind::ending, "", std::nullopt, "Failed"},
-                    Bad{"with_error", EndStatus::failed, NewsKind::ending, "CUDA < 12", std::nullopt, "Failed: CUDA &lt; 12"},
-                    Bad{"with_place", EndStatus::failed, NewsKind::ending, "failed while Executing KSampler (71 %)", 2500.0,
-                        "Failed while Executing KSampler (71 %), after 2.5 s"},
-                    Bad{"timed_out", EndStatus::failed, NewsKind::ending, "timed out (3 %)", std::nullopt, "Timed out (3 %)"},
-                    Bad{"cancelled", EndStatus::cancelled, NewsKind::ending, "cancelled", std::nullopt, "Cancelled"},
-                    Bad{"correction", EndStatus::failed, NewsKind::correction, "CUDA", std::nullopt,
-                        "Correction: failed: CUDA"}),
+    testing::Values(
+        Bad{"failed", EndStatus::failed, NewsKind::ending, "", std::nullopt, "Failed"},
+        Bad{"with_error", EndStatus::failed, NewsKind::ending, "CUDA < 12", std::nullopt, "Failed: CUDA &lt; 12"},
+        Bad{"with_place", EndStatus::failed, NewsKind::ending, "failed while Executing KSampler (71 %)", 2500.0,
+            "Failed while Executing KSampler (71 %), after 2.5 s"},
+        Bad{"timed_out", EndStatus::failed, NewsKind::ending, "timed out (3 %)", std::nullopt, "Timed out (3 %)"},
+        Bad{"cancelled", EndStatus::cancelled, NewsKind::ending, "cancelled", std::nullopt, "Cancelled"},
+        Bad{"correction", EndStatus::failed, NewsKind::correction, "CUDA", std::nullopt, "Correction: failed: CUDA"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Compose, SaysWhatKindOfNewsItIs) {
@@ -257,7 +259,8 @@ TEST(Compose, KeepsTelegramsBounds) {
                     const auto fields = test::fields_of_json(to_json(message, -100));
 
                     EXPECT_LE(units, message.has_media() ? caption_units_max : text_units_max);
-                    EXPECT_TRUE(!has_texts || units > (message.has_media() ? 900U : 3900U)) << "room is wasted: " << units;
+                    EXPECT_TRUE(!has_texts || units > (message.has_media() ? 900U : 3900U))
+                        << "room is wasted: " << units;
                     EXPECT_EQ(clean(message.text), message.text);
                     ASSERT_TRUE(fields.has_value());
                     EXPECT_EQ(test::fault_of(to_word(message.method), *fields), std::nullopt) << message.text;

@@ -30,16 +30,14 @@ class TelegramUnits : public testing::TestWithParam<Counted> {};
 
 TEST_P(TelegramUnits, AreUtf16Units) { EXPECT_EQ(count_units(GetParam().text), GetParam().units); }
 
-INSTANTIATE_TEST_SUITE_P(Texts, TelegramUnits,
-                         testing::Values(Counted{"nothing", "", 0}, Counted{"ascii", "abc", 3},
-                                         Counted{"two_bytes", "äöü", 3}, Counted{"three_bytes", "日本", 2},
-                                         Counted{"surrogate_pair", std::string(face), 2},
-                                         Counted{"lone_continuation", "\x80\x80", 2},
-                                         Counted{"overlong_slash", "\xC0\xAF", 2},
-                                         Counted{"encoded_surrogate", "\xED\xA0\x80", 3},
-                                         Counted{"beyond_unicode", "\xF4\x90\x80\x80", 4},
-                                         Counted{"cut_sequence", "a\xE6\x97", 3}),
-                         [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Texts, TelegramUnits,
+    testing::Values(Counted{"nothing", "", 0}, Counted{"ascii", "abc", 3}, Counted{"two_bytes", "äöü", 3},
+                    Counted{"three_bytes", "日本", 2}, Counted{"surrogate_pair", std::string(face), 2},
+                    Counted{"lone_continuation", "\x80\x80", 2}, Counted{"overlong_slash", "\xC0\xAF", 2},
+                    Counted{"encoded_surrogate", "\xED\xA0\x80", 3}, Counted{"beyond_unicode", "\xF4\x90\x80\x80", 4},
+                    Counted{"cut_sequence", "a\xE6\x97", 3}),
+    [](const auto& row) { return row.param.name; });
 
 TEST(TelegramCut, NeverHalvesASurrogatePair) {
     const std::string text = repeated(face, 3);
