@@ -11,8 +11,8 @@ namespace runledger::telegram {
 namespace {
 
 constexpr std::chrono::milliseconds connect_timeout_max{10'000};
-constexpr long connection_idle_seconds_max =
-    45;  // Under what servers keep: a dying connection makes a message uncertain.
+// Under what servers keep: a dying connection makes a message uncertain.
+constexpr long connection_idle_seconds_max = 45;
 
 void set_up_libcurl() {
     static std::once_flag once;

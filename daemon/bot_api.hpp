@@ -20,7 +20,7 @@
 
 namespace runledger::telegram {
 
-inline constexpr std::size_t answer_bytes_max = 1024U * 1024;
+inline constexpr std::size_t answer_bytes_max = 1024UL * 1024;
 
 class BotApi {
 public:

@@ -178,6 +178,8 @@ int run(int argc, char** argv) {
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);  // libpq and curl ask for errors, not signals.
+    // A host that drops packets must not hold a stage for minutes; the uri may say otherwise. No thread runs yet.
+    setenv("PGCONNECT_TIMEOUT", "5", 0);  // NOLINT(concurrency-mt-unsafe)
     try {
         const Config config = load_config(config_file);
         start_log(config.log);

@@ -23,7 +23,7 @@ enum class MediumKind : std::uint8_t { photo, video, animation, audio, document 
 inline constexpr std::size_t media_kept_max = 100;
 inline constexpr std::size_t texts_kept_max = 100;
 // Holds more than the longest message shows: 4096 units of three bytes each.
-inline constexpr std::size_t text_kept_bytes_max = 16U * 1024;
+inline constexpr std::size_t text_kept_bytes_max = 16UL * 1024;
 inline constexpr std::size_t url_bytes_max = 2048;
 
 // One picture, film or file that has a URL.
