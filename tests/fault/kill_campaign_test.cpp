@@ -31,6 +31,35 @@ protected:
     std::atomic<bool> all_sent_{false};
 };
 
+// The edge lives on and remembers what was acknowledged: an ack that came before its COMMIT would be a loss here, where
+// no new worker sends everything once more.
+TEST_F(KillCampaign, AcknowledgesNothingBeforeItIsCommitted) {
+    start_all();
+    const std::uint64_t seed = std::random_device{}();
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    const auto runs = make_runs({.seed = seed,
+                                 .runs = static_cast<std::size_t>(rounds()) * 60,
+                                 .arrival_span = std::chrono::seconds{4} * rounds()});
+    auto sending = std::async(std::launch::async, [&] {
+        auto deliveries = send(runs, 64, [&](const Delivery& delivery) { accepted_ += delivery.accepted() ? 1U : 0U; });
+        all_sent_ = true;
+        return deliveries;
+    });
+
+    for (int round = 0; round < rounds(); ++round) {
+        let_some_events_through();
+        daemon().kill();
+        daemon().start();
+        let_some_events_through();
+        postgres().kill_hard();
+        postgres().start();
+    }
+    const auto deliveries = sending.get();
+
+    expect_the_oracle_agrees(runs, deliveries, {.messages = {.duplicates_allowed = true, .follow_ups_allowed = true}});
+    expect_the_books_balance();
+}
+
 TEST_F(KillCampaign, LosesNothingAndDoublesNothing) {
     nginx_conf.workers = 2;
     start_all();
