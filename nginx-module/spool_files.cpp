@@ -195,6 +195,7 @@ std::vector<std::string> PosixFiles::list(const std::string& folder) {
     std::vector<std::string> names;
     while (true) {
         errno = 0;
+        // One thread reads this stream. NOLINTNEXTLINE(concurrency-mt-unsafe)
         const dirent* entry = ::readdir(opened.get());
         if (entry == nullptr) {
             if (errno != 0) {

@@ -61,6 +61,7 @@ void keep_library_mapped() {
 void Worker::start(ngx_cycle_t& cycle, const MainConf& main) noexcept {
     guarded_run(cycle.log, "start the courier", [&] {
         keep_library_mapped();
+        // guarded_run() catches. NOLINTNEXTLINE(bugprone-unhandled-exception-at-new)
         current_ = new Worker(cycle, main);
     });
 }
