@@ -27,6 +27,16 @@ protected:
             "the edge takes events", [&] { return accepted_ >= before + 20 || all_sent_; }, std::chrono::seconds{40});
     }
 
+    // Counts what is accepted as it goes; `runs` must outlive the future.
+    [[nodiscard]] std::future<std::vector<Delivery>> send_in_background(const std::vector<RunPlan>& runs) {
+        return std::async(std::launch::async, [this, &runs] {
+            auto deliveries =
+                send(runs, 64, [this](const Delivery& delivery) { accepted_ += delivery.accepted() ? 1U : 0U; });
+            all_sent_ = true;
+            return deliveries;
+        });
+    }
+
     std::atomic<std::size_t> accepted_{0};
     std::atomic<bool> all_sent_{false};
 };
@@ -40,11 +50,7 @@ TEST_F(KillCampaign, AcknowledgesNothingBeforeItIsCommitted) {
     const auto runs = make_runs({.seed = seed,
                                  .runs = static_cast<std::size_t>(rounds()) * 60,
                                  .arrival_span = std::chrono::seconds{4} * rounds()});
-    auto sending = std::async(std::launch::async, [&] {
-        auto deliveries = send(runs, 64, [&](const Delivery& delivery) { accepted_ += delivery.accepted() ? 1U : 0U; });
-        all_sent_ = true;
-        return deliveries;
-    });
+    auto sending = send_in_background(runs);
 
     for (int round = 0; round < rounds(); ++round) {
         let_some_events_through();
@@ -69,11 +75,7 @@ TEST_F(KillCampaign, LosesNothingAndDoublesNothing) {
     const auto runs = make_runs({.seed = seed,
                                  .runs = static_cast<std::size_t>(rounds()) * 120,
                                  .arrival_span = std::chrono::seconds{8} * rounds()});
-    auto sending = std::async(std::launch::async, [&] {
-        auto deliveries = send(runs, 64, [&](const Delivery& delivery) { accepted_ += delivery.accepted() ? 1U : 0U; });
-        all_sent_ = true;
-        return deliveries;
-    });
+    auto sending = send_in_background(runs);
 
     for (int round = 0; round < rounds(); ++round) {
         let_some_events_through();
