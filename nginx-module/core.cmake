@@ -13,7 +13,6 @@ add_library(runledger_edge_core STATIC
     ${CMAKE_CURRENT_LIST_DIR}/spool.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_files.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_folder.cpp
-    ${CMAKE_CURRENT_LIST_DIR}/spool_format.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_reader.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_segment.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_segment_file.cpp)

@@ -144,7 +144,7 @@ void Spool::adopt(SteadyTime now) {
 }
 
 void Spool::take_over(SpoolFolder::Orphan orphan, SteadyTime now) {
-    const SegmentReader& content = orphan.content;
+    const SegmentContent& content = orphan.content;
     const WallTime created_at = content.header() ? content.header()->created_at : WallTime{};
     auto segment = std::make_unique<Segment>(std::move(orphan.file), created_at);
     for (const RecordPlace& place : content.batches()) {

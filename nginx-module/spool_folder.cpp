@@ -177,8 +177,8 @@ std::optional<SpoolFolder::Orphan> SpoolFolder::try_adopt(const SegmentId& id, S
             return std::nullopt;
         }
         auto content = file->read();
-        if (auto* reader = std::get_if<SegmentReader>(&content)) {
-            return Orphan{.file = std::move(*file), .content = std::move(*reader)};
+        if (auto* whole = std::get_if<SegmentContent>(&content)) {
+            return Orphan{.file = std::move(*file), .content = std::move(*whole)};
         }
         log_.add(LogLine::Level::crit, "segment left alone",
                  file->path() + " " + std::string(to_word(std::get<SegmentFault>(content))));

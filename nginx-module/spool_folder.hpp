@@ -49,7 +49,7 @@ public:
 
     struct Orphan {
         SegmentFile file;
-        SegmentReader content;
+        SegmentContent content;
     };
 
     // Looks at the folder and takes the oldest segment that nobody owns, if there is one. Segments that can't be used

@@ -68,11 +68,11 @@ RecordPlace SegmentFile::append(std::span<const std::byte> frame) {
     return place;
 }
 
-std::variant<SegmentReader, SegmentFault> SegmentFile::read() {
-    auto result = SegmentReader::read(*files_, fd_.get(), id_);
-    if (const auto* reader = std::get_if<SegmentReader>(&result)) {
-        used_bytes_ = reader->used_bytes();
-        if (reader->end() != ScanEnd::damaged) {
+std::variant<SegmentContent, SegmentFault> SegmentFile::read() {
+    auto result = read_segment(*files_, fd_.get(), id_);
+    if (const auto* content = std::get_if<SegmentContent>(&result)) {
+        used_bytes_ = content->used_bytes();
+        if (content->end() != ScanEnd::damaged) {
             seal();
         }
     }

@@ -13,8 +13,8 @@
 
 #include "common/clock.hpp"
 #include "common/identity.hpp"
+#include "common/spool_format.hpp"
 #include "nginx-module/spool_files.hpp"
-#include "nginx-module/spool_format.hpp"
 #include "nginx-module/spool_reader.hpp"
 
 namespace runledger::edge {
@@ -56,7 +56,7 @@ public:
 
     // Reads what the file holds, for the one who adopted it, and cuts a tail that was never answered.
     // Throws std::system_error if it can't be read.
-    [[nodiscard]] std::variant<SegmentReader, SegmentFault> read();
+    [[nodiscard]] std::variant<SegmentContent, SegmentFault> read();
 
     // Nothing is written after this; gives the reserved space that is not used back, if that can be done.
     void seal() noexcept;

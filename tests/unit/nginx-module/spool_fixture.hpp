@@ -1,5 +1,5 @@
-// What the tests of the spool, the delivery and the courier share: events with a number in them, a ledger that takes
-// batches as the daemon does, and a folder with a spool on it.
+// What the tests of the spool, the delivery and the courier share: a ledger that takes batches as the daemon does, and
+// a folder with a spool on it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -19,6 +19,7 @@
 #include "nginx-module/courier_log.hpp"
 #include "nginx-module/link_delivery.hpp"
 #include "nginx-module/spool.hpp"
+#include "tests/support/frames.hpp"
 #include "tests/support/temp_folder.hpp"
 #include "tests/unit/nginx-module/fault_files.hpp"
 
@@ -26,16 +27,12 @@ namespace runledger::edge::test {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// A body that decodes, and that find_number() tells apart from all others. Padded to at least `bytes`.
-[[nodiscard]] std::string body_of(std::uint64_t number, std::size_t bytes = 0);
-[[nodiscard]] std::uint64_t number_of(std::string_view body);
-
-[[nodiscard]] wire::BatchEncoder make_encoder();
-void add_event(wire::BatchEncoder& encoder, std::uint64_t number, std::size_t body_bytes = 0);
-// A frame as it is in a record.
-[[nodiscard]] std::vector<std::byte> make_frame(const BatchName& name, const std::vector<std::uint64_t>& numbers,
-                                                std::size_t body_bytes = 0);
-[[nodiscard]] SegmentId segment_id(std::uint8_t fill);
+using runledger::test::add_event;
+using runledger::test::body_of;
+using runledger::test::make_encoder;
+using runledger::test::make_frame;
+using runledger::test::number_of;
+using runledger::test::segment_id;
 
 // The daemon's side as far as the edge can see it: takes requests, and answers what `rule` says.
 class Ledger {

@@ -31,8 +31,8 @@ protected:
     RecordPlace append(SegmentFile& file, std::uint64_t event, std::size_t body_bytes = 0) {
         return file.append(make_frame({.segment = file.id(), .number = file.next_number()}, {event}, body_bytes));
     }
-    [[nodiscard]] SegmentReader read(const SegmentFile& file) {
-        return std::get<SegmentReader>(SegmentReader::open(files_, file.path()));
+    [[nodiscard]] SegmentContent read(const SegmentFile& file) {
+        return std::get<SegmentContent>(open_segment(files_, file.path()));
     }
 
     runledger::test::TempFolder temp_;
@@ -189,7 +189,7 @@ TEST_F(SpoolSegmentFile, CutsATornTailWhenAdopted) {
 
     auto adopted = SegmentFile::adopt(files_, folder_, plan_.id);
     ASSERT_TRUE(adopted.has_value());
-    const auto content = std::get<SegmentReader>(adopted->read());
+    const auto content = std::get<SegmentContent>(adopted->read());
 
     EXPECT_EQ(content.end(), ScanEnd::torn_tail);
     EXPECT_EQ(content.batches().size(), 1U);
@@ -230,9 +230,7 @@ TEST_F(SpoolSegmentFile, ReaderSaysWhyAFileIsNoSegment) {
     temp_.write_file("spool/" + segment_file_name(segment_id(0xD4)), "");
     std::filesystem::resize_file(huge, 5UL * segment_bytes);
 
-    const auto fault = [&](const std::string& path) {
-        return std::get<SegmentFault>(SegmentReader::open(files_, path));
-    };
+    const auto fault = [&](const std::string& path) { return std::get<SegmentFault>(open_segment(files_, path)); };
     EXPECT_EQ(fault(copy), SegmentFault::foreign_id);
     EXPECT_EQ(fault(huge), SegmentFault::too_large);
     EXPECT_EQ(fault(folder_ + "/notes.txt"), SegmentFault::bad_name);

@@ -1,4 +1,4 @@
-#include "nginx-module/spool_format.hpp"
+#include "common/spool_format.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "tests/unit/nginx-module/spool_fixture.hpp"
+#include "tests/support/frames.hpp"
 
-namespace runledger::edge {
+namespace runledger {
 namespace {
 
 using test::make_frame;
@@ -294,4 +294,4 @@ TEST_F(SpoolFormat, ABodyFullOfRecordHeadersIsScannedInLinearTime) {
 }
 
 }  // namespace
-}  // namespace runledger::edge
+}  // namespace runledger

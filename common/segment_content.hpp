@@ -1,0 +1,61 @@
+// What a segment file holds, from all of its bytes: for a courier that adopts it, and for an operator's tool.
+//
+// Nothing is trusted: see scan_segment(). A segment that is being written may seem to have a torn tail. Whoever calls
+// reads the file. Any thread; the content holds the file's bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/identity.hpp"
+#include "common/spool_format.hpp"
+
+namespace runledger {
+
+// Nothing we write is longer than segment_bytes; a build with another limit may have written more.
+inline constexpr std::uint64_t segment_file_bytes_max = 4 * std::uint64_t{segment_bytes};
+
+// Why a file is no segment for us. It is left as it is.
+enum class SegmentFault : std::uint8_t {
+    no_such_file,
+    bad_name,         // Not "<32 hexadecimal digits>.seg".
+    foreign_id,       // The header names another segment than the file's name: a copy, or renamed.
+    unknown_version,  // Written by a later version of the module.
+    too_large,        // Longer than any segment that we write.
+};
+
+[[nodiscard]] std::string_view to_word(SegmentFault fault) noexcept;
+
+class SegmentContent {
+public:
+    // `file` is the whole file, `id` the one in its name. `is_complete` is false where a part of the file could not be
+    // read and stands as zeros: then what is missing counts as damage, not as an end.
+    [[nodiscard]] static std::variant<SegmentContent, SegmentFault> parse(const SegmentId& id,
+                                                                          std::vector<std::byte> file,
+                                                                          bool is_complete);
+
+    [[nodiscard]] const SegmentId& id() const noexcept { return id_; }
+    // Nothing if the header is damaged.
+    [[nodiscard]] const std::optional<SegmentHeader>& header() const noexcept { return scan_.header; }
+    [[nodiscard]] const std::vector<RecordPlace>& batches() const noexcept { return scan_.records; }
+    [[nodiscard]] ScanEnd end() const noexcept { return scan_.end; }
+    [[nodiscard]] std::size_t used_bytes() const noexcept { return scan_.used_bytes; }
+    // The wire frame of one of batches(); valid as long as the content.
+    [[nodiscard]] std::span<const std::byte> frame(const RecordPlace& place) const noexcept;
+
+private:
+    SegmentContent(const SegmentId& id, std::vector<std::byte> file, SegmentScan scan)
+        : id_(id), file_(std::move(file)), scan_(std::move(scan)) {}
+
+    SegmentId id_;
+    std::vector<std::byte> file_;
+    SegmentScan scan_;
+};
+
+}  // namespace runledger
