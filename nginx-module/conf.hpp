@@ -42,6 +42,11 @@ struct LocationConf {
     [[nodiscard]] const TokenRule* token_rule() const { return token && *token ? &**token : nullptr; }
 };
 
+// The directives that have a file of their own; each returns what nginx expects of a directive's handler.
+char* read_spool(ngx_conf_t& cf, MainConf& main);          // conf_spool.cpp
+char* read_daemon(ngx_conf_t& cf, MainConf& main);         // conf_daemon.cpp
+char* read_token(ngx_conf_t& cf, LocationConf& location);  // conf_token.cpp
+
 // ngx_module_t's and ngx_http_module_t's parts.
 extern ngx_command_t commands[];
 void* create_main_conf(ngx_conf_t* cf) noexcept;
@@ -52,7 +57,7 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
 [[nodiscard]] bool check_main_conf(ngx_conf_t& cf, const MainConf& main);
 
 // When all of the configuration has been read and the worker's user is known: whether that user can write in the
-// spool's folder. Logs why not.
+// spool's folder. Logs why not. In conf_spool.cpp.
 [[nodiscard]] bool check_spool_folder(const MainConf& main, const ngx_log_t* log);
 
 [[nodiscard]] inline const LocationConf& location_conf(const ngx_http_request_t& request) noexcept {

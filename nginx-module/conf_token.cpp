@@ -1,0 +1,45 @@
+// runledger_token: where a request's token is looked for, and the file of those that are let in.
+#include "nginx-module/conf.hpp"
+#include "nginx-module/conf_words.hpp"
+
+namespace runledger::edge {
+
+char* read_token(ngx_conf_t& cf, LocationConf& location) {
+    const Words words{cf};
+    if (location.token) {
+        return refuse(cf, "runledger_token is given twice");
+    }
+    if (words.count() == 2) {
+        if (words[1] != "off") {
+            return refuse(cf, "runledger_token: " + quoted(words[1]) + " needs file=<path> after it, or be off");
+        }
+        location.token.emplace(std::nullopt);
+        return NGX_CONF_OK;
+    }
+    if (words[1].size() < 2 || words[1].front() != '$') {
+        return refuse(cf, "runledger_token: " + quoted(words[1]) + " is not a variable, such as $arg_token");
+    }
+    constexpr std::string_view key = "file=";
+    if (!words[2].starts_with(key) || words[2].size() == key.size()) {
+        return refuse(cf, "runledger_token: " + quoted(words[2]) + " is not file=<path>");
+    }
+    ngx_str_t name = borrow(words[1].substr(1));
+    const ngx_int_t index = ngx_http_get_variable_index(&cf, &name);
+    if (index == NGX_ERROR) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    const std::string path = full_path(cf, words[2].substr(key.size()), RelativeTo::configuration);
+    auto tokens = TokenSet::read_file(path);
+    if (const auto* fault = std::get_if<TokenSet::Fault>(&tokens)) {
+        return refuse(cf, "runledger_token: " + quoted(path) + ": " + fault->sentence);
+    }
+    auto& known = std::get<TokenSet>(tokens);
+    if (const auto line = known.find_weak_line()) {
+        warn(cf, "runledger_token: " + quoted(path) + ": the token in line " + std::to_string(*line) +
+                     " has fewer than 16 characters and can be guessed");
+    }
+    location.token.emplace(TokenRule{index, std::string{words[1]}, std::move(known)});
+    return NGX_CONF_OK;
+}
+
+}  // namespace runledger::edge
