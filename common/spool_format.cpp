@@ -19,7 +19,9 @@ constexpr std::size_t header_bytes_at = 12;
 constexpr std::size_t id_at = 16;
 constexpr std::size_t reserved_at = 32;
 constexpr std::size_t created_at_at = 40;
+constexpr std::size_t flags_at = 48;
 constexpr std::size_t header_checksum_at = 56;
+constexpr std::uint64_t flag_copy = 1;
 
 // In a record's header. The checksum comes first, so that what it covers is one run of bytes.
 constexpr std::size_t covered_at = 8;
@@ -81,6 +83,7 @@ std::array<std::byte, segment_header_bytes> encode_segment_header(const SegmentH
     std::memcpy(bytes.data() + id_at, header.id.bytes.data(), header.id.bytes.size());
     put(std::span(bytes), reserved_at, header.reserved_bytes);
     put(std::span(bytes), created_at_at, header.created_at.time_since_epoch().count());
+    put(std::span(bytes), flags_at, header.is_copy ? flag_copy : std::uint64_t{0});
     put(std::span(bytes), header_checksum_at, checksum64(std::span(bytes).first(header_checksum_at)));
     return bytes;
 }
@@ -101,6 +104,7 @@ std::variant<SegmentHeader, HeaderFault> decode_segment_header(std::span<const s
     std::memcpy(header.id.bytes.data(), file.data() + id_at, header.id.bytes.size());
     header.reserved_bytes = get<std::uint64_t>(file, reserved_at);
     header.created_at = WallTime{std::chrono::microseconds{get<std::int64_t>(file, created_at_at)}};
+    header.is_copy = (get<std::uint64_t>(file, flags_at) & flag_copy) != 0;
     return header;
 }
 

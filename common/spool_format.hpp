@@ -41,6 +41,9 @@ struct SegmentHeader {
     SegmentId id;
     std::uint64_t reserved_bytes{};  // The file's length when it was made.
     WallTime created_at{};           // Orders segments, oldest first; no more is asked of it.
+    // Imported, and the original may still grow or be sent: whoever has the original retires it. A retirement of the
+    // copy would have the ledger refuse what the original stores later.
+    bool is_copy{false};
 };
 
 enum class HeaderFault : std::uint8_t {

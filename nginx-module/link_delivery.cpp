@@ -151,12 +151,17 @@ void Delivery::try_one_refused(SteadyTime now) {
 
 bool Delivery::retire_finished(SteadyTime now, const Send& send) {
     std::vector<Segment*> set_aside;
+    std::vector<Segment*> copies;
     for (const auto& segment : spool_.segments()) {
         if (spool_.is_active(*segment) || segment->is_finished || !segment->is_acked()) {
             continue;
         }
         if (segment->is_damaged) {
             set_aside.push_back(segment.get());
+            continue;
+        }
+        if (segment->is_copy) {
+            copies.push_back(segment.get());
             continue;
         }
         if (now < segment->due_at) {
@@ -173,6 +178,9 @@ bool Delivery::retire_finished(SteadyTime now, const Send& send) {
         // Not retired: whoever repairs the file may give it its name back, and only what is new is stored.
         log_.add(LogLine::Level::crit, "damaged segment set aside, the rest of it is delivered",
                  segment->file().path() + std::string(damaged_suffix));
+        spool_.remove(*segment, now);
+    }
+    for (Segment* segment : copies) {
         spool_.remove(*segment, now);
     }
     return true;

@@ -151,6 +151,7 @@ void Spool::take_over(SpoolFolder::Orphan orphan, SteadyTime now) {
         segment->add(place, first_received_at(content.frame(place), created_at));
     }
     segment->is_damaged = content.end() == ScanEnd::damaged;
+    segment->is_copy = content.header() && content.header()->is_copy;
     const std::string& path = segment->file().path();
     const std::string what = path + " batches=" + std::to_string(segment->batch_count());
     switch (content.end()) {

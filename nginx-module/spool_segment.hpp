@@ -69,6 +69,8 @@ public:
 
     // An answered batch may have been lost to damage: the file is kept for an operator.
     bool is_damaged{false};
+    // Not retired at its end: the original is (see SegmentHeader).
+    bool is_copy{false};
     // Only the unlink remains, or the setting aside.
     bool is_finished{false};
     // When to send the retirement, or to try the removal, again.

@@ -1,4 +1,5 @@
-// runledger: the operator's tool. `runledger --config FILE migrate` brings the schema to this build's version.
+// runledger: the operator's tool. `runledger --config FILE migrate` brings the schema to this build's version;
+// `runledger spool …` looks at a spool folder and moves what is in it.
 #include <fmt/format.h>
 #include <pqxx/pqxx>
 
@@ -8,6 +9,7 @@
 #include "daemon/config.hpp"
 #include "daemon/database.hpp"
 #include "daemon/schema.hpp"
+#include "daemon/tool/spool_cli.hpp"
 
 namespace {
 
@@ -22,23 +24,25 @@ int migrate(const runledger::Config& config) {
 int main(int argc, char** argv) {
     CLI::App app{"runledger: the operator's tool"};
     std::string config_file;
-    app.add_option("--config", config_file, "The daemon's configuration, a TOML file")
-        ->required()
-        ->check(CLI::ExistingFile);
+    app.add_option("--config", config_file, "The daemon's configuration, a TOML file")->check(CLI::ExistingFile);
     app.require_subcommand(1);
     const CLI::App* migrate_command =
         app.add_subcommand("migrate", "Bring the database's schema to this build's version; safe to repeat");
+    runledger::tool::SpoolCli spool(app);
     try {
         app.parse(argc, argv);
+        if (migrate_command->parsed() && config_file.empty()) {
+            throw CLI::RequiredError("--config");
+        }
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 1;
     }
     try {
-        const runledger::Config config = runledger::load_config(config_file);
         if (migrate_command->parsed()) {
-            return migrate(config);
+            return migrate(runledger::load_config(config_file));
         }
-        return 0;
+        const std::string uri = config_file.empty() ? "" : runledger::load_config(config_file).postgres.direct_uri;
+        return spool.run(uri, stdout);
     } catch (const std::exception& error) {
         fmt::print(stderr, "runledger: {}\n", error.what());
         return 1;

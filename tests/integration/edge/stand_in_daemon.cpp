@@ -62,6 +62,7 @@ std::vector<std::byte> StandInDaemon::answer(std::span<const std::byte> frame) {
         return wire::encode(wire::Answer{wire::Verdict::committed, wire::Damage::none, batch->name});
     }
     if (const auto* retire = std::get_if<wire::Retire>(&request)) {
+        retired_.insert(retire->segment);
         return wire::encode(
             wire::Answer{wire::Verdict::retired, wire::Damage::none, {retire->segment, retire->batch_count}});
     }
@@ -91,6 +92,11 @@ std::vector<std::string> StandInDaemon::delivered_bodies() const {
         bodies.push_back(std::move(event.body));
     }
     return bodies;
+}
+
+std::set<SegmentId> StandInDaemon::retired() const {
+    const std::lock_guard lock{mutex_};
+    return retired_;
 }
 
 std::vector<std::string> StandInDaemon::damaged() const {

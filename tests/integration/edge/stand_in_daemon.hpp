@@ -42,6 +42,8 @@ public:
     // Each event once, however often its batch was sent; in the order of their first coming.
     [[nodiscard]] std::vector<DeliveredEvent> delivered() const;
     [[nodiscard]] std::vector<std::string> delivered_bodies() const;
+    // The segments whose retirement was asked for, and answered.
+    [[nodiscard]] std::set<SegmentId> retired() const;
     // Frames that could not be decoded, by reason; a healthy edge sends none.
     [[nodiscard]] std::vector<std::string> damaged() const;
 
@@ -57,6 +59,7 @@ private:
     mutable std::mutex mutex_;  // Guards what follows.
     std::set<BatchName> committed_;
     std::vector<DeliveredEvent> events_;
+    std::set<SegmentId> retired_;
     std::vector<std::string> damaged_;
 };
 

@@ -66,6 +66,17 @@ protected:
 };
 
 // These bytes stand in docs/spool-format.md. A change here needs a new segment_version.
+TEST_F(SpoolFormat, TellsACopyFromAnOriginal) {
+    SegmentHeader copy = header_of_a1;
+    copy.is_copy = true;
+
+    const auto decoded = decode_segment_header(encode_segment_header(copy));
+    const auto original = decode_segment_header(encode_segment_header(header_of_a1));
+
+    EXPECT_TRUE(std::get<SegmentHeader>(decoded).is_copy);
+    EXPECT_FALSE(std::get<SegmentHeader>(original).is_copy);
+}
+
 TEST_F(SpoolFormat, HeaderIsTheDocumentedBytes) {
     EXPECT_EQ(hex(file_),
               "524c53504f4f4c0a"                  // magic
