@@ -13,6 +13,9 @@ namespace {
 // What an event takes in a frame besides its body; only for deciding when a batch is full, so it may be rough.
 constexpr std::size_t event_overhead_bytes = 64;
 
+// What a full spool halves the next batches down to, at the least; a batch takes one event whatever its size.
+constexpr std::size_t batch_bytes_min = 4096;
+
 // Whether the courier may decide about the event: the loop has not given it up.
 bool take(HeldEvent& event) noexcept {
     Fate expected = Fate::waiting;
@@ -29,17 +32,13 @@ std::optional<Spool::Stored> Committer::commit(SteadyTime now) {
     if (waiting_.empty() || now < retry_at_) {
         return std::nullopt;
     }
-    fill_batch();
-    shared_.post(decided_);
-    if (batch_.empty()) {
-        return std::nullopt;
-    }
     try {
-        const auto received_at = std::chrono::floor<std::chrono::seconds>(batch_.front().event->stamp.received_at);
-        const Spool::Stored stored = spool_.append(encoder_, received_at, now);
-        answer_batch();
-        retry_at_ = {};
-        retry_pause_ = std::chrono::milliseconds{0};
+        const auto stored = store_what_fits(now);
+        if (stored) {
+            answer_batch();
+            retry_at_ = {};
+            retry_pause_ = std::chrono::milliseconds{0};
+        }
         return stored;
     } catch (const std::runtime_error& e) {
         // SpoolFull, or the disk's std::system_error: either may pass while the requests are held.
@@ -48,31 +47,67 @@ std::optional<Spool::Stored> Committer::commit(SteadyTime now) {
     }
 }
 
-void Committer::fill_batch() {
+std::optional<Spool::Stored> Committer::store_what_fits(SteadyTime now) {
+    Share share{.batch_bytes_max = batch_bytes_max_, .body_bytes_below = SIZE_MAX};
+    std::optional<SpoolFull> full;
+    while (true) {
+        fill_batch(share);
+        shared_.post(decided_);
+        if (batch_.empty()) {
+            if (full) {
+                throw SpoolFull(*full);
+            }
+            return std::nullopt;
+        }
+        const auto received_at = std::chrono::floor<std::chrono::seconds>(batch_.front().event->stamp.received_at);
+        try {
+            const Spool::Stored stored = spool_.append(encoder_, received_at, now);
+            batch_bytes_max_ = std::min(batch_bytes_max_ * 2, batch_bytes_soft_max);
+            return stored;
+        } catch (const SpoolFull& e) {
+            // One event may fit where several do not, and a small one where a large one does not. Halving bounds the
+            // tries, each of which looks at the folder.
+            full = e;
+            if (batch_.size() > 1) {
+                share.batch_bytes_max = encoder_.size_bytes() / 2;
+                batch_bytes_max_ = std::max(share.batch_bytes_max, batch_bytes_min);
+            } else {
+                share.body_bytes_below = batch_.front().event->body_bytes / 2;
+            }
+            waiting_.splice(waiting_.begin(), batch_);
+        }
+    }
+}
+
+void Committer::fill_batch(const Share& share) {
     encoder_.clear();
-    while (!waiting_.empty() && encoder_.event_count() < batch_events_max) {
-        HeldEvent& event = *waiting_.front().event;
+    for (auto next = waiting_.begin(); next != waiting_.end() && encoder_.event_count() < batch_events_max;) {
+        const auto submitted = next++;
+        HeldEvent& event = *submitted->event;
         if (event.fate.load() == Fate::abandoned) {
-            shared_.release(waiting_.front());
-            waiting_.pop_front();
+            shared_.release(*submitted);
+            waiting_.erase(submitted);
+            continue;
+        }
+        if (event.body_bytes >= share.body_bytes_below) {
             continue;
         }
         if (encoder_.event_count() > 0 &&
-            encoder_.size_bytes() + event_overhead_bytes + event.body_bytes > batch_bytes_soft_max) {
+            encoder_.size_bytes() + event_overhead_bytes + event.body_bytes > share.batch_bytes_max) {
             return;
         }
         if (!prepare(event)) {
             if (take(event)) {
-                waiting_.front().event->commit_time = {};
-                decided_.splice(decided_.end(), waiting_, waiting_.begin());
+                event.commit_time = {};
+                decided_.splice(decided_.end(), waiting_, submitted);
             } else {
-                shared_.release(waiting_.front());
-                waiting_.pop_front();
+                shared_.release(*submitted);
+                waiting_.erase(submitted);
             }
             continue;
         }
         encoder_.add({.stamp = event.stamp, .flags = event.flags, .body = event.body});
-        batch_.splice(batch_.end(), waiting_, waiting_.begin());
+        batch_.splice(batch_.end(), waiting_, submitted);
     }
 }
 

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
+#include "common/limits.hpp"
 #include "common/wire.hpp"
 #include "nginx-module/courier_shared.hpp"
 #include "nginx-module/spool.hpp"
@@ -39,7 +41,14 @@ public:
     [[nodiscard]] std::uint64_t commit_failures() const noexcept { return commit_failures_; }
 
 private:
-    void fill_batch();
+    // What may go into a batch now; less than usual after a larger one has met a full spool.
+    struct Share {
+        std::size_t batch_bytes_max{};
+        std::size_t body_bytes_below{};
+    };
+    void fill_batch(const Share& share);
+    // Fills and appends, and if there is no room tries less and less. Nothing if nothing waits that may be tried.
+    [[nodiscard]] std::optional<Spool::Stored> store_what_fits(SteadyTime now);
     // Whether the event may be stored; if not, its outcome is set.
     [[nodiscard]] bool prepare(HeldEvent& event) noexcept;
     void read_body(HeldEvent& event);
@@ -52,8 +61,9 @@ private:
     Files& files_;
     wire::BatchEncoder encoder_;
     SubmittedEvents waiting_;
-    SubmittedEvents batch_;    // What the encoder holds.
-    SubmittedEvents decided_;  // To be posted without being stored.
+    SubmittedEvents batch_;                              // What the encoder holds.
+    SubmittedEvents decided_;                            // To be posted without being stored.
+    std::size_t batch_bytes_max_{batch_bytes_soft_max};  // Halved by a full spool, doubled by each commit.
     SteadyTime retry_at_{};
     std::chrono::milliseconds retry_pause_{0};
     std::uint64_t events_committed_{};

@@ -157,6 +157,39 @@ TEST_F(CourierFault, FillsTheSpoolHoldsTheRestAndGoesOnWhenTheLinkFreesSpace) {
     EXPECT_THAT(all_log(), HasSubstr("commit failed"));
 }
 
+// Several wait, and the disk has room for less than all of them together.
+struct Crowd {
+    const char* name;
+    std::vector<std::size_t> body_bytes;
+    std::size_t stored;  // So many of them fit.
+};
+
+class CourierCrowd : public CourierFault, public ::testing::WithParamInterface<Crowd> {};
+
+TEST_P(CourierCrowd, IsStoredAsFarAsThereIsRoom) {
+    files_->fail(Op::create, EIO);  // So that they wait together.
+    files_->set_disk_bytes(300UL * 1024);
+    start();
+    std::vector<HeldEventPtr> events;
+    for (const std::size_t bytes : GetParam().body_bytes) {
+        events.push_back(submit(events.size(), bytes));
+    }
+    commits_fail(1);
+
+    files_->heal();
+
+    eventually("what fits is answered", [&] { return answered_.size() == GetParam().stored; });
+    commits_fail(2);
+    EXPECT_EQ(answered_.size(), GetParam().stored);
+    files_->set_disk_bytes(64UL * 1024 * 1024);
+    eventually("with room, all are answered", [&] { return answered_.size() == events.size(); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Disk, CourierCrowd,
+                         ::testing::Values(Crowd{"TwoOfWhichOneFits", {200'000, 200'000}, 1},
+                                           Crowd{"ALargeOneBeforeSmallOnes", {2'000'000, 1000, 1000, 1000}, 3}),
+                         [](const auto& parameter) { return std::string(parameter.param.name); });
+
 TEST_F(CourierFault, StopCommitsWhatWasSubmitted) {
     config_.spool_bytes_max = 64UL * 1024 * 1024;
     start();
