@@ -382,6 +382,21 @@ std::optional<unsigned> find_escaped_unit(std::string_view text) {
     return unit;
 }
 
+// RapidJSON counts a negative exponent down by each digit of the fraction, in an int: `0.000000000000e-2147483639`
+// makes that overflow, which is undefined, before the reader has said anything. It takes ten digits; in a string they
+// do no harm, and neither does finding them there.
+bool may_overflow_reader(std::string_view body) {
+    constexpr std::size_t digits_min = 10;
+    for (std::size_t minus = body.find('-', 1); minus != std::string_view::npos; minus = body.find('-', minus + 1)) {
+        const std::string_view digits = body.substr(minus + 1, digits_min);
+        if ((body[minus - 1] == 'e' || body[minus - 1] == 'E') && digits.size() == digits_min &&
+            std::all_of(digits.begin(), digits.end(), is_digit)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // A copy of the body, of the same length, in which what RapidJSON can't represent though JSON allows it (NGINX.md,
 // hazard 11) is replaced: a lone surrogate's escape by U+FFFD's, a number beyond a double by `null` and blanks.
 // Offsets stay true, so that spans found in the copy hold in the body. All else stays, faults included.
@@ -468,15 +483,17 @@ DecodeResult decode(std::string_view body, Want want) {
         return Refusal{EventFault::body_not_json, zero};
     }
     try {
-        auto first = parse(body, body, want);
-        if (auto* decoded = std::get_if<DecodeResult>(&first)) {
-            return std::move(*decoded);
+        if (!may_overflow_reader(body)) {
+            auto first = parse(body, body, want);
+            if (auto* decoded = std::get_if<DecodeResult>(&first)) {
+                return std::move(*decoded);
+            }
         }
         const std::string masked = mask_beyond_parser(body);
         auto second = parse(masked, body, want);
         if (auto* decoded = std::get_if<DecodeResult>(&second)) {
             if (auto* event = std::get_if<Event>(decoded)) {
-                event->beyond_parser = true;
+                event->beyond_parser = masked != body;
             }
             return std::move(*decoded);
         }

@@ -115,7 +115,8 @@ TEST(DecodeEvent, AcceptsWhatIsBeyondTheParser) {
     const std::string digits(400, '7');
     for (const std::string& value :
          {std::string("1e400"), std::string("-1E+400"), std::string("1e200000"), digits, "-" + digits + ".5e10",
-          std::string(R"("\ud800")"), std::string(R"("\ud83d x \ud83d\ude00")"), std::string(R"("\uD800\u0041")")}) {
+          std::string("0.000000000000e-2147483639"), std::string("-1.5E-02147483648"), std::string(R"("\ud800")"),
+          std::string(R"("\ud83d x \ud83d\ude00")"), std::string(R"("\uD800\u0041")")}) {
         const std::string body = with_outputs(R"([{"id": "a", "data": {"v": )" + value + "}}]");
 
         const Event event = accepted(body);
@@ -125,6 +126,14 @@ TEST(DecodeEvent, AcceptsWhatIsBeyondTheParser) {
         ASSERT_EQ(event.outputs.size(), 1U) << value;
         EXPECT_EQ(event.outputs[0].json, R"({"id": "a", "data": {"v": )" + value + "}}") << "untouched";
     }
+}
+
+TEST(DecodeEvent, SeesNoNumberBeyondTheParserInsideAString) {
+    const Event event = accepted(R"({"run_id":"0b7f1c7e-2147483639ab","status":"s","progress":0.5})");
+
+    EXPECT_FALSE(event.beyond_parser);
+    EXPECT_EQ(event.run_id, "0b7f1c7e-2147483639ab");
+    EXPECT_EQ(event.progress, 0.5);
 }
 
 TEST(DecodeEvent, AcceptsWhatOnlyPostgresCantHold) {
