@@ -49,6 +49,9 @@ void add_header(ngx_http_request_t& request, std::string_view name, std::string_
 }  // namespace
 
 ngx_int_t send_accepted(ngx_http_request_t& request) noexcept {
+    // What is sent is no representation of the resource: If-Match and its like, left to nginx's filter, would turn the
+    // answer to a stored event into 304 or 412. nginx's proxy and FastCGI set it for the same reason.
+    request.disable_not_modified = 1;
     return send(request, NGX_HTTP_OK, "application/json", accepted_body);
 }
 

@@ -23,7 +23,7 @@ enum class Outcome : std::uint8_t {
     body_unreadable,   // 503: nginx's temporary file could not be read back.
     failed,            // 500 or 503 for a fault of our own or of nginx; the error log says which.
     client_gone,       // The sender left before the answer. The event may still have been stored.
-    refused_by_nginx,  // Refused before our handler: limit_req, allow and deny, auth_request and the like.
+    refused_by_nginx,  // Refused before our handler (limit_req, allow and deny, auth_request) or for broken chunks.
 };
 
 inline constexpr std::array<std::string_view, 14> outcome_words{

@@ -19,11 +19,13 @@ constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
 }
 
 // For a request that nginx ended between our content handler and its whole body.
-[[nodiscard]] Outcome outcome_without_body(ngx_uint_t status) noexcept {
+[[nodiscard]] Outcome outcome_without_body(const ngx_http_request_t& request, ngx_uint_t status) noexcept {
     switch (status) {
         case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
             return Outcome::refused_size;  // Chunked, over client_max_body_size.
-        case NGX_HTTP_BAD_REQUEST:         // nginx's code for a client that left with its body half sent.
+        case NGX_HTTP_BAD_REQUEST:
+            // nginx's code for broken chunks, and also for a client that left with its body half sent.
+            return request.connection->error != 0 ? Outcome::client_gone : Outcome::refused_by_nginx;
         case NGX_HTTP_REQUEST_TIME_OUT:
         case status_client_closed:
             return Outcome::client_gone;
@@ -39,7 +41,7 @@ constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
         if (held->outcome() != Outcome::none) {
             return held->outcome();
         }
-        return status == 0 ? std::nullopt : std::optional{outcome_without_body(status)};
+        return status == 0 ? std::nullopt : std::optional{outcome_without_body(request, status)};
     }
     if (!location_conf(request).is_webhook || status == 0) {
         return std::nullopt;

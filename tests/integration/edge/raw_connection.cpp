@@ -32,6 +32,20 @@ void RawConnection::close() {
     }
 }
 
+void RawConnection::reset() {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    if (::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) != 0) {
+        throw std::system_error(errno, std::generic_category(), "setsockopt SO_LINGER");
+    }
+    close();
+}
+
+void RawConnection::finish_sending() {
+    if (::shutdown(fd_, SHUT_WR) != 0) {
+        throw std::system_error(errno, std::generic_category(), "shutdown");
+    }
+}
+
 void RawConnection::send(std::string_view bytes) {
     while (!bytes.empty()) {
         const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -23,6 +23,10 @@ public:
     // Returns all that has come once the other side has closed.
     std::string read_to_end(std::chrono::milliseconds patience = default_patience);
     void close();
+    // Closes by a reset, as a client that crashes does.
+    void reset();
+    // Says that nothing more will come, and goes on listening.
+    void finish_sending();
 
 private:
     // False at the end of what comes.
