@@ -41,6 +41,11 @@ void get_bytes(std::span<const std::byte> frame, std::size_t offset, Array& byte
     std::memcpy(bytes.data(), frame.data() + offset, bytes.size());
 }
 
+// Not memcpy, which may not be given the null pointer of an empty view.
+void put_text(std::span<std::byte> frame, std::size_t offset, std::string_view text) {
+    std::ranges::copy(std::as_bytes(std::span(text)), frame.subspan(offset).begin());
+}
+
 void put_prelude(std::span<std::byte> frame, Kind kind) {
     put_bytes(frame, 0, magic);
     put(frame, 4, version);
@@ -98,7 +103,7 @@ BatchEncoder::BatchEncoder(const Origin& origin) {
     put_bytes(frame_, boot_offset, origin.boot.bytes);
     put(frame_, edge_name_length_offset, static_cast<std::uint16_t>(name.size()));
     put(frame_, edge_name_length_offset + 2, std::uint16_t{0});
-    std::memcpy(frame_.data() + batch_header_bytes, name.data(), name.size());
+    put_text(frame_, batch_header_bytes, name);
     prefix_bytes_ = frame_.size();
 }
 
@@ -110,7 +115,7 @@ void BatchEncoder::add(const Event& event) {
     put(frame_, offset + 8, event.stamp.boottime.since_boot.count());
     put(frame_, offset + 16, event.flags);
     put(frame_, offset + 20, static_cast<std::uint32_t>(event.body.size()));
-    std::memcpy(frame_.data() + offset + event_header_bytes, event.body.data(), event.body.size());
+    put_text(frame_, offset + event_header_bytes, event.body);
     ++event_count_;
 }
 

@@ -103,6 +103,20 @@ TEST(Wire, ReadsBackABatch) {
     EXPECT_EQ(std::get<BatchHeader>(header).event_count, 2U);
 }
 
+// Empty views have no pointer: memcpy may not be given one, which the sanitizers' build sees.
+TEST(Wire, ReadsBackAnEmptyNameAndAnEmptyBody) {
+    BatchEncoder encoder({.boot = boot(), .edge_name = {}});
+    encoder.add(event({}));
+    const auto frame = encoder.finish({segment(), 7});
+
+    const auto decoded = decode_batch(frame);
+
+    const auto& batch = std::get<Batch>(decoded);
+    EXPECT_EQ(batch.edge_name, "");
+    ASSERT_EQ(batch.events.size(), 1U);
+    EXPECT_EQ(batch.events[0].body, "");
+}
+
 TEST(Wire, NamesASealedBatchAnewWithoutLosingItsEvents) {
     BatchEncoder encoder({.boot = boot(), .edge_name = "edge-1"});
     encoder.add(event("{}"));
