@@ -57,6 +57,22 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
     return NGX_CONF_OK;
 }
 
+// To nginx an if block and a limit_except block are locations of their own, without a name. A request that falls into
+// one is still a webhook's: without a handler there, nginx would look for a file, and the sender's second and third
+// try, which are GET, would be lost in `limit_except POST`.
+void inherit_handler(ngx_http_core_loc_conf_t& core, const LocationConf& outer, LocationConf& inner) {
+    if (core.noname == 0 || core.handler != nullptr) {
+        return;
+    }
+    if (outer.is_webhook) {
+        inner.is_webhook = true;
+        core.handler = on_webhook;
+    } else if (outer.is_status) {
+        inner.is_status = true;
+        core.handler = on_status;
+    }
+}
+
 // Makes nginx's directive setter of a function that can throw.
 template <auto Read, class Conf>
 char* directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
@@ -113,12 +129,13 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
             if (!inner.token) {
                 inner.token = outer.token;
             }
+            auto& core =
+                *static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
             if (inner.is_webhook && !inner.token) {
-                const auto& core = *static_cast<ngx_http_core_loc_conf_t*>(
-                    ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
                 warn(*cf, "runledger_webhook in location " + quoted(view(core.name)) +
                               " without runledger_token: anyone can post events; runledger_token off says so is meant");
             }
+            inherit_handler(core, outer, inner);
             return NGX_CONF_OK;
         },
         static_cast<char*>(NGX_CONF_ERROR));

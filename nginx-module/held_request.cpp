@@ -57,12 +57,15 @@ HeldRequest& HeldRequest::make(ngx_http_request_t& request) {
 HeldRequest* HeldRequest::find(const ngx_http_request_t& request) noexcept {
     auto* held = static_cast<HeldRequest*>(ngx_http_get_module_ctx((&request), ngx_http_runledger_module));
     if (held == nullptr && (request.internal != 0 || request.filter_finalize != 0)) {
-        held = find_in_pool<HeldRequest>(*request.pool);
+        // A subrequest shares its parent's pool: each has its own.
+        held = find_in_pool<HeldRequest>(*request.pool,
+                                         [&](const HeldRequest& other) { return &other.request_ == &request; });
     }
     return held;
 }
 
-HeldRequest::HeldRequest(ngx_http_request_t& request) noexcept : request_{request} {
+HeldRequest::HeldRequest(ngx_http_request_t& request) noexcept
+    : request_{request}, is_post_action_{request.post_action != 0} {
     timer_owner_.fd = -1;
     timer_owner_.data = this;
     deadline_.data = &timer_owner_;
@@ -84,8 +87,8 @@ std::optional<Problem> HeldRequest::suspend(HeldEventPtr event, ngx_msec_t timeo
     // Not cancelable: a worker that drains waits for it, and so answers every request that it holds.
     ngx_add_timer(&deadline_, timeout);
     // A client that left together with its last byte gives no event any more: its event is stored all the same, and
-    // the deadline bounds the wait.
-    if (&request_ == request_.main) {
+    // the deadline bounds the wait. Behind a mirrored copy or a post_action there is a client who waits for no answer.
+    if (&request_ == request_.main && !is_post_action_) {
         request_.read_event_handler = ngx_http_test_reading;
     }
     return std::nullopt;
@@ -104,6 +107,10 @@ ngx_int_t HeldRequest::refuse(const Problem& problem) {
 
 void HeldRequest::on_fate(const HeldEventPtr& event) noexcept {
     let_go();
+    if (has_been_ended()) {
+        outcome_ = Outcome::client_gone;
+        return;
+    }
     finalize(guarded(
         request_.connection->log, "answer a webhook", [&] { return answer(*event); }, NGX_HTTP_SERVICE_UNAVAILABLE));
 }
@@ -132,6 +139,10 @@ void HeldRequest::on_deadline() noexcept {
     }
     Worker::current()->forget(*event_);
     let_go();
+    if (has_been_ended()) {
+        outcome_ = Outcome::client_gone;
+        return;
+    }
     finalize(guarded(
         request_.connection->log, "give up a webhook", [this] { return refuse(problem_of(Outcome::timeout)); },
         NGX_HTTP_SERVICE_UNAVAILABLE));
@@ -151,6 +162,8 @@ void HeldRequest::on_request_end() noexcept {
     outcome_ = Outcome::client_gone;
     let_go();
 }
+
+bool HeldRequest::has_been_ended() const noexcept { return (request_.post_action != 0) != is_post_action_; }
 
 void HeldRequest::let_go() noexcept {
     event_.reset();

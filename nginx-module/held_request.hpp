@@ -46,11 +46,15 @@ private:
 
     [[nodiscard]] ngx_int_t answer(const HeldEvent& event);
     void finalize(ngx_int_t rc) noexcept;
+    // The client left while the request was suspended, and nginx runs the location's post_action in it now: it is
+    // nginx's again, and not ours to answer or finalise.
+    [[nodiscard]] bool has_been_ended() const noexcept;
     // The request waits for nothing any more.
     void let_go() noexcept;
 
     ngx_http_request_t& request_;
-    HeldEventPtr event_;  // Set while the request is suspended.
+    const bool is_post_action_;  // The request came here as another location's post_action.
+    HeldEventPtr event_;         // Set while the request is suspended.
     Outcome outcome_{Outcome::none};
     std::string run_id_;
     std::string status_word_;

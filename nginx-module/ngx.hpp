@@ -86,11 +86,11 @@ template <class T, class... Args>
     return *object;
 }
 
-// What make_in_pool<T>() made in this pool, the newest first; nullptr if it made none.
-template <class T>
-[[nodiscard]] T* find_in_pool(const ngx_pool_t& pool) noexcept {
+// The newest of those that make_in_pool<T>() made in this pool and that `is_wanted`; nullptr if there is none.
+template <class T, class Predicate>
+[[nodiscard]] T* find_in_pool(const ngx_pool_t& pool, Predicate&& is_wanted) noexcept {
     for (const ngx_pool_cleanup_t* cleanup = pool.cleanup; cleanup != nullptr; cleanup = cleanup->next) {
-        if (cleanup->handler == destroy_in_pool<T>) {
+        if (cleanup->handler == destroy_in_pool<T> && is_wanted(*static_cast<const T*>(cleanup->data))) {
             return static_cast<T*>(cleanup->data);
         }
     }

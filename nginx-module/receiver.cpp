@@ -22,6 +22,14 @@ namespace {
 
 // The sender's second and third tries come as GET with the same body (SENDER.md).
 [[nodiscard]] bool has_body(const ngx_http_request_t& request) noexcept {
+    if (&request != request.main && request.background == 0) {
+        // SSI, auth_request and their like ask by GET, with the header of their parent, whose body is not theirs.
+        // A mirrored copy, in the background, has the body for its own.
+        return false;
+    }
+    if (request.request_body != nullptr) {  // Read before nginx sent the request here: HTTP/2 has nothing left to say.
+        return request.request_body->bufs != nullptr;
+    }
     if (request.headers_in.content_length_n > 0 || request.headers_in.chunked != 0) {
         return true;
     }
@@ -70,6 +78,13 @@ namespace {
     return type.size() == json.size() && ngx_strncasecmp(borrow(type).data, borrow(json).data, json.size()) == 0;
 }
 
+// False where another location has passed the body on as it came (proxy_request_buffering off) and nginx then sent the
+// request here: what is left of the body may still look like an event.
+[[nodiscard]] bool is_body_whole(const ngx_http_request_t& request) noexcept {
+    return request.request_body_no_buffering == 0 ||
+           static_cast<off_t>(body_size(request)) == request.headers_in.content_length_n;
+}
+
 // What the request's header alone gives away. In this order: a stranger learns nothing but that he is one.
 [[nodiscard]] std::optional<Problem> find_header_problem(ngx_http_request_t& request) {
     if (!is_method_allowed(request)) {
@@ -84,6 +99,9 @@ namespace {
     }
     if (request.headers_in.content_length_n > static_cast<off_t>(body_bytes_max)) {
         return problem_of(Outcome::refused_size);
+    }
+    if (!is_body_whole(request)) {
+        return problem_of(Outcome::body_unreadable);
     }
     if (Worker::current() == nullptr) {
         return problem_of(Outcome::failed);

@@ -89,4 +89,40 @@ std::string RawConnection::read_to_end(std::chrono::milliseconds patience) {
     return received_;
 }
 
+SilentServer::SilentServer() : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);  // Any free port: it is taken from here on.
+    socklen_t size = sizeof address;
+    // reinterpret_cast: the sockets API's own way of passing addresses.
+    auto* any_address = reinterpret_cast<sockaddr*>(&address);
+    if (fd_ == -1 || ::bind(fd_, any_address, size) != 0 || ::listen(fd_, 16) != 0 ||
+        ::getsockname(fd_, any_address, &size) != 0) {
+        throw std::system_error(errno, std::generic_category(), "listen");
+    }
+    port_ = ntohs(address.sin_port);
+}
+
+SilentServer::~SilentServer() {
+    hang_up();
+    ::close(fd_);
+}
+
+void SilentServer::wait_for_client() {
+    pollfd readable{fd_, POLLIN, 0};
+    if (::poll(&readable, 1, static_cast<int>((default_patience * patience_factor).count())) != 1) {
+        throw NeverHappened("nobody connected to the silent server");
+    }
+    client_fd_ = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (client_fd_ == -1) {
+        throw std::system_error(errno, std::generic_category(), "accept");
+    }
+}
+
+void SilentServer::hang_up() {
+    if (client_fd_ != -1) {
+        ::close(std::exchange(client_fd_, -1));
+    }
+}
+
 }  // namespace runledger::test

@@ -1,4 +1,5 @@
-// A TCP connection that says exactly what a test wants said, when it wants: half a request, a pause, a hang-up.
+// A TCP connection that says exactly what a test wants said, when it wants: half a request, a pause, a hang-up; and a
+// server that says nothing at all.
 #pragma once
 
 #include <chrono>
@@ -34,6 +35,25 @@ private:
 
     int fd_{-1};
     std::string received_;
+};
+
+// An upstream that takes a connection and keeps its client waiting.
+class SilentServer {
+public:
+    SilentServer();
+    ~SilentServer();
+    SilentServer(const SilentServer&) = delete;
+    SilentServer& operator=(const SilentServer&) = delete;
+
+    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+    void wait_for_client();
+    // On the client that came.
+    void hang_up();
+
+private:
+    int fd_{-1};
+    int client_fd_{-1};
+    std::uint16_t port_{};
 };
 
 }  // namespace runledger::test
