@@ -198,6 +198,9 @@ void Delivery::take_answer(std::span<const std::byte> message, SteadyTime now) {
         on_retired(*answer, now);
         return;
     }
+    if (answer->verdict == wire::Verdict::refused && on_retirement_refused(*answer)) {
+        return;
+    }
     window_.drop(answer->batch);
     const auto place = find(answer->batch);
     if (answer->verdict == wire::Verdict::busy) {
@@ -260,6 +263,26 @@ void Delivery::on_retired(const wire::Answer& answer, SteadyTime now) {
         return;
     }
     spool_.remove(*segment, now);
+}
+
+bool Delivery::on_retirement_refused(const wire::Answer& answer) {
+    Segment* segment = spool_.find(answer.batch.segment);
+    // A batch of that number would be none of a whole segment's: they count from 0.
+    if (answer.reason != wire::Damage::truncated || segment == nullptr || segment->is_damaged ||
+        answer.batch.number != segment->batch_count()) {
+        return false;
+    }
+    if (spool_.is_active(*segment) || segment->is_finished || !segment->is_acked()) {
+        ++counters_.unknown_answers;  // Another copy of it: the batches are on their way.
+        return true;
+    }
+    // The ledger was restored to an earlier point. The pause before the next retirement keeps on growing, so that a
+    // ledger that never agrees is not fed all the time.
+    ++counters_.refused_retirements;
+    segment->forget_acks();
+    log_.add(LogLine::Level::error, "the ledger has lost batches that it had acknowledged, sending them again",
+             "segment=" + segment->id().hex() + " batches=" + std::to_string(segment->batch_count()));
+    return true;
 }
 
 void Delivery::on_peer_change(SteadyTime now) {

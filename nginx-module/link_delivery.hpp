@@ -36,6 +36,7 @@ public:
         std::uint64_t batches_acked{};
         std::uint64_t busy_answers{};
         std::uint64_t refused_answers{};
+        std::uint64_t refused_retirements{};
         std::uint64_t unknown_answers{};  // Late, or none of ours, or not readable.
     };
 
@@ -83,6 +84,8 @@ private:
     void on_committed(const Place& place, const BatchName& name);
     void on_refused(const Place& place, const wire::Answer& answer);
     void on_retired(const wire::Answer& answer, SteadyTime now);
+    // Whether it was the refusal of a retirement.
+    [[nodiscard]] bool on_retirement_refused(const wire::Answer& answer);
 
     Policy policy_;
     Spool& spool_;

@@ -57,6 +57,15 @@ void Segment::send_again(bool refused_too) noexcept {
     }
 }
 
+void Segment::forget_acks() noexcept {
+    for (std::size_t i = 0; i < batches_.size(); ++i) {
+        if (batches_[i].state == BatchState::acked) {
+            set_state(i, BatchState::pending);
+        }
+    }
+    first_unacked_ = 0;
+}
+
 std::size_t Segment::count(BatchState state) const noexcept { return counts_[slot(state)]; }
 
 std::optional<std::size_t> Segment::first(BatchState state) noexcept {

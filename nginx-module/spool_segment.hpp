@@ -53,6 +53,8 @@ public:
     void mark_sent(std::size_t index) noexcept;
     // In flight becomes pending; refused, too, if so asked.
     void send_again(bool refused_too) noexcept;
+    // Acked becomes pending: the ledger has lost what it had.
+    void forget_acks() noexcept;
     [[nodiscard]] std::size_t count(BatchState state) const noexcept;
     // The pending or refused batch of the lowest number.
     [[nodiscard]] std::optional<std::size_t> first(BatchState state) noexcept;

@@ -11,6 +11,7 @@ namespace runledger::edge::test {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using namespace std::chrono_literals;
@@ -227,6 +228,30 @@ TEST_F(LinkDelivery, DoesNotUnlinkForARetirementOfAnotherCount) {
     answer(wire::Verdict::retired, 1);
     EXPECT_THAT(spool_->segments(), SizeIs(1));
     answer(wire::Verdict::retired, 2);
+    EXPECT_THAT(spool_->segments(), IsEmpty());
+}
+
+TEST_F(LinkDelivery, SendsASegmentAgainWhoseRetirementIsRefusedSinceTheLedgerLostIt) {
+    append_all(3);
+    deliver_all();
+    ledger_.answers_retire = false;
+    pass(config_.seal_idle_after);
+    deliver_all();  // Asks for the retirement.
+    const wire::Answer refusal{.verdict = wire::Verdict::refused,
+                               .reason = wire::Damage::truncated,
+                               .batch = {.segment = segment().id(), .number = 3}};
+
+    delivery_->take_answer(wire::encode(refusal), now_);
+    delivery_->take_answer(wire::encode(refusal), now_);  // A copy, while they are on their way.
+    deliver_all();
+
+    EXPECT_THAT(sent(), ElementsAre(0, 1, 2, 0, 1, 2));
+    EXPECT_EQ(delivery_->counters().refused_retirements, 1U);
+    EXPECT_THAT(spool_->segments(), SizeIs(1)) << "kept until the ledger lets go of it";
+    EXPECT_THAT(all_log(), HasSubstr("the ledger has lost batches"));
+    ledger_.answers_retire = true;
+    pass(policy_.retire_pause_max);
+    deliver_all();
     EXPECT_THAT(spool_->segments(), IsEmpty());
 }
 
