@@ -1,9 +1,13 @@
 # runledger_test(<name> LABEL unit|property|integration|fault [TIMEOUT seconds] [SERIAL] SOURCES … LIBRARIES …)
 #
 # One GoogleTest program, listed in ctest case by case (unit, property) or as a whole (integration, fault: their
-# fixtures start servers once per program).
+# fixtures start servers once per program). A further label may be appended with set_property().
 include(GoogleTest)
 find_package(GTest REQUIRED)
+
+# What ./test runs in the sanitized tree, the labels unit, property and edge, and what is shipped, since its warnings are
+# errors there: nothing else is built in it.
+add_custom_target(runledger_sanitized)
 
 function(runledger_test name)
     cmake_parse_arguments(PARSE_ARGV 1 TEST "SERIAL" "LABEL;TIMEOUT" "SOURCES;LIBRARIES")
@@ -16,6 +20,7 @@ function(runledger_test name)
         RUNLEDGER_SOURCE_DIR="${PROJECT_SOURCE_DIR}" RUNLEDGER_BINARY_DIR="${PROJECT_BINARY_DIR}")
     if(TEST_LABEL STREQUAL "unit" OR TEST_LABEL STREQUAL "property")
         gtest_discover_tests(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT} DISCOVERY_TIMEOUT 60)
+        add_dependencies(runledger_sanitized ${name})
     else()
         add_test(NAME ${name} COMMAND ${name})
         set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
