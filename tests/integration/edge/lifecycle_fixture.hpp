@@ -1,0 +1,61 @@
+// What the tests of signals, reloads and upgrades share: a load that runs meanwhile, and what must hold afterwards.
+//
+// Invariant: when a test ends, nginx has quit and nobody owns a segment of its spool any more.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/integration/edge/edge_fixture.hpp"
+#include "tests/integration/edge/load.hpp"
+
+namespace runledger::test {
+
+class LifecycleFixture : public EdgeFixture {
+protected:
+    // The bound that operators are told: how long an old worker may live once its held requests are answered.
+    static constexpr std::chrono::milliseconds old_worker_lifetime_max{10'000};
+
+    void TearDown() override;
+
+    static void expect_gone(std::string_view who, const std::vector<ProcessId>& processes,
+                            std::chrono::milliseconds patience = old_worker_lifetime_max);
+    void expect_workers_gone(const std::vector<ProcessId>& old) { expect_gone("the old workers", old); }
+    // Returns when exactly so many workers run, none of which is of `old`.
+    void wait_for_workers(std::size_t count, const std::vector<ProcessId>& old);
+
+    // Ends the load; no request of it may have been without its 200. Returns what was posted.
+    static std::vector<std::string> end_load_without_failure(Load& load);
+    // Waits until the daemon has each of these, and none of them twice. It may have more: an event whose sender was not
+    // answered may still have been stored.
+    void expect_has_each_once(const std::vector<std::string>& answered);
+
+    // Of runledger_status, by name with labels; 0 where there is no such sample.
+    [[nodiscard]] std::uint64_t sample(std::string_view name);
+    void wait_for_sample(const std::string& name, std::uint64_t value);
+
+    // Only the files that are there already can be written: a courier that starts can make no segment.
+    void spool_becomes_unwritable();
+    void spool_becomes_writable();
+    // Kills the workers; returns when others run in their place.
+    void replace_workers_by_force();
+
+    // Every segment in the folder can be adopted: whoever owned it has let go.
+    static void expect_nobody_owns_a_segment(const std::filesystem::path& spool);
+};
+
+// The same with the daemon there all the time, or away until the end.
+class LifecycleWithAndWithoutDaemon : public LifecycleFixture, public ::testing::WithParamInterface<bool> {
+protected:
+    [[nodiscard]] static bool has_daemon() { return GetParam(); }
+    void start_daemon_if_it_is_there();
+    void start_daemon_if_it_was_away();
+};
+
+// A suite's instances are called …/DaemonAlive and …/DaemonDead.
+[[nodiscard]] std::string name_of_daemon_state(const ::testing::TestParamInfo<bool>& info);
+
+}  // namespace runledger::test
