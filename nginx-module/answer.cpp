@@ -26,18 +26,6 @@ constexpr std::string_view accepted_body = "{\"status\":\"accepted\"}\n";
     return false;
 }
 
-// Throws std::bad_alloc. Neither text is copied: both must be constants.
-void add_header(ngx_http_request_t& request, std::string_view name, std::string_view value) {
-    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&request.headers_out.headers));
-    if (header == nullptr) {
-        throw std::bad_alloc{};
-    }
-    *header = ngx_table_elt_t{};
-    header->hash = 1;
-    header->key = borrow(name);
-    header->value = borrow(value);
-}
-
 [[nodiscard]] ngx_int_t send(ngx_http_request_t& request, ngx_uint_t status, std::string_view type,
                              std::string_view text) noexcept {
     ngx_str_t content_type = borrow(type);

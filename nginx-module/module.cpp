@@ -3,7 +3,7 @@
 #include "nginx-module/conf.hpp"
 #include "nginx-module/ngx.hpp"
 #include "nginx-module/record.hpp"
-#include "nginx-module/status.hpp"
+#include "nginx-module/status_zone.hpp"
 #include "nginx-module/worker.hpp"
 
 namespace runledger::edge {

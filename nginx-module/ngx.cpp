@@ -46,4 +46,15 @@ void log_escaped_exception(const ngx_log_t* log, const char* what) noexcept {
     }
 }
 
+void add_header(ngx_http_request_t& request, std::string_view name, std::string_view value) {
+    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&request.headers_out.headers));
+    if (header == nullptr) {
+        throw std::bad_alloc{};
+    }
+    *header = ngx_table_elt_t{};
+    header->hash = 1;
+    header->key = borrow(name);
+    header->value = borrow(value);
+}
+
 }  // namespace runledger::edge

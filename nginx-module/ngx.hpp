@@ -68,6 +68,9 @@ bool guarded_run(const ngx_log_t* log, const char* what, Fn&& fn) noexcept {
     return {text.size(), reinterpret_cast<u_char*>(const_cast<char*>(text.data()))};
 }
 
+// Adds a header to the answer. Neither text is copied: both must be constants. Throws std::bad_alloc.
+void add_header(ngx_http_request_t& request, std::string_view name, std::string_view value);
+
 template <class T>
 void destroy_in_pool(void* object) noexcept {
     static_cast<T*>(object)->~T();

@@ -5,7 +5,7 @@
 #include "nginx-module/conf.hpp"
 #include "nginx-module/held_request.hpp"
 #include "nginx-module/outcome.hpp"
-#include "nginx-module/status.hpp"
+#include "nginx-module/status_zone.hpp"
 
 namespace runledger::edge {
 

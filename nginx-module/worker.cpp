@@ -7,6 +7,8 @@
 #include <iterator>
 #include <system_error>
 
+#include "nginx-module/status_zone.hpp"
+
 namespace runledger::edge {
 
 namespace {

@@ -12,7 +12,7 @@
 #include "nginx-module/conf.hpp"
 #include "nginx-module/courier.hpp"
 #include "nginx-module/ngx.hpp"
-#include "nginx-module/status.hpp"
+#include "nginx-module/status_table.hpp"
 
 namespace runledger::edge {
 

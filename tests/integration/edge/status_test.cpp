@@ -1,49 +1,15 @@
 // What an operator sees: the status location's metrics and the variables in the access log.
 #include <gtest/gtest.h>
 
-#include <charconv>
-#include <filesystem>
-#include <map>
 #include <sstream>
 
-#include "tests/integration/edge/edge_fixture.hpp"
+#include "tests/integration/edge/status_fixture.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
 namespace {
 
-class Status : public EdgeFixture {
-protected:
-    [[nodiscard]] std::string text() {
-        const HttpAnswer answer = http_get(nginx().url("/runledger_status"));
-        EXPECT_EQ(answer.status, 200);
-        EXPECT_NE(answer.headers.find("Content-Type: text/plain; version=0.0.4"), std::string::npos) << answer.headers;
-        return answer.body;
-    }
-
-    // By name with labels, as written.
-    [[nodiscard]] std::map<std::string, std::uint64_t> samples() {
-        std::map<std::string, std::uint64_t> values;
-        std::istringstream lines{text()};
-        for (std::string line; std::getline(lines, line);) {
-            if (!line.starts_with('#')) {
-                const std::size_t gap = line.rfind(' ');
-                values[line.substr(0, gap)] = std::stoull(line.substr(gap + 1));
-            }
-        }
-        return values;
-    }
-
-    void wait_for_sample(const std::string& name, std::uint64_t value) {
-        eventually(
-            name + " is " + std::to_string(value), [&] { return samples()[name] == value; }, default_patience,
-            [this] { return text(); });
-    }
-
-    [[nodiscard]] static std::string requests(std::string_view outcome) {
-        return "runledger_edge_requests_total{outcome=\"" + std::string{outcome} + "\"}";
-    }
-};
+using Status = StatusFixture;
 
 TEST_F(Status, IsWellFormedBeforeAnythingHasHappened) {
     start_nginx();
@@ -93,8 +59,8 @@ TEST_F(Status, ShowsWhatWaitsInTheSpoolWhileTheDaemonIsAway) {
 
     wait_for_sample("runledger_edge_spool_batches", 3);
     wait_for_sample("runledger_edge_links_up", 0);
-    EXPECT_GT(samples()["runledger_edge_spool_bytes"], 0U);
-    EXPECT_EQ(samples()["runledger_edge_spool_bytes_max"], 1024U * 1024 * 1024);
+    EXPECT_GT(samples()["runledger_edge_spool_bytes"], 0);
+    EXPECT_EQ(samples()["runledger_edge_spool_bytes_max"], 1024.0 * 1024 * 1024);
 
     start_daemon();
     wait_for_sample("runledger_edge_spool_batches", 0);

@@ -1,0 +1,67 @@
+// Which of the courier's numbers are shown, under which names, and how those of several workers become one.
+//
+// The order is the table's in shared memory. Names are what operators alarm on: add, never rename.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "nginx-module/courier.hpp"
+
+namespace runledger::edge {
+
+// Grows from a courier's start; summed over all couriers that there have been.
+struct CounterField {
+    std::string_view name;
+    std::string_view help;
+    std::uint64_t CourierStats::*value;
+};
+
+inline constexpr std::array counter_fields{
+    CounterField{"events_committed_total", "Events put on stable storage.", &CourierStats::events_committed},
+    CounterField{"batches_committed_total", "Batches put on stable storage, each with one sync.",
+                 &CourierStats::batches_committed},
+    CounterField{"commit_failures_total", "Commits that failed and are tried again while their requests are held.",
+                 &CourierStats::commit_failures},
+    CounterField{"batches_sent_total", "Batches sent to a daemon, copies included.", &CourierStats::batches_sent},
+    CounterField{"batches_resent_total", "Batches sent again.", &CourierStats::batches_resent},
+    CounterField{"batches_acked_total", "Batches that a daemon has committed to the ledger.",
+                 &CourierStats::batches_acked},
+    CounterField{"busy_answers_total", "Answers by which a daemon asked for patience.", &CourierStats::busy_answers},
+    CounterField{"refused_answers_total", "Answers by which a daemon refused a batch.", &CourierStats::refused_answers},
+    CounterField{"unknown_answers_total", "Answers that could not be understood, or that nobody waited for.",
+                 &CourierStats::unknown_answers},
+    CounterField{"segments_adopted_total", "Segments taken over from a worker that has ended.",
+                 &CourierStats::segments_adopted},
+    CounterField{"segments_unlinked_total", "Segments whose batches are all in the ledger, removed.",
+                 &CourierStats::segments_unlinked},
+};
+
+// What each courier has of its own is added; of what all see alike, the largest counts.
+enum class Across : std::uint8_t { sum, largest };
+
+struct GaugeField {
+    std::string_view name;
+    std::string_view help;
+    Across across;
+    std::uint64_t (*value)(const CourierStats&);
+};
+
+inline constexpr std::array gauge_fields{
+    GaugeField{"held_events", "Events whose requests wait for stable storage.", Across::sum,
+               [](const CourierStats& stats) { return stats.held_events; }},
+    GaugeField{"spool_batches", "Batches in the spool that no daemon has committed yet.", Across::sum,
+               [](const CourierStats& stats) { return stats.spool_batches; }},
+    GaugeField{"spool_bytes", "Bytes allocated in the spool's folder.", Across::largest,
+               [](const CourierStats& stats) { return stats.spool_bytes; }},
+    GaugeField{"window_bytes", "Bytes sent and not answered yet.", Across::sum,
+               [](const CourierStats& stats) { return stats.window_bytes; }},
+    GaugeField{"oldest_unacked_seconds", "Age of the oldest batch that no daemon has committed yet.", Across::largest,
+               [](const CourierStats& stats) { return stats.oldest_unacked_seconds; }},
+    GaugeField{"links_up", "Workers whose link to a daemon is up.", Across::sum,
+               [](const CourierStats& stats) { return stats.link_up ? std::uint64_t{1} : std::uint64_t{0}; }},
+};
+
+}  // namespace runledger::edge

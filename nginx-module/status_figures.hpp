@@ -1,0 +1,20 @@
+// The status table's numbers as they were read at one moment, summed over the workers. Plain values.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "nginx-module/outcome.hpp"
+#include "nginx-module/status_fields.hpp"
+
+namespace runledger::edge {
+
+struct StatusFigures {
+    std::uint64_t started_at_seconds{};  // Unix time at which the zone was made.
+    std::array<std::uint64_t, outcome_words.size()> outcomes{};
+    std::array<std::uint64_t, counter_fields.size()> counters{};
+    std::array<std::uint64_t, gauge_fields.size()> gauges{};
+    std::uint64_t workers{};
+};
+
+}  // namespace runledger::edge

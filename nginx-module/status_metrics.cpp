@@ -1,0 +1,48 @@
+#include "nginx-module/status_metrics.hpp"
+
+namespace runledger::edge {
+
+namespace {
+
+[[nodiscard]] MetricFamily family_of_one(std::string_view name, std::string_view help, MetricType type,
+                                         std::uint64_t value) {
+    return {name, help, type, "", {{"", value}}};
+}
+
+[[nodiscard]] MetricFamily requests_by_outcome(const StatusFigures& figures) {
+    MetricFamily family{
+        "requests_total", "Requests to webhook locations, by what became of them.", MetricType::counter, "outcome", {}};
+    for (std::size_t i = 1; i < outcome_words.size(); ++i) {  // 0 is Outcome::none, which no ended request has.
+        family.samples.push_back({std::string{outcome_words[i]}, figures.outcomes[i]});
+    }
+    return family;
+}
+
+}  // namespace
+
+MetricFamilies metric_families(const StatusFigures& figures, const StatusBounds& bounds) {
+    MetricFamilies families;
+    families.push_back(requests_by_outcome(figures));
+    for (std::size_t i = 0; i < counter_fields.size(); ++i) {
+        families.push_back(
+            family_of_one(counter_fields[i].name, counter_fields[i].help, MetricType::counter, figures.counters[i]));
+    }
+    for (std::size_t i = 0; i < gauge_fields.size(); ++i) {
+        families.push_back(
+            family_of_one(gauge_fields[i].name, gauge_fields[i].help, MetricType::gauge, figures.gauges[i]));
+    }
+    families.push_back(family_of_one("spool_bytes_max", "The bound on spool_bytes, from max_size.", MetricType::gauge,
+                                     bounds.spool_bytes_max));
+    families.push_back(family_of_one("workers", "Workers that have a courier.", MetricType::gauge, figures.workers));
+    families.push_back(family_of_one("start_time_seconds",
+                                     "Unix time at which the counters began: nginx's start, or a binary upgrade.",
+                                     MetricType::gauge, figures.started_at_seconds));
+    families.push_back({"build_info",
+                        "1, with the module's version as a label.",
+                        MetricType::gauge,
+                        "version",
+                        {{RUNLEDGER_VERSION, 1}}});
+    return families;
+}
+
+}  // namespace runledger::edge

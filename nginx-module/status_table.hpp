@@ -1,0 +1,57 @@
+// What all workers have done, in shared memory.
+//
+// Counters are atomic, are added to by every worker and outlive workers and reloads. Gauges stand in a slot for each
+// worker, which writes it every second; a slot counts no more when its worker is gone, or has not written for ten
+// seconds. Each number is read by itself: the set of them is no snapshot. Event-loop threads only.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "nginx-module/courier.hpp"
+#include "nginx-module/ngx.hpp"
+#include "nginx-module/outcome.hpp"
+#include "nginx-module/status_fields.hpp"
+#include "nginx-module/status_figures.hpp"
+
+namespace runledger::edge {
+
+// Lives in shared memory, zeroed when made: no pointer, nothing that a constructor would be needed for.
+class StatusTable {
+public:
+    // In the master, once, before any worker can see it.
+    void start(time_t now) noexcept;
+
+    void count(Outcome outcome) noexcept;
+
+    // From a worker's housekeeping: adds what its counters have gained and sets its gauges.
+    void publish(const CourierStats& stats) noexcept;
+    // The worker ends: its gauges count no more.
+    void leave() noexcept;
+
+    [[nodiscard]] StatusFigures read() const noexcept;
+
+private:
+    using Cell = std::atomic<std::uint64_t>;
+    static_assert(Cell::is_always_lock_free, "a lock would not work between processes");
+
+    static constexpr std::size_t slots_max = 256;
+
+    struct Slot {
+        std::atomic<std::int64_t> pid;  // 0: free.
+        Cell written_at;                // ngx_current_msec, which is monotonic and the same in all processes.
+        std::array<Cell, gauge_fields.size()> gauges;
+    };
+
+    [[nodiscard]] static bool is_alive(const Slot& slot) noexcept;
+    [[nodiscard]] Slot* claim_slot() noexcept;
+
+    Cell started_at_;
+    std::array<Cell, outcome_words.size()> outcomes_;
+    std::array<Cell, counter_fields.size()> counters_;
+    std::array<Slot, slots_max> slots_;
+};
+
+}  // namespace runledger::edge
