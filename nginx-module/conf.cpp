@@ -87,7 +87,7 @@ constexpr ngx_uint_t any_level = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HT
 }  // namespace
 
 ngx_command_t commands[] = {
-    {ngx_string("runledger_spool"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE12, directive<read_spool, MainConf>,
+    {ngx_string("runledger_spool"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, directive<read_spool, MainConf>,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_daemon"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, directive<read_daemon, MainConf>,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/spool_identity.hpp"
 #include "nginx-module/ngx.hpp"
 #include "nginx-module/token.hpp"
 
@@ -17,6 +18,7 @@ namespace runledger::edge {
 struct MainConf {
     std::string spool_dir;  // Empty without runledger_spool.
     std::size_t spool_bytes_max{1024UL * 1024 * 1024};
+    std::optional<SpoolHost> spool_host;  // Whom the folder must belong to. Set where there is a folder.
     std::vector<std::string> daemon_endpoints;
 
     std::string first_webhook;  // "file:line" of the first runledger_webhook; empty without any.
@@ -57,7 +59,7 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
 [[nodiscard]] bool check_main_conf(ngx_conf_t& cf, const MainConf& main);
 
 // When all of the configuration has been read and the worker's user is known: whether that user can write in the
-// spool's folder. Logs why not. In conf_spool.cpp.
+// spool's folder, on what file system it is, and whether it is this host's. Logs why not. In conf_spool.cpp.
 [[nodiscard]] bool check_spool_folder(const MainConf& main, const ngx_log_t* log);
 
 [[nodiscard]] inline const LocationConf& location_conf(const ngx_http_request_t& request) noexcept {

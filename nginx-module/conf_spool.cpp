@@ -1,10 +1,15 @@
-// runledger_spool: the folder, its bound, and whether the workers can use it.
+// runledger_spool: the folder, its bounds, and whether it can be used, by the workers and by this host.
+#include <algorithm>
 #include <optional>
+#include <system_error>
+#include <vector>
 
 #include "common/limits.hpp"
 #include "nginx-module/conf.hpp"
 #include "nginx-module/conf_words.hpp"
+#include "nginx-module/file_system.hpp"
 #include "nginx-module/folder_access.hpp"
+#include "nginx-module/spool_claim.hpp"
 
 namespace runledger::edge {
 
@@ -12,6 +17,48 @@ namespace {
 
 // A worker writes one segment and has the next one made; while a reload lasts there are old and new workers.
 constexpr std::size_t spool_bytes_min = 4 * segment_bytes;
+
+// Each returns nothing where the parameter's value is good, else what is wrong with it.
+using Fault = std::optional<std::string>;
+
+[[nodiscard]] Fault read_max_size(MainConf& main, std::string_view value) {
+    ngx_str_t text = borrow(value);
+    const off_t size = ngx_parse_offset(&text);
+    if (text.len == 0 || size == static_cast<off_t>(NGX_ERROR)) {
+        return "is not a size, such as max_size=1g";
+    }
+    if (static_cast<std::size_t>(size) < spool_bytes_min) {
+        return "is less than four segments, 64m";
+    }
+    main.spool_bytes_max = static_cast<std::size_t>(size);
+    return std::nullopt;
+}
+
+[[nodiscard]] Fault read_host(MainConf& main, std::string_view value) {
+    if (value.empty() || value.size() > 255) {
+        return "is not a host's name, of 1 to 255 bytes";
+    }
+    main.spool_host = SpoolHost::from_name(value);
+    return std::nullopt;
+}
+
+struct Parameter {
+    std::string_view key;  // With its "=".
+    Fault (*read)(MainConf& main, std::string_view value);
+};
+
+constexpr Parameter parameters[] = {{"max_size=", read_max_size}, {"host=", read_host}};
+
+// Why the folder may not be this host's; nothing if nobody has claimed it yet. Writes nothing.
+[[nodiscard]] Fault find_claim_fault(const MainConf& main) {
+    PosixFiles files;
+    try {
+        const auto identity = read_spool_identity(files, main.spool_dir);
+        return identity ? find_spool_identity_fault(*identity, *main.spool_host, main.spool_dir) : std::nullopt;
+    } catch (const std::system_error& e) {
+        return "its file \"identity\", which says whose it is, can't be read: " + std::string{e.what()};
+    }
+}
 
 }  // namespace
 
@@ -24,20 +71,24 @@ char* read_spool(ngx_conf_t& cf, MainConf& main) {
         return refuse(cf, R"(runledger_spool "" is not a folder)");
     }
     main.spool_dir = full_path(cf, words[1], RelativeTo::prefix);
-    if (words.count() == 3) {
-        constexpr std::string_view key = "max_size=";
-        if (!words[2].starts_with(key)) {
-            return refuse(cf, "runledger_spool: " + quoted(words[2]) + " is not a parameter; max_size=<size> is");
+    std::vector<std::string_view> seen;
+    for (std::size_t i = 2; i < words.count(); ++i) {
+        const auto* parameter =
+            std::ranges::find_if(parameters, [&](const Parameter& known) { return words[i].starts_with(known.key); });
+        if (parameter == std::ranges::end(parameters)) {
+            return refuse(cf, "runledger_spool: " + quoted(words[i]) +
+                                  " is not a parameter; max_size=<size> and host=<name> are");
         }
-        ngx_str_t text = borrow(words[2].substr(key.size()));
-        const off_t size = ngx_parse_offset(&text);
-        if (text.len == 0 || size == static_cast<off_t>(NGX_ERROR)) {
-            return refuse(cf, "runledger_spool: " + quoted(words[2]) + " is not a size, such as max_size=1g");
+        if (std::ranges::find(seen, parameter->key) != seen.end()) {
+            return refuse(cf, "runledger_spool: " + quoted(words[i]) + " is given a second time");
         }
-        if (static_cast<std::size_t>(size) < spool_bytes_min) {
-            return refuse(cf, "runledger_spool: " + quoted(words[2]) + " is less than four segments, 64m");
+        seen.push_back(parameter->key);
+        if (const auto fault = parameter->read(main, words[i].substr(parameter->key.size()))) {
+            return refuse(cf, "runledger_spool: " + quoted(words[i]) + " " + *fault);
         }
-        main.spool_bytes_max = static_cast<std::size_t>(size);
+    }
+    if (!main.spool_host) {
+        main.spool_host = this_host();
     }
     return NGX_CONF_OK;
 }
@@ -48,8 +99,21 @@ bool check_spool_folder(const MainConf& main, const ngx_log_t* log) {
     if (core.username != nullptr && core.user != static_cast<ngx_uid_t>(NGX_CONF_UNSET_UINT)) {
         user = WorkerUser{core.username, core.user, core.group};
     }
+    const auto say = [&](ngx_uint_t level, const std::string& sentence) {
+        log_line(log, level, "runledger_spool " + quoted(main.spool_dir) + ": " + sentence);
+    };
     if (const auto fault = find_folder_fault(main.spool_dir, user)) {
-        log_line(log, NGX_LOG_EMERG, "runledger_spool " + quoted(main.spool_dir) + ": " + *fault);
+        say(NGX_LOG_EMERG, *fault);
+        return false;
+    }
+    if (const auto finding = find_file_system_fault(main.spool_dir)) {
+        say(finding->is_refused ? NGX_LOG_EMERG : NGX_LOG_WARN, finding->sentence);
+        if (finding->is_refused) {
+            return false;
+        }
+    }
+    if (const auto fault = find_claim_fault(main)) {
+        say(NGX_LOG_EMERG, *fault);
         return false;
     }
     return true;

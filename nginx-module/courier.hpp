@@ -9,11 +9,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/clock.hpp"
 #include "common/event.hpp"
+#include "common/spool_identity.hpp"
 
 namespace runledger::edge {
 
@@ -60,6 +62,7 @@ class Files;  // nginx-module/spool_files.hpp
 struct CourierConfig {
     std::string spool_dir;
     std::size_t spool_bytes_max{1024UL * 1024 * 1024};  // Allocated bytes of the whole folder.
+    std::optional<SpoolHost> spool_host{};              // Whose the folder must be. Nothing: it is not asked.
     std::vector<std::string> daemon_endpoints;          // ZeroMQ endpoints, at least one.
     std::string edge_name;                              // The host's name unless configured.
     std::size_t held_events_max{8192};

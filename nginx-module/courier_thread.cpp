@@ -42,6 +42,7 @@ BootId read_boot_id(CourierLog& log) {
 SpoolConfig spool_config(const CourierConfig& config) {
     return {.folder = config.spool_dir,
             .bytes_max = config.spool_bytes_max,
+            .host = config.spool_host,
             .adopt_every = config.adopt_every,
             .seal_idle_after = config.seal_idle_after};
 }

@@ -20,7 +20,9 @@ std::chrono::sys_seconds first_received_at(std::span<const std::byte> frame, Wal
 
 Spool::Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, CourierLog& log)
     : config_(config),
-      folder_({.path = config.folder, .bytes_max = config.bytes_max, .avoid_for = config.avoid_for}, files, log),
+      folder_(
+          {.path = config.folder, .bytes_max = config.bytes_max, .avoid_for = config.avoid_for, .host = config.host},
+          files, log),
       wall_clock_(std::move(wall_clock)),
       log_(log) {}
 

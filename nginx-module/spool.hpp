@@ -28,6 +28,7 @@ struct SpoolConfig {
     std::uint64_t bytes_max{};            // Allocated bytes of the folder's segments, whoever owns them.
     std::size_t moving_segments_max{8};   // Open ones with batches to send, besides the one being written.
     std::size_t parked_segments_max{16};  // Open ones that wait for a retirement or hold what was refused.
+    std::optional<SpoolHost> host{};      // This one, to which the folder must belong. Nothing: it is not asked.
     std::chrono::milliseconds adopt_every{1000};
     std::chrono::milliseconds seal_idle_after{60'000};
     std::chrono::milliseconds avoid_for{60'000};  // A segment that can't be read, or was let go of unfinished.

@@ -51,7 +51,8 @@ FileFacts to_facts(const struct stat& status) {
     return {.device = status.st_dev,
             .inode = status.st_ino,
             .size_bytes = static_cast<std::uint64_t>(status.st_size),
-            .allocated_bytes = static_cast<std::uint64_t>(status.st_blocks) * block_bytes};
+            .allocated_bytes = static_cast<std::uint64_t>(status.st_blocks) * block_bytes,
+            .is_regular = S_ISREG(status.st_mode)};
 }
 
 }  // namespace
@@ -92,7 +93,11 @@ std::optional<Fd> PosixFiles::open(const std::string& path) {
         }
         fail(errno, "open", path);
     }
-    return Fd(fd);
+    Fd opened(fd);
+    if (!facts(opened.get()).is_regular) {
+        fail(EINVAL, "open what is no regular file", path);
+    }
+    return opened;
 }
 
 bool PosixFiles::try_lock(int fd) {

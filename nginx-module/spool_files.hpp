@@ -40,6 +40,7 @@ struct FileFacts {
     ino_t inode{};
     std::uint64_t size_bytes{};
     std::uint64_t allocated_bytes{};
+    bool is_regular{};  // Not a folder, link, pipe, socket or device.
 
     // Whether both are the same file, whatever it is called.
     [[nodiscard]] bool same_file(const FileFacts& other) const noexcept {
@@ -57,6 +58,7 @@ public:
     // For reading and writing; fails if there is such a file.
     [[nodiscard]] virtual Fd create(const std::string& path) = 0;
     // For reading and writing, or only reading where the file system allows no more. Nothing if there is no such file.
+    // Fails for what is no regular file; follows no link and waits for no pipe's other end.
     [[nodiscard]] virtual std::optional<Fd> open(const std::string& path) = 0;
     // flock(LOCK_EX | LOCK_NB): false if another open file has it. The kernel drops it with the last descriptor.
     [[nodiscard]] virtual bool try_lock(int fd) = 0;

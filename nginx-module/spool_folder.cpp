@@ -43,7 +43,7 @@ SegmentId fresh_segment_id() {
 }
 
 SpoolFolder::SpoolFolder(Config config, Files& files, CourierLog& log)
-    : config_(std::move(config)), files_(files), log_(log) {}
+    : config_(std::move(config)), files_(files), log_(log), claim_(config_.path, config_.host, files, log) {}
 
 std::vector<SegmentId> SpoolFolder::list_segments() {
     std::vector<SegmentId> ids;
@@ -72,6 +72,10 @@ std::uint64_t SpoolFolder::usual_bytes() const {
 }
 
 std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes, WallTime now, std::string& why) {
+    claim_.look();
+    if (!claim_.fault().empty()) {
+        throw std::system_error(std::make_error_code(std::errc::operation_not_permitted), claim_.fault());
+    }
     look();
     if (bytes_ + reserved_bytes > config_.bytes_max) {
         why =
@@ -149,6 +153,10 @@ WallTime SpoolFolder::age_of(const SegmentId& id) {
 }
 
 std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now) {
+    claim_.look();
+    if (!claim_.fault().empty()) {
+        return std::nullopt;
+    }
     std::vector<SegmentId> ids = list_segments();
     std::sort(ids.begin(), ids.end());
     const auto is_gone = [&](const auto& entry) { return !std::binary_search(ids.begin(), ids.end(), entry.first); };

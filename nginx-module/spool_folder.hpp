@@ -15,6 +15,7 @@
 
 #include "common/clock.hpp"
 #include "nginx-module/courier_log.hpp"
+#include "nginx-module/spool_claim.hpp"
 #include "nginx-module/spool_files.hpp"
 #include "nginx-module/spool_segment_file.hpp"
 
@@ -37,12 +38,13 @@ public:
         std::string path;
         std::uint64_t bytes_max{};            // Allocated bytes of the segments in it, whoever owns them.
         std::chrono::milliseconds avoid_for;  // How long a segment that can't be used is left alone.
+        std::optional<SpoolHost> host{};      // Nothing: the folder is not asked whose it is.
     };
 
     SpoolFolder(Config config, Files& files, CourierLog& log);
 
     // A new segment for a record with such a frame, large if there is room and just large enough if not.
-    // Throws SpoolFull, or std::system_error where the folder can't be read or the disk fails.
+    // Throws SpoolFull, or std::system_error where the folder can't be read, is another host's, or the disk fails.
     [[nodiscard]] SegmentFile create_for(std::size_t frame_bytes, WallTime now);
     // A new segment of the usual size.
     [[nodiscard]] SegmentFile create_ahead(WallTime now);
@@ -53,7 +55,8 @@ public:
     };
 
     // Looks at the folder and takes the oldest segment that nobody owns, if there is one. Segments that can't be used
-    // are logged and left alone for a while. Throws std::system_error if the folder can't be read.
+    // are logged and left alone for a while. Nothing in a folder that is another host's. Throws std::system_error if
+    // the folder can't be read.
     [[nodiscard]] std::optional<Orphan> take_orphan(SteadyTime now);
     // As much of it as counts the bytes.
     void look();
@@ -75,6 +78,7 @@ private:
     Config config_;
     Files& files_;
     CourierLog& log_;
+    SpoolClaim claim_;
     std::uint64_t bytes_{};
     std::map<SegmentId, WallTime> ages_;           // Of the segments in the folder, from their headers.
     std::map<SegmentId, SteadyTime> avoid_until_;  // Of the segments in the folder.

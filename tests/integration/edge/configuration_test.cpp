@@ -58,6 +58,8 @@ TEST_F(Configuration, RefusesAWrongValueWithASentenceThatNamesIt) {
         {"size", {.spool_options = "max_size=12q"}, "runledger_spool: \"max_size=12q\" is not a size"},
         {"small", {.spool_options = "max_size=1m"}, "runledger_spool: \"max_size=1m\" is less than"},
         {"parameter", {.spool_options = "size=1g"}, "runledger_spool: \"size=1g\" is not a parameter"},
+        {"max_size twice", {.spool_options = "max_size=1g max_size=2g"}, "\"max_size=2g\" is given a second time"},
+        {"no host", {.spool_options = "host="}, "runledger_spool: \"host=\" is not a host's name"},
         {"scheme", {.daemon_endpoints = "udp://127.0.0.1:1"}, "runledger_daemon: \"udp://127.0.0.1:1\" is not"},
         {"port", {.daemon_endpoints = "tcp://127.0.0.1:70000"}, "runledger_daemon: \"tcp://127.0.0.1:70000\" is not"},
         {"host", {.daemon_endpoints = "tcp://*:7000"}, "runledger_daemon: \"tcp://*:7000\" is not"},

@@ -94,8 +94,8 @@ protected:
     FaultFiles files_;
     SpoolConfig config_;
     Delivery::Policy policy_;
-    CourierLog log_;
     SteadyTime now_{std::chrono::hours{1}};
+    CourierLog log_{{}, [this] { return now_; }};
     WallTime wall_now_{std::chrono::microseconds{1'700'000'000'000'000}};
     std::unique_ptr<Spool> spool_;
     std::unique_ptr<Delivery> delivery_;
