@@ -1,6 +1,7 @@
 // runledger_token: where a request's token is looked for, and the file of those that are let in.
 #include "nginx-module/conf.hpp"
 #include "nginx-module/conf_words.hpp"
+#include "nginx-module/token_file.hpp"
 
 namespace runledger::edge {
 
@@ -29,16 +30,17 @@ char* read_token(ngx_conf_t& cf, LocationConf& location) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
     const std::string path = full_path(cf, words[2].substr(key.size()), RelativeTo::configuration);
-    auto tokens = TokenSet::read_file(path);
-    if (const auto* fault = std::get_if<TokenSet::Fault>(&tokens)) {
+    auto read = read_token_file(path);
+    if (const auto* fault = std::get_if<TokenFileFault>(&read)) {
         return refuse(cf, "runledger_token: " + quoted(path) + ": " + fault->sentence);
     }
-    auto& known = std::get<TokenSet>(tokens);
-    if (const auto line = known.find_weak_line()) {
-        warn(cf, "runledger_token: " + quoted(path) + ": the token in line " + std::to_string(*line) +
+    auto& file = std::get<TokenFile>(read);
+    static_assert(token_bytes_weak == 16, "the sentence below says so");
+    if (file.weak_line) {
+        warn(cf, "runledger_token: " + quoted(path) + ": the token in line " + std::to_string(*file.weak_line) +
                      " has fewer than 16 characters and can be guessed");
     }
-    location.token.emplace(TokenRule{index, std::string{words[1]}, std::move(known)});
+    location.token.emplace(TokenRule{index, std::string{words[1]}, std::move(file.tokens)});
     return NGX_CONF_OK;
 }
 

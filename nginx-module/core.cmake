@@ -1,5 +1,6 @@
-# The edge's storage and link: plain C++ without nginx, so that unit tests and tools can link it.
+# The edge's storage, link and tokens: plain C++ without nginx, so that unit tests and tools can link it.
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET GLOBAL libzmq)
+find_package(OpenSSL REQUIRED GLOBAL)
 
 add_library(runledger_edge_core STATIC
     ${CMAKE_CURRENT_LIST_DIR}/courier.cpp
@@ -17,11 +18,13 @@ add_library(runledger_edge_core STATIC
     ${CMAKE_CURRENT_LIST_DIR}/spool_folder.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_reader.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_segment.cpp
-    ${CMAKE_CURRENT_LIST_DIR}/spool_segment_file.cpp)
+    ${CMAKE_CURRENT_LIST_DIR}/spool_segment_file.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/token.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/token_file.cpp)
 add_library(runledger::edge_core ALIAS runledger_edge_core)
 target_link_libraries(runledger_edge_core
     PUBLIC runledger::common Threads::Threads
-    PRIVATE runledger::strict_warnings PkgConfig::ZMQ)
+    PRIVATE runledger::strict_warnings PkgConfig::ZMQ OpenSSL::Crypto)
 # As the module itself: nothing is exported from it, and no symbol keeps it mapped after it was unloaded.
 set_target_properties(runledger_edge_core PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 target_compile_options(runledger_edge_core PRIVATE -fno-gnu-unique)

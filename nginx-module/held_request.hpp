@@ -36,6 +36,10 @@ public:
     [[nodiscard]] ngx_int_t refuse(const Problem& problem);
 
     [[nodiscard]] Outcome outcome() const noexcept { return outcome_; }
+    // Of the token that let the request in; empty where none was asked for, or known. The name belongs to the
+    // configuration, which outlives its requests.
+    void set_token_name(std::string_view name) noexcept { token_name_ = name; }
+    [[nodiscard]] std::string_view token_name() const noexcept { return token_name_; }
     [[nodiscard]] std::string_view run_id() const noexcept { return run_id_; }
     [[nodiscard]] std::string_view status_word() const noexcept { return status_word_; }
 
@@ -56,6 +60,7 @@ private:
     const bool is_post_action_;  // The request came here as another location's post_action.
     HeldEventPtr event_;         // Set while the request is suspended.
     Outcome outcome_{Outcome::none};
+    std::string_view token_name_;
     std::string run_id_;
     std::string status_word_;
     ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.

@@ -40,19 +40,18 @@ namespace {
     return request.method == NGX_HTTP_POST || (request.method == NGX_HTTP_GET && has_body(request));
 }
 
-// The URL may hold the token escaped where it need not be, or not: HTTP clients differ. Both are tried.
-[[nodiscard]] bool is_token_known(ngx_http_request_t& request, const TokenRule& rule) {
+// The name of the token that the request carries, if it is one of the rule's. The URL may hold it escaped where it
+// need not be, or not: HTTP clients differ. Both are tried.
+[[nodiscard]] std::optional<std::string_view> find_token(ngx_http_request_t& request, const TokenRule& rule) {
     const ngx_http_variable_value_t* value =
         ngx_http_get_indexed_variable(&request, static_cast<ngx_uint_t>(rule.variable_index));
     if (value == nullptr || value->not_found != 0 || value->len == 0) {
-        return false;
+        return std::nullopt;
     }
     const std::string_view presented = view({value->len, value->data});
-    if (rule.tokens.contains(presented)) {
-        return true;
-    }
-    if (presented.find('%') == std::string_view::npos) {
-        return false;
+    const auto name = rule.tokens.find(presented);
+    if (name || presented.find('%') == std::string_view::npos) {
+        return name;
     }
     std::string unescaped{presented};
     u_char* source = borrow(unescaped).data;
@@ -60,7 +59,7 @@ namespace {
     const u_char* start = source;
     ngx_unescape_uri(&target, &source, unescaped.size(), 0);  // In place: what is unescaped is never longer.
     unescaped.resize(static_cast<std::size_t>(target - start));
-    return rule.tokens.contains(unescaped);
+    return rule.tokens.find(unescaped);
 }
 
 // Parameters, such as a charset, change nothing: JSON is UTF-8. The sender always gives the type; who leaves it out
@@ -86,13 +85,16 @@ namespace {
 }
 
 // What the request's header alone gives away. In this order: a stranger learns nothing but that he is one.
-[[nodiscard]] std::optional<Problem> find_header_problem(ngx_http_request_t& request) {
+[[nodiscard]] std::optional<Problem> find_header_problem(ngx_http_request_t& request, HeldRequest& held) {
     if (!is_method_allowed(request)) {
         return problem_of(Outcome::refused_method);
     }
-    const TokenRule* rule = location_conf(request).token_rule();
-    if (rule != nullptr && !is_token_known(request, *rule)) {
-        return problem_of(Outcome::refused_token);
+    if (const TokenRule* rule = location_conf(request).token_rule()) {
+        const auto name = find_token(request, *rule);
+        if (!name) {
+            return problem_of(Outcome::refused_token);
+        }
+        held.set_token_name(*name);
     }
     if (!is_type_json(request)) {
         return problem_of(Outcome::refused_type);
@@ -177,7 +179,7 @@ void on_body(ngx_http_request_t* request) noexcept {
 
 [[nodiscard]] ngx_int_t receive(ngx_http_request_t& request) {
     HeldRequest& held = HeldRequest::make(request);
-    if (const auto problem = find_header_problem(request)) {
+    if (const auto problem = find_header_problem(request, held)) {
         return held.refuse(*problem);
     }
     const ngx_int_t rc = ngx_http_read_client_request_body(&request, on_body);

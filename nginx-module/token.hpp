@@ -1,45 +1,44 @@
-// The tokens that a webhook's URL may carry, as digests: the secrets themselves are not kept.
+// The named tokens that let a webhook in, as digests: the secrets themselves are not kept.
 //
-// Plain C++, no nginx. Immutable once read; any thread.
+// Plain C++, no nginx. Filled while the configuration is read, immutable afterwards; then any thread.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 namespace runledger::edge {
 
+inline constexpr std::size_t tokens_max = 64;
+
 class TokenSet {
 public:
-    // Why a token file can't be used: a sentence that names the line and never the token.
-    struct Fault {
-        std::string sentence;
-    };
+    // Two names for one token would make its rotation a matter of luck: a token is in the set once. Returns the
+    // position of the token that is the same or has the same name, and adds nothing; or nothing, and has added it.
+    // Precondition: size() < tokens_max. Throws std::runtime_error if OpenSSL can't digest.
+    [[nodiscard]] std::optional<std::size_t> add(std::string_view name, std::string_view token);
 
-    // `text` is a token file's: one token a line, alone or after a name ("name token"); blank lines and lines that
-    // begin with # are skipped. A file without any token is at fault: it would let nobody in.
-    [[nodiscard]] static std::variant<TokenSet, Fault> parse(std::string_view text);
+    // The name of the token that was presented, or nothing. Looks at every token, so that the time says neither
+    // whether one matched nor which. The name lives as long as the set. Throws as add() does.
+    [[nodiscard]] std::optional<std::string_view> find(std::string_view presented) const;
 
-    // Reads and parses a file of at most 64 KiB; the bytes that were read are wiped.
-    [[nodiscard]] static std::variant<TokenSet, Fault> read_file(const std::string& path);
-
-    // Takes as long whichever token matches, or none. Throws std::runtime_error if OpenSSL can't digest.
-    [[nodiscard]] bool contains(std::string_view presented) const;
-
-    // The first line whose token is short enough to be guessed, if any.
-    [[nodiscard]] std::optional<std::size_t> find_weak_line() const noexcept { return weak_line_; }
+    // In the order of the file.
+    [[nodiscard]] const std::vector<std::string>& names() const noexcept { return names_; }
+    [[nodiscard]] std::size_t size() const noexcept { return names_.size(); }
 
 private:
     using Digest = std::array<std::uint8_t, 32>;
 
     [[nodiscard]] static Digest digest(std::string_view token);
+    // The position of the digest, or size().
+    [[nodiscard]] std::size_t position(const Digest& wanted) const noexcept;
 
-    std::vector<Digest> digests_;
-    std::optional<std::size_t> weak_line_;
+    std::vector<std::string> names_;
+    std::vector<Digest> digests_;  // Of the token of the same position.
 };
 
 }  // namespace runledger::edge

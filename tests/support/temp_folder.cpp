@@ -108,6 +108,12 @@ std::filesystem::path TempFolder::write_file(std::string_view name, std::string_
     return file;
 }
 
+std::filesystem::path TempFolder::write_secret(std::string_view name, std::string_view text) const {
+    const std::filesystem::path file = write_file(name, text);
+    std::filesystem::permissions(file, std::filesystem::perms{0600});
+    return file;
+}
+
 std::filesystem::path install_executable(const TempFolder& folder, const std::filesystem::path& original) {
     const std::filesystem::path copy = folder.make_folder("bin") / original.filename();
     // A new inode each time: a process that still runs the old copy would make the write fail with ETXTBSY.

@@ -39,6 +39,8 @@ public:
     std::filesystem::path make_folder(std::string_view name) const;
     // A file below, world-readable and given away; overwrites.
     std::filesystem::path write_file(std::string_view name, std::string_view text) const;
+    // The same, but only for its owner.
+    std::filesystem::path write_secret(std::string_view name, std::string_view text) const;
 
     // The folder stays, whatever the test's result.
     void keep() noexcept { keep_ = true; }

@@ -18,8 +18,8 @@ protected:
 
     // A server whose webhook's URL carries a token.
     void start_nginx_with_token() {
-        static_cast<void>(folder().write_file(
-            "tokens", "# who may post\r\nstudio\t" + std::string{token} + "\r\n\n  another-token-of-decent-length"));
+        static_cast<void>(folder().write_secret("tokens", "# who may post\r\nstudio\t" + std::string{token} +
+                                                              "\r\n\n  next another-token-of-decent-length"));
         start_nginx({.token = "runledger_token $arg_token file=@TEST_FOLDER@/tokens;"});
     }
 

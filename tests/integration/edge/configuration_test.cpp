@@ -49,8 +49,8 @@ private:
 };
 
 TEST_F(Configuration, RefusesAWrongValueWithASentenceThatNamesIt) {
-    static_cast<void>(folder().write_file("no_tokens", "# nobody\n\n"));
-    static_cast<void>(folder().write_file("three_words", "# names\nstudio one-secret-word another-secret-word\n"));
+    static_cast<void>(folder().write_secret("no_tokens", "# nobody\n\n"));
+    static_cast<void>(folder().write_secret("three_words", "# names\nstudio one-secret-word another-secret-word\n"));
     static_cast<void>(folder().write_file("a_file", ""));
     const auto location = [](std::string_view text) { return NginxConf{.location_extra = std::string{text}}; };
     const auto token = [](std::string_view text) { return NginxConf{.token = std::string{text}}; };
@@ -70,7 +70,7 @@ TEST_F(Configuration, RefusesAWrongValueWithASentenceThatNamesIt) {
         {"variable", token("runledger_token token file=x;"), "runledger_token: \"token\" is not a variable"},
         {"on", token("runledger_token on;"), "runledger_token: \"on\""},
         {"no file=", token("runledger_token $arg_token /x;"), "runledger_token: \"/x\" is not file=<path>"},
-        {"no such file", token("runledger_token $arg_token file=@TEST_FOLDER@/nothing;"), "can't be read"},
+        {"no such file", token("runledger_token $arg_token file=@TEST_FOLDER@/nothing;"), "can't be opened"},
         {"no tokens", token("runledger_token $arg_token file=@TEST_FOLDER@/no_tokens;"), "holds no token"},
         {"three words", token("runledger_token $arg_token file=@TEST_FOLDER@/three_words;"), "line 2 has more than"},
         {"two handlers", location("runledger_status;"), "runledger_status can't share its location"},
@@ -126,7 +126,7 @@ TEST_F(Configuration, AcceptsTheExampleThatOperatorsCopy) {
         ASSERT_NE(at, std::string::npos) << directive;
         example.erase(at, example.find(';', at) + 1 - at);
     }
-    static_cast<void>(folder().write_file("tokens", "studio a-token-of-decent-length\n"));
+    static_cast<void>(folder().write_secret("tokens", "studio a-token-of-decent-length\n"));
 
     std::string conf = "load_module @MODULE@; pid @FOLDER@/nginx.pid; events {} http { access_log off;";
     for (const std::string_view use : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
