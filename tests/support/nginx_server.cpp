@@ -24,7 +24,7 @@ worker_processes @WORKERS@;
 pid @FOLDER@/nginx.pid;
 error_log @FOLDER@/error.log info;
 @MAIN_EXTRA@
-events { worker_connections 4096; }
+events { worker_connections @WORKER_CONNECTIONS@; }
 )";
 
 constexpr std::string_view conf_http = R"(http {
@@ -76,6 +76,7 @@ std::filesystem::path built_module() {
 std::string standard_conf(const NginxConf& conf) {
     std::string text = std::string{conf_head} + std::string{conf_http};
     text = replaced(std::move(text), "@WORKERS@", std::to_string(conf.workers));
+    text = replaced(std::move(text), "@WORKER_CONNECTIONS@", std::to_string(conf.worker_connections));
     text = replaced(std::move(text), "@MAIN_EXTRA@", conf.main_extra);
     text = replaced(std::move(text), "@HTTP_EXTRA@", conf.http_extra);
     text = replaced(std::move(text), "@SERVER_EXTRA@", conf.server_extra);
@@ -144,7 +145,9 @@ Command NginxServer::command(std::vector<std::string> more_arguments) const {
                 std::make_move_iterator(more_arguments.end()));
     std::map<std::string, std::string> env = options_.env;
     if (constexpr std::string_view preload = RUNLEDGER_SANITIZER_PRELOAD; !preload.empty()) {
-        env.emplace("LD_PRELOAD", preload);
+        // First of all: the interceptors then find what a test preloads behind them.
+        std::string& all = env["LD_PRELOAD"];
+        all = all.empty() ? std::string{preload} : fmt::format("{}:{}", preload, all);
         // nginx itself leaks its configuration at exit by design.
         env.emplace("ASAN_OPTIONS", "detect_leaks=0");
         env.emplace("UBSAN_OPTIONS", "print_stacktrace=1");

@@ -20,6 +20,7 @@ namespace runledger::test {
 // What standard_conf() writes; every text is nginx's own language and may hold the placeholders below.
 struct NginxConf {
     int workers{1};
+    int worker_connections{4096};
     std::string daemon_endpoints{"ipc://@TEST_FOLDER@/d.sock"};
     std::string spool_options{};                // "max_size=64m"
     std::string token{"runledger_token off;"};  // The location's token directive.

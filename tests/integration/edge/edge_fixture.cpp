@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/support/eventually.hpp"
 
@@ -21,8 +22,8 @@ void EdgeFixture::TearDown() {
     EXPECT_EQ(daemon_.damaged(), std::vector<std::string>{});
 }
 
-void EdgeFixture::start_nginx(const NginxConf& conf) {
-    nginx_.emplace(folder_, standard_conf(conf));
+void EdgeFixture::start_nginx(const NginxConf& conf, NginxOptions options) {
+    nginx_.emplace(folder_, standard_conf(conf), std::move(options));
     nginx_->start();
 }
 

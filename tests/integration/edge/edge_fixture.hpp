@@ -25,7 +25,7 @@ protected:
     EdgeFixture();
     void TearDown() override;
 
-    void start_nginx(const NginxConf& conf = {});
+    void start_nginx(const NginxConf& conf = {}, NginxOptions options = {});
     void start_daemon() { daemon_.start(); }
 
     // Another run's event each time: a body that occurs once.
