@@ -45,11 +45,11 @@ public:
 
     // Everything that is neither string, number, object nor array.
     bool Default() {
-        on_scalar(OutputsShape::other);
+        on_value(OutputsShape::other);
         return accept_value();
     }
     bool Null() {
-        on_scalar(OutputsShape::null);
+        on_value(OutputsShape::null);
         return accept_value();
     }
     bool Int(int value) { return on_number(value); }
@@ -81,12 +81,12 @@ public:
             return false;
         }
         if (depth_ == 1 && key_ == TopKey::outputs) {
-            on_scalar(OutputsShape::object);
+            on_value(OutputsShape::object);
             open_output();
         } else if (depth_ == 2 && in_outputs_array_) {
             open_output();
-        } else if (depth_ == 1) {
-            on_scalar(OutputsShape::object);
+        } else {
+            on_value(OutputsShape::object);
         }
         ++depth_;
         return true;
@@ -106,8 +106,8 @@ public:
         if (!accept_nested()) {
             return false;
         }
+        on_value(OutputsShape::array);
         if (depth_ == 1) {
-            on_scalar(OutputsShape::array);
             in_outputs_array_ = key_ == TopKey::outputs;
         }
         ++depth_;
@@ -218,8 +218,20 @@ private:
         output_key_ = OutputKey::other;
     }
 
-    // A value that is no string (or, for strings, before it is looked at) stands at the current top-level key.
-    void on_scalar(OutputsShape shape) {
+    // A value begins: what an earlier one of the same key said is forgotten.
+    void on_value(OutputsShape shape) {
+        if (output_depth_ != 0 && depth_ == output_depth_) {
+            switch (output_key_) {
+                case OutputKey::id:
+                    event_.outputs.back().id.clear();
+                    break;
+                case OutputKey::updated_at:
+                    event_.outputs.back().updated_at.clear();
+                    break;
+                case OutputKey::other:
+                    break;
+            }
+        }
         if (depth_ != 1) {
             return;
         }
@@ -257,7 +269,7 @@ private:
     }
 
     bool on_number(double value) {
-        on_scalar(OutputsShape::other);
+        on_value(OutputsShape::other);
         if (depth_ == 1 && key_ == TopKey::progress && std::isfinite(value)) {
             event_.progress = value;
         }
@@ -265,7 +277,7 @@ private:
     }
 
     void on_string(const char* text, std::size_t length) {
-        on_scalar(OutputsShape::other);
+        on_value(OutputsShape::other);
         if (depth_ == 1) {
             switch (key_) {
                 case TopKey::run_id:

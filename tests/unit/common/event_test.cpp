@@ -78,6 +78,20 @@ TEST(DecodeEvent, TakesTheLastOfRepeatedKeys) {
     EXPECT_EQ(fault_of(R"({"run_id":"r","status":"queued","run_id":null})"), "run_id_not_string");
 }
 
+TEST(DecodeEvent, TakesTheLastOfRepeatedKeysOfAnOutput) {
+    for (const std::string value :
+         {"7", "null", "true", "NaN", "{}", "[\"b\"]", "{\"id\":\"b\",\"updated_at\":\"b\"}"}) {
+        std::string outputs = R"([{"id":"a","updated_at":"t","id":)";
+        outputs.append(value).append(R"(,"updated_at":)").append(value).append("}]");
+        const Event event = accepted(with_outputs(outputs));
+
+        ASSERT_EQ(event.outputs.size(), 1U) << value;
+        EXPECT_EQ(event.outputs[0].id, "") << value;
+        EXPECT_EQ(event.outputs[0].updated_at, "") << value;
+    }
+    EXPECT_EQ(accepted(with_outputs(R"([{"id":"a","id":"b"}])")).outputs[0].id, "b");
+}
+
 TEST(DecodeEvent, KeepsEachOutputsOwnBytes) {
     const std::string body = with_outputs(
         R"([{"id": "a", "data": {"images": [{"url": "u"}]}, "updated_at": "2025-08-29T02:35:38.214Z"}, 7, "text",)"
