@@ -152,9 +152,14 @@ void HttpFixture::release() {
 }
 
 void HttpFixture::wait_until_held(int requests) {
-    const std::string sample = fmt::format("held_events {}\n", requests);
-    eventually(fmt::format("{} requests are held", requests),
-               [&] { return http_get(nginx().url("/runledger_status")).body.find(sample) != std::string::npos; });
+    eventually(fmt::format("{} requests are held", requests), [&] { return held_requests() == requests; });
+}
+
+int HttpFixture::held_requests() {
+    const std::string status = http_get(nginx().url("/runledger_status")).body;
+    constexpr std::string_view label = "held_events ";
+    const std::size_t at = status.rfind(label);
+    return at == std::string::npos ? -1 : std::stoi(status.substr(at + label.size()));
 }
 
 }  // namespace runledger::test

@@ -58,6 +58,7 @@ protected:
     void hold_events();
     void release();
     void wait_until_held(int requests);
+    [[nodiscard]] int held_requests();
 
 private:
     bool holding_{false};
