@@ -27,6 +27,8 @@ inline constexpr std::size_t record_alignment = 8;
 inline constexpr std::string_view segment_suffix = ".seg";
 // What an operator must look at: a segment with damage inside, moved out of the couriers' way.
 inline constexpr std::string_view damaged_suffix = ".damaged";
+// What the ledger has let go of and is kept for a while nevertheless; without the suffix it is sent again.
+inline constexpr std::string_view kept_suffix = ".kept";
 
 // Bytes that a record takes in the file, its padding included.
 [[nodiscard]] constexpr std::size_t record_bytes(std::size_t frame_bytes) noexcept {

@@ -4,6 +4,7 @@
 // there, with a sentence that names the directive and the value; nothing here makes a thread or a socket.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ namespace runledger::edge {
 struct MainConf {
     std::string spool_dir;  // Empty without runledger_spool.
     std::size_t spool_bytes_max{1024UL * 1024 * 1024};
+    std::chrono::seconds spool_keep_acked{0};
     std::optional<SpoolHost> spool_host;  // Whom the folder must belong to. Set where there is a folder.
     std::vector<std::string> daemon_endpoints;
 

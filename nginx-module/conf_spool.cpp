@@ -34,6 +34,16 @@ using Fault = std::optional<std::string>;
     return std::nullopt;
 }
 
+[[nodiscard]] Fault read_keep_acked(MainConf& main, std::string_view value) {
+    ngx_str_t text = borrow(value);
+    const ngx_int_t seconds = ngx_parse_time(&text, 1);
+    if (text.len == 0 || seconds == NGX_ERROR) {
+        return "is not a time, such as keep_acked=2h";
+    }
+    main.spool_keep_acked = std::chrono::seconds{seconds};
+    return std::nullopt;
+}
+
 [[nodiscard]] Fault read_host(MainConf& main, std::string_view value) {
     if (value.empty() || value.size() > 255) {
         return "is not a host's name, of 1 to 255 bytes";
@@ -47,7 +57,8 @@ struct Parameter {
     Fault (*read)(MainConf& main, std::string_view value);
 };
 
-constexpr Parameter parameters[] = {{"max_size=", read_max_size}, {"host=", read_host}};
+constexpr Parameter parameters[] = {
+    {"max_size=", read_max_size}, {"keep_acked=", read_keep_acked}, {"host=", read_host}};
 
 // Why the folder may not be this host's; nothing if nobody has claimed it yet. Writes nothing.
 [[nodiscard]] Fault find_claim_fault(const MainConf& main) {
@@ -77,7 +88,7 @@ char* read_spool(ngx_conf_t& cf, MainConf& main) {
             std::ranges::find_if(parameters, [&](const Parameter& known) { return words[i].starts_with(known.key); });
         if (parameter == std::ranges::end(parameters)) {
             return refuse(cf, "runledger_spool: " + quoted(words[i]) +
-                                  " is not a parameter; max_size=<size> and host=<name> are");
+                                  " is not a parameter; max_size=<size>, keep_acked=<time> and host=<name> are");
         }
         if (std::ranges::find(seen, parameter->key) != seen.end()) {
             return refuse(cf, "runledger_spool: " + quoted(words[i]) + " is given a second time");

@@ -16,6 +16,7 @@ add_library(runledger_edge_core STATIC
     ${CMAKE_CURRENT_LIST_DIR}/spool_claim.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_files.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_folder.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/spool_kept.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_reader.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_segment.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_segment_file.cpp

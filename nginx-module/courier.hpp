@@ -62,6 +62,7 @@ class Files;  // nginx-module/spool_files.hpp
 struct CourierConfig {
     std::string spool_dir;
     std::size_t spool_bytes_max{1024UL * 1024 * 1024};  // Allocated bytes of the whole folder.
+    std::chrono::seconds spool_keep_acked{0};           // How long retired segments are kept, if there is room.
     std::optional<SpoolHost> spool_host{};              // Whose the folder must be. Nothing: it is not asked.
     std::vector<std::string> daemon_endpoints;          // ZeroMQ endpoints, at least one.
     std::string edge_name;                              // The host's name unless configured.
@@ -97,10 +98,13 @@ struct CourierStats {
     std::uint64_t refused_answers{};
     std::uint64_t unknown_answers{};  // Copies of answers that came before, mostly.
     std::uint64_t segments_adopted{};
-    std::uint64_t segments_unlinked{};
+    std::uint64_t segments_unlinked{};  // Or kept, or set aside: no longer this courier's.
+    std::uint64_t segments_damaged{};   // Set aside, with what was answered lost in them.
     std::uint64_t held_events{};
-    std::uint64_t spool_batches{};  // Of this courier, not yet acked.
-    std::uint64_t spool_bytes{};    // Allocated bytes of the whole folder, as last looked at.
+    std::uint64_t spool_batches{};        // Of this courier, not yet acked.
+    std::uint64_t spool_bytes{};          // Allocated bytes of the whole folder, as last looked at.
+    std::uint64_t spool_kept_segments{};  // Of the folder: retired, and kept for keep_acked.
+    std::uint64_t spool_kept_bytes{};     // What they take of spool_bytes.
     std::uint64_t window_bytes{};
     std::uint64_t oldest_unacked_seconds{};
     bool link_up{};

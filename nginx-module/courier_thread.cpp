@@ -42,6 +42,7 @@ BootId read_boot_id(CourierLog& log) {
 SpoolConfig spool_config(const CourierConfig& config) {
     return {.folder = config.spool_dir,
             .bytes_max = config.spool_bytes_max,
+            .keep_acked = config.spool_keep_acked,
             .host = config.spool_host,
             .adopt_every = config.adopt_every,
             .seal_idle_after = config.seal_idle_after};
@@ -178,7 +179,10 @@ private:
         stats.unknown_answers = counters.unknown_answers;
         stats.segments_adopted = spool_.segments_adopted();
         stats.segments_unlinked = spool_.segments_removed();
+        stats.segments_damaged = spool_.segments_damaged();
         stats.spool_bytes = spool_.folder_bytes();
+        stats.spool_kept_segments = spool_.kept_segments();
+        stats.spool_kept_bytes = spool_.kept_bytes();
         stats.window_bytes = delivery_.window_bytes();
         stats.link_up = link_ && link_->is_up();
         std::optional<std::chrono::sys_seconds> oldest;

@@ -20,9 +20,12 @@ std::chrono::sys_seconds first_received_at(std::span<const std::byte> frame, Wal
 
 Spool::Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, CourierLog& log)
     : config_(config),
-      folder_(
-          {.path = config.folder, .bytes_max = config.bytes_max, .avoid_for = config.avoid_for, .host = config.host},
-          files, log),
+      folder_({.path = config.folder,
+               .bytes_max = config.bytes_max,
+               .avoid_for = config.avoid_for,
+               .keep_acked = config.keep_acked,
+               .host = config.host},
+              files, log, [this](const SegmentId& id) { return find(id) != nullptr; }),
       wall_clock_(std::move(wall_clock)),
       log_(log) {}
 
@@ -34,8 +37,12 @@ Spool::Stored Spool::append(wire::BatchEncoder& encoder, std::chrono::sys_second
         const RecordPlace place = segment.file().append(frame);
         segment.last_added_at = now;
         return {.segment = segment, .index = segment.add(place, received_at), .frame = frame};
-    } catch (const std::system_error&) {
+    } catch (const std::system_error& e) {
         seal_active(now);
+        if (is_no_room(e)) {
+            // In spite of the reservation, as a copy-on-write file system may say.
+            folder_.give_up_kept(record_bytes(frame.size()));
+        }
         throw;
     }
 }
@@ -56,6 +63,9 @@ Segment& Spool::writable_segment(std::size_t frame_bytes, SteadyTime now) {
 }
 
 SegmentFile Spool::take_file_for(std::size_t frame_bytes) {
+    if (next_ && next_->was_taken_away()) {
+        next_.reset();  // With the folder that it was made in, perhaps.
+    }
     if (next_ && next_->takes(frame_bytes)) {
         SegmentFile file = std::move(*next_);
         next_.reset();
@@ -134,12 +144,21 @@ void Spool::tend(SteadyTime now) {
 void Spool::adopt(SteadyTime now) {
     adopt_due_at_ = now + config_.adopt_every;
     try {
-        if (count_of(true) >= config_.moving_segments_max) {
+        if (count_of(true) < config_.moving_segments_max) {
+            if (auto orphan = folder_.take_orphan(now)) {
+                adopt_due_at_ = now;  // There may be more; the turn's other work comes first.
+                take_over(std::move(*orphan), now);
+            }
+        } else if (const Segment* newest = newest_to_let_go()) {
+            // At the bound an older one takes its place, so that the oldest are sent first whoever left them. Only one
+            // at a time: each is read whole.
+            if (auto orphan = folder_.take_orphan(now, newest->created_at())) {
+                take_over(std::move(*orphan), now);
+            }
+        } else {
             folder_.look();
-        } else if (auto orphan = folder_.take_orphan(now)) {
-            adopt_due_at_ = now;  // There may be more; the turn's other work comes first.
-            take_over(std::move(*orphan), now);
         }
+        folder_.remove_expired(wall_clock_());
     } catch (const std::system_error& e) {
         log_.add(LogLine::Level::crit, "spool unreadable", e.what());
     }
@@ -189,6 +208,8 @@ void Spool::remove(Segment& segment, SteadyTime now) {
     try {
         if (segment.is_damaged) {
             segment.file().set_aside();
+        } else if (config_.keep_acked > std::chrono::seconds{0} && segment.batch_count() > 0) {
+            segment.file().keep(wall_clock_());
         } else {
             segment.file().unlink();
         }
@@ -198,6 +219,7 @@ void Spool::remove(Segment& segment, SteadyTime now) {
         return;
     }
     ++segments_removed_;
+    segments_damaged_ += segment.is_damaged ? 1 : 0;
     adopt_due_at_ = std::min(adopt_due_at_, now + try_again_after);
     std::erase_if(segments_, [&](const auto& s) { return s.get() == &segment; });
 }
@@ -215,6 +237,13 @@ std::size_t Spool::count_of(bool moving) const noexcept {
     return static_cast<std::size_t>(std::count_if(segments_.begin(), segments_.end(), [&](const auto& s) {
         return s.get() != active_ && s->is_moving() == moving;
     }));
+}
+
+const Segment* Spool::newest_to_let_go() const noexcept {
+    const auto found = std::find_if(segments_.rbegin(), segments_.rend(), [&](const auto& s) {
+        return s.get() != active_ && s->is_moving() && s->count(BatchState::in_flight) == 0;
+    });
+    return found == segments_.rend() ? nullptr : found->get();
 }
 
 void Spool::let_go_over_bound(SteadyTime now) {

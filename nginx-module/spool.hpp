@@ -26,6 +26,7 @@ namespace runledger::edge {
 struct SpoolConfig {
     std::string folder;
     std::uint64_t bytes_max{};            // Allocated bytes of the folder's segments, whoever owns them.
+    std::chrono::seconds keep_acked{0};   // How long retired segments are kept, if their room is not wanted.
     std::size_t moving_segments_max{8};   // Open ones with batches to send, besides the one being written.
     std::size_t parked_segments_max{16};  // Open ones that wait for a retirement or hold what was refused.
     std::optional<SpoolHost> host{};      // This one, to which the folder must belong. Nothing: it is not asked.
@@ -40,6 +41,8 @@ public:
     using WallClock = std::function<WallTime()>;
 
     Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, CourierLog& log);
+    Spool(const Spool&) = delete;
+    Spool& operator=(const Spool&) = delete;
 
     struct Stored {
         Segment& segment;
@@ -63,16 +66,21 @@ public:
     [[nodiscard]] Segment* find(const SegmentId& id) const noexcept;
     [[nodiscard]] bool is_active(const Segment& segment) const noexcept { return &segment == active_; }
 
-    // Unlinks a segment that the ledger has let go of, or sets it aside if it is damaged; it leaves segments(), and
-    // the reference dangles. If that fails, it stays and tend() tries again.
+    // Unlinks a segment that the ledger has let go of, or keeps it for a while, or sets it aside if it is damaged; it
+    // leaves segments(), and the reference dangles. If that fails, it stays and tend() tries again.
     void remove(Segment& segment, SteadyTime now);
 
     // Gives everything back: seals, unlinks what is empty, lets go of the locks.
     void close() noexcept;
 
     [[nodiscard]] std::uint64_t folder_bytes() const noexcept { return folder_.bytes(); }
+    // Segments that are kept after their retirement, and their bytes, which folder_bytes() counts, too.
+    [[nodiscard]] std::size_t kept_segments() const noexcept { return folder_.kept().count(); }
+    [[nodiscard]] std::uint64_t kept_bytes() const noexcept { return folder_.kept().bytes(); }
     [[nodiscard]] std::uint64_t segments_adopted() const noexcept { return segments_adopted_; }
     [[nodiscard]] std::uint64_t segments_removed() const noexcept { return segments_removed_; }
+    // Of those removed, the ones that were set aside.
+    [[nodiscard]] std::uint64_t segments_damaged() const noexcept { return segments_damaged_; }
 
 private:
     [[nodiscard]] Segment& writable_segment(std::size_t frame_bytes, SteadyTime now);
@@ -85,6 +93,7 @@ private:
     void take_over(SpoolFolder::Orphan orphan, SteadyTime now);
     void remove_finished(SteadyTime now);
     void let_go_over_bound(SteadyTime now);
+    [[nodiscard]] const Segment* newest_to_let_go() const noexcept;
     [[nodiscard]] std::size_t count_of(bool moving) const noexcept;
 
     SpoolConfig config_;
@@ -99,6 +108,7 @@ private:
     SteadyTime tend_due_at_{};
     std::uint64_t segments_adopted_{};
     std::uint64_t segments_removed_{};
+    std::uint64_t segments_damaged_{};
 };
 
 }  // namespace runledger::edge

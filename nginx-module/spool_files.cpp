@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -52,6 +53,8 @@ FileFacts to_facts(const struct stat& status) {
             .inode = status.st_ino,
             .size_bytes = static_cast<std::uint64_t>(status.st_size),
             .allocated_bytes = static_cast<std::uint64_t>(status.st_blocks) * block_bytes,
+            .modified_at = WallTime{std::chrono::seconds{status.st_mtim.tv_sec} +
+                                    std::chrono::microseconds{status.st_mtim.tv_nsec / 1000}},
             .is_regular = S_ISREG(status.st_mode)};
 }
 
@@ -155,6 +158,16 @@ void PosixFiles::sync_folder(const std::string& path) {
     const Fd folder(retrying([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
     if (!folder || ::fsync(folder.get()) < 0) {
         fail(errno, "fsync", path);
+    }
+}
+
+void PosixFiles::touch(int fd, WallTime modified_at) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(modified_at);
+    const timespec time{.tv_sec = seconds.time_since_epoch().count(),
+                        .tv_nsec = std::chrono::nanoseconds{modified_at - seconds}.count()};
+    const std::array<timespec, 2> access_and_modification{time, time};
+    if (::futimens(fd, access_and_modification.data()) < 0) {
+        fail(errno, "set the time of", fd);
     }
 }
 

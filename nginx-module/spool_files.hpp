@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/clock.hpp"
+
 namespace runledger::edge {
 
 // Owns a file descriptor. Closing it also gives up the lock that was taken through it.
@@ -40,6 +42,7 @@ struct FileFacts {
     ino_t inode{};
     std::uint64_t size_bytes{};
     std::uint64_t allocated_bytes{};
+    WallTime modified_at{};
     bool is_regular{};  // Not a folder, link, pipe, socket or device.
 
     // Whether both are the same file, whatever it is called.
@@ -75,6 +78,8 @@ public:
     // On return the folder's entries are on stable storage.
     virtual void sync_folder(const std::string& path) = 0;
 
+    // Sets the time of the last modification.
+    virtual void touch(int fd, WallTime modified_at) = 0;
     virtual void unlink(const std::string& path) = 0;
     virtual void rename(const std::string& from, const std::string& to) = 0;
 
@@ -99,6 +104,7 @@ public:
     void truncate(int fd, std::uint64_t bytes) override;
     void sync(int fd) override;
     void sync_folder(const std::string& path) override;
+    void touch(int fd, WallTime modified_at) override;
     void unlink(const std::string& path) override;
     void rename(const std::string& from, const std::string& to) override;
     [[nodiscard]] FileFacts facts(int fd) override;

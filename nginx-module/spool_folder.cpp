@@ -15,19 +15,17 @@ constexpr std::uint64_t usual_bytes_min = 256UL * 1024;
 // A small folder is cut into this many segments, so that every worker finds room for the one it writes and the next.
 constexpr std::uint64_t segments_in_small_folder = 16;
 
+// A segment's name with the suffix behind it.
+bool is_segment_with(std::string_view suffix, std::string_view name) {
+    return name.ends_with(suffix) && parse_segment_file_name(name.substr(0, name.size() - suffix.size())).has_value();
+}
+
+}  // namespace
+
 bool is_no_room(const std::system_error& e) {
     return e.code() == std::errc::no_space_on_device || e.code().value() == EDQUOT ||
            e.code() == std::errc::file_too_large;
 }
-
-bool is_ours(std::string_view name) {
-    if (name.ends_with(damaged_suffix)) {
-        name.remove_suffix(damaged_suffix.size());
-    }
-    return parse_segment_file_name(name).has_value();
-}
-
-}  // namespace
 
 SegmentId fresh_segment_id() {
     SegmentId id;
@@ -42,21 +40,32 @@ SegmentId fresh_segment_id() {
     return id;
 }
 
-SpoolFolder::SpoolFolder(Config config, Files& files, CourierLog& log)
-    : config_(std::move(config)), files_(files), log_(log), claim_(config_.path, config_.host, files, log) {}
+SpoolFolder::SpoolFolder(Config config, Files& files, CourierLog& log, IsOwned is_owned)
+    : config_(std::move(config)),
+      files_(files),
+      log_(log),
+      is_owned_(std::move(is_owned)),
+      claim_(config_.path, config_.host, files, log),
+      kept_(config_.path, config_.keep_acked, files, log) {}
 
 std::vector<SegmentId> SpoolFolder::list_segments() {
     std::vector<SegmentId> ids;
     std::uint64_t bytes = 0;
-    for (const std::string& name : files_.list(config_.path)) {
-        if (!is_ours(name)) {
+    kept_.forget();
+    for (std::string& name : files_.list(config_.path)) {
+        const auto id = parse_segment_file_name(name);
+        const bool is_kept = is_segment_with(kept_suffix, name);
+        if (!id && !is_kept && !is_segment_with(damaged_suffix, name)) {
             continue;
         }
-        if (const auto facts = files_.facts(config_.path + "/" + name)) {
-            bytes += facts->allocated_bytes;
-        }
-        if (const auto id = parse_segment_file_name(name)) {
+        if (id) {
             ids.push_back(*id);
+        }
+        if (const auto facts = files_.facts(config_.path + "/" + name); facts && facts->is_regular) {
+            bytes += facts->allocated_bytes;
+            if (is_kept) {
+                kept_.note(std::move(name), *facts);
+            }
         }
     }
     bytes_ = bytes;
@@ -64,6 +73,14 @@ std::vector<SegmentId> SpoolFolder::list_segments() {
 }
 
 void SpoolFolder::look() { (void)list_segments(); }
+
+void SpoolFolder::remove_expired(WallTime now) {
+    if (claim_.fault().empty()) {
+        const std::uint64_t before = kept_.bytes();
+        kept_.remove_expired(now);
+        bytes_ -= before - kept_.bytes();
+    }
+}
 
 std::uint64_t SpoolFolder::usual_bytes() const {
     const std::uint64_t room = std::min(config_.bytes_max, files_.file_system_bytes(config_.path));
@@ -78,12 +95,18 @@ std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes,
     }
     look();
     if (bytes_ + reserved_bytes > config_.bytes_max) {
+        give_up_kept(bytes_ + reserved_bytes - config_.bytes_max);
+    }
+    const auto say_full = [&] {
         why =
             "the spool holds " + std::to_string(bytes_) + " of at most " + std::to_string(config_.bytes_max) + " bytes";
+    };
+    if (bytes_ + reserved_bytes > config_.bytes_max) {
+        say_full();
         return std::nullopt;
     }
-    try {
-        while (true) {
+    while (true) {
+        try {
             // Nothing comes back if another courier was quicker to lock the new file than we were: rare, and a fresh
             // id is no more likely to meet it again.
             auto file = SegmentFile::create(files_, {.folder = config_.path,
@@ -91,16 +114,30 @@ std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes,
                                                      .reserved_bytes = reserved_bytes,
                                                      .created_at = now});
             if (file) {
-                bytes_ += reserved_bytes;
-                return file;
+                look();
+                const std::uint64_t own_bytes = file->allocated_bytes();
+                const std::uint64_t others_bytes = bytes_ - std::min(own_bytes, bytes_);
+                if (others_bytes + reserved_bytes <= config_.bytes_max) {
+                    return file;
+                }
+                // Another courier has made one at the same moment. Whoever sees that gives way; if both do, each tries
+                // again in its own time.
+                file->unlink();
+                bytes_ = others_bytes;
+                say_full();
+                return std::nullopt;
             }
+        } catch (const std::system_error& e) {
+            if (!is_no_room(e)) {
+                throw;
+            }
+            const std::uint64_t freed = kept_.give_up(reserved_bytes);
+            if (freed == 0) {
+                why = e.what();
+                return std::nullopt;
+            }
+            bytes_ -= freed;
         }
-    } catch (const std::system_error& e) {
-        if (!is_no_room(e)) {
-            throw;
-        }
-        why = e.what();
-        return std::nullopt;
     }
 }
 
@@ -152,7 +189,7 @@ WallTime SpoolFolder::age_of(const SegmentId& id) {
     return created_at;
 }
 
-std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now) {
+std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now, WallTime older_than) {
     claim_.look();
     if (!claim_.fault().empty()) {
         return std::nullopt;
@@ -165,12 +202,15 @@ std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now) {
 
     std::vector<std::pair<WallTime, SegmentId>> candidates;
     for (const SegmentId& id : ids) {
-        if (!avoid_until_.contains(id)) {
+        if (!avoid_until_.contains(id) && !is_owned_(id)) {
             candidates.emplace_back(age_of(id), id);
         }
     }
     std::sort(candidates.begin(), candidates.end());
     for (const auto& [created_at, id] : candidates) {
+        if (created_at >= older_than) {
+            break;
+        }
         if (auto orphan = try_adopt(id, now)) {
             return orphan;
         }

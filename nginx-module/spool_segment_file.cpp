@@ -9,6 +9,10 @@ bool SegmentFile::lock() {
     if (!files_->try_lock(fd_.get())) {
         return false;
     }
+    return is_in_place();
+}
+
+bool SegmentFile::is_in_place() const {
     const auto named = files_->facts(path_);
     return named && named->same_file(files_->facts(fd_.get()));
 }
@@ -61,6 +65,10 @@ RecordPlace SegmentFile::append(std::span<const std::byte> frame) {
     writable_ = false;
     write_fully(*files_, fd_.get(), record_, used_bytes_);
     files_->sync(fd_.get());
+    if (was_taken_away()) {
+        throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory),
+                                "the segment was taken away while it was written: " + path_);
+    }
     const RecordPlace place{.number = next_number_, .offset = used_bytes_, .frame_bytes = frame.size()};
     used_bytes_ += record_.size();
     ++next_number_;
@@ -98,8 +106,35 @@ std::optional<std::vector<std::byte>> SegmentFile::read_frame(const RecordPlace&
     return record;
 }
 
-void SegmentFile::unlink() { files_->unlink(path_); }
+bool SegmentFile::was_taken_away() const {
+    try {
+        return !is_in_place();
+    } catch (const std::system_error&) {
+        return false;  // A folder that was closed to us may be opened again: what it holds is not gone.
+    }
+}
 
-void SegmentFile::set_aside() { files_->rename(path_, path_ + std::string(damaged_suffix)); }
+void SegmentFile::unlink() {
+    if (is_in_place()) {
+        files_->unlink(path_);
+    }
+}
+
+void SegmentFile::rename_with(std::string_view suffix) {
+    if (is_in_place()) {
+        files_->rename(path_, path_ + std::string(suffix));
+    }
+}
+
+void SegmentFile::set_aside() { rename_with(damaged_suffix); }
+
+void SegmentFile::keep(WallTime now) {
+    try {
+        files_->touch(fd_.get(), now);
+    } catch (const std::system_error&) {
+        // Then it is kept from when it was sealed: not as long, but no longer than was asked for.
+    }
+    rename_with(kept_suffix);
+}
 
 }  // namespace runledger::edge

@@ -51,7 +51,8 @@ public:
 
     // Appends the frame as the record next_number() and returns its place; durable on return.
     // Throws std::system_error: the frame may or may not be found after a crash, so it was not answered; the segment
-    // takes nothing more. Precondition: takes(frame.size()), and the frame names this segment and that number.
+    // takes nothing more. So it is where the file has been taken away: nobody would find the frame. Precondition:
+    // takes(frame.size()), and the frame names this segment and that number.
     RecordPlace append(std::span<const std::byte> frame);
 
     // Reads what the file holds, for the one who adopted it, and cuts a tail that was never answered.
@@ -68,15 +69,24 @@ public:
     // Bytes that the file takes on the disk now.
     [[nodiscard]] std::uint64_t allocated_bytes() const { return files_->facts(fd_.get()).allocated_bytes; }
 
-    // Removes the file. Throws std::system_error; it may be tried again.
+    // Whether the path certainly leads to this file no more: whoever looks into the folder would not find it.
+    [[nodiscard]] bool was_taken_away() const;
+
+    // Each throws std::system_error, and may be tried again. A file that is no longer where it was made is no failure:
+    // somebody has taken it away, or has put another in its place, which is left alone.
     void unlink();
     // Renames the file, so that it stays for an operator and no courier adopts it.
     void set_aside();
+    // Renames the file, so that it stays for a while, and notes from when on.
+    void keep(WallTime now);
 
 private:
     SegmentFile(Files& files, Fd fd, std::string path, const SegmentId& id)
         : files_(&files), fd_(std::move(fd)), path_(std::move(path)), id_(id) {}
 
+    // Whether the path leads to this very file. Throws std::system_error if that is not to be seen.
+    [[nodiscard]] bool is_in_place() const;
+    void rename_with(std::string_view suffix);
     // Locks, and makes sure that the path still names this very file: its owner may have unlinked it in between.
     [[nodiscard]] bool lock();
 

@@ -41,6 +41,7 @@ constexpr std::size_t results_per_turn_max = 256;
     CourierConfig config;
     config.spool_dir = main.spool_dir;
     config.spool_bytes_max = main.spool_bytes_max;
+    config.spool_keep_acked = main.spool_keep_acked;
     config.spool_host = main.spool_host;
     config.daemon_endpoints = main.daemon_endpoints;
     config.edge_name = view(cycle.hostname);

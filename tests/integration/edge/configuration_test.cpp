@@ -59,6 +59,8 @@ TEST_F(Configuration, RefusesAWrongValueWithASentenceThatNamesIt) {
         {"small", {.spool_options = "max_size=1m"}, "runledger_spool: \"max_size=1m\" is less than"},
         {"parameter", {.spool_options = "size=1g"}, "runledger_spool: \"size=1g\" is not a parameter"},
         {"max_size twice", {.spool_options = "max_size=1g max_size=2g"}, "\"max_size=2g\" is given a second time"},
+        {"keep_acked", {.spool_options = "keep_acked=soon"}, "runledger_spool: \"keep_acked=soon\" is not a time"},
+        {"no keep_acked", {.spool_options = "keep_acked="}, "runledger_spool: \"keep_acked=\" is not a time"},
         {"no host", {.spool_options = "host="}, "runledger_spool: \"host=\" is not a host's name"},
         {"scheme", {.daemon_endpoints = "udp://127.0.0.1:1"}, "runledger_daemon: \"udp://127.0.0.1:1\" is not"},
         {"port", {.daemon_endpoints = "tcp://127.0.0.1:70000"}, "runledger_daemon: \"tcp://127.0.0.1:70000\" is not"},

@@ -230,6 +230,42 @@ TEST_F(CourierTest, AdoptsWhatAnotherCourierLeft) {
     eventually("only the next segment is left", [&] { return file_count() == 1; });
 }
 
+TEST_F(CourierTest, CountsASegmentThatItHasToSetAside) {
+    start();
+    for (std::uint64_t number = 0; number < 3; ++number) {
+        (void)submit(number, 1000);
+        all_answered(number + 1);  // A batch each.
+    }
+    stop();
+    const auto path = std::filesystem::directory_iterator(config_.spool_dir)->path();
+    {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(1600);  // In the second record.
+        file << "damage";
+    }
+
+    daemon_.start();
+    start();
+
+    eventually("it is counted", [&] { return courier_->stats().segments_damaged == 1; });
+    all_delivered({0, 2});
+    EXPECT_TRUE(std::filesystem::exists(path.string() + ".damaged"));
+}
+
+TEST_F(CourierTest, ShowsWhatItKeepsOfTheLedgersSegments) {
+    config_.spool_keep_acked = 1h;
+    daemon_.start();
+    start();
+    (void)submit(1, 200'000);
+    all_delivered({1});
+
+    eventually("it is kept, and shown", [&] { return courier_->stats().spool_kept_segments == 1; });
+
+    const auto stats = courier_->stats();
+    EXPECT_GE(stats.spool_kept_bytes, 200'000U);
+    EXPECT_GE(stats.spool_bytes, stats.spool_kept_bytes);
+}
+
 TEST_F(CourierTest, ManyThousandEventsArriveExactlyOnce) {
     config_.spool_bytes_max = 64UL * 1024 * 1024;
     daemon_.start();
