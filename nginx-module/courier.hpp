@@ -29,8 +29,15 @@ enum class CourierOutcome : std::uint8_t {
     failed,     // The body could not be read from its temp file: answer 503.
 };
 
+// Why commits do not succeed at the moment.
+enum class CommitTrouble : std::uint8_t {
+    none,
+    no_room,       // Neither the spool's bound nor its disk has room.
+    disk_failing,  // Whatever else the disk says.
+};
+
 // One event on its way, shared by the loop and the courier. Made and filled by the loop before submit(); after
-// that the loop touches only `fate` until the courier has posted it back.
+// that the loop touches only `fate`, and reads `trouble`, until the courier has posted it back.
 struct HeldEvent {
     std::uint64_t ticket{};  // The loop's key for the request; the courier carries it untouched.
     Stamp stamp;
@@ -41,6 +48,7 @@ struct HeldEvent {
     bool validated{false};     // False: the courier runs validate_event before it stores the event.
 
     std::atomic<Fate> fate{Fate::waiting};
+    std::atomic<CommitTrouble> trouble{CommitTrouble::none};  // Of its last commit; written by the courier.
 
     // Written by the courier before it posts the event back.
     CourierOutcome outcome{};
@@ -108,6 +116,8 @@ struct CourierStats {
     std::uint64_t window_bytes{};
     std::uint64_t oldest_unacked_seconds{};
     bool link_up{};
+    CommitTrouble commit_trouble{};          // Of the last commit.
+    std::uint64_t commit_failing_seconds{};  // Since the first failure after the last success; 0 if that is the last.
 };
 
 enum class SubmitResult : std::uint8_t {

@@ -40,11 +40,16 @@ std::optional<Spool::Stored> Committer::commit(SteadyTime now) {
             retry_pause_ = std::chrono::milliseconds{0};
         }
         return stored;
-    } catch (const std::runtime_error& e) {
-        // SpoolFull, or the disk's std::system_error: either may pass while the requests are held.
-        on_failure(e, now);
-        return std::nullopt;
+    } catch (const std::system_error& e) {
+        // The disk's; it may pass while the requests are held, as may the spool's being full.
+        on_failure(is_no_room(e) ? CommitTrouble::no_room : CommitTrouble::disk_failing, e, now);
+    } catch (const SpoolFull& e) {
+        on_failure(CommitTrouble::no_room, e, now);
+    } catch (
+        const std::runtime_error& e) {  // Nothing is known to throw one; what can't be stored is kept all the same.
+        on_failure(CommitTrouble::disk_failing, e, now);
     }
+    return std::nullopt;
 }
 
 std::optional<Spool::Stored> Committer::store_what_fits(SteadyTime now) {
@@ -63,11 +68,15 @@ std::optional<Spool::Stored> Committer::store_what_fits(SteadyTime now) {
         try {
             const Spool::Stored stored = spool_.append(encoder_, received_at, now);
             batch_bytes_max_ = std::min(batch_bytes_max_ * 2, batch_bytes_soft_max);
+            if (!full) {  // Otherwise some of what waits was passed over.
+                trouble_ = CommitTrouble::none;
+            }
             return stored;
         } catch (const SpoolFull& e) {
             // One event may fit where several do not, and a small one where a large one does not. Halving bounds the
             // tries, each of which looks at the folder.
             full = e;
+            meet(CommitTrouble::no_room, now, batch_);
             if (batch_.size() > 1) {
                 share.batch_bytes_max = encoder_.size_bytes() / 2;
                 batch_bytes_max_ = std::max(share.batch_bytes_max, batch_bytes_min);
@@ -183,10 +192,21 @@ void Committer::drop_abandoned() noexcept {
     }
 }
 
-void Committer::on_failure(const std::exception& e, SteadyTime now) noexcept {
+void Committer::meet(CommitTrouble trouble, SteadyTime now, const SubmittedEvents& held_up) noexcept {
+    if (trouble_ == CommitTrouble::none) {
+        in_trouble_since_ = now;
+    }
+    trouble_ = trouble;
+    for (const SubmittedEvent& submitted : held_up) {
+        submitted.event->trouble.store(trouble);
+    }
+}
+
+void Committer::on_failure(CommitTrouble trouble, const std::exception& e, SteadyTime now) noexcept {
     ++commit_failures_;
     waiting_.splice(waiting_.begin(), batch_);
     drop_abandoned();
+    meet(trouble, now, waiting_);
     retry_pause_ = std::clamp(retry_pause_ * 2, shared_.config().commit_retry_min, shared_.config().commit_retry_max);
     retry_at_ = now + retry_pause_;
     shared_.log().add(LogLine::Level::crit, "commit failed", e.what());

@@ -39,6 +39,9 @@ public:
     [[nodiscard]] std::uint64_t events_committed() const noexcept { return events_committed_; }
     [[nodiscard]] std::uint64_t batches_committed() const noexcept { return batches_committed_; }
     [[nodiscard]] std::uint64_t commit_failures() const noexcept { return commit_failures_; }
+    // What the last commit met, and since when; none while there has not been any.
+    [[nodiscard]] CommitTrouble trouble() const noexcept { return trouble_; }
+    [[nodiscard]] SteadyTime in_trouble_since() const noexcept { return in_trouble_since_; }
 
 private:
     // What may go into a batch now; less than usual after a larger one has met a full spool.
@@ -53,7 +56,9 @@ private:
     [[nodiscard]] bool prepare(HeldEvent& event) noexcept;
     void read_body(HeldEvent& event);
     void drop_abandoned() noexcept;
-    void on_failure(const std::exception& e, SteadyTime now) noexcept;
+    // Says to those who wait why they do.
+    void meet(CommitTrouble trouble, SteadyTime now, const SubmittedEvents& held_up) noexcept;
+    void on_failure(CommitTrouble trouble, const std::exception& e, SteadyTime now) noexcept;
     void answer_batch() noexcept;
 
     CourierShared& shared_;
@@ -69,6 +74,8 @@ private:
     std::uint64_t events_committed_{};
     std::uint64_t batches_committed_{};
     std::uint64_t commit_failures_{};
+    CommitTrouble trouble_{CommitTrouble::none};
+    SteadyTime in_trouble_since_{};
 };
 
 }  // namespace runledger::edge

@@ -185,6 +185,11 @@ private:
         stats.spool_kept_bytes = spool_.kept_bytes();
         stats.window_bytes = delivery_.window_bytes();
         stats.link_up = link_ && link_->is_up();
+        stats.commit_trouble = committer_.trouble();
+        if (stats.commit_trouble != CommitTrouble::none) {
+            const auto lasting = std::chrono::ceil<std::chrono::seconds>(now() - committer_.in_trouble_since());
+            stats.commit_failing_seconds = static_cast<std::uint64_t>(std::max(lasting.count(), std::int64_t{1}));
+        }
         std::optional<std::chrono::sys_seconds> oldest;
         for (const auto& segment : spool_.segments()) {
             stats.spool_batches += segment->batch_count() - segment->count(BatchState::acked);

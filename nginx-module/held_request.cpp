@@ -2,6 +2,7 @@
 
 #include "common/wire.hpp"
 #include "nginx-module/answer.hpp"
+#include "nginx-module/seconds.hpp"
 
 namespace runledger::edge {
 
@@ -121,6 +122,8 @@ ngx_int_t HeldRequest::answer(const HeldEvent& event) {
             run_id_ = event.run_id;
             status_word_ = event.status_word;
             outcome_ = (event.flags & wire::redelivered) != 0 ? Outcome::redelivered : Outcome::accepted;
+            commit_time_ = event.commit_time;
+            commit_time_text_ = to_seconds_text(event.commit_time);
             log_event(request_, event);
             return send_accepted(request_);
         case CourierOutcome::refused:
@@ -137,6 +140,7 @@ void HeldRequest::on_deadline() noexcept {
         ngx_add_timer(&deadline_, deadline_grace);
         return;
     }
+    const Outcome outcome = event_->trouble.load() == CommitTrouble::no_room ? Outcome::spool_full : Outcome::timeout;
     Worker::current()->forget(*event_);
     let_go();
     if (has_been_ended()) {
@@ -144,7 +148,7 @@ void HeldRequest::on_deadline() noexcept {
         return;
     }
     finalize(guarded(
-        request_.connection->log, "give up a webhook", [this] { return refuse(problem_of(Outcome::timeout)); },
+        request_.connection->log, "give up a webhook", [&] { return refuse(problem_of(outcome)); },
         NGX_HTTP_SERVICE_UNAVAILABLE));
 }
 

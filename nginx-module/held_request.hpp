@@ -5,6 +5,7 @@
 // or the client's leaving. Lives in the request's pool. Event-loop thread only.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -42,6 +43,9 @@ public:
     [[nodiscard]] std::string_view token_name() const noexcept { return token_name_; }
     [[nodiscard]] std::string_view run_id() const noexcept { return run_id_; }
     [[nodiscard]] std::string_view status_word() const noexcept { return status_word_; }
+    // From the body's coming to the event's being on stable storage; nothing, and no text, unless it was answered 200.
+    [[nodiscard]] std::optional<std::chrono::microseconds> commit_time() const noexcept { return commit_time_; }
+    [[nodiscard]] std::string_view commit_time_text() const noexcept { return commit_time_text_; }
 
 private:
     void on_fate(const HeldEventPtr& event) noexcept override;
@@ -63,6 +67,8 @@ private:
     std::string_view token_name_;
     std::string run_id_;
     std::string status_word_;
+    std::optional<std::chrono::microseconds> commit_time_;
+    std::string commit_time_text_;
     ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
     ngx_event_t deadline_{};
 };

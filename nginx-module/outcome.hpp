@@ -24,17 +24,18 @@ enum class Outcome : std::uint8_t {
     failed,            // 500 or 503 for a fault of our own or of nginx; the error log says which.
     client_gone,       // The sender left before the answer. The event may still have been stored.
     refused_by_nginx,  // Refused before our handler (limit_req, allow and deny, auth_request) or for broken chunks.
+    spool_full,        // 503: as timeout, and because neither the spool's bound nor its disk had room.
 };
 
-inline constexpr std::array<std::string_view, 14> outcome_words{
-    "none",         "accepted",        "redelivered", "refused_json", "refused_token",   "refused_method",
-    "refused_size", "refused_type",    "over_bound",  "timeout",      "body_unreadable", "failed",
-    "client_gone",  "refused_by_nginx"};
+inline constexpr std::array<std::string_view, 15> outcome_words{
+    "none",         "accepted",         "redelivered", "refused_json", "refused_token",   "refused_method",
+    "refused_size", "refused_type",     "over_bound",  "timeout",      "body_unreadable", "failed",
+    "client_gone",  "refused_by_nginx", "spool_full"};
 
 [[nodiscard]] constexpr std::string_view to_word(Outcome outcome) noexcept {
     return outcome_words[static_cast<std::size_t>(outcome)];
 }
 
-static_assert(to_word(Outcome::refused_by_nginx) == "refused_by_nginx");
+static_assert(to_word(Outcome::spool_full) == "spool_full");
 
 }  // namespace runledger::edge

@@ -28,6 +28,9 @@ Problem problem_of(Outcome outcome) {
         case Outcome::refused_type:
             return {outcome, 415, "content_type_not_json", "The content type is not application/json",
                     "an event's content type is application/json"};
+        case Outcome::spool_full:
+            return {outcome, 503, "spool_full", "The spool is full",
+                    "the event may not have been stored; send it again"};
         case Outcome::over_bound:
             return {outcome, 503, "over_bound", "Too many events are held", "the event was not stored; send it again"};
         case Outcome::timeout:

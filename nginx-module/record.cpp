@@ -76,6 +76,11 @@ std::string_view run_status_of(const ngx_http_request_t& request) noexcept {
     return held != nullptr ? held->status_word() : std::string_view{};
 }
 
+std::string_view commit_time_of(const ngx_http_request_t& request) noexcept {
+    const HeldRequest* held = HeldRequest::find(request);
+    return held != nullptr ? held->commit_time_text() : std::string_view{};
+}
+
 std::string_view outcome_word_of(const ngx_http_request_t& request) noexcept {
     const auto outcome = find_outcome(request);
     return outcome ? to_word(*outcome) : std::string_view{};
@@ -96,11 +101,17 @@ void add_variables(ngx_conf_t& cf) {
     add_variable(cf, "runledger_run_id", get_variable<run_id_of>);
     add_variable(cf, "runledger_run_status", get_variable<run_status_of>);
     add_variable(cf, "runledger_outcome", get_variable<outcome_word_of>);
+    add_variable(cf, "runledger_commit_time", get_variable<commit_time_of>);
 }
 
 ngx_int_t count_outcome(ngx_http_request_t* request) noexcept {
     if (const auto outcome = find_outcome(*request)) {
-        status_table(*main_conf(*request).status_zone).count(*outcome);
+        StatusTable& table = status_table(*main_conf(*request).status_zone);
+        table.count(*outcome);
+        const HeldRequest* held = HeldRequest::find(*request);
+        if (held != nullptr && held->commit_time()) {
+            table.count_commit(*held->commit_time());
+        }
     }
     return NGX_OK;
 }

@@ -7,8 +7,8 @@
 
 namespace runledger::edge {
 
-// $runledger_run_id, $runledger_run_status, $runledger_outcome; each is absent, and logged as "-", where it has
-// nothing to say. Throws std::bad_alloc.
+// $runledger_run_id, $runledger_run_status, $runledger_outcome, $runledger_commit_time; each is absent, and logged as
+// "-", where it has nothing to say. Throws std::bad_alloc.
 void add_variables(ngx_conf_t& cf);
 
 // The log phase's handler: counts each request to a webhook location once, when it has ended.

@@ -60,6 +60,11 @@ FileFacts to_facts(const struct stat& status) {
 
 }  // namespace
 
+bool is_no_room(const std::system_error& e) noexcept {
+    return e.code() == std::errc::no_space_on_device || e.code().value() == EDQUOT ||
+           e.code() == std::errc::file_too_large;
+}
+
 Fd& Fd::operator=(Fd&& other) noexcept {
     if (this != &other) {
         Fd old(std::exchange(fd_, std::exchange(other.fd_, -1)));

@@ -12,12 +12,16 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "common/clock.hpp"
 
 namespace runledger::edge {
+
+// Whether the failure means that the disk, the quota or the file has no room: it may pass when something is removed.
+[[nodiscard]] bool is_no_room(const std::system_error& e) noexcept;
 
 // Owns a file descriptor. Closing it also gives up the lock that was taken through it.
 class Fd {

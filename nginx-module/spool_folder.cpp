@@ -22,11 +22,6 @@ bool is_segment_with(std::string_view suffix, std::string_view name) {
 
 }  // namespace
 
-bool is_no_room(const std::system_error& e) {
-    return e.code() == std::errc::no_space_on_device || e.code().value() == EDQUOT ||
-           e.code() == std::errc::file_too_large;
-}
-
 SegmentId fresh_segment_id() {
     SegmentId id;
     std::size_t done = 0;

@@ -29,9 +29,6 @@ struct SpoolFull : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Whether the failure is one of room: on the disk, of a quota, or of a file's size.
-[[nodiscard]] bool is_no_room(const std::system_error& e);
-
 // Fresh for every segment, from the kernel's generator.
 [[nodiscard]] SegmentId fresh_segment_id();
 

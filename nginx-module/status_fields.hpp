@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -62,6 +63,44 @@ inline constexpr std::array gauge_fields{
                [](const CourierStats& stats) { return stats.oldest_unacked_seconds; }},
     GaugeField{"links_up", "Workers whose link to a daemon is up.", Across::sum,
                [](const CourierStats& stats) { return stats.link_up ? std::uint64_t{1} : std::uint64_t{0}; }},
+    GaugeField{"workers_without_room", "Workers whose last commit found no room in the spool or on its disk.",
+               Across::sum,
+               [](const CourierStats& stats) {
+                   return stats.commit_trouble == CommitTrouble::no_room ? std::uint64_t{1} : std::uint64_t{0};
+               }},
+    GaugeField{"workers_with_failing_disk", "Workers whose last commit failed in the disk.", Across::sum,
+               [](const CourierStats& stats) {
+                   return stats.commit_trouble == CommitTrouble::disk_failing ? std::uint64_t{1} : std::uint64_t{0};
+               }},
+    GaugeField{"commit_failing_seconds", "For how long commits have failed in the worker that is worst off; 0: none.",
+               Across::largest, [](const CourierStats& stats) { return stats.commit_failing_seconds; }},
+};
+
+// The upper bound of a bucket of commit_seconds, as a duration and as Prometheus' label.
+struct CommitBucket {
+    std::chrono::microseconds at_most;
+    std::string_view label;
+};
+
+// From a fast disk's sync to the default of runledger_timeout; what is slower counts as +Inf.
+inline constexpr std::array commit_buckets{
+    CommitBucket{std::chrono::microseconds{100}, "0.0001"},
+    CommitBucket{std::chrono::microseconds{250}, "0.00025"},
+    CommitBucket{std::chrono::microseconds{500}, "0.0005"},
+    CommitBucket{std::chrono::microseconds{1'000}, "0.001"},
+    CommitBucket{std::chrono::microseconds{2'500}, "0.0025"},
+    CommitBucket{std::chrono::milliseconds{5}, "0.005"},
+    CommitBucket{std::chrono::milliseconds{10}, "0.01"},
+    CommitBucket{std::chrono::milliseconds{25}, "0.025"},
+    CommitBucket{std::chrono::milliseconds{50}, "0.05"},
+    CommitBucket{std::chrono::milliseconds{100}, "0.1"},
+    CommitBucket{std::chrono::milliseconds{250}, "0.25"},
+    CommitBucket{std::chrono::milliseconds{500}, "0.5"},
+    CommitBucket{std::chrono::milliseconds{1'000}, "1"},
+    CommitBucket{std::chrono::milliseconds{2'500}, "2.5"},
+    CommitBucket{std::chrono::seconds{5}, "5"},
+    CommitBucket{std::chrono::seconds{10}, "10"},
+    CommitBucket{std::chrono::seconds{15}, "15"},
 };
 
 }  // namespace runledger::edge

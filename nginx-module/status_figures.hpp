@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 
 #include "nginx-module/outcome.hpp"
@@ -15,6 +16,8 @@ struct StatusFigures {
     std::array<std::uint64_t, counter_fields.size()> counters{};
     std::array<std::uint64_t, gauge_fields.size()> gauges{};
     std::uint64_t workers{};
+    std::array<std::uint64_t, commit_buckets.size() + 1> commits{};  // By bucket, not cumulated; the last is +Inf.
+    std::chrono::microseconds commit_time_sum{};
 };
 
 }  // namespace runledger::edge

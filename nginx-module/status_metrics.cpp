@@ -18,11 +18,28 @@ namespace {
     return family;
 }
 
+[[nodiscard]] MetricFamily commit_times(const StatusFigures& figures) {
+    MetricFamily family{"commit_seconds",
+                        "Seconds from an accepted event's body to its being on stable storage.",
+                        MetricType::histogram,
+                        "le",
+                        {},
+                        figures.commit_time_sum};
+    std::uint64_t count = 0;
+    for (std::size_t i = 0; i < commit_buckets.size(); ++i) {
+        count += figures.commits[i];
+        family.samples.push_back({std::string{commit_buckets[i].label}, count});
+    }
+    family.samples.push_back({"+Inf", count + figures.commits.back()});
+    return family;
+}
+
 }  // namespace
 
 MetricFamilies metric_families(const StatusFigures& figures, const StatusBounds& bounds) {
     MetricFamilies families;
     families.push_back(requests_by_outcome(figures));
+    families.push_back(commit_times(figures));
     for (std::size_t i = 0; i < counter_fields.size(); ++i) {
         families.push_back(
             family_of_one(counter_fields[i].name, counter_fields[i].help, MetricType::counter, figures.counters[i]));

@@ -4,6 +4,7 @@
 // own choosing and hold nothing that either form would have to escape. Plain C++, no nginx.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@
 
 namespace runledger::edge {
 
-enum class MetricType : std::uint8_t { counter, gauge };
+enum class MetricType : std::uint8_t { counter, gauge, histogram };
 
 struct MetricSample {
     std::string label_value;  // Empty where the family has no label.
@@ -26,6 +27,7 @@ struct MetricFamily {
     MetricType type{};
     std::string_view label;  // The one that tells the samples apart; empty: there is one sample.
     std::vector<MetricSample> samples;
+    std::chrono::microseconds sum{};  // A histogram's; its samples are cumulated, and the last one is the count.
 };
 
 using MetricFamilies = std::vector<MetricFamily>;
@@ -40,7 +42,8 @@ struct StatusBounds {
 // Prometheus' text format 0.0.4.
 [[nodiscard]] std::string to_prometheus_text(const MetricFamilies& families);
 
-// One object: a member for each family, which is its number, or an object of its samples by their label's value.
+// One object: a member for each family, which is its number, or an object of its samples by their label's value, or
+// for a histogram an object of its count, sum and buckets.
 [[nodiscard]] std::string to_json(const MetricFamilies& families);
 
 }  // namespace runledger::edge

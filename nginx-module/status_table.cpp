@@ -37,6 +37,12 @@ void StatusTable::count(Outcome outcome) noexcept {
     outcomes_[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
 }
 
+void StatusTable::count_commit(std::chrono::microseconds duration) noexcept {
+    const auto* bucket = std::ranges::lower_bound(commit_buckets, duration, {}, &CommitBucket::at_most);
+    commits_[static_cast<std::size_t>(bucket - commit_buckets.begin())].fetch_add(1, std::memory_order_relaxed);
+    commit_microseconds_.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
+}
+
 bool StatusTable::is_alive(const Slot& slot) noexcept {
     const std::int64_t pid = slot.pid.load(std::memory_order_acquire);
     if (pid == 0) {
@@ -90,6 +96,8 @@ StatusFigures StatusTable::read() const noexcept {
     figures.started_at_seconds = started_at_.load(std::memory_order_relaxed);
     read_all(outcomes_, figures.outcomes);
     read_all(counters_, figures.counters);
+    read_all(commits_, figures.commits);
+    figures.commit_time_sum = std::chrono::microseconds{commit_microseconds_.load(std::memory_order_relaxed)};
     for (const Slot& slot : slots_) {
         if (!is_alive(slot)) {
             continue;

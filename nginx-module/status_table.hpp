@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,6 +26,8 @@ public:
     void start(time_t now) noexcept;
 
     void count(Outcome outcome) noexcept;
+    // For each accepted event. Precondition: not negative.
+    void count_commit(std::chrono::microseconds duration) noexcept;
 
     // From a worker's housekeeping: adds what its counters have gained and sets its gauges.
     void publish(const CourierStats& stats) noexcept;
@@ -51,6 +54,8 @@ private:
     Cell started_at_;
     std::array<Cell, outcome_words.size()> outcomes_;
     std::array<Cell, counter_fields.size()> counters_;
+    std::array<Cell, commit_buckets.size() + 1> commits_;
+    Cell commit_microseconds_;
     std::array<Slot, slots_max> slots_;
 };
 

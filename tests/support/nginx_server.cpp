@@ -29,6 +29,7 @@ events { worker_connections @WORKER_CONNECTIONS@; }
 
 constexpr std::string_view conf_http = R"(http {
     log_format runledger '$remote_addr $request_method $request_uri $status $request_time '
+                         'commit_time=$runledger_commit_time '
                          'run=$runledger_run_id run_status=$runledger_run_status outcome=$runledger_outcome';
     access_log @FOLDER@/access.log runledger;
     client_body_temp_path @FOLDER@/client_body;

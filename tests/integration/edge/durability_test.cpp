@@ -51,11 +51,14 @@ protected:
         return at != std::string::npos && std::stoull(status.substr(at + 1 + sample.size())) > 0;
     }
 
-    void wait_until_held(int requests = 1) {
-        const std::string sample = "held_events " + std::to_string(requests) + "\n";
-        eventually("the requests are held",
-                   [&] { return http_get(nginx().url("/runledger_status")).body.find(sample) != std::string::npos; });
+    void wait_for_status(const std::string& line) {
+        const auto status = [this] { return http_get(nginx().url("/runledger_status")).body; };
+        eventually(
+            "the status says " + line, [&] { return status().find(line) != std::string::npos; }, default_patience,
+            status);
     }
+
+    void wait_until_held(int requests = 1) { wait_for_status("held_events " + std::to_string(requests) + "\n"); }
 
     // Kills the workers, and waits for the next one.
     void kill_workers() {
@@ -224,6 +227,8 @@ TEST_F(Durability, RefusesAtTheDeadlineWhatCouldNotBeStored) {
     EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds{900});
     wait_for_access_log("outcome=timeout");
     wait_for_error_log("[error]");
+    wait_for_status("runledger_edge_workers_with_failing_disk 1\n");
+    wait_for_status("runledger_edge_workers_without_room 0\n");
     spool_becomes_writable();
 }
 
@@ -231,6 +236,8 @@ TEST_F(Durability, RefusesWhenTheSpoolIsFullAndRecoversWhenItHasBeenDelivered) {
     start_nginx({.spool_options = "max_size=64m", .location_extra = std::string{held_short}});
     auto events = fill_the_spool();
     ASSERT_GE(events.size(), 4U);
+    wait_for_access_log("outcome=spool_full");
+    wait_for_status("runledger_edge_workers_without_room 1\n");
 
     start_daemon();
 
@@ -238,6 +245,8 @@ TEST_F(Durability, RefusesWhenTheSpoolIsFullAndRecoversWhenItHasBeenDelivered) {
     eventually(
         "there is room again", [&] { return post(afterwards).status == 200; }, std::chrono::seconds{20});
     events.push_back(afterwards);
+    wait_for_status("runledger_edge_workers_without_room 0\n");
+    wait_for_status("runledger_edge_commit_failing_seconds 0\n");
     // What was refused may have been stored all the same; what was answered must be there.
     eventually("all that was answered is delivered", [&] {
         const auto delivered = daemon().delivered_bodies();

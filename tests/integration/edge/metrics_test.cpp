@@ -4,12 +4,16 @@
 #include <gtest/gtest.h>
 #include <rapidjson/document.h>
 
+#include <filesystem>
+
+#include "tests/integration/edge/raw_connection.hpp"
 #include "tests/integration/edge/status_fixture.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -77,13 +81,74 @@ TEST_F(Metrics, AreTheSameNumbersInJson) {
             in_json[name] = member.value.GetDouble();
             continue;
         }
-        const std::string label = member.name == "build_info" ? "version" : "outcome";
-        for (const auto& labelled : member.value.GetObject()) {
-            in_json[fmt::format(R"({}{{{}="{}"}})", name, label, labelled.name.GetString())] =
-                labelled.value.GetDouble();
+        const bool is_histogram = member.value.HasMember("buckets");
+        if (is_histogram) {
+            in_json[name + "_count"] = member.value["count"].GetDouble();
+            in_json[name + "_sum"] = member.value["sum"].GetDouble();
+        }
+        const std::string label = is_histogram ? "le" : member.name == "build_info" ? "version" : "outcome";
+        const auto& labelled_values = is_histogram ? member.value["buckets"] : member.value;
+        for (const auto& labelled : labelled_values.GetObject()) {
+            in_json[fmt::format(R"({}{}{{{}="{}"}})", name, is_histogram ? "_bucket" : "", label,
+                                labelled.name.GetString())] = labelled.value.GetDouble();
         }
     }
     EXPECT_EQ(in_json, numbers);
+}
+
+TEST_F(Metrics, CountEachAcceptedEventsCommitTimeOnce) {
+    start_daemon();
+    start_nginx();
+    busy_hour();
+
+    const auto all = samples();
+
+    double in_smaller = 0;
+    int buckets = 0;
+    double widest_bound = 0;
+    for (const auto& [name, value] : all) {
+        if (name.starts_with("runledger_edge_commit_seconds_bucket")) {
+            ++buckets;
+            EXPECT_LE(value, 6) << name;
+        }
+    }
+    for (const char* bound : {"0.0001", "0.001", "0.01", "0.1", "1", "10", "15", "+Inf"}) {
+        const std::string name = fmt::format(R"(runledger_edge_commit_seconds_bucket{{le="{}"}})", bound);
+        EXPECT_GE(all.at(name), in_smaller) << name;
+        in_smaller = all.at(name);
+        widest_bound = in_smaller;
+    }
+    EXPECT_EQ(buckets, 18);
+    EXPECT_EQ(widest_bound, 6) << "accepted and redelivered, and nothing that was refused";
+    EXPECT_EQ(all.at("runledger_edge_commit_seconds_count"), 6);
+    EXPECT_GT(all.at("runledger_edge_commit_seconds_sum"), 0);
+    EXPECT_LT(all.at("runledger_edge_commit_seconds_sum"), 6 * 15);
+    EXPECT_THAT(text(), ContainsRegex("runledger_edge_commit_seconds_sum [0-9]+\\.[0-9][0-9][0-9][0-9][0-9][0-9]\n"));
+}
+
+TEST_F(Metrics, CountTheTimeForWhichAnEventWaitedForTheDisk) {
+    namespace fs = std::filesystem;
+    start_daemon();
+    start_nginx({.location_extra = "runledger_timeout 60s;"});
+    allow_alarm(NginxServer::death_notice());
+    fs::permissions(nginx().spool(), fs::perms::none);
+    const auto before = nginx().worker_pids();
+    nginx().kill_workers(SIGKILL);  // The next one has no segment open.
+    eventually("a new worker runs", [&] { return !nginx().worker_pids().empty() && nginx().worker_pids() != before; });
+    RawConnection held{nginx().port()};
+    held.send(raw_post(fresh_event(), "Connection: close\r\n"));
+    eventually("commits have failed for more than two seconds",
+               [&] { return sample("runledger_edge_commit_failing_seconds") > 2; });
+    EXPECT_EQ(sample("runledger_edge_workers_with_failing_disk"), 1);
+
+    fs::permissions(nginx().spool(), fs::perms::owner_all);
+
+    EXPECT_EQ(held.read_to_end().find("HTTP/1.1 200"), 0U);
+    wait_for_sample("runledger_edge_commit_seconds_count", 1);
+    EXPECT_EQ(sample(R"(runledger_edge_commit_seconds_bucket{le="1"})"), 0);
+    EXPECT_GE(sample("runledger_edge_commit_seconds_sum"), 1);
+    EXPECT_THAT(nginx().access_log(), ContainsRegex("commit_time=[1-9][0-9]*\\.[0-9]+ .*outcome=accepted\n"));
+    wait_for_sample("runledger_edge_commit_failing_seconds", 0);
 }
 
 struct FormatCase {

@@ -29,6 +29,7 @@ struct Trouble {
     const char* name;
     Op op;
     int error;
+    CommitTrouble trouble;  // As it shows.
 };
 
 class CourierTrouble : public CourierFault, public ::testing::WithParamInterface<Trouble> {};
@@ -46,19 +47,28 @@ TEST_P(CourierTrouble, HoldsRequestsAndAnswersThemWhenItIsOver) {
     }
     commits_fail(3);
     EXPECT_FALSE(is_answered(held.back()));
+    EXPECT_EQ(held.back()->trouble, GetParam().trouble);
+    eventually("the trouble shows", [&] { return courier_->stats().commit_trouble == GetParam().trouble; });
+    EXPECT_GE(courier_->stats().commit_failing_seconds, 1U);
     files_->heal();
 
     eventually("all are answered", [&] { return answered_.size() == 39; });
     eventually("all are in the ledger", [&] { return daemon_.ledger.events().size() >= 39; });
     EXPECT_EQ(daemon_.ledger.conflicts(), 0U);
     EXPECT_THAT(all_log(), HasSubstr("commit failed"));
+    eventually("the trouble is over", [&] { return courier_->stats().commit_trouble == CommitTrouble::none; });
+    EXPECT_EQ(courier_->stats().commit_failing_seconds, 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Disk, CourierTrouble,
-                         ::testing::Values(Trouble{"WriteError", Op::write, EIO}, Trouble{"SyncError", Op::sync, EIO},
-                                           Trouble{"DiskFullAtCreation", Op::reserve, ENOSPC},
-                                           Trouble{"FolderGone", Op::create, ENOENT},
-                                           Trouble{"FolderSyncError", Op::sync_folder, EIO}),
+                         ::testing::Values(Trouble{"WriteError", Op::write, EIO, CommitTrouble::disk_failing},
+                                           Trouble{"DiskFullAtWrite", Op::write, ENOSPC, CommitTrouble::no_room},
+                                           Trouble{"OverQuotaAtWrite", Op::write, EDQUOT, CommitTrouble::no_room},
+                                           Trouble{"SyncError", Op::sync, EIO, CommitTrouble::disk_failing},
+                                           Trouble{"DiskFullAtCreation", Op::reserve, ENOSPC, CommitTrouble::no_room},
+                                           Trouble{"FolderGone", Op::create, ENOENT, CommitTrouble::disk_failing},
+                                           Trouble{"FolderSyncError", Op::sync_folder, EIO,
+                                                   CommitTrouble::disk_failing}),
                          [](const auto& parameter) { return std::string(parameter.param.name); });
 
 TEST_F(CourierFault, AbandonedEventsAreNotAnswered) {
