@@ -90,6 +90,7 @@ CourierStats CourierShared::stats() const noexcept {
         stats = stats_;
     }
     stats.held_events = held_events_.load();
+    stats.held_bytes = held_bytes_.load();
     return stats;
 }
 

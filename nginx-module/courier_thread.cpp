@@ -183,7 +183,10 @@ private:
         stats.spool_bytes = spool_.folder_bytes();
         stats.spool_kept_segments = spool_.kept_segments();
         stats.spool_kept_bytes = spool_.kept_bytes();
+        stats.spool_segments = spool_.folder_segments().in_use;
+        stats.damaged_segments = spool_.folder_segments().damaged;
         stats.window_bytes = delivery_.window_bytes();
+        stats.endpoints_up = link_ ? link_->endpoints_up() : 0;
         stats.link_up = link_ && link_->is_up();
         stats.commit_trouble = committer_.trouble();
         if (stats.commit_trouble != CommitTrouble::none) {

@@ -36,6 +36,7 @@ public:
     // Connections made and lost since the last call, in order.
     [[nodiscard]] std::vector<LinkChange> take_changes();
 
+    [[nodiscard]] std::size_t endpoints_up() const noexcept { return connected_.size(); }
     [[nodiscard]] bool is_up() const noexcept { return !connected_.empty(); }
     [[nodiscard]] const std::vector<std::string>& bad_endpoints() const noexcept { return bad_endpoints_; }
 

@@ -20,6 +20,15 @@ ngx_int_t on_preconfiguration(ngx_conf_t* cf) noexcept {
         NGX_ERROR);
 }
 
+// Runs before those that are there already, but in the log phase after them.
+void add_handler(ngx_http_phase_t& phase, ngx_http_handler_pt handler) {
+    auto* place = static_cast<ngx_http_handler_pt*>(ngx_array_push(&phase.handlers));
+    if (place == nullptr) {
+        throw std::bad_alloc{};
+    }
+    *place = handler;
+}
+
 // Without a webhook, a status location or a spool the module costs nothing: no zone, no handler, no courier.
 [[nodiscard]] ngx_int_t finish_configuration(ngx_conf_t& cf) {
     auto& main = *static_cast<MainConf*>(ngx_http_conf_get_module_main_conf((&cf), ngx_http_runledger_module));
@@ -34,11 +43,8 @@ ngx_int_t on_preconfiguration(ngx_conf_t* cf) noexcept {
     }
     auto& core =
         *static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf((&cf), ngx_http_core_module));
-    auto* handler = static_cast<ngx_http_handler_pt*>(ngx_array_push(&core.phases[NGX_HTTP_LOG_PHASE].handlers));
-    if (handler == nullptr) {
-        throw std::bad_alloc{};
-    }
-    *handler = count_outcome;
+    add_handler(core.phases[NGX_HTTP_PREACCESS_PHASE], note_visit);
+    add_handler(core.phases[NGX_HTTP_LOG_PHASE], count_outcome);
     return NGX_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "nginx-module/conf.hpp"
 #include "nginx-module/held_request.hpp"
+#include "nginx-module/nginx_cause.hpp"
 #include "nginx-module/outcome.hpp"
 #include "nginx-module/status_zone.hpp"
 
@@ -34,6 +35,40 @@ constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
     }
 }
 
+// Left in the pool of a request that has come to a webhook location. If nginx then refuses it, and an error_page sends
+// it to another location, this is all that tells where it wanted to go.
+class Visit {
+public:
+    explicit Visit(const ngx_http_request_t& request) noexcept : request_{request} {}
+
+    // A subrequest shares its parent's pool: whose visit it was must be told.
+    [[nodiscard]] static bool was_made_by(const ngx_http_request_t& request) noexcept {
+        return find_in_pool<Visit>(*request.pool, [&](const Visit& visit) { return &visit.request_ == &request; }) !=
+               nullptr;
+    }
+
+private:
+    const ngx_http_request_t& request_;
+};
+
+[[nodiscard]] bool has_come_to_webhook(const ngx_http_request_t& request) noexcept {
+    return location_conf(request).is_webhook || (request.internal != 0 && Visit::was_made_by(request));
+}
+
+// An index of nginx_causes, for a request whose outcome is refused_by_nginx.
+[[nodiscard]] std::size_t nginx_cause(const ngx_http_request_t& request) noexcept {
+    // As ngx_http_limit_req_module.c and ngx_http_limit_conn_module.c number them, and $limit_req_status names them.
+    constexpr unsigned limit_req_rejected = 3;
+    constexpr unsigned limit_conn_rejected = 2;
+    if (request.main->limit_req_status == limit_req_rejected) {
+        return cause_limit_req;
+    }
+    if (request.main->limit_conn_status == limit_conn_rejected) {
+        return cause_limit_conn;
+    }
+    return cause_of_status(static_cast<unsigned>(http_status(request)));
+}
+
 // Nothing for a request that has nothing to do with a webhook location, or is still on its way.
 [[nodiscard]] std::optional<Outcome> find_outcome(const ngx_http_request_t& request) noexcept {
     const ngx_uint_t status = http_status(request);
@@ -43,7 +78,7 @@ constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
         }
         return status == 0 ? std::nullopt : std::optional{outcome_without_body(request, status)};
     }
-    if (!location_conf(request).is_webhook || status == 0) {
+    if (!has_come_to_webhook(request) || status == 0) {
         return std::nullopt;
     }
     return status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE ? Outcome::refused_size : Outcome::refused_by_nginx;
@@ -104,10 +139,25 @@ void add_variables(ngx_conf_t& cf) {
     add_variable(cf, "runledger_commit_time", get_variable<commit_time_of>);
 }
 
+ngx_int_t note_visit(ngx_http_request_t* request) noexcept {
+    return guarded(
+        request->connection->log, "note a visit",
+        [&]() -> ngx_int_t {
+            if (location_conf(*request).is_webhook && !Visit::was_made_by(*request)) {
+                static_cast<void>(make_in_pool<Visit>(*request->pool, *request));
+            }
+            return NGX_DECLINED;
+        },
+        NGX_DECLINED);
+}
+
 ngx_int_t count_outcome(ngx_http_request_t* request) noexcept {
     if (const auto outcome = find_outcome(*request)) {
         StatusTable& table = status_table(*main_conf(*request).status_zone);
         table.count(*outcome);
+        if (*outcome == Outcome::refused_by_nginx) {
+            table.count_refusal_by_nginx(nginx_cause(*request));
+        }
         const HeldRequest* held = HeldRequest::find(*request);
         if (held != nullptr && held->commit_time()) {
             table.count_commit(*held->commit_time());

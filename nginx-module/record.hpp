@@ -11,6 +11,10 @@ namespace runledger::edge {
 // "-", where it has nothing to say. Throws std::bad_alloc.
 void add_variables(ngx_conf_t& cf);
 
+// A handler of the phase in which limit_req and limit_conn refuse, to run before them, as before deny and auth_request:
+// remembers which requests came to a webhook location. Refuses nothing.
+ngx_int_t note_visit(ngx_http_request_t* request) noexcept;
+
 // The log phase's handler: counts each request to a webhook location once, when it has ended.
 ngx_int_t count_outcome(ngx_http_request_t* request) noexcept;
 

@@ -77,6 +77,7 @@ public:
     // Segments that are kept after their retirement, and their bytes, which folder_bytes() counts, too.
     [[nodiscard]] std::size_t kept_segments() const noexcept { return folder_.kept().count(); }
     [[nodiscard]] std::uint64_t kept_bytes() const noexcept { return folder_.kept().bytes(); }
+    [[nodiscard]] const SpoolFolder::SegmentCounts& folder_segments() const noexcept { return folder_.segments(); }
     [[nodiscard]] std::uint64_t segments_adopted() const noexcept { return segments_adopted_; }
     [[nodiscard]] std::uint64_t segments_removed() const noexcept { return segments_removed_; }
     // Of those removed, the ones that were set aside.

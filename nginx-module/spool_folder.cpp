@@ -46,6 +46,7 @@ SpoolFolder::SpoolFolder(Config config, Files& files, CourierLog& log, IsOwned i
 std::vector<SegmentId> SpoolFolder::list_segments() {
     std::vector<SegmentId> ids;
     std::uint64_t bytes = 0;
+    SegmentCounts counts;
     kept_.forget();
     for (std::string& name : files_.list(config_.path)) {
         const auto id = parse_segment_file_name(name);
@@ -55,6 +56,9 @@ std::vector<SegmentId> SpoolFolder::list_segments() {
         }
         if (id) {
             ids.push_back(*id);
+            counts.in_use += 1;
+        } else if (!is_kept) {
+            counts.damaged += 1;
         }
         if (const auto facts = files_.facts(config_.path + "/" + name); facts && facts->is_regular) {
             bytes += facts->allocated_bytes;
@@ -64,6 +68,7 @@ std::vector<SegmentId> SpoolFolder::list_segments() {
         }
     }
     bytes_ = bytes;
+    segments_ = counts;
     return ids;
 }
 

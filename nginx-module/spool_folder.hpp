@@ -80,6 +80,13 @@ public:
     // Those that are kept after their retirement, which bytes() counts, too.
     [[nodiscard]] const KeptSegments& kept() const noexcept { return kept_; }
 
+    struct SegmentCounts {
+        std::uint64_t in_use{};   // Whoever owns them.
+        std::uint64_t damaged{};  // Set aside for an operator.
+    };
+    // When last looked at.
+    [[nodiscard]] const SegmentCounts& segments() const noexcept { return segments_; }
+
 private:
     [[nodiscard]] std::vector<SegmentId> list_segments();
     [[nodiscard]] std::uint64_t usual_bytes() const;
@@ -95,6 +102,7 @@ private:
     SpoolClaim claim_;
     KeptSegments kept_;
     std::uint64_t bytes_{};
+    SegmentCounts segments_;
     std::map<SegmentId, WallTime> ages_;           // Of the segments in the folder, from their headers.
     std::map<SegmentId, SteadyTime> avoid_until_;  // Of the segments in the folder.
 };

@@ -46,7 +46,8 @@ constexpr std::array formats{
     const MainConf& main = main_conf(request);
     const auto& text = make_in_pool<std::string>(
         *request.pool, format->render(metric_families(status_table(*main.status_zone).read(),
-                                                      {.spool_bytes_max = main.spool_bytes_max})));
+                                                      {.spool_bytes_max = main.spool_bytes_max,
+                                                       .daemon_endpoints = main.daemon_endpoints.size()})));
     add_header(request, "Cache-Control", "no-store");
     ngx_http_complex_value_t body{};
     body.value = borrow(text);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "nginx-module/nginx_cause.hpp"
 #include "nginx-module/outcome.hpp"
 #include "nginx-module/status_fields.hpp"
 
@@ -13,6 +14,7 @@ namespace runledger::edge {
 struct StatusFigures {
     std::uint64_t started_at_seconds{};  // Unix time at which the zone was made.
     std::array<std::uint64_t, outcome_words.size()> outcomes{};
+    std::array<std::uint64_t, nginx_causes.size()> refusals_by_nginx{};
     std::array<std::uint64_t, counter_fields.size()> counters{};
     std::array<std::uint64_t, gauge_fields.size()> gauges{};
     std::uint64_t workers{};

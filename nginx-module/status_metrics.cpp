@@ -18,6 +18,40 @@ namespace {
     return family;
 }
 
+// The outcomes that are no 2xx, with nginx's own refusals told apart.
+[[nodiscard]] MetricFamily refusals_by_cause(const StatusFigures& figures) {
+    MetricFamily family{"refused_total",
+                        "Requests to webhook locations that were not answered 2xx, by cause.",
+                        MetricType::counter,
+                        "cause",
+                        {}};
+    for (std::size_t i = 0; i < outcome_words.size(); ++i) {
+        switch (static_cast<Outcome>(i)) {
+            case Outcome::none:
+            case Outcome::accepted:
+            case Outcome::redelivered:
+            case Outcome::refused_by_nginx:
+                break;
+            case Outcome::refused_json:
+            case Outcome::refused_token:
+            case Outcome::refused_method:
+            case Outcome::refused_size:
+            case Outcome::refused_type:
+            case Outcome::over_bound:
+            case Outcome::timeout:
+            case Outcome::body_unreadable:
+            case Outcome::failed:
+            case Outcome::client_gone:
+            case Outcome::spool_full:
+                family.samples.push_back({std::string{outcome_words[i]}, figures.outcomes[i]});
+        }
+    }
+    for (std::size_t i = 0; i < nginx_causes.size(); ++i) {
+        family.samples.push_back({std::string{nginx_causes[i].word}, figures.refusals_by_nginx[i]});
+    }
+    return family;
+}
+
 [[nodiscard]] MetricFamily commit_times(const StatusFigures& figures) {
     MetricFamily family{"commit_seconds",
                         "Seconds from an accepted event's body to its being on stable storage.",
@@ -39,6 +73,7 @@ namespace {
 MetricFamilies metric_families(const StatusFigures& figures, const StatusBounds& bounds) {
     MetricFamilies families;
     families.push_back(requests_by_outcome(figures));
+    families.push_back(refusals_by_cause(figures));
     families.push_back(commit_times(figures));
     for (std::size_t i = 0; i < counter_fields.size(); ++i) {
         families.push_back(
@@ -50,6 +85,8 @@ MetricFamilies metric_families(const StatusFigures& figures, const StatusBounds&
     }
     families.push_back(family_of_one("spool_bytes_max", "The bound on spool_bytes, from max_size.", MetricType::gauge,
                                      bounds.spool_bytes_max));
+    families.push_back(family_of_one("daemon_endpoints", "Endpoints that runledger_daemon names.", MetricType::gauge,
+                                     bounds.daemon_endpoints));
     families.push_back(family_of_one("workers", "Workers that have a courier.", MetricType::gauge, figures.workers));
     families.push_back(family_of_one("start_time_seconds",
                                      "Unix time at which the counters began: nginx's start, or a binary upgrade.",

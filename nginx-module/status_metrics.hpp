@@ -35,6 +35,7 @@ using MetricFamilies = std::vector<MetricFamily>;
 // What is configured, and shown beside what has happened.
 struct StatusBounds {
     std::uint64_t spool_bytes_max{};
+    std::uint64_t daemon_endpoints{};
 };
 
 [[nodiscard]] MetricFamilies metric_families(const StatusFigures& figures, const StatusBounds& bounds);

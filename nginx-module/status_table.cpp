@@ -37,6 +37,10 @@ void StatusTable::count(Outcome outcome) noexcept {
     outcomes_[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
 }
 
+void StatusTable::count_refusal_by_nginx(std::size_t cause) noexcept {
+    refusals_by_nginx_[cause].fetch_add(1, std::memory_order_relaxed);
+}
+
 void StatusTable::count_commit(std::chrono::microseconds duration) noexcept {
     const auto* bucket = std::ranges::lower_bound(commit_buckets, duration, {}, &CommitBucket::at_most);
     commits_[static_cast<std::size_t>(bucket - commit_buckets.begin())].fetch_add(1, std::memory_order_relaxed);
@@ -95,6 +99,7 @@ StatusFigures StatusTable::read() const noexcept {
     StatusFigures figures;
     figures.started_at_seconds = started_at_.load(std::memory_order_relaxed);
     read_all(outcomes_, figures.outcomes);
+    read_all(refusals_by_nginx_, figures.refusals_by_nginx);
     read_all(counters_, figures.counters);
     read_all(commits_, figures.commits);
     figures.commit_time_sum = std::chrono::microseconds{commit_microseconds_.load(std::memory_order_relaxed)};

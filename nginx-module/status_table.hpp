@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "nginx-module/courier.hpp"
+#include "nginx-module/nginx_cause.hpp"
 #include "nginx-module/ngx.hpp"
 #include "nginx-module/outcome.hpp"
 #include "nginx-module/status_fields.hpp"
@@ -26,6 +27,8 @@ public:
     void start(time_t now) noexcept;
 
     void count(Outcome outcome) noexcept;
+    // An index of nginx_causes.
+    void count_refusal_by_nginx(std::size_t cause) noexcept;
     // For each accepted event. Precondition: not negative.
     void count_commit(std::chrono::microseconds duration) noexcept;
 
@@ -53,6 +56,7 @@ private:
 
     Cell started_at_;
     std::array<Cell, outcome_words.size()> outcomes_;
+    std::array<Cell, nginx_causes.size()> refusals_by_nginx_;
     std::array<Cell, counter_fields.size()> counters_;
     std::array<Cell, commit_buckets.size() + 1> commits_;
     Cell commit_microseconds_;

@@ -23,6 +23,14 @@ protected:
         return http_call({.url = nginx().url("/runledger_status" + std::string{query}), .method = std::move(method)});
     }
 
+    [[nodiscard]] static std::string label_of(std::string_view family) {
+        static const std::map<std::string_view, std::string> labels{{"build_info", "version"},
+                                                                    {"commit_seconds", "le"},
+                                                                    {"refused_total", "cause"},
+                                                                    {"requests_total", "outcome"}};
+        return labels.at(family);
+    }
+
     // One of each kind of request that a client alone can bring about.
     void busy_hour() {
         static_cast<void>(post_until_answered(5));
@@ -86,7 +94,7 @@ TEST_F(Metrics, AreTheSameNumbersInJson) {
             in_json[name + "_count"] = member.value["count"].GetDouble();
             in_json[name + "_sum"] = member.value["sum"].GetDouble();
         }
-        const std::string label = is_histogram ? "le" : member.name == "build_info" ? "version" : "outcome";
+        const std::string label = label_of(member.name.GetString());
         const auto& labelled_values = is_histogram ? member.value["buckets"] : member.value;
         for (const auto& labelled : labelled_values.GetObject()) {
             in_json[fmt::format(R"({}{}{{{}="{}"}})", name, is_histogram ? "_bucket" : "", label,
