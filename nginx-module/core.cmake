@@ -10,7 +10,10 @@ add_library(runledger_edge_core STATIC
     ${CMAKE_CURRENT_LIST_DIR}/courier_thread.cpp
     ${CMAKE_CURRENT_LIST_DIR}/file_system.cpp
     ${CMAKE_CURRENT_LIST_DIR}/link.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/link_alone.cpp
     ${CMAKE_CURRENT_LIST_DIR}/link_delivery.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/link_log.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/link_peer.cpp
     ${CMAKE_CURRENT_LIST_DIR}/link_window.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_claim.cpp

@@ -65,7 +65,8 @@ struct HeldEvent {
 
 using HeldEventPtr = std::shared_ptr<HeldEvent>;
 
-class Files;  // nginx-module/spool_files.hpp
+class Files;       // nginx-module/spool_files.hpp
+struct CurveKeys;  // nginx-module/link_peer.hpp
 
 struct CourierConfig {
     std::string spool_dir;
@@ -73,6 +74,7 @@ struct CourierConfig {
     std::chrono::seconds spool_keep_acked{0};           // How long retired segments are kept, if there is room.
     std::optional<SpoolHost> spool_host{};              // Whose the folder must be. Nothing: it is not asked.
     std::vector<std::string> daemon_endpoints;          // ZeroMQ endpoints, at least one.
+    std::shared_ptr<const CurveKeys> curve;             // For those that are tcp://; nothing: plain.
     std::string edge_name;                              // The host's name unless configured.
     std::size_t held_events_max{8192};
     std::size_t held_bytes_max{64UL * 1024 * 1024};
@@ -84,6 +86,7 @@ struct CourierConfig {
     std::chrono::milliseconds commit_retry_max{500};
     std::chrono::milliseconds seal_idle_after{60'000};
     std::chrono::milliseconds refused_retry_every{60'000};
+    std::chrono::milliseconds suspect_pause{5000};
     std::shared_ptr<Files> files;  // Nothing: the file system.
 };
 
@@ -104,6 +107,12 @@ struct CourierStats {
     std::uint64_t batches_acked{};
     std::uint64_t busy_answers{};
     std::uint64_t refused_answers{};
+    std::uint64_t refused_retirements{};  // The ledger lacks what it had acknowledged: sent again.
+    std::uint64_t peers_lost{};           // Connections to daemons that broke.
+    std::uint64_t handshakes_failed{};
+    std::uint64_t batches_suspected{};
+    std::uint64_t batches_convicted{};
+    std::uint64_t batches_apart{};    // Refused or suspect, now.
     std::uint64_t unknown_answers{};  // Copies of answers that came before, mostly.
     std::uint64_t segments_adopted{};
     std::uint64_t segments_unlinked{};  // Or kept, or set aside: no longer this courier's.

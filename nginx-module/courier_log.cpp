@@ -34,6 +34,24 @@ void CourierLog::add(LogLine::Level level, std::string_view kind, std::string_vi
     }
 }
 
+void CourierLog::say(LogLine::Level level, std::string text) noexcept {
+    try {
+        {
+            const std::scoped_lock lock(mutex_);
+            if (lines_.size() >= lines_max) {
+                ++dropped_;
+                return;
+            }
+            lines_.push_back({.level = level, .text = std::move(text)});
+        }
+        if (wake_) {
+            wake_();
+        }
+    } catch (const std::exception&) {
+        // As in add().
+    }
+}
+
 std::vector<LogLine> CourierLog::take() {
     const std::scoped_lock lock(mutex_);
     if (dropped_ > 0) {

@@ -33,6 +33,9 @@ public:
     // to. Never throws: a line that memory does not suffice for is lost.
     void add(LogLine::Level level, std::string_view kind, std::string_view text) noexcept;
 
+    // Queues a line whatever was printed before: for a caller that bounds its repeats itself. Never throws, as add().
+    void say(LogLine::Level level, std::string text) noexcept;
+
     [[nodiscard]] std::vector<LogLine> take();
 
 private:

@@ -4,7 +4,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <array>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "nginx-module/courier_committer.hpp"
 #include "nginx-module/link.hpp"
 #include "nginx-module/link_delivery.hpp"
+#include "nginx-module/link_log.hpp"
 #include "nginx-module/spool.hpp"
 
 namespace runledger::edge {
@@ -54,9 +54,12 @@ public:
         : shared_(shared),
           files_(shared.config().files ? shared.config().files : std::make_shared<PosixFiles>()),
           spool_(spool_config(shared.config()), *files_, wall_now, shared.log()),
-          delivery_({.resend_after = shared.config().resend_after,
-                     .refused_retry_every = shared.config().refused_retry_every},
+          delivery_({.peers = shared.config().daemon_endpoints.size(),
+                     .resend_after = shared.config().resend_after,
+                     .refused_retry_every = shared.config().refused_retry_every,
+                     .suspect_pause = shared.config().suspect_pause},
                     spool_, shared.log()),
+          link_log_(shared.log(), shared.config().daemon_endpoints, now()),
           committer_(shared, spool_, *files_,
                      {.boot = read_boot_id(shared.log()), .edge_name = shared.config().edge_name}) {}
 
@@ -83,22 +86,13 @@ private:
     [[nodiscard]] static SteadyTime now() { return std::chrono::steady_clock::now(); }
 
     void wait() {
-        std::array<zmq_pollitem_t, 3> waited{};
-        for (zmq_pollitem_t& each : waited) {
-            each.events = ZMQ_POLLIN;
-        }
-        waited[0].fd = shared_.submitted_fd();
-        int count = 1;
+        waited_.clear();
+        waited_.push_back({.socket = nullptr, .fd = shared_.submitted_fd(), .events = ZMQ_POLLIN, .revents = 0});
         if (link_) {
-            waited[1].socket = link_->socket();
-            waited[2].socket = link_->monitor();
-            if (progress_ == Delivery::Progress::blocked) {
-                waited[1].events = ZMQ_POLLIN | ZMQ_POLLOUT;
-            }
-            count = 3;
+            link_->add_poll_items(waited_);
         }
         // A failure (a signal's, which are blocked) is as good as a wake-up: the turn looks at everything anyway.
-        (void)zmq_poll(waited.data(), count, wait_time().count());
+        (void)zmq_poll(waited_.data(), static_cast<int>(waited_.size()), wait_time().count());
     }
 
     [[nodiscard]] std::chrono::milliseconds wait_time() const {
@@ -107,9 +101,8 @@ private:
         }
         const SteadyTime at = now();
         SteadyTime due = std::min({at + wait_max, committer_.due_at(), spool_.tend_due_at()});
-        // Without a link, or one that takes nothing, being late with a message is no reason to look again.
-        if (link_ && progress_ != Delivery::Progress::blocked) {
-            due = std::min(due, delivery_.due_at(at));
+        if (link_) {
+            due = std::min({due, delivery_.due_at(at), link_->due_at(), link_log_.due_at()});
         }
         return std::max(std::chrono::ceil<std::chrono::milliseconds>(due - at), std::chrono::milliseconds{0});
     }
@@ -120,7 +113,7 @@ private:
         }
         link_retry_at_ = now() + link_retry_after;
         try {
-            link_.emplace(shared_.config().daemon_endpoints);
+            link_.emplace(shared_.config().daemon_endpoints, shared_.config().curve.get());
         } catch (const zmq::error_t& e) {
             shared_.log().add(LogLine::Level::crit, "no link", e.what());
             return;
@@ -141,21 +134,40 @@ private:
         if (!link_) {
             return;
         }
-        for (const LinkChange& change : link_->take_changes()) {
-            shared_.log().add(LogLine::Level::notice, change.is_connected ? "link up" : "link down", change.endpoint);
-            delivery_.on_peer_change(now());
+        for (const Link::Change& change : link_->take_changes(now())) {
+            on_change(change);
         }
+        link_log_.tend(now());
         const std::uint64_t removed_before = spool_.segments_removed();
         for (std::size_t i = 0; i < answers_per_turn_max; ++i) {
             const auto answer = link_->receive();
             if (!answer) {
                 break;
             }
-            delivery_.take_answer(std::as_bytes(std::span(answer->data<char>(), answer->size())), now());
+            const zmq::message_t& message = answer->message;
+            delivery_.take_answer(answer->peer, std::as_bytes(std::span(message.data<char>(), message.size())), now());
         }
         progress_ = delivery_.pump(now(), send_);
         if (spool_.segments_removed() != removed_before) {
             committer_.retry_now();
+        }
+    }
+
+    void on_change(const Link::Change& change) {
+        switch (change.event.kind) {
+            case PeerEvent::Kind::up:
+                link_log_.on_up(change.peer, now());
+                delivery_.on_peer_up(change.peer, now());
+                break;
+            case PeerEvent::Kind::lost:
+                ++peers_lost_;
+                link_log_.on_lost(change.peer, now());
+                delivery_.on_peer_lost(change.peer, now());
+                break;
+            case PeerEvent::Kind::handshake_failed:
+                ++handshakes_failed_;
+                link_log_.on_handshake_failed(change.peer, change.event.reason);
+                break;
         }
     }
 
@@ -176,6 +188,13 @@ private:
         stats.batches_acked = counters.batches_acked;
         stats.busy_answers = counters.busy_answers;
         stats.refused_answers = counters.refused_answers;
+        stats.refused_retirements = counters.refused_retirements;
+        stats.batches_suspected = counters.batches_suspected;
+        stats.batches_convicted = counters.batches_convicted;
+        stats.batches_apart = delivery_.batches_apart();
+        stats.peers_lost = peers_lost_;
+        stats.handshakes_failed = handshakes_failed_;
+        stats.endpoints_up = link_ ? link_->peers_up() : 0;
         stats.unknown_answers = counters.unknown_answers;
         stats.segments_adopted = spool_.segments_adopted();
         stats.segments_unlinked = spool_.segments_removed();
@@ -186,8 +205,7 @@ private:
         stats.spool_segments = spool_.folder_segments().in_use;
         stats.damaged_segments = spool_.folder_segments().damaged;
         stats.window_bytes = delivery_.window_bytes();
-        stats.endpoints_up = link_ ? link_->endpoints_up() : 0;
-        stats.link_up = link_ && link_->is_up();
+        stats.link_up = stats.endpoints_up > 0;
         stats.commit_trouble = committer_.trouble();
         if (stats.commit_trouble != CommitTrouble::none) {
             const auto lasting = std::chrono::ceil<std::chrono::seconds>(now() - committer_.in_trouble_since());
@@ -211,11 +229,17 @@ private:
     std::shared_ptr<Files> files_;
     Spool spool_;
     Delivery delivery_;
+    LinkLog link_log_;
     Committer committer_;
     std::optional<Link> link_;
+    std::vector<zmq_pollitem_t> waited_;
+    std::uint64_t peers_lost_{};
+    std::uint64_t handshakes_failed_{};
     SteadyTime link_retry_at_{};
     Delivery::Progress progress_{Delivery::Progress::idle};
-    Delivery::Send send_ = [this](std::span<const std::byte> message) { return link_->send(message); };
+    Delivery::Send send_ = [this](Delivery::PeerIndex peer, std::span<const std::byte> message) {
+        return link_->send(peer, message);
+    };
 };
 
 // Calls `step` until it says true, whatever it throws on the way, unless a stop has run out of patience.

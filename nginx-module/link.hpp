@@ -1,56 +1,56 @@
-// The ZeroMQ DEALER to the daemons, and the monitor that tells when a connection comes or goes.
+// The connections to all daemons, as the courier uses them: send to one, receive from any, learn who came and went.
 //
 // Made, used and destroyed in one thread, after the fork: a context from before a fork fails for ever. Never blocks:
 // what can't be sent now is not sent, and nothing lingers at the end, since the spool has it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
-#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include <zmq.hpp>
+#include "nginx-module/link_peer.hpp"
 
 namespace runledger::edge {
 
-struct LinkChange {
-    bool is_connected{};
-    std::string endpoint;
-};
-
 class Link {
 public:
-    // Throws zmq::error_t if ZeroMQ gives us no socket. Endpoints that it refuses are in bad_endpoints(); the others
-    // are connected to in the background, for as long as it takes.
-    explicit Link(const std::vector<std::string>& endpoints);
-    Link(const Link&) = delete;
-    Link& operator=(const Link&) = delete;
-    ~Link();
+    using SteadyTime = LinkPeer::SteadyTime;
 
-    // False if there is no connection or its queue is full: wait until socket() is writable.
-    [[nodiscard]] bool send(std::span<const std::byte> frame);
-    // The next message that waits. Parts of a message of several count as messages.
-    [[nodiscard]] std::optional<zmq::message_t> receive();
-    // Connections made and lost since the last call, in order.
-    [[nodiscard]] std::vector<LinkChange> take_changes();
+    // Throws zmq::error_t if ZeroMQ gives us no socket. Endpoints that it refuses are in bad_endpoints(), and never
+    // up. `keys`, which must outlive this, are used where an endpoint is tcp://.
+    Link(const std::vector<std::string>& endpoints, const CurveKeys* keys);
 
-    [[nodiscard]] std::size_t endpoints_up() const noexcept { return connected_.size(); }
-    [[nodiscard]] bool is_up() const noexcept { return !connected_.empty(); }
+    // False if that daemon is not connected or its queue is full: add_poll_items() then asks for room there.
+    [[nodiscard]] bool send(std::size_t peer, std::span<const std::byte> frame);
+
+    struct Received {
+        std::size_t peer{};
+        zmq::message_t message;
+    };
+    // The next message that waits, from one daemon after the other.
+    [[nodiscard]] std::optional<Received> receive();
+
+    struct Change {
+        std::size_t peer{};
+        PeerEvent event;
+    };
+    // What has happened since the last call, in order for each daemon. Opens again what is due.
+    [[nodiscard]] std::vector<Change> take_changes(SteadyTime now);
+
+    [[nodiscard]] std::size_t peers_up() const noexcept;
     [[nodiscard]] const std::vector<std::string>& bad_endpoints() const noexcept { return bad_endpoints_; }
-
-    // For zmq_poll.
-    [[nodiscard]] void* socket() noexcept { return static_cast<void*>(dealer_); }
-    [[nodiscard]] void* monitor() noexcept { return static_cast<void*>(monitor_); }
+    [[nodiscard]] SteadyTime due_at() const noexcept;
+    void add_poll_items(std::vector<zmq_pollitem_t>& items);
 
 private:
-    // In the order of construction; destroyed in reverse, so that the context ends last and waits for nothing.
-    zmq::context_t context_;
-    zmq::socket_t dealer_;
-    zmq::socket_t monitor_;
+    zmq::context_t context_;                        // The first, so that it ends last and waits for nothing.
+    std::vector<std::unique_ptr<LinkPeer>> peers_;  // Nothing where the endpoint is bad.
     std::vector<std::string> bad_endpoints_;
-    std::map<std::string, std::size_t> connected_;  // Connections of each endpoint that has any.
+    std::size_t turn_{};
 };
 
 }  // namespace runledger::edge

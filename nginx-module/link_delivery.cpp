@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace runledger::edge {
@@ -18,7 +19,12 @@ std::string describe(const BatchName& name) {
 }  // namespace
 
 Delivery::Delivery(const Policy& policy, Spool& spool, CourierLog& log)
-    : policy_(policy), spool_(spool), log_(log), window_({.resend_after = policy.resend_after}) {}
+    : policy_(policy),
+      spool_(spool),
+      log_(log),
+      peers_(
+          policy.peers,
+          Peer{.window = Window({.resend_after = policy.resend_after, .resend_after_max = policy.resend_after_max})}) {}
 
 std::optional<Delivery::Place> Delivery::next_pending() const {
     for (const auto& segment : spool_.segments()) {
@@ -41,39 +47,74 @@ std::optional<Delivery::Place> Delivery::find(const BatchName& name) const {
     return Place{.segment = segment, .index = *index};
 }
 
-bool Delivery::send_batch(const Place& place, std::span<const std::byte> frame, SteadyTime now, const Send& send) {
-    if (!send(frame)) {
+BatchName Delivery::name_of(const Place& place) const {
+    return {.segment = place.segment->id(), .number = place.segment->batch(place.index).place.number};
+}
+
+std::optional<Delivery::PeerIndex> Delivery::peer_for(std::size_t frame_bytes, SteadyTime now) const {
+    std::optional<PeerIndex> best;
+    const auto rank = [&](PeerIndex i) {
+        const Window& window = peers_[i].window;
+        return std::pair{window.is_silent(), window.bytes()};
+    };
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+        const PeerIndex index = (turn_ + i) % peers_.size();
+        const Peer& peer = peers_[index];
+        if (peer.is_up && !peer.is_full && !peer.is_reserved && peer.window.has_room(frame_bytes, now) &&
+            (!best || rank(index) < rank(*best))) {
+            best = index;
+        }
+    }
+    return best;
+}
+
+bool Delivery::send_batch(const Place& place, PeerIndex peer, std::span<const std::byte> frame, SteadyTime now,
+                          const Send& send) {
+    if (!send(peer, frame)) {
+        peers_[peer].is_full = true;
         return false;
     }
     const StoredBatch& batch = place.segment->batch(place.index);
     ++(batch.was_sent ? counters_.batches_resent : counters_.batches_sent);
-    window_.add({.segment = place.segment->id(), .number = batch.place.number}, frame.size(), now);
+    peers_[peer].window.add(name_of(place), frame.size(), now);
     place.segment->mark_sent(place.index);
     return true;
 }
 
+bool Delivery::send_to_any(const Place& place, std::span<const std::byte> frame, SteadyTime now, const Send& send) {
+    while (const auto peer = peer_for(frame.size(), now)) {
+        if (send_batch(place, *peer, frame, now, send)) {
+            turn_ = *peer + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
 void Delivery::offer(const Spool::Stored& stored, SteadyTime now, const Send& send) {
     const auto next = next_pending();
-    if (!next || next->segment != &stored.segment || next->index != stored.index ||
-        !window_.has_room(stored.frame.size(), now)) {
+    if (!next || next->segment != &stored.segment || next->index != stored.index) {
         return;
     }
     // Not taken: pump() meets the same and says so.
-    (void)send_batch(*next, stored.frame, now, send);
+    (void)send_to_any(*next, stored.frame, now, send);
 }
 
 Delivery::Progress Delivery::pump(SteadyTime now, const Send& send) {
-    resend_overdue(now);
-    try_one_refused(now);
-    if (!retire_finished(now, send)) {
-        return Progress::blocked;
+    for (Peer& peer : peers_) {
+        peer.is_full = false;
     }
+    resend_overdue(now);
+    choose_refused(now);
+    choose_suspect(now);
+    send_solo(now, send);
+    ask_for_retirements(now, send);
     std::size_t sent_batches = 0;
     std::size_t sent_bytes = 0;
     while (const auto next = next_pending()) {
         const std::size_t frame_bytes = next->segment->batch(next->index).place.frame_bytes;
-        if (!window_.has_room(frame_bytes, now)) {
-            return Progress::idle;
+        if (!peer_for(frame_bytes, now)) {
+            break;
         }
         if (sent_batches >= turn_batches_max || sent_bytes >= turn_bytes_max) {
             return Progress::more;
@@ -82,13 +123,14 @@ Delivery::Progress Delivery::pump(SteadyTime now, const Send& send) {
         if (!frame) {
             continue;  // No longer pending.
         }
-        if (!send_batch(*next, *frame, now, send)) {
-            return Progress::blocked;
+        if (!send_to_any(*next, *frame, now, send)) {
+            break;
         }
         ++sent_batches;
         sent_bytes += frame_bytes;
     }
-    return Progress::idle;
+    return std::any_of(peers_.begin(), peers_.end(), [](const Peer& peer) { return peer.is_full; }) ? Progress::blocked
+                                                                                                    : Progress::idle;
 }
 
 std::optional<std::vector<std::byte>> Delivery::read_frame(const Place& place) {
@@ -103,53 +145,53 @@ std::optional<std::vector<std::byte>> Delivery::read_frame(const Place& place) {
         why = e.what();
     }
     // As with a batch that the daemon refuses: out of the way of the others, and tried again rarely.
-    const BatchName name{.segment = segment.id(), .number = segment.batch(place.index).place.number};
-    segment.set_state(place.index, BatchState::refused);
-    log_.add(LogLine::Level::crit, "stored batch unreadable", describe(name) + ": " + why);
+    place.segment->set_state(place.index, BatchState::refused);
+    log_.add(LogLine::Level::crit, "stored batch unreadable", describe(name_of(place)) + ": " + why);
     return std::nullopt;
 }
 
 void Delivery::resend_overdue(SteadyTime now) {
-    const auto overdue = window_.take_overdue(now);
-    for (const BatchName& name : overdue) {
-        if (const auto place = find(name)) {
-            place->segment->set_state(place->index, BatchState::pending);
+    for (Peer& peer : peers_) {
+        const auto overdue = peer.window.take_overdue(now);
+        if (overdue.empty()) {
+            continue;
         }
-    }
-    if (!overdue.empty()) {
+        for (const BatchName& name : overdue) {
+            const auto place = find(name);
+            const bool is_solo = solo_ && solo_->is_sent && solo_->name == name;
+            if (place && place->segment->batch(place->index).state == BatchState::in_flight) {
+                place->segment->set_state(place->index, is_solo ? BatchState::suspect : BatchState::pending);
+            }
+            if (is_solo) {
+                // Silence is no proof: its database may be away.
+                suspect_due_at_ = now + policy_.suspect_pause;
+                end_solo();
+            }
+        }
         // It may be waiting for its database: sending all of the window again and again would not help it.
-        window_.slow_down(now);
+        peer.window.on_silence(now);
         log_.add(LogLine::Level::warn, "daemon silent, sending again",
                  "batches=" + std::to_string(overdue.size()) + " first " + describe(overdue.front()));
     }
 }
 
-void Delivery::try_one_refused(SteadyTime now) {
-    if (now < refused_retry_at_) {
-        return;
-    }
-    refused_retry_at_ = now + policy_.refused_retry_every;
-    std::size_t refused = 0;
-    for (const auto& segment : spool_.segments()) {
-        refused += segment->count(BatchState::refused);
-    }
-    if (refused == 0) {
-        return;
-    }
-    std::size_t skip = refused_turn_++ % refused;  // Each in its turn.
-    for (const auto& segment : spool_.segments()) {
-        const std::size_t here = segment->count(BatchState::refused);
-        if (skip < here) {
-            const std::size_t index = segment->nth_refused(skip);
-            probe_ = BatchName{.segment = segment->id(), .number = segment->batch(index).place.number};
-            segment->set_state(index, BatchState::pending);
-            return;
+bool Delivery::send_retirement(const Segment& segment, const Send& send) {
+    const auto message = wire::encode(wire::Retire{.segment = segment.id(), .batch_count = segment.batch_count()});
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+        // Another each time: one that is silent must not keep the file for ever.
+        Peer& peer = peers_[turn_ % peers_.size()];
+        const PeerIndex index = turn_++ % peers_.size();
+        if (peer.is_up && !peer.is_full && !peer.is_reserved) {
+            if (send(index, message)) {
+                return true;
+            }
+            peer.is_full = true;
         }
-        skip -= here;
     }
+    return false;
 }
 
-bool Delivery::retire_finished(SteadyTime now, const Send& send) {
+void Delivery::ask_for_retirements(SteadyTime now, const Send& send) {
     std::vector<Segment*> set_aside;
     std::vector<Segment*> copies;
     for (const auto& segment : spool_.segments()) {
@@ -164,11 +206,8 @@ bool Delivery::retire_finished(SteadyTime now, const Send& send) {
             copies.push_back(segment.get());
             continue;
         }
-        if (now < segment->due_at) {
+        if (now < segment->due_at || !send_retirement(*segment, send)) {
             continue;
-        }
-        if (!send(wire::encode(wire::Retire{.segment = segment->id(), .batch_count = segment->batch_count()}))) {
-            return false;
         }
         segment->retire_pause = std::clamp(segment->retire_pause * 2, policy_.resend_after,
                                            std::max(policy_.resend_after, policy_.retire_pause_max));
@@ -183,10 +222,9 @@ bool Delivery::retire_finished(SteadyTime now, const Send& send) {
     for (Segment* segment : copies) {
         spool_.remove(*segment, now);
     }
-    return true;
 }
 
-void Delivery::take_answer(std::span<const std::byte> message, SteadyTime now) {
+void Delivery::take_answer(PeerIndex from, std::span<const std::byte> message, SteadyTime now) {
     const auto decoded = wire::decode_answer(message);
     const auto* answer = std::get_if<wire::Answer>(&decoded);
     if (answer == nullptr) {
@@ -194,54 +232,66 @@ void Delivery::take_answer(std::span<const std::byte> message, SteadyTime now) {
         log_.add(LogLine::Level::warn, "answer unreadable", to_word(std::get<wire::Damage>(decoded)));
         return;
     }
-    if (answer->verdict == wire::Verdict::retired) {
-        on_retired(*answer, now);
-        return;
+    peers_[from].window.on_answer();
+    switch (answer->verdict) {
+        case wire::Verdict::retired:
+            on_retired(*answer, now);
+            return;
+        case wire::Verdict::busy:
+            on_busy(from, *answer, now);
+            return;
+        case wire::Verdict::refused:
+            if (on_retirement_refused(*answer)) {
+                return;
+            }
+            break;
+        case wire::Verdict::committed:
+            break;
     }
-    if (answer->verdict == wire::Verdict::refused && on_retirement_refused(*answer)) {
-        return;
+    // Also where another daemon has it by now: the answer of either counts, and that of the other is a copy.
+    for (Peer& peer : peers_) {
+        peer.window.drop(answer->batch);
     }
-    window_.drop(answer->batch);
+    if (solo_ && solo_->is_sent && solo_->name == answer->batch) {
+        suspect_due_at_ = now + policy_.suspect_spacing;
+        end_solo();
+    }
     const auto place = find(answer->batch);
-    if (answer->verdict == wire::Verdict::busy) {
-        // Also where it answers a retirement: that is sent again in its own time.
-        ++counters_.busy_answers;
-        window_.slow_down(now);
-        if (place && place->segment->batch(place->index).state == BatchState::in_flight) {
-            place->segment->set_state(place->index, BatchState::pending);
-        }
-        return;
-    }
     if (!place || place->segment->batch(place->index).state == BatchState::acked) {
         ++counters_.unknown_answers;
         return;
     }
-    switch (answer->verdict) {
-        case wire::Verdict::committed:
-            on_committed(*place, answer->batch);
-            break;
-        case wire::Verdict::refused:
-            on_refused(*place, *answer);
-            break;
-        case wire::Verdict::busy:
-        case wire::Verdict::retired:
-            break;  // Dealt with above.
+    if (answer->verdict == wire::Verdict::committed) {
+        on_committed(*place, from, answer->batch);
+    } else {
+        on_refused(*place, *answer);
     }
 }
 
-void Delivery::on_committed(const Place& place, const BatchName& name) {
+void Delivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTime now) {
+    // Also where it answers a retirement: that is sent again in its own time.
+    ++counters_.busy_answers;
+    peers_[from].window.on_busy(now);
+    if (!peers_[from].window.drop(answer.batch)) {
+        return;  // Overdue, and with another daemon by now, perhaps.
+    }
+    if (solo_ && solo_->is_sent && solo_->name == answer.batch) {
+        end_solo();
+    }
+    const auto place = find(answer.batch);
+    if (place && place->segment->batch(place->index).state == BatchState::in_flight) {
+        place->segment->set_state(place->index, is_suspicious(*place) ? BatchState::suspect : BatchState::pending);
+    }
+}
+
+void Delivery::on_committed(const Place& place, PeerIndex from, const BatchName& name) {
     ++counters_.batches_acked;
-    window_.on_committed();
+    peers_[from].window.on_committed();
+    place.segment->forget_losses(place.index);
     place.segment->set_state(place.index, BatchState::acked);
     if (probe_ == name) {
-        // The daemon has come to take what it refused: offer it the rest, too.
         probe_.reset();
-        for (const auto& segment : spool_.segments()) {
-            for (auto refused = segment->first(BatchState::refused); refused;
-                 refused = segment->first(BatchState::refused)) {
-                segment->set_state(*refused, BatchState::pending);
-            }
-        }
+        release_refused();
     }
 }
 
@@ -250,6 +300,7 @@ void Delivery::on_refused(const Place& place, const wire::Answer& answer) {
     if (probe_ == answer.batch) {
         probe_.reset();
     }
+    place.segment->forget_losses(place.index);  // A daemon has read it and lives.
     place.segment->set_state(place.index, BatchState::refused);
     log_.add(LogLine::Level::error, "batch refused, it stays in the spool",
              describe(answer.batch) + " reason=" + std::string(to_word(answer.reason)));
@@ -285,12 +336,10 @@ bool Delivery::on_retirement_refused(const wire::Answer& answer) {
     return true;
 }
 
-void Delivery::on_peer_change(SteadyTime now) {
-    window_.clear();
-    probe_.reset();
-    refused_retry_at_ = now + policy_.refused_retry_every;
+void Delivery::on_peer_up(PeerIndex peer, SteadyTime now) {
+    peers_[peer].is_up = true;
+    is_refused_retry_early_ = true;
     for (const auto& segment : spool_.segments()) {
-        segment->send_again(true);
         if (!segment->is_finished) {
             segment->due_at = now;
             segment->retire_pause = std::chrono::milliseconds{0};
@@ -298,9 +347,43 @@ void Delivery::on_peer_change(SteadyTime now) {
     }
 }
 
+void Delivery::on_peer_lost(PeerIndex peer, SteadyTime now) {
+    peers_[peer].is_up = false;
+    const bool had_solo = solo_ && solo_->peer == peer;
+    const bool was_alone = had_solo && solo_->is_sent;
+    if (had_solo) {
+        end_solo();
+    }
+    for (const BatchName& name : peers_[peer].window.take_lost()) {
+        const auto place = find(name);
+        if (place && place->segment->batch(place->index).state == BatchState::in_flight) {
+            on_loss(*place, was_alone, now);
+        }
+    }
+}
+
+std::size_t Delivery::window_bytes() const noexcept {
+    std::size_t bytes = 0;
+    for (const Peer& peer : peers_) {
+        bytes += peer.window.bytes();
+    }
+    return bytes;
+}
+
 Delivery::SteadyTime Delivery::due_at(SteadyTime now) const {
-    SteadyTime due = std::min(window_.due_at(now), refused_retry_at_);
+    SteadyTime due = refused_retry_at_;
+    bool is_any_open = false;
+    for (const Peer& peer : peers_) {
+        due = std::min(due, peer.window.due_at(now));
+        is_any_open = is_any_open || (peer.is_up && !peer.is_full && !peer.is_reserved);
+    }
+    if (!is_any_open) {
+        return due;  // Being late with what nobody takes is no reason to look again.
+    }
     for (const auto& segment : spool_.segments()) {
+        if (!solo_ && segment->count(BatchState::suspect) > 0) {
+            due = std::min(due, suspect_due_at_);
+        }
         if (!spool_.is_active(*segment) && segment->is_acked() && !segment->is_finished) {
             due = std::min(due, segment->due_at);
         }

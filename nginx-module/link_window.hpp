@@ -1,7 +1,8 @@
-// The batches that have been sent and not answered, and how much more may be sent.
+// The batches that have been sent to one daemon and not answered, and how much more may be sent to it.
 //
-// Bounded in bytes and in batches. A busy or silent daemon halves the bound and pauses the sending; commits
-// let it grow again.
+// Bounded in bytes and in batches. A busy or silent daemon halves the bound and pauses the sending; a lost one begins
+// with the least; commits let it grow again. Each silence in a row doubles the wait before what is unanswered is sent
+// again; any answer ends that.
 // Arithmetic only: no socket, no file, no clock of its own. Used by the courier's thread alone.
 #pragma once
 
@@ -25,26 +26,31 @@ public:
 
     struct Policy {
         std::chrono::milliseconds resend_after{5000};
+        std::chrono::milliseconds resend_after_max{60'000};
         std::chrono::milliseconds busy_pause_min{50};
         std::chrono::milliseconds busy_pause_max{2000};
     };
 
-    explicit Window(const Policy& policy) : policy_(policy) {}
+    explicit Window(const Policy& policy) : policy_(policy), resend_after_(policy.resend_after) {}
 
     // Whether a frame of that size may be sent now. One always may, however large, when nothing else is under way.
     [[nodiscard]] bool has_room(std::size_t frame_bytes, SteadyTime now) const noexcept;
 
     // Precondition: not in the window.
     void add(const BatchName& name, std::size_t frame_bytes, SteadyTime now);
-    // Takes the batch out, whatever its answer. Does nothing if it is not here: it was sent again, or is unknown.
-    void drop(const BatchName& name);
+    // Takes the batch out, whatever its answer. False if it is not here: it was sent again, or is unknown.
+    bool drop(const BatchName& name);
     // Takes out what has had no answer for too long.
     [[nodiscard]] std::vector<BatchName> take_overdue(SteadyTime now);
-    void clear() noexcept;
+    // The connection is gone, and what was under way with it: takes all of it out, the oldest first.
+    [[nodiscard]] std::vector<BatchName> take_lost();
 
     void on_committed() noexcept;
-    // The daemon said that it is busy, or did not say anything in time.
-    void slow_down(SteadyTime now) noexcept;
+    void on_busy(SteadyTime now) noexcept;
+    // Something was overdue.
+    void on_silence(SteadyTime now) noexcept;
+    // Whatever the daemon said, it is alive.
+    void on_answer() noexcept;
 
     // When take_overdue() or the end of a pause next has something to do; max() if nothing is under way.
     [[nodiscard]] SteadyTime due_at(SteadyTime now) const noexcept;
@@ -52,6 +58,8 @@ public:
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
     [[nodiscard]] std::size_t batches() const noexcept { return by_name_.size(); }
     [[nodiscard]] std::size_t bytes_max() const noexcept { return bytes_max_; }
+    // Something was overdue, and there has been no answer since.
+    [[nodiscard]] bool is_silent() const noexcept { return is_silent_; }
 
 private:
     struct Flight {
@@ -61,6 +69,7 @@ private:
     };
     using Flights = std::list<Flight>;  // In the order of sending.
 
+    void slow_down(SteadyTime now) noexcept;
     void erase(std::map<BatchName, Flights::iterator>::iterator found);
 
     Policy policy_;
@@ -68,6 +77,8 @@ private:
     std::map<BatchName, Flights::iterator> by_name_;
     std::size_t bytes_{};
     std::size_t bytes_max_{window_bytes_max};
+    std::chrono::milliseconds resend_after_;
+    bool is_silent_{false};
     std::chrono::milliseconds pause_{0};
     SteadyTime paused_until_{};
 };

@@ -1,6 +1,7 @@
 #include "nginx-module/spool_segment.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace runledger::edge {
 namespace {
@@ -48,13 +49,12 @@ void Segment::mark_sent(std::size_t index) noexcept {
     batches_[index].was_sent = true;
 }
 
-void Segment::send_again(bool refused_too) noexcept {
-    for (std::size_t i = first_unacked_; i < batches_.size(); ++i) {
-        const BatchState state = batches_[i].state;
-        if (state == BatchState::in_flight || (refused_too && state == BatchState::refused)) {
-            set_state(i, BatchState::pending);
-        }
+std::uint8_t Segment::count_loss(std::size_t index) noexcept {
+    std::uint8_t& losses = batches_[index].losses;
+    if (losses < std::numeric_limits<std::uint8_t>::max()) {
+        ++losses;
     }
+    return losses;
 }
 
 void Segment::forget_acks() noexcept {
@@ -78,14 +78,6 @@ std::optional<std::size_t> Segment::first(BatchState state) noexcept {
     }
     if (state == BatchState::pending) {
         first_pending_ = index;
-    }
-    return index;
-}
-
-std::size_t Segment::nth_refused(std::size_t n) const noexcept {
-    std::size_t index = first_unacked_;
-    while (batches_[index].state != BatchState::refused || n-- > 0) {
-        ++index;
     }
     return index;
 }

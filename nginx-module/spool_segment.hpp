@@ -1,4 +1,4 @@
-// An owned segment and how far each of its batches has come: pending, in flight, acked, or refused.
+// An owned segment and how far each of its batches has come: pending, in flight, acked, refused, or suspect.
 //
 // Invariant: a batch is here if and only if its record is durable. Memory is bounded: some 40 bytes for a batch, and
 // a batch takes several times that in the file. Used by the courier's thread alone; no I/O but through file().
@@ -20,6 +20,7 @@ enum class BatchState : std::uint8_t {
     in_flight,  // Sent; no answer yet.
     acked,      // In the ledger.
     refused,    // The daemon will not have it as it is, or its bytes are damaged: tried alone, rarely.
+    suspect,    // Too many daemons were lost while it was under way: tried alone.
 };
 
 struct StoredBatch {
@@ -27,6 +28,7 @@ struct StoredBatch {
     std::chrono::sys_seconds received_at;  // Of its first event.
     BatchState state{BatchState::pending};
     bool was_sent{false};
+    std::uint8_t losses{0};  // Daemons lost while it was under way, since the last answer to it. Stays at 255.
 };
 
 class Segment {
@@ -51,15 +53,14 @@ public:
 
     void set_state(std::size_t index, BatchState state) noexcept;
     void mark_sent(std::size_t index) noexcept;
-    // In flight becomes pending; refused, too, if so asked.
-    void send_again(bool refused_too) noexcept;
+    // Another daemon was lost while the batch was under way. Returns how many that makes.
+    std::uint8_t count_loss(std::size_t index) noexcept;
+    void forget_losses(std::size_t index) noexcept { batches_[index].losses = 0; }
     // Acked becomes pending: the ledger has lost what it had.
     void forget_acks() noexcept;
     [[nodiscard]] std::size_t count(BatchState state) const noexcept;
-    // The pending or refused batch of the lowest number.
+    // The batch of the lowest number that is pending, refused or suspect.
     [[nodiscard]] std::optional<std::size_t> first(BatchState state) noexcept;
-    // Precondition: n < count(refused).
-    [[nodiscard]] std::size_t nth_refused(std::size_t n) const noexcept;
     [[nodiscard]] std::optional<std::chrono::sys_seconds> oldest_unacked() noexcept;
 
     // Every batch is acked.
@@ -85,7 +86,7 @@ private:
     SegmentFile file_;
     WallTime created_at_;
     std::vector<StoredBatch> batches_;
-    std::size_t counts_[4]{};
+    std::size_t counts_[5]{};
     std::size_t first_unacked_{0};  // No batch before it is anything but acked.
     std::size_t first_pending_{0};  // No batch before it is pending.
 };

@@ -1,5 +1,7 @@
 #include "tests/unit/nginx-module/daemon_stand_in.hpp"
 
+#include <vector>
+
 namespace runledger::edge::test {
 
 void DaemonStandIn::start() {
@@ -17,16 +19,35 @@ void DaemonStandIn::start() {
 void DaemonStandIn::stop() { router_.reset(); }
 
 void DaemonStandIn::serve() {
-    while (router_) {
+    struct Message {
         zmq::message_t peer;
         zmq::message_t request;
-        if (!router_->recv(peer, zmq::recv_flags::dontwait) || !router_->recv(request, zmq::recv_flags::dontwait)) {
+        [[nodiscard]] std::span<const std::byte> bytes() const {
+            return std::as_bytes(std::span(request.data<char>(), request.size()));
+        }
+    };
+    std::vector<Message> messages;
+    while (router_) {
+        Message message;
+        if (!router_->recv(message.peer, zmq::recv_flags::dontwait) ||
+            !router_->recv(message.request, zmq::recv_flags::dontwait)) {
+            break;
+        }
+        messages.push_back(std::move(message));
+    }
+    for (const Message& message : messages) {
+        const auto request = wire::decode_request(message.bytes());
+        const auto* batch = std::get_if<wire::Batch>(&request);
+        if (batch != nullptr && dies_of && dies_of(*batch)) {
+            stop();
             return;
         }
-        (void)ledger.take(std::as_bytes(std::span(request.data<char>(), request.size())));
+    }
+    for (Message& message : messages) {
+        (void)ledger.take(message.bytes());
         while (const auto answer = ledger.next_answer()) {
             // Not taken: the edge has gone, and it sends again when it comes back.
-            (void)router_->send(zmq::const_buffer(peer.data(), peer.size()),
+            (void)router_->send(zmq::const_buffer(message.peer.data(), message.peer.size()),
                                 zmq::send_flags::sndmore | zmq::send_flags::dontwait);
             (void)router_->send(zmq::const_buffer(answer->data(), answer->size()), zmq::send_flags::dontwait);
         }

@@ -1,6 +1,7 @@
 // What a courier's tests have in the daemon's place: a ROUTER that the test serves itself, with a Ledger's answers.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -21,7 +22,11 @@ public:
     // Takes all that waits and answers it; does nothing when stopped.
     void serve();
 
+    [[nodiscard]] bool is_running() const noexcept { return router_.has_value(); }
+
     Ledger ledger;
+    // Where it says true, the daemon stops without an answer to anything that it has read with this batch.
+    std::function<bool(const wire::Batch&)> dies_of;
 
 private:
     std::string endpoint_;

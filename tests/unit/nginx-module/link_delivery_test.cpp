@@ -35,10 +35,16 @@ protected:
     [[nodiscard]] Segment& segment() { return *spool_->segments().front(); }
     void answer(wire::Verdict verdict, BatchNumber number) {
         delivery_->take_answer(
-            wire::encode(wire::Answer{.verdict = verdict, .batch = {.segment = segment().id(), .number = number}}),
+            0, wire::encode(wire::Answer{.verdict = verdict, .batch = {.segment = segment().id(), .number = number}}),
             now_);
     }
-    const Delivery::Send send_ = [this](std::span<const std::byte> message) { return ledger_.take(message); };
+    void daemon_restarts() {
+        delivery_->on_peer_lost(0, now_);
+        delivery_->on_peer_up(0, now_);
+    }
+    const Delivery::Send send_ = [this](Delivery::PeerIndex, std::span<const std::byte> message) {
+        return ledger_.take(message);
+    };
 };
 
 TEST_F(LinkDelivery, SendsInOrderAndNothingTwice) {
@@ -77,7 +83,7 @@ TEST_F(LinkDelivery, SendsAgainAtOnceWhenTheConnectionChanges) {
     deliver_all();
 
     ledger_.rule = nullptr;
-    delivery_->on_peer_change(now_);
+    daemon_restarts();
     deliver_all();
 
     EXPECT_THAT(sent(), ElementsAre(0, 1, 0, 1));
@@ -166,7 +172,7 @@ TEST_F(LinkDelivery, AllThatWasRefusedIsOfferedToANewDaemon) {
     deliver_all();
 
     ledger_.rule = nullptr;
-    delivery_->on_peer_change(now_);
+    daemon_restarts();
     deliver_all();
 
     EXPECT_EQ(ledger_.events(), answered_);
@@ -189,10 +195,11 @@ TEST_F(LinkDelivery, IgnoresAndCountsAnswersThatFitNothing) {
     append_all(2);
     answer(wire::Verdict::committed, 77);
     answer(wire::Verdict::retired, 2);
-    delivery_->take_answer(wire::encode(wire::Answer{.verdict = wire::Verdict::committed,
+    delivery_->take_answer(0,
+                           wire::encode(wire::Answer{.verdict = wire::Verdict::committed,
                                                      .batch = {.segment = segment_id(0xEE), .number = 0}}),
                            now_);
-    delivery_->take_answer({}, now_);
+    delivery_->take_answer(0, {}, now_);
 
     EXPECT_EQ(delivery_->counters().unknown_answers, 4U);
     EXPECT_THAT(files_in_folder(), SizeIs(1));
@@ -241,8 +248,8 @@ TEST_F(LinkDelivery, SendsASegmentAgainWhoseRetirementIsRefusedSinceTheLedgerLos
                                .reason = wire::Damage::truncated,
                                .batch = {.segment = segment().id(), .number = 3}};
 
-    delivery_->take_answer(wire::encode(refusal), now_);
-    delivery_->take_answer(wire::encode(refusal), now_);  // A copy, while they are on their way.
+    delivery_->take_answer(0, wire::encode(refusal), now_);
+    delivery_->take_answer(0, wire::encode(refusal), now_);  // A copy, while they are on their way.
     deliver_all();
 
     EXPECT_THAT(sent(), ElementsAre(0, 1, 2, 0, 1, 2));

@@ -42,7 +42,7 @@ TEST_F(LinkWindow, IsBoundedInBatches) {
 
 TEST_F(LinkWindow, LetsOneBatchThroughHoweverSmallItHasBecome) {
     for (int i = 0; i < 50; ++i) {
-        window_.slow_down(now_ + i * 1s);
+        window_.on_busy(now_ + i * 1s);
     }
 
     EXPECT_TRUE(window_.has_room(wire_message_bytes_max, now_ + 1h));
@@ -61,7 +61,7 @@ TEST_F(LinkWindow, GivesBackWhatIsOverdueTheOldestFirst) {
 
 TEST_F(LinkWindow, BusyPausesAndHalvesOnceForABurst) {
     for (int i = 0; i < 100; ++i) {
-        window_.slow_down(now_);
+        window_.on_busy(now_);
     }
 
     EXPECT_EQ(window_.bytes_max(), window_bytes_max / 2);
@@ -73,15 +73,59 @@ TEST_F(LinkWindow, BusyPausesAndHalvesOnceForABurst) {
 TEST_F(LinkWindow, PausesGrowToTheirBound) {
     SteadyTime at = now_;
     for (const auto pause : {50ms, 100ms, 200ms, 200ms}) {
-        window_.slow_down(at);
+        window_.on_busy(at);
         EXPECT_FALSE(window_.has_room(1, at + pause - 1ms));
         EXPECT_TRUE(window_.has_room(1, at + pause));
         at += pause;
     }
 }
 
+TEST_F(LinkWindow, WaitsTwiceAsLongAfterEachSilenceUpToItsBoundAndAnAnswerEndsThat) {
+    SteadyTime at = now_;
+    for (const auto wait : {5s, 10s, 20s, 40s, 60s, 60s}) {
+        window_.add(batch(0), 1, at);
+        EXPECT_EQ(window_.due_at(at + 1s), at + wait);
+        EXPECT_THAT(window_.take_overdue(at + wait - 1ms), ::testing::IsEmpty());
+        ASSERT_THAT(window_.take_overdue(at + wait), ::testing::SizeIs(1));
+        at += wait;
+        window_.on_silence(at);
+        EXPECT_TRUE(window_.is_silent());
+        at += 1s;
+    }
+
+    window_.add(batch(0), 1, at);
+    window_.on_answer();
+
+    EXPECT_FALSE(window_.is_silent());
+    EXPECT_THAT(window_.take_overdue(at + 5s), ::testing::SizeIs(1));
+}
+
+TEST_F(LinkWindow, ASilentDaemonGetsLessEachTime) {
+    for (int i = 0; i < 20; ++i) {
+        window_.on_silence(now_ + i * 10s);
+    }
+
+    window_.add(batch(0), 64UL * 1024, now_ + 1h);
+    EXPECT_FALSE(window_.has_room(1, now_ + 1h));
+}
+
+TEST_F(LinkWindow, BeginsSmallAfterALossAndGivesBackAllThatWasUnderWay) {
+    window_.add(batch(0), 10, now_);
+    window_.add(batch(1), 10, now_);
+    window_.on_busy(now_);
+
+    EXPECT_THAT(window_.take_lost(), ::testing::ElementsAre(batch(0), batch(1)));
+
+    EXPECT_EQ(window_.bytes(), 0U);
+    EXPECT_TRUE(window_.has_room(64UL * 1024, now_)) << "no pause";
+    window_.add(batch(0), 64UL * 1024, now_);
+    EXPECT_FALSE(window_.has_room(1, now_));
+    window_.on_committed();
+    EXPECT_TRUE(window_.has_room(1, now_));
+}
+
 TEST_F(LinkWindow, GrowsAgainWithCommitsUpToItsBound) {
-    window_.slow_down(now_);
+    window_.on_busy(now_);
     for (int i = 0; i < 1000; ++i) {
         window_.on_committed();
     }

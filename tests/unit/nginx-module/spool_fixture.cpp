@@ -62,12 +62,14 @@ std::multiset<std::uint64_t> Ledger::events() const {
 }
 
 void deliver(Delivery& delivery, Ledger& ledger, SteadyTime now) {
-    const Delivery::Send send = [&](std::span<const std::byte> message) { return ledger.take(message); };
+    const Delivery::Send send = [&](Delivery::PeerIndex, std::span<const std::byte> message) {
+        return ledger.take(message);
+    };
     bool moved = true;
     while (moved) {
         moved = delivery.pump(now, send) == Delivery::Progress::more;
         while (const auto answer = ledger.next_answer()) {
-            delivery.take_answer(*answer, now);
+            delivery.take_answer(0, *answer, now);
             moved = true;
         }
     }
@@ -82,6 +84,7 @@ void SpoolFixture::start() {
     spool_ = std::make_unique<Spool>(
         config_, files_, [this] { return wall_now_ += std::chrono::microseconds{1}; }, log_);
     delivery_ = std::make_unique<Delivery>(policy_, *spool_, log_);
+    delivery_->on_peer_up(0, now_);
 }
 
 void SpoolFixture::stop() {
