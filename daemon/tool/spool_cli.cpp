@@ -43,6 +43,10 @@ SpoolCli::SpoolCli(CLI::App& app) {
     CLI::Option* all = resend_command_->add_flag("--all", resend_.all_kept, "All that are kept");
     segments->excludes(all);
 
+    claim_command_ = spool->add_subcommand("claim", "Make the folder this host's, after it was moved here");
+    add_folder(*claim_command_, claim_.folder);
+    claim_command_->add_option("--host", claim_.host, "The name that host= of runledger_spool gives");
+
     retire_command_ = spool->add_subcommand("retire", "Whether the host can be deleted: exit 0 for yes, 3 for no");
     add_folder(*retire_command_, retire_.folder);
     retire_command_->add_option("--wait", wait_seconds_, "Look again for so many seconds")->check(CLI::Range(0, 86400));
@@ -63,6 +67,9 @@ int SpoolCli::run(const std::string& postgres_uri, std::FILE* out) {
     }
     if (resend_command_->parsed()) {
         return resend_segments(resend_, out);
+    }
+    if (claim_command_->parsed()) {
+        return claim_spool(claim_, out);
     }
     retire_.postgres_uri = postgres_uri;
     retire_.wait = std::chrono::seconds{wait_seconds_};

@@ -25,6 +25,7 @@ private:
     ExportOptions export_;
     ImportOptions import_;
     ResendOptions resend_;
+    ClaimOptions claim_;
     RetireOptions retire_;
     std::int64_t wait_seconds_{0};
     CLI::App* list_command_;
@@ -32,6 +33,7 @@ private:
     CLI::App* export_command_;
     CLI::App* import_command_;
     CLI::App* resend_command_;
+    CLI::App* claim_command_;
     CLI::App* retire_command_;
 };
 

@@ -56,6 +56,13 @@ struct ResendOptions {
 // Gives kept (or repaired) segments their name back, so that a courier adopts and sends them again.
 int resend_segments(const ResendOptions& options, std::FILE* out);
 
+struct ClaimOptions {
+    std::filesystem::path folder;
+    std::string host;  // What `host=` of runledger_spool says; empty: this machine.
+};
+// Makes the folder this host's: replaces its file `identity`. Not while an nginx runs on it.
+int claim_spool(const ClaimOptions& options, std::FILE* out);
+
 struct RetireOptions {
     std::filesystem::path folder;
     std::string postgres_uri;      // Empty: without the database.

@@ -39,9 +39,9 @@ void sync_folder(const std::filesystem::path& folder) {
 // A file under a name that no courier looks at; gone again unless it was given its own.
 class HalfFile {
 public:
-    HalfFile(const std::filesystem::path& folder, const SegmentId& id)
-        : path_(folder / (".import-" + id.hex() + "-" + std::to_string(::getpid()))) {
-        fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    HalfFile(const std::filesystem::path& folder, std::string_view name, mode_t mode)
+        : path_(folder / fmt::format(".{}-{}", name, ::getpid())) {
+        fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd_ == -1) {
             throw error(path_, "make it");
         }
@@ -86,6 +86,12 @@ public:
             throw error(path, "name it");
         }
         return true;
+    }
+
+    void replace(const std::filesystem::path& path) {
+        if (::fsync(fd_) == -1 || ::rename(path_.c_str(), path.c_str()) == -1) {
+            throw error(path, "write it");
+        }
     }
 
 private:
@@ -141,7 +147,7 @@ bool copy_segment(const SegmentLook& look, const SegmentContent& content, const 
                                                .reserved_bytes = segment_header_bytes + records.size(),
                                                .created_at = created_at,
                                                .is_copy = as == CopyAs::copy || was_copy});
-    HalfFile file(folder, id);
+    HalfFile file(folder, id.hex(), 0600);
     file.write(header);
     file.write(records);
     file.give_to_owner_of(folder);
@@ -150,6 +156,15 @@ bool copy_segment(const SegmentLook& look, const SegmentContent& content, const 
     }
     sync_folder(folder);
     return true;
+}
+
+void replace_file(const std::filesystem::path& path, std::string_view text) {
+    const auto folder = path.parent_path();
+    HalfFile file(folder, path.filename().string(), 0644);
+    file.write(std::as_bytes(std::span(text)));
+    file.give_to_owner_of(folder);
+    file.replace(path);
+    sync_folder(folder);
 }
 
 int import_segments(const ImportOptions& options, std::FILE* out) {

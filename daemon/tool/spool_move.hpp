@@ -17,4 +17,8 @@ enum class CopyAs : std::uint8_t {
 bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
                   CopyAs as);
 
+// Writes the text under that name, durable on return: whoever reads finds the old or the new, whole. Owned by the
+// folder's owner. Throws SpoolError.
+void replace_file(const std::filesystem::path& path, std::string_view text);
+
 }  // namespace runledger::tool
