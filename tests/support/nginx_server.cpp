@@ -139,9 +139,12 @@ void NginxServer::set_conf(std::string_view conf) {
 }
 
 Command NginxServer::command(std::vector<std::string> more_arguments) const {
-    std::vector<std::string> argv{
-        std::string{nginx_program},      "-p", folder_.string(), "-c", (folder_ / "nginx.conf").string(), "-e",
-        (folder_ / "error.log").string()};
+    std::vector<std::string> argv = options_.wrapper;
+    for (const std::string& argument :
+         {std::string{nginx_program}, std::string{"-p"}, folder_.string(), std::string{"-c"},
+          (folder_ / "nginx.conf").string(), std::string{"-e"}, (folder_ / "error.log").string()}) {
+        argv.push_back(argument);
+    }
     argv.insert(argv.end(), std::make_move_iterator(more_arguments.begin()),
                 std::make_move_iterator(more_arguments.end()));
     std::map<std::string, std::string> env = options_.env;
@@ -172,7 +175,7 @@ void NginxServer::start() {
                 }
                 return takes_connections(port_) && !workers().empty();
             },
-            default_patience, [this] { return error_log(); });
+            default_patience * options_.patience_factor, [this] { return error_log(); });
     } catch (const NeverHappened&) {
         kill_all();
         throw;
@@ -192,11 +195,12 @@ void NginxServer::reload() {
                 return std::find(before.begin(), before.end(), worker) == before.end();
             });
         },
-        default_patience, [this] { return error_log(); });
+        default_patience * options_.patience_factor, [this] { return error_log(); });
     remember_workers();
 }
 
 void NginxServer::wait_for_master(std::string_view sentence, std::chrono::milliseconds patience) {
+    patience *= options_.patience_factor;
     if (!master_->wait(patience)) {
         const std::string log = error_log();
         kill_all();

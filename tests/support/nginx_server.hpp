@@ -41,6 +41,8 @@ struct NginxOptions {
     std::filesystem::path spool{};             // Empty: a new folder "spool" in its own.
     std::map<std::string, std::string> env{};  // TMPDIR, fault injection.
     std::uint16_t port{0};                     // 0: a free one.
+    std::vector<std::string> wrapper{};        // What runs nginx: {"valgrind", "--leak-check=full"}. Empty: nothing.
+    int patience_factor{1};                    // How many times slower than usual it starts, reloads and ends.
 };
 
 class NginxServer {
@@ -53,6 +55,8 @@ public:
 
     // Returns when the port takes connections; throws with the logs when it does not.
     void start();
+    // What start() runs, for a test that has a way of its own: with a sanitized module, the sanitizer's library first.
+    [[nodiscard]] Command command(std::vector<std::string> more_arguments = {}) const;
     // `nginx -t`: its exit status and all that it said.
     [[nodiscard]] Finished check_conf() const;
     // Takes effect at the next start or reload.
@@ -96,7 +100,6 @@ private:
     std::optional<ChildProcess> master_;
     std::vector<ProcessId> seen_workers_;
 
-    [[nodiscard]] Command command(std::vector<std::string> more_arguments) const;
     [[nodiscard]] std::string fill_in(std::string_view conf) const;
     void remember_workers();
     void wait_for_master(std::string_view sentence, std::chrono::milliseconds patience);

@@ -91,6 +91,8 @@ struct ProcessId {
     friend bool operator==(const ProcessId&, const ProcessId&) = default;
 };
 
+// Nothing where there is no such process, or only a zombie.
+[[nodiscard]] std::optional<ProcessId> find_process(pid_t pid);
 [[nodiscard]] std::vector<ProcessId> children_of(pid_t parent);
 // False also for a zombie: it holds nothing any more.
 [[nodiscard]] bool is_alive(const ProcessId& process);

@@ -86,6 +86,14 @@ int first_outgoing_port() {
 
 }  // namespace
 
+std::optional<ProcessId> find_process(pid_t pid) {
+    const auto stat = stat_of(pid);
+    if (!stat || stat->state == 'Z' || stat->state == 'X') {
+        return std::nullopt;
+    }
+    return ProcessId{.pid = pid, .started_ticks = stat->started_ticks};
+}
+
 std::vector<ProcessId> children_of(pid_t parent) {
     std::vector<ProcessId> children;
     std::error_code ignored;  // A process may end while the folder is read; what is listed then is still right.

@@ -23,8 +23,12 @@ void EdgeFixture::TearDown() {
 }
 
 void EdgeFixture::start_nginx(const NginxConf& conf, NginxOptions options) {
-    nginx_.emplace(folder_, standard_conf(conf), std::move(options));
+    prepare_nginx(standard_conf(conf), std::move(options));
     nginx_->start();
+}
+
+void EdgeFixture::prepare_nginx(std::string_view conf, NginxOptions options) {
+    nginx_.emplace(folder_, conf, std::move(options));
 }
 
 std::string EdgeFixture::fresh_event(std::string_view status) {

@@ -26,6 +26,8 @@ protected:
     void TearDown() override;
 
     void start_nginx(const NginxConf& conf = {}, NginxOptions options = {});
+    // Its files are written, it is not started; for a test that starts it in a way of its own.
+    void prepare_nginx(std::string_view conf, NginxOptions options = {});
     void start_daemon() { daemon_.start(); }
 
     // Another run's event each time: a body that occurs once.
