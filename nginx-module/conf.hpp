@@ -64,6 +64,9 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
 // spool's folder, on what file system it is, and whether it is this host's. Logs why not. In conf_spool.cpp.
 [[nodiscard]] bool check_spool_folder(const MainConf& main, const ngx_log_t* log);
 
+// Warns where the workers' reserved segments alone are more than max_size allows. In conf_spool.cpp.
+void warn_of_crowded_spool(const ngx_cycle_t& cycle, const MainConf& main);
+
 [[nodiscard]] inline const LocationConf& location_conf(const ngx_http_request_t& request) noexcept {
     return *static_cast<LocationConf*>(ngx_http_get_module_loc_conf(&request, ngx_http_runledger_module));
 }

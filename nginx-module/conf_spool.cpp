@@ -10,6 +10,7 @@
 #include "nginx-module/file_system.hpp"
 #include "nginx-module/folder_access.hpp"
 #include "nginx-module/spool_claim.hpp"
+#include "nginx-module/spool_folder.hpp"
 
 namespace runledger::edge {
 
@@ -128,6 +129,22 @@ bool check_spool_folder(const MainConf& main, const ngx_log_t* log) {
         return false;
     }
     return true;
+}
+
+void warn_of_crowded_spool(const ngx_cycle_t& cycle, const MainConf& main) {
+    // docs/spool-format.md: each worker writes one segment and has the next one made.
+    constexpr std::size_t segments_per_worker = 2;
+    const auto& core = *reinterpret_cast<ngx_core_conf_t*>(ngx_get_conf(cycle.conf_ctx, ngx_core_module));
+    const std::size_t workers = core.master != 0 ? static_cast<std::size_t>(core.worker_processes) : 1;
+    const std::size_t each = segments_per_worker * usual_segment_bytes(main.spool_bytes_max);
+    if (workers * each <= main.spool_bytes_max) {
+        return;
+    }
+    log_line(cycle.log, NGX_LOG_WARN,
+             "runledger_spool " + quoted(main.spool_dir) + ": " + std::to_string(workers) + " workers reserve up to " +
+                 std::to_string(workers * each) + " bytes, more than max_size, " +
+                 std::to_string(main.spool_bytes_max) +
+                 ": a busy worker may find no room and answer 503; raise max_size or lower worker_processes");
 }
 
 }  // namespace runledger::edge

@@ -53,6 +53,15 @@ ngx_int_t on_postconfiguration(ngx_conf_t* cf) noexcept {
         cf->log, "finish the configuration", [cf] { return finish_configuration(*cf); }, NGX_ERROR);
 }
 
+// In the master, or in nginx -t, when all of the configuration has been read: worker_processes may stand behind http.
+ngx_int_t on_init_module(ngx_cycle_t* cycle) noexcept {
+    const auto* main = static_cast<MainConf*>(ngx_http_cycle_get_module_main_conf(cycle, ngx_http_runledger_module));
+    if (main != nullptr && !main->first_webhook.empty()) {
+        guarded_run(cycle->log, "look at the spool's room", [&] { warn_of_crowded_spool(*cycle, *main); });
+    }
+    return NGX_OK;  // Anything else would end a running master at a reload.
+}
+
 // After the fork; cache managers and loaders come here too, and have no use for a courier.
 ngx_int_t on_init_process(ngx_cycle_t* cycle) noexcept {
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
@@ -88,7 +97,7 @@ ngx_module_t ngx_http_runledger_module = {
     runledger::edge::commands,
     NGX_HTTP_MODULE,
     nullptr,  // init_master
-    nullptr,  // init_module
+    runledger::edge::on_init_module,
     runledger::edge::on_init_process,
     nullptr,  // init_thread
     nullptr,  // exit_thread

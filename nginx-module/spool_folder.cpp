@@ -35,6 +35,11 @@ SegmentId fresh_segment_id() {
     return id;
 }
 
+std::uint64_t usual_segment_bytes(std::uint64_t room_bytes) noexcept {
+    const std::uint64_t share = room_bytes / segments_in_small_folder / page_bytes * page_bytes;
+    return std::clamp<std::uint64_t>(share, usual_bytes_min, segment_bytes);
+}
+
 SpoolFolder::SpoolFolder(Config config, Files& files, CourierLog& log, IsOwned is_owned)
     : config_(std::move(config)),
       files_(files),
@@ -83,9 +88,7 @@ void SpoolFolder::remove_expired(WallTime now) {
 }
 
 std::uint64_t SpoolFolder::usual_bytes() const {
-    const std::uint64_t room = std::min(config_.bytes_max, files_.file_system_bytes(config_.path));
-    const std::uint64_t share = room / segments_in_small_folder / page_bytes * page_bytes;
-    return std::clamp<std::uint64_t>(share, usual_bytes_min, segment_bytes);
+    return usual_segment_bytes(std::min(config_.bytes_max, files_.file_system_bytes(config_.path)));
 }
 
 std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes, WallTime now, std::string& why) {

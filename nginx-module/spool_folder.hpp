@@ -32,6 +32,9 @@ struct SpoolFull : std::runtime_error {
 // Fresh for every segment, from the kernel's generator.
 [[nodiscard]] SegmentId fresh_segment_id();
 
+// How large segments are made in a folder that has so much room, for all workers together.
+[[nodiscard]] std::uint64_t usual_segment_bytes(std::uint64_t room_bytes) noexcept;
+
 class SpoolFolder {
 public:
     using SteadyTime = std::chrono::steady_clock::time_point;

@@ -14,6 +14,28 @@ namespace runledger::test {
 
 namespace fs = std::filesystem;
 
+std::string bare_conf(bool loads_module) {
+    return std::string{loads_module ? "load_module @MODULE@;\n" : ""} + R"(daemon off;
+master_process on;
+worker_processes 1;
+pid @FOLDER@/nginx.pid;
+error_log @FOLDER@/error.log info;
+events { }
+http {
+    access_log off;
+    client_body_temp_path @FOLDER@/client_body;
+    proxy_temp_path @FOLDER@/proxy;
+    fastcgi_temp_path @FOLDER@/fastcgi;
+    uwsgi_temp_path @FOLDER@/uwsgi;
+    scgi_temp_path @FOLDER@/scgi;
+    server {
+        listen 127.0.0.1:@PORT@;
+        location / { return 204; }
+    }
+}
+)";
+}
+
 void LifecycleFixture::TearDown() {
     EdgeFixture::TearDown();
     expect_nobody_owns_a_segment(nginx().spool());

@@ -14,6 +14,9 @@
 
 namespace runledger::test {
 
+// An nginx.conf that serves nothing of ours: with the line that loads the module, or without even that.
+[[nodiscard]] std::string bare_conf(bool loads_module);
+
 class LifecycleFixture : public EdgeFixture {
 protected:
     // The bound that operators are told: how long an old worker may live once its held requests are answered.
