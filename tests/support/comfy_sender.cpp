@@ -73,7 +73,7 @@ public:
         plan();
         while (!due_.empty() || open_ > 0) {
             if (options_.stop && options_.stop()) {
-                due_ = {};
+                forget_what_was_not_begun();
             }
             begin_what_is_due();
             int running = 0;
@@ -107,6 +107,17 @@ private:
                 due_.push({.at = start + offset, .order = next_order_++, .delivery = {.run = run, .event = event}});
             }
         }
+    }
+
+    // What has been tried goes on to its fate: it may be stored, and nobody would know of it.
+    void forget_what_was_not_begun() {
+        std::priority_queue<Due> begun;
+        for (; !due_.empty(); due_.pop()) {
+            if (!due_.top().delivery.tries.empty()) {
+                begun.push(due_.top());
+            }
+        }
+        due_ = std::move(begun);
     }
 
     std::chrono::milliseconds pause() const {

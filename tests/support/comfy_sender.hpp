@@ -48,7 +48,7 @@ struct SenderOptions {
     bool one_connection_per_event{true};
     std::vector<std::string> headers{};                   // Beside the sender's own.
     std::function<void(const Delivery&)> on_delivered{};  // An event's fate is known: accepted, or gone.
-    std::function<bool()> stop{};                         // Asked often; true: no event is begun any more.
+    std::function<bool()> stop{};  // Asked often; true: no event is begun any more, what was tried is seen through.
 };
 
 // Returns when every event has met its fate, in the order of the fates. Throws only where libcurl can't work at all.

@@ -16,10 +16,14 @@ Pipeline::Pipeline() : postgres_(std::make_unique<PostgresServer>()), bot_(std::
     uri_ = postgres_->uri();
 }
 
-void Pipeline::start_all() {
+void Pipeline::prepare_all() {
     nginx_ = std::make_unique<NginxServer>(folder_, standard_conf(nginx_conf), nginx_options);
     daemon_ = std::make_unique<DaemonProcess>(
         folder_, DaemonConf{.postgres_uri = uri_, .telegram_api_url = bot_->url(), .extra = daemon_extra});
+}
+
+void Pipeline::start_all() {
+    prepare_all();
     daemon_->start();
     nginx_->start();
 }
@@ -56,16 +60,20 @@ void Pipeline::insert_generation(std::string_view run_id, std::string_view chat_
 long Pipeline::post(std::string_view body) { return http_post(nginx().url(), body).status; }
 
 std::vector<Delivery> Pipeline::send(const std::vector<RunPlan>& runs, std::size_t concurrency,
-                                     const std::function<void(const Delivery&)>& on_delivered) {
+                                     const std::function<void(const Delivery&)>& on_delivered,
+                                     const std::function<bool()>& stop) {
     GenerationRows rows(uri_, runs);
     rows.insert_first();
-    auto deliveries = send_runs(
-        runs, {.url = nginx().url(), .concurrency = concurrency, .on_delivered = [&](const Delivery& delivery) {
-                   rows.on_delivered(delivery);
-                   if (on_delivered) {
-                       on_delivered(delivery);
-                   }
-               }});
+    auto deliveries = send_runs(runs, {.url = nginx().url(),
+                                       .concurrency = concurrency,
+                                       .on_delivered =
+                                           [&](const Delivery& delivery) {
+                                               rows.on_delivered(delivery);
+                                               if (on_delivered) {
+                                                   on_delivered(delivery);
+                                               }
+                                           },
+                                       .stop = stop});
     rows.insert_rest(std::chrono::seconds{60});
     return deliveries;
 }

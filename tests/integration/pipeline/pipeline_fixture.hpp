@@ -34,6 +34,8 @@ protected:
     NginxOptions nginx_options{};
     std::string daemon_extra{};
 
+    // Writes what the parts need; starts none of them.
+    void prepare_all();
     void start_all();
     void TearDown() override;
 
@@ -54,9 +56,11 @@ protected:
     void expect_worker_deaths() { expects_worker_deaths_ = true; }
 
     // Sends the runs while the application inserts its records; what the oracle finds amiss is waited out.
-    // `on_delivered` is called for each event whose fate is known, on the calling thread.
+    // `on_delivered` is called for each event whose fate is known, on the calling thread; once `stop` says true, no
+    // event is begun any more.
     std::vector<Delivery> send(const std::vector<RunPlan>& runs, std::size_t concurrency = 64,
-                               const std::function<void(const Delivery&)>& on_delivered = {});
+                               const std::function<void(const Delivery&)>& on_delivered = {},
+                               const std::function<bool()>& stop = {});
     struct Judgement {
         EventRules events{};
         MessageRules messages{};
