@@ -34,7 +34,7 @@ std::variant<SegmentContent, SegmentFault> SegmentContent::parse(const SegmentId
     if (!is_complete) {
         scan.end = ScanEnd::damaged;  // What can't be read may have been answered.
     }
-    return SegmentContent(id, std::move(file), std::move(scan));
+    return SegmentContent(id, std::move(file), std::move(scan), is_complete);
 }
 
 std::span<const std::byte> SegmentContent::frame(const RecordPlace& place) const noexcept {

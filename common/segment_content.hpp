@@ -45,17 +45,20 @@ public:
     [[nodiscard]] const std::optional<SegmentHeader>& header() const noexcept { return scan_.header; }
     [[nodiscard]] const std::vector<RecordPlace>& batches() const noexcept { return scan_.records; }
     [[nodiscard]] ScanEnd end() const noexcept { return scan_.end; }
+    // False where a part could not be read, which then is why it counts as damaged.
+    [[nodiscard]] bool is_complete() const noexcept { return is_complete_; }
     [[nodiscard]] std::size_t used_bytes() const noexcept { return scan_.used_bytes; }
     // The wire frame of one of batches(); valid as long as the content.
     [[nodiscard]] std::span<const std::byte> frame(const RecordPlace& place) const noexcept;
 
 private:
-    SegmentContent(const SegmentId& id, std::vector<std::byte> file, SegmentScan scan)
-        : id_(id), file_(std::move(file)), scan_(std::move(scan)) {}
+    SegmentContent(const SegmentId& id, std::vector<std::byte> file, SegmentScan scan, bool is_complete)
+        : id_(id), file_(std::move(file)), scan_(std::move(scan)), is_complete_(is_complete) {}
 
     SegmentId id_;
     std::vector<std::byte> file_;
     SegmentScan scan_;
+    bool is_complete_;
 };
 
 }  // namespace runledger

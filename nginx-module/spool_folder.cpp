@@ -14,6 +14,9 @@ constexpr std::uint64_t page_bytes = 4096;
 constexpr std::uint64_t usual_bytes_min = 256UL * 1024;
 // A small folder is cut into this many segments, so that every worker finds room for the one it writes and the next.
 constexpr std::uint64_t segments_in_small_folder = 16;
+// A disk that refuses to read may give everything back when it has recovered; a bad block never does. After so many
+// looks, with `avoid_for` between them, what can be read is delivered and the rest is set aside.
+constexpr int tries_to_read_max = 3;
 
 // A segment's name with the suffix behind it.
 bool is_segment_with(std::string_view suffix, std::string_view name) {
@@ -201,6 +204,7 @@ std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now, Wall
     std::sort(ids.begin(), ids.end());
     const auto is_gone = [&](const auto& entry) { return !std::binary_search(ids.begin(), ids.end(), entry.first); };
     std::erase_if(ages_, is_gone);
+    std::erase_if(tries_to_read_, is_gone);
     std::erase_if(avoid_until_, [&](const auto& entry) { return entry.second <= now || is_gone(entry); });
 
     std::vector<std::pair<WallTime, SegmentId>> candidates;
@@ -229,6 +233,10 @@ std::optional<SpoolFolder::Orphan> SpoolFolder::try_adopt(const SegmentId& id, S
         }
         auto content = file->read();
         if (auto* whole = std::get_if<SegmentContent>(&content)) {
+            if (!whole->is_complete() && ++tries_to_read_[id] < tries_to_read_max) {
+                throw std::system_error(std::make_error_code(std::errc::io_error),
+                                        file->path() + " has parts that can't be read, tried again later");
+            }
             return Orphan{.file = std::move(*file), .content = std::move(*whole)};
         }
         log_.add(LogLine::Level::crit, "segment left alone",

@@ -108,6 +108,7 @@ private:
     SegmentCounts segments_;
     std::map<SegmentId, WallTime> ages_;           // Of the segments in the folder, from their headers.
     std::map<SegmentId, SteadyTime> avoid_until_;  // Of the segments in the folder.
+    std::map<SegmentId, int> tries_to_read_;       // Of those that the disk did not give back whole.
 };
 
 }  // namespace runledger::edge

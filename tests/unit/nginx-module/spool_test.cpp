@@ -14,8 +14,11 @@ namespace runledger::edge::test {
 namespace {
 
 using ::testing::Contains;
+using ::testing::Each;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 using namespace std::chrono_literals;
 
@@ -309,6 +312,41 @@ TEST_F(SpoolTest, SetsADamagedSegmentAsideAfterDeliveringTheRest) {
     EXPECT_FALSE(std::filesystem::exists(path));
     EXPECT_THAT(ledger_.retired(), IsEmpty()) << "whoever repairs it may have it sent again";
     EXPECT_THAT(all_log(), HasSubstr("damaged"));
+}
+
+TEST_F(SpoolTest, ReadsAnOrphanAgainWhenTheDiskHasRecovered) {
+    start();
+    for (std::uint64_t i = 0; i < 3; ++i) {
+        ASSERT_TRUE(append(i, 1000));
+    }
+    kill();
+    files_.fail(Op::read, EIO);
+    start();
+    pass(config_.adopt_every);
+    EXPECT_THAT(all_log(), HasSubstr("tried again later"));
+
+    files_.heal();
+    pass(config_.avoid_for);
+    tend_until_quiet();
+
+    EXPECT_EQ(ledger_.events(), answered_);
+    EXPECT_THAT(files_in_folder(), Each(Not(EndsWith(std::string(damaged_suffix)))));
+}
+
+TEST_F(SpoolTest, SetsAnOrphanAsideThatCanStillNotBeReadAfterAWhile) {
+    start();
+    ASSERT_TRUE(append(1, 1000));
+    const std::string path = spool_->segments().front()->file().path();
+    kill();
+    files_.fail(Op::read, EIO);
+    start();
+    for (int looks = 0; looks < 3; ++looks) {
+        EXPECT_TRUE(std::filesystem::exists(path)) << "after " << looks << " looks";
+        pass(config_.avoid_for);
+    }
+
+    EXPECT_FALSE(std::filesystem::exists(path));
+    EXPECT_TRUE(std::filesystem::exists(path + std::string(damaged_suffix)));
 }
 
 TEST_F(SpoolTest, DeliversFromADiskThatTakesNoMoreWritesOrUnlinks) {
