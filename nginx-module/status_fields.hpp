@@ -36,8 +36,10 @@ inline constexpr std::array counter_fields{
                  &CourierStats::unknown_answers},
     CounterField{"segments_adopted_total", "Segments taken over from a worker that has ended.",
                  &CourierStats::segments_adopted},
-    CounterField{"segments_unlinked_total", "Segments whose batches are all in the ledger, removed.",
+    CounterField{"segments_unlinked_total", "Segments whose batches are all in the ledger, removed or kept.",
                  &CourierStats::segments_unlinked},
+    CounterField{"segments_damaged_total", "Segments set aside because some of what they held can't be read.",
+                 &CourierStats::segments_damaged},
 };
 
 // What each courier has of its own is added; of what all see alike, the largest counts.
@@ -63,6 +65,10 @@ inline constexpr std::array gauge_fields{
                [](const CourierStats& stats) { return stats.spool_segments; }},
     GaugeField{"spool_segments_damaged", "Damaged segments that were set aside in the spool's folder.", Across::largest,
                [](const CourierStats& stats) { return stats.damaged_segments; }},
+    GaugeField{"spool_segments_kept", "Retired segments that keep_acked keeps in the spool's folder.", Across::largest,
+               [](const CourierStats& stats) { return stats.spool_kept_segments; }},
+    GaugeField{"spool_kept_bytes", "What these take of spool_bytes; given up when the room is needed.", Across::largest,
+               [](const CourierStats& stats) { return stats.spool_kept_bytes; }},
     GaugeField{"window_bytes", "Bytes sent and not answered yet.", Across::sum,
                [](const CourierStats& stats) { return stats.window_bytes; }},
     GaugeField{"oldest_unacked_seconds", "Age of the oldest batch that no daemon has committed yet.", Across::largest,
