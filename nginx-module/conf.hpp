@@ -23,8 +23,9 @@ struct MainConf {
     std::optional<SpoolHost> spool_host;  // Whom the folder must belong to. Set where there is a folder.
     std::vector<std::string> daemon_endpoints;
 
-    std::string first_webhook;  // "file:line" of the first runledger_webhook; empty without any.
-    bool has_status{false};     // A location answers with runledger_status.
+    std::string first_webhook;             // "file:line" of the first runledger_webhook; empty without any.
+    std::vector<std::string> token_names;  // Of all token files; a name that is in several is here as often.
+    bool has_status{false};                // A location answers with runledger_status.
 
     ngx_cycle_t* cycle{};
     ngx_shm_zone_t* status_zone{};  // Made where a webhook or status location exists.

@@ -40,6 +40,9 @@ char* read_token(ngx_conf_t& cf, LocationConf& location) {
         warn(cf, "runledger_token: " + quoted(path) + ": the token in line " + std::to_string(*file.weak_line) +
                      " has fewer than 16 characters and can be guessed");
     }
+    auto& names =
+        static_cast<MainConf*>(ngx_http_conf_get_module_main_conf((&cf), ngx_http_runledger_module))->token_names;
+    names.insert(names.end(), file.tokens.names().begin(), file.tokens.names().end());
     location.token.emplace(TokenRule{index, std::string{words[1]}, std::move(file.tokens)});
     return NGX_CONF_OK;
 }

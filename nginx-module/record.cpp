@@ -159,6 +159,10 @@ ngx_int_t count_outcome(ngx_http_request_t* request) noexcept {
             table.count_refusal_by_nginx(nginx_cause(*request));
         }
         const HeldRequest* held = HeldRequest::find(*request);
+        if (held != nullptr && !held->token_name().empty()) {
+            const bool is_accepted = *outcome == Outcome::accepted || *outcome == Outcome::redelivered;
+            table.count_token(held->token_name(), ngx_time(), is_accepted);
+        }
         if (held != nullptr && held->commit_time()) {
             table.count_commit(*held->commit_time());
         }

@@ -52,6 +52,25 @@ namespace {
     return family;
 }
 
+void add_token_uses(MetricFamilies& families, const std::vector<TokenUse>& tokens) {
+    MetricFamily accepted{"token_accepted_total",
+                          "Events accepted, by the name of the token that let them in.",
+                          MetricType::counter,
+                          "token",
+                          {}};
+    MetricFamily last_use{"token_last_use_seconds",
+                          "Unix time of the last request that the token let in; 0: none since the counters began.",
+                          MetricType::gauge,
+                          "token",
+                          {}};
+    for (const TokenUse& token : tokens) {
+        accepted.samples.push_back({token.name, token.accepted});
+        last_use.samples.push_back({token.name, token.last_use_seconds});
+    }
+    families.push_back(std::move(accepted));
+    families.push_back(std::move(last_use));
+}
+
 [[nodiscard]] MetricFamily commit_times(const StatusFigures& figures) {
     MetricFamily family{"commit_seconds",
                         "Seconds from an accepted event's body to its being on stable storage.",
@@ -74,6 +93,7 @@ MetricFamilies metric_families(const StatusFigures& figures, const StatusBounds&
     MetricFamilies families;
     families.push_back(requests_by_outcome(figures));
     families.push_back(refusals_by_cause(figures));
+    add_token_uses(families, figures.tokens);
     families.push_back(commit_times(figures));
     for (std::size_t i = 0; i < counter_fields.size(); ++i) {
         families.push_back(

@@ -47,6 +47,36 @@ void StatusTable::count_commit(std::chrono::microseconds duration) noexcept {
     commit_microseconds_.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
 }
 
+std::size_t StatusTable::find_token(std::string_view name) const noexcept {
+    const std::size_t taken = tokens_taken_.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < taken; ++i) {
+        if (tokens_[i].view() == name) {
+            return i;
+        }
+    }
+    return token_places;
+}
+
+void StatusTable::add_token(std::string_view name) noexcept {
+    const std::size_t place = tokens_taken_.load(std::memory_order_relaxed);
+    if (place == token_places || name.size() > token_name_bytes_max || find_token(name) != token_places) {
+        return;
+    }
+    std::ranges::copy(name, tokens_[place].name.begin());
+    tokens_[place].name_bytes = name.size();
+    tokens_taken_.store(place + 1, std::memory_order_release);
+}
+
+void StatusTable::count_token(std::string_view name, time_t now, bool is_accepted) noexcept {
+    Token& token = tokens_[find_token(name)];
+    token.accepted.fetch_add(is_accepted ? 1 : 0, std::memory_order_relaxed);
+    const auto used_at = static_cast<std::uint64_t>(now);
+    std::uint64_t last_use = token.last_use.load(std::memory_order_relaxed);
+    // Another worker's clock may be a turn ahead of ours: the latest stays.
+    while (last_use < used_at && !token.last_use.compare_exchange_weak(last_use, used_at, std::memory_order_relaxed)) {
+    }
+}
+
 bool StatusTable::is_alive(const Slot& slot) noexcept {
     const std::int64_t pid = slot.pid.load(std::memory_order_acquire);
     if (pid == 0) {
@@ -95,7 +125,7 @@ void StatusTable::leave() noexcept {
     own = {};
 }
 
-StatusFigures StatusTable::read() const noexcept {
+StatusFigures StatusTable::read() const {
     StatusFigures figures;
     figures.started_at_seconds = started_at_.load(std::memory_order_relaxed);
     read_all(outcomes_, figures.outcomes);
@@ -103,6 +133,17 @@ StatusFigures StatusTable::read() const noexcept {
     read_all(counters_, figures.counters);
     read_all(commits_, figures.commits);
     figures.commit_time_sum = std::chrono::microseconds{commit_microseconds_.load(std::memory_order_relaxed)};
+    const std::size_t taken = tokens_taken_.load(std::memory_order_acquire);
+    const auto add = [&](std::string_view name, const Token& token) {
+        figures.tokens.push_back({std::string{name}, token.accepted.load(std::memory_order_relaxed),
+                                  token.last_use.load(std::memory_order_relaxed)});
+    };
+    for (std::size_t i = 0; i < taken; ++i) {
+        add(tokens_[i].view(), tokens_[i]);
+    }
+    if (taken == token_places) {
+        add("(other)", tokens_[token_places]);  // No token can be called that.
+    }
     for (const Slot& slot : slots_) {
         if (!is_alive(slot)) {
             continue;

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "nginx-module/courier.hpp"
 #include "nginx-module/nginx_cause.hpp"
@@ -32,12 +33,19 @@ public:
     // For each accepted event. Precondition: not negative.
     void count_commit(std::chrono::microseconds duration) noexcept;
 
+    // Before tokens of that name are counted, in the master only, which may do so while workers count: gives the name
+    // a place that it keeps, unless it has one or there is none left.
+    void add_token(std::string_view name) noexcept;
+    // A request that a token of that name has let in, whatever became of it then.
+    void count_token(std::string_view name, time_t now, bool is_accepted) noexcept;
+
     // From a worker's housekeeping: adds what its counters have gained and sets its gauges.
     void publish(const CourierStats& stats) noexcept;
     // The worker ends: its gauges count no more.
     void leave() noexcept;
 
-    [[nodiscard]] StatusFigures read() const noexcept;
+    // Throws std::bad_alloc.
+    [[nodiscard]] StatusFigures read() const;
 
 private:
     using Cell = std::atomic<std::uint64_t>;
@@ -45,12 +53,26 @@ private:
 
     static constexpr std::size_t slots_max = 256;
 
+    static constexpr std::size_t token_places = 256;
+    static constexpr std::size_t token_name_bytes_max = 64;
+
+    struct Token {
+        std::array<char, token_name_bytes_max> name;  // Written once, before the place is counted as taken.
+        std::size_t name_bytes;
+        Cell accepted;
+        Cell last_use;
+
+        [[nodiscard]] std::string_view view() const noexcept { return {name.data(), name_bytes}; }
+    };
+
     struct Slot {
         std::atomic<std::int64_t> pid;  // 0: free.
         Cell written_at;                // ngx_current_msec, which is monotonic and the same in all processes.
         std::array<Cell, gauge_fields.size()> gauges;
     };
 
+    // The place of the name, or token_places.
+    [[nodiscard]] std::size_t find_token(std::string_view name) const noexcept;
     [[nodiscard]] static bool is_alive(const Slot& slot) noexcept;
     [[nodiscard]] Slot* claim_slot() noexcept;
 
@@ -60,6 +82,8 @@ private:
     std::array<Cell, counter_fields.size()> counters_;
     std::array<Cell, commit_buckets.size() + 1> commits_;
     Cell commit_microseconds_;
+    std::atomic<std::size_t> tokens_taken_;
+    std::array<Token, token_places + 1> tokens_;  // The last is for all that have no place.
     std::array<Slot, slots_max> slots_;
 };
 

@@ -6,6 +6,13 @@ namespace runledger::edge {
 
 namespace {
 
+// So that a token that was never used shows as just that.
+void add_tokens(StatusTable& table, const MainConf& main) noexcept {
+    for (const std::string& name : main.token_names) {
+        table.add_token(name);
+    }
+}
+
 ngx_int_t init_status_zone(ngx_shm_zone_t* zone, void* previous) noexcept {
     const ngx_log_t* log = zone->shm.log;
     return guarded(
@@ -19,6 +26,7 @@ ngx_int_t init_status_zone(ngx_shm_zone_t* zone, void* previous) noexcept {
             }
             if (previous != nullptr) {  // A reload: the counters go on.
                 zone->data = previous;
+                add_tokens(*static_cast<StatusTable*>(previous), main);
                 return NGX_OK;
             }
             // NOLINTNEXTLINE: nginx puts its pool at the zone's start.
@@ -29,6 +37,7 @@ ngx_int_t init_status_zone(ngx_shm_zone_t* zone, void* previous) noexcept {
             }
             auto* table = new (memory) StatusTable{};
             table->start(ngx_time());
+            add_tokens(*table, main);
             zone->data = table;
             return NGX_OK;
         },

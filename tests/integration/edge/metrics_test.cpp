@@ -24,10 +24,9 @@ protected:
     }
 
     [[nodiscard]] static std::string label_of(std::string_view family) {
-        static const std::map<std::string_view, std::string> labels{{"build_info", "version"},
-                                                                    {"commit_seconds", "le"},
-                                                                    {"refused_total", "cause"},
-                                                                    {"requests_total", "outcome"}};
+        static const std::map<std::string_view, std::string> labels{
+            {"build_info", "version"},     {"commit_seconds", "le"},          {"refused_total", "cause"},
+            {"requests_total", "outcome"}, {"token_accepted_total", "token"}, {"token_last_use_seconds", "token"}};
         return labels.at(family);
     }
 
