@@ -97,6 +97,10 @@ void HttpFixture::TearDown() {
     if (holding_) {
         release();
     }
+    if (!nginx().running()) {  // It never started, or the test has ended it.
+        EdgeFixture::TearDown();
+        return;
+    }
     eventually(
         "no connection is left but the one that asks", [this] { return active_connections() == 1; }, default_patience,
         [this] { return fmt::format("{} connections\n{}", active_connections(), nginx().error_log()); });

@@ -17,7 +17,7 @@ protected:
     static constexpr std::string_view token = "a-token-that-nobody-guesses";
 
     void start_with(std::string_view locations, std::string_view http = {}) {
-        folder().write_file("tokens", token);
+        folder().write_secret("tokens", fmt::format("studio {}\n", token));
         folder().write_file("sorry.html", "the operator's page");
         start({.http_extra = std::string{http},
                .server_extra = "location = /sorry.html { root @TEST_FOLDER@; } location @open { runledger_webhook; "
