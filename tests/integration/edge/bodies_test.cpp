@@ -2,9 +2,11 @@
 #include <curl/curl.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 
 #include "tests/integration/edge/edge_fixture.hpp"
+#include "tests/integration/edge/http_fixture.hpp"
 #include "tests/integration/edge/raw_connection.hpp"
 
 namespace runledger::test {
@@ -231,6 +233,43 @@ TEST_F(Requests, ArriveByTheHundredAtOnce) {
     }
 
     expect_delivered(events);
+}
+
+class BodyFiles : public HttpFixture {};
+
+// nginx's temporary file is cut short between nginx's writing and the courier's reading. The courier reads a batch's
+// bodies together, and a large event that waits before it is a batch of its own.
+TEST_F(BodyFiles, ThatCannotBeReadBackAreRefused) {
+    start({.server_extra = "location = /in_a_file { runledger_webhook; runledger_token off; "
+                           "client_body_in_file_only clean; runledger_timeout 60s; }",
+           .location_extra = "client_body_buffer_size 8m; runledger_timeout 60s;"});
+    hold_events();
+    const std::string large = fresh_event_of_bytes(2'000'000);
+    RawConnection before{nginx().port()};
+    before.send(RawRequest{.headers = "Connection: close\r\n", .body = large}.text());
+    wait_until_held(1);
+    RawConnection cut{nginx().port()};
+    cut.send(
+        RawRequest{.target = "/in_a_file", .headers = "Connection: close\r\n", .body = fresh_event_of_bytes(50'000)}
+            .text());
+    wait_until_held(2);
+
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator{nginx().folder() / "client_body"}) {
+        if (entry.is_regular_file()) {
+            files.push_back(entry.path());
+        }
+    }
+    ASSERT_EQ(files.size(), 1U);
+    std::filesystem::resize_file(files[0], 1'000);
+    release();
+
+    EXPECT_EQ(split_answers(before.read_to_end()).at(0).status, 200);
+    expect_problem(split_answers(cut.read_to_end()).at(0), 503, "body_unreadable");
+    cut.close();  // Or nginx would linger before it logs.
+    expect_logged("/in_a_file", 503, "body_unreadable");
+    wait_for_error_log("the temp file is shorter than the body");
+    expect_delivered({large});
 }
 
 }  // namespace
