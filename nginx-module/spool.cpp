@@ -208,7 +208,8 @@ void Spool::remove(Segment& segment, SteadyTime now) {
     try {
         if (segment.is_damaged) {
             segment.file().set_aside();
-        } else if (config_.keep_acked > std::chrono::seconds{0} && segment.batch_count() > 0) {
+        } else if (config_.keep_acked > std::chrono::seconds{0} && segment.batch_count() > 0 && !segment.is_copy) {
+            // Not a copy: it may hold less than the original that is kept under the name.
             segment.file().keep(wall_clock_());
         } else {
             segment.file().unlink();

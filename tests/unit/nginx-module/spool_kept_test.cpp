@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 
 #include "tests/unit/nginx-module/spool_fixture.hpp"
 
@@ -230,6 +231,26 @@ TEST_F(SpoolKept, ThatCannotBeRemovedIsSaidAndTriedAgain) {
     pass(config_.adopt_every);
 
     EXPECT_THAT(kept_names(), IsEmpty());
+}
+
+TEST_F(SpoolKept, IsNoCopyWhichWouldTakeTheOriginalsPlace) {
+    start();
+    retire_segments(1, 1);
+    ASSERT_THAT(kept_names(), SizeIs(1));
+    const std::string original = runledger::test::read_text(folder_ + "/" + kept_names().front());
+    const SegmentId id = *ledger_.retired().begin();
+    const auto header = encode_segment_header({.id = id, .reserved_bytes = 4096, .is_copy = true});
+    std::vector<std::byte> copy(header.begin(), header.end());
+    append_record(copy, 0, make_frame({.segment = id, .number = 0}, {1}, 150'000));
+    std::ofstream(folder_ + "/" + segment_file_name(id))
+        .write(reinterpret_cast<const char*>(copy.data()), static_cast<std::streamsize>(copy.size()));
+
+    tend_until_quiet();
+
+    EXPECT_EQ(ledger_.order().size(), 2U) << "the copy was sent";
+    ASSERT_THAT(kept_names(), SizeIs(1));
+    EXPECT_EQ(runledger::test::read_text(folder_ + "/" + kept_names().front()), original);
+    EXPECT_THAT(files_in_folder(), Not(::testing::Contains(segment_file_name(id))));
 }
 
 TEST_F(SpoolKept, HasBatchesInIt) {
