@@ -10,6 +10,8 @@
 #include <sstream>
 #include <string_view>
 
+#include "common/curve.hpp"
+
 namespace runledger {
 namespace {
 
@@ -138,6 +140,35 @@ Secret read_secret(const Section& section, std::string_view key, const std::stri
     return Secret(std::move(text));
 }
 
+std::optional<CurveServer> read_curve(Section& intake) {
+    constexpr std::string_view secret = "curve_secret_key_file";
+    constexpr std::string_view authorized = "curve_authorized_keys_file";
+    std::string secret_file;
+    std::string authorized_file;
+    intake.read(secret, secret_file);
+    intake.read(authorized, authorized_file);
+    if (secret_file.empty() && authorized_file.empty()) {
+        return std::nullopt;
+    }
+    if (secret_file.empty() || authorized_file.empty()) {
+        intake.fail(secret_file.empty() ? secret : authorized, "is missing: CURVE needs both files of keys");
+    }
+    CurveServer curve;
+    try {
+        curve.secret_key = read_curve_secret(secret_file);
+    } catch (const KeyFileError& error) {
+        intake.fail(secret, fmt::format("names {}", error.what()));
+    }
+    try {
+        (void)AuthorizedKeys(
+            authorized_file);  // Read again by the intake; here, so that a fault is one of configuration.
+    } catch (const KeyFileError& error) {
+        intake.fail(authorized, fmt::format("names {}", error.what()));
+    }
+    curve.authorized_keys_file = authorized_file;
+    return curve;
+}
+
 }  // namespace
 
 Config load_config(const std::filesystem::path& path) {
@@ -163,6 +194,16 @@ Config load_config(const std::filesystem::path& path) {
     for (const std::string& endpoint : config.intake.bind) {
         if (!endpoint.starts_with("ipc://") && !endpoint.starts_with("tcp://")) {
             intake.fail("bind", fmt::format("holds \"{}\", which begins with neither ipc:// nor tcp://", endpoint));
+        }
+    }
+    config.intake.curve = read_curve(intake);
+    for (const std::string& endpoint : config.intake.bind) {
+        if (!config.intake.curve && leaves_the_host(endpoint)) {
+            intake.fail("bind",
+                        fmt::format("holds \"{}\", which can be reached from other hosts: anyone there could send "
+                                    "events; set curve_secret_key_file and curve_authorized_keys_file, or use "
+                                    "ipc:// or 127.0.0.1",
+                                    endpoint));
         }
     }
     intake.refuse_unknown_keys();

@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "daemon/curve.hpp"
 #include "daemon/secret.hpp"
 
 namespace runledger {
@@ -31,6 +33,7 @@ enum class LogFormat : std::uint8_t { text, json };
 struct Config {
     struct Intake {
         std::vector<std::string> bind{"ipc:///run/runledger/daemon.sock"};
+        std::optional<CurveServer> curve;  // For what is tcp://.
     } intake;
 
     struct Postgres {

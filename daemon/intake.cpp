@@ -11,6 +11,7 @@
 #include <zmq.hpp>
 
 #include "common/limits.hpp"
+#include "daemon/gatekeeper.hpp"
 
 namespace runledger {
 namespace {
@@ -135,9 +136,14 @@ std::size_t IntakeQueue::open_arrivals() {
 class Intake::Socket {
 public:
     zmq::context_t context{1};
+    std::optional<Gatekeeper> gatekeeper;  // Before the router, which asks it.
     zmq::socket_t router{context, zmq::socket_type::router};
 
-    explicit Socket(const std::vector<std::string>& endpoints) {
+    Socket(const std::vector<std::string>& endpoints, const std::optional<CurveServer>& curve,
+           IntakeCounters& counters) {
+        if (curve) {
+            gatekeeper.emplace(context, curve->authorized_keys_file, counters.handshakes_denied);
+        }
         router.set(zmq::sockopt::linger, 1000);  // The last answers; the edges send again if they are lost.
         router.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(wire_message_bytes_max));
         router.set(zmq::sockopt::rcvhwm, 64);
@@ -145,6 +151,12 @@ public:
         router.set(zmq::sockopt::heartbeat_ivl, 2000);
         router.set(zmq::sockopt::heartbeat_timeout, 6000);
         for (const std::string& endpoint : endpoints) {
+            // Options hold for the endpoints that are bound after them: who may open an ipc:// socket's file is let in.
+            const bool has_curve = curve && endpoint.starts_with("tcp://");
+            router.set(zmq::sockopt::curve_server, has_curve ? 1 : 0);
+            if (has_curve) {
+                router.set(zmq::sockopt::curve_secretkey, std::string(curve->secret_key.reveal()));
+            }
             router.bind(endpoint);
             constexpr std::string_view ipc = "ipc://";
             if (endpoint.starts_with(ipc)) {
@@ -155,7 +167,7 @@ public:
                                  std::generic_category().message(errno));
                 }
             }
-            spdlog::info("listening for edges endpoint={}", endpoint);
+            spdlog::info("listening for edges endpoint={} curve={}", endpoint, has_curve ? "yes" : "no");
         }
     }
 
@@ -168,8 +180,12 @@ public:
     }
 };
 
-Intake::Intake(const std::vector<std::string>& endpoints, IntakeQueue& queue, IntakeCounters& counters)
-    : socket_(std::make_unique<Socket>(endpoints)), queue_(queue), counters_(counters), stop_fd_(make_eventfd()) {}
+Intake::Intake(const std::vector<std::string>& endpoints, IntakeQueue& queue, IntakeCounters& counters,
+               const std::optional<CurveServer>& curve)
+    : socket_(std::make_unique<Socket>(endpoints, curve, counters)),
+      queue_(queue),
+      counters_(counters),
+      stop_fd_(make_eventfd()) {}
 
 Intake::~Intake() { close(stop_fd_); }
 
@@ -185,6 +201,9 @@ void Intake::run() {
             std::vector<zmq::pollitem_t> items{{nullptr, queue_.answers_fd(), ZMQ_POLLIN, 0},
                                                {nullptr, stop_fd_, ZMQ_POLLIN, 0},
                                                {socket_->router.handle(), 0, ZMQ_POLLIN, 0}};
+            if (socket_->gatekeeper) {
+                items.emplace_back(socket_->gatekeeper->socket(), 0, ZMQ_POLLIN, 0);
+            }
             zmq::poll(items.data(), stopping ? 1 : items.size(), std::chrono::milliseconds{stopping ? 50 : 1000});
             if ((items[0].revents & ZMQ_POLLIN) != 0) {
                 drain_fd(queue_.answers_fd());
@@ -206,6 +225,9 @@ void Intake::run() {
                     return;
                 }
                 continue;
+            }
+            if (socket_->gatekeeper) {
+                socket_->gatekeeper->answer();
             }
             // A bounded number, so that answers don't wait behind a flood.
             for (int i = 0; i < 256; ++i) {

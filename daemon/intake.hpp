@@ -12,11 +12,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/identity.hpp"
 #include "common/wire.hpp"
+#include "daemon/curve.hpp"
 
 namespace runledger {
 
@@ -35,6 +37,7 @@ struct IntakeCounters {
     std::atomic<std::uint64_t> busy{0};
     std::atomic<std::uint64_t> damaged{0};
     std::atomic<std::uint64_t> answers{0};
+    std::atomic<std::uint64_t> handshakes_denied{0};
     std::atomic<std::uint64_t> queued_bytes{0};
     std::atomic<std::uint64_t> queued_batches{0};
 };
@@ -96,8 +99,10 @@ private:
 
 class Intake {
 public:
-    // Binds the endpoints. Throws zmq::error_t, with the endpoint named in the log, if one can't be bound.
-    Intake(const std::vector<std::string>& endpoints, IntakeQueue& queue, IntakeCounters& counters);
+    // Binds the endpoints; those that are tcp:// speak CURVE if there are keys for it. Throws zmq::error_t, with the
+    // endpoint named in the log, if one can't be bound; KeyFileError.
+    Intake(const std::vector<std::string>& endpoints, IntakeQueue& queue, IntakeCounters& counters,
+           const std::optional<CurveServer>& curve = std::nullopt);
     Intake(const Intake&) = delete;
     Intake& operator=(const Intake&) = delete;
     ~Intake();

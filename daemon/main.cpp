@@ -111,7 +111,7 @@ int serve(const Config& config, const sigset_t& signals) {
         }
         if (wait_for_schema(config, stop)) {
             IntakeQueue queue;
-            Intake intake(config.intake.bind, queue, counters.intake);
+            Intake intake(config.intake.bind, queue, counters.intake, config.intake.curve);
             Settler settler(config, settle_wakeup, notify_wakeup, counters.settle);
             Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify);
             std::vector<std::unique_ptr<Applier>> appliers;

@@ -68,6 +68,8 @@ public:
                     {{as_double(intake.busy)}}),
             counter("runledger_intake_damaged_total", "Messages that could not be read and had no name to answer for.",
                     "", {{as_double(intake.damaged)}}),
+            counter("runledger_intake_handshakes_denied_total", "Handshakes of edges whose key is not authorised.", "",
+                    {{as_double(intake.handshakes_denied)}}),
             counter("runledger_apply_turns_total", "Apply transactions that committed.", "",
                     {{as_double(apply.turns)}}),
             counter("runledger_apply_turns_failed_total", "Apply transactions that failed and were tried again.", "",

@@ -1,5 +1,6 @@
 #include "nginx-module/conf.hpp"
 
+#include "common/curve.hpp"
 #include "nginx-module/conf_words.hpp"
 #include "nginx-module/receiver.hpp"
 #include "nginx-module/status.hpp"
@@ -91,6 +92,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_daemon"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, directive<read_daemon, MainConf>,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_curve"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE2, directive<read_curve, MainConf>,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_webhook"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, directive<read_webhook, LocationConf>,
      NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, directive<read_status, LocationConf>,
@@ -142,6 +145,15 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
 }
 
 bool check_main_conf(ngx_conf_t& cf, const MainConf& main) {
+    for (const std::string& endpoint : main.daemon_endpoints) {
+        if (!main.curve && leaves_the_host(endpoint)) {
+            static_cast<void>(
+                refuse(cf, "runledger_daemon: " + quoted(endpoint) +
+                               " leaves this host, and needs runledger_curve at http level: anyone on the "
+                               "way could read and forge events; use ipc:// or 127.0.0.1 on one host"));
+            return false;
+        }
+    }
     if (main.first_webhook.empty()) {
         return true;
     }

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,12 +17,15 @@
 
 namespace runledger::edge {
 
+struct CurveKeys;  // nginx-module/link_keys.hpp
+
 struct MainConf {
     std::string spool_dir;  // Empty without runledger_spool.
     std::size_t spool_bytes_max{1024UL * 1024 * 1024};
     std::chrono::seconds spool_keep_acked{0};
     std::optional<SpoolHost> spool_host;  // Whom the folder must belong to. Set where there is a folder.
     std::vector<std::string> daemon_endpoints;
+    std::shared_ptr<const CurveKeys> curve;  // Nothing without runledger_curve.
 
     std::string first_webhook;             // "file:line" of the first runledger_webhook; empty without any.
     std::vector<std::string> token_names;  // Of all token files; a name that is in several is here as often.
@@ -50,6 +54,7 @@ struct LocationConf {
 // The directives that have a file of their own; each returns what nginx expects of a directive's handler.
 char* read_spool(ngx_conf_t& cf, MainConf& main);          // conf_spool.cpp
 char* read_daemon(ngx_conf_t& cf, MainConf& main);         // conf_daemon.cpp
+char* read_curve(ngx_conf_t& cf, MainConf& main);          // conf_curve.cpp
 char* read_token(ngx_conf_t& cf, LocationConf& location);  // conf_token.cpp
 
 // ngx_module_t's and ngx_http_module_t's parts.

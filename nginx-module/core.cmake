@@ -12,6 +12,7 @@ add_library(runledger_edge_core STATIC
     ${CMAKE_CURRENT_LIST_DIR}/link.cpp
     ${CMAKE_CURRENT_LIST_DIR}/link_alone.cpp
     ${CMAKE_CURRENT_LIST_DIR}/link_delivery.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/link_keys.cpp
     ${CMAKE_CURRENT_LIST_DIR}/link_log.cpp
     ${CMAKE_CURRENT_LIST_DIR}/link_peer.cpp
     ${CMAKE_CURRENT_LIST_DIR}/link_window.cpp

@@ -66,7 +66,7 @@ struct HeldEvent {
 using HeldEventPtr = std::shared_ptr<HeldEvent>;
 
 class Files;       // nginx-module/spool_files.hpp
-struct CurveKeys;  // nginx-module/link_peer.hpp
+struct CurveKeys;  // nginx-module/link_keys.hpp
 
 struct CourierConfig {
     std::string spool_dir;

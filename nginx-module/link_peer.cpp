@@ -55,8 +55,8 @@ std::string reason_of(std::uint16_t event, std::uint32_t value, bool has_curve) 
                              : "the daemon speaks CURVE and this edge does not, or it is no daemon";
         default:
             // A CURVE server that can't read the first message hangs up without a word.
-            return has_curve ? "it was broken off, as by a daemon that has another key or none, or that just ended"
-                             : "it was broken off, as by a daemon that just ended";
+            return has_curve ? "it was broken off, as by a daemon that has another key, or that ended or hangs"
+                             : "it was broken off, as by a daemon that ended or hangs";
     }
 }
 
@@ -128,8 +128,11 @@ std::optional<zmq::message_t> LinkPeer::receive() {
 std::vector<PeerEvent> LinkPeer::take_events(SteadyTime now) {
     std::vector<PeerEvent> events;
     if (!dealer_ && now >= reopen_at_) {
-        reopen_at_ = now + reopen_pause_max;  // Should ZeroMQ have no socket for us now.
-        open();
+        try {
+            open();
+        } catch (const zmq::error_t&) {
+            reopen_at_ = now + reopen_pause_max;  // ZeroMQ has no socket for us now; the endpoint was good before.
+        }
     }
     zmq::message_t event;
     while (monitor_ && monitor_->recv(event, zmq::recv_flags::dontwait)) {

@@ -15,14 +15,9 @@
 
 #include <zmq.hpp>
 
-namespace runledger::edge {
+#include "nginx-module/link_keys.hpp"
 
-// CURVE keys in Z85, 40 characters each. The secret one is never logged.
-struct CurveKeys {
-    std::string secret;
-    std::string own_public;
-    std::vector<std::string> daemons;  // Any of them may be the daemon's, at least one: a key is rotated that way.
-};
+namespace runledger::edge {
 
 struct PeerEvent {
     enum class Kind : std::uint8_t { up, lost, handshake_failed };

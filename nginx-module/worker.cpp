@@ -44,6 +44,7 @@ constexpr std::size_t results_per_turn_max = 256;
     config.spool_keep_acked = main.spool_keep_acked;
     config.spool_host = main.spool_host;
     config.daemon_endpoints = main.daemon_endpoints;
+    config.curve = main.curve;
     config.edge_name = view(cycle.hostname);
     return config;
 }

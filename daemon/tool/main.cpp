@@ -1,5 +1,5 @@
 // runledger: the operator's tool. `runledger --config FILE migrate` brings the schema to this build's version;
-// `runledger spool …` looks at a spool folder and moves what is in it.
+// `runledger spool …` looks at a spool folder and moves what is in it; `runledger keygen NAME` makes keys.
 #include <fmt/format.h>
 #include <pqxx/pqxx>
 
@@ -9,6 +9,7 @@
 #include "daemon/config.hpp"
 #include "daemon/database.hpp"
 #include "daemon/schema.hpp"
+#include "daemon/tool/keygen.hpp"
 #include "daemon/tool/spool_cli.hpp"
 
 namespace {
@@ -29,6 +30,11 @@ int main(int argc, char** argv) {
     const CLI::App* migrate_command =
         app.add_subcommand("migrate", "Bring the database's schema to this build's version; safe to repeat");
     runledger::tool::SpoolCli spool(app);
+    runledger::tool::KeygenOptions keygen;
+    CLI::App* keygen_command =
+        app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
+    keygen_command->add_option("NAME", keygen.name, "Whose keys: an edge's or a daemon's name")->required();
+    keygen_command->add_option("--folder", keygen.folder, "Where the files go")->check(CLI::ExistingDirectory);
     try {
         app.parse(argc, argv);
         if (migrate_command->parsed() && config_file.empty()) {
@@ -40,6 +46,9 @@ int main(int argc, char** argv) {
     try {
         if (migrate_command->parsed()) {
             return migrate(runledger::load_config(config_file));
+        }
+        if (keygen_command->parsed()) {
+            return runledger::tool::make_keys(keygen, stdout);
         }
         const std::string uri = config_file.empty() ? "" : runledger::load_config(config_file).postgres.direct_uri;
         return spool.run(uri, stdout);

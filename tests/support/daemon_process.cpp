@@ -46,8 +46,8 @@ DaemonProcess::DaemonProcess(const TempFolder& folder, DaemonConf conf)
     const auto token_file = folder.write_file(conf_.name + "/telegram.token", conf_.telegram_token + "\n");
     std::filesystem::permissions(token_file, std::filesystem::perms{0600});
     const bool has_api = !conf_.telegram_api_url.empty();
-    std::string text = fmt::format("[intake]\nbind = [{}]\n\n[postgres]\nuri = {}\n{}\n", fmt::join(endpoints, ", "),
-                                   toml_string(conf_.postgres_uri), conf_.postgres_extra);
+    std::string text = fmt::format("[intake]\nbind = [{}]\n{}\n[postgres]\nuri = {}\n{}\n", fmt::join(endpoints, ", "),
+                                   conf_.intake_extra, toml_string(conf_.postgres_uri), conf_.postgres_extra);
     text += fmt::format("[telegram]\nmode = {}\ntoken_file = {}\n", toml_string(has_api ? conf_.telegram_mode : "log"),
                         toml_string(token_file.string()));
     if (has_api) {

@@ -23,6 +23,7 @@ struct DaemonConf {
     std::string telegram_token{"100:test-token"};
     std::string telegram_mode{"send"};
     std::string log_level{"debug"};
+    std::string intake_extra{};    // Further keys of [intake].
     std::string postgres_extra{};  // Further keys of [postgres]: "appliers = 2\n"
     std::string telegram_extra{};  // Further keys of [telegram].
     std::string extra{};           // Further tables, TOML.

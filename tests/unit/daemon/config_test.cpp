@@ -29,7 +29,6 @@ protected:
         return folder_.write_file("token", content).string();
     }
 
-private:
     test::TempFolder folder_;
 };
 
@@ -80,6 +79,14 @@ INSTANTIATE_TEST_SUITE_P(
               "is not a list of strings"},
         Fault{"bind_is_empty", "[postgres]\nuri = \"x\"\n[intake]\nbind = []\n", "is not a list of strings"},
         Fault{"bind_over_udp", "[postgres]\nuri = \"x\"\n[intake]\nbind = [\"udp://x\"]\n", "\"udp://x\""},
+        Fault{"bind_to_all_without_curve", "[postgres]\nuri = \"x\"\n[intake]\nbind = [\"tcp://*:9463\"]\n",
+              "\"tcp://*:9463\", which can be reached from other hosts"},
+        Fault{"one_curve_file", "[postgres]\nuri = \"x\"\n[intake]\ncurve_secret_key_file = \"/nonexistent\"\n",
+              "[intake] curve_authorized_keys_file is missing"},
+        Fault{"curve_file_that_is_not_there",
+              "[postgres]\nuri = \"x\"\n[intake]\ncurve_secret_key_file = \"/nonexistent\"\n"
+              "curve_authorized_keys_file = \"/nonexistent\"\n",
+              "curve_secret_key_file (line 4) names \"/nonexistent\": it can't be read"},
         Fault{"negative_grace", "[postgres]\nuri = \"x\"\n[settle]\noutputs_grace_ms = -1\n", "not within 0 to"},
         Fault{"unknown_mode", "[postgres]\nuri = \"x\"\n[telegram]\nmode = \"loud\"\n", "not one of \"send\", \"log\""},
         Fault{"send_without_token", "[postgres]\nuri = \"x\"\n[telegram]\nmode = \"send\"\n", "there is no token_file"},
@@ -88,6 +95,22 @@ INSTANTIATE_TEST_SUITE_P(
               "neither https:// nor http://"},
         Fault{"unknown_level", "[postgres]\nuri = \"x\"\n[log]\nlevel = \"noise\"\n", "not one of trace, debug"}),
     [](const auto& fault) { return std::string(fault.param.name); });
+
+TEST_F(ConfigFile, TakesCurveKeysThatNobodyElseCanRead) {
+    const std::string key(40, 'k');
+    const auto secret = folder_.write_file("secret", "ledger " + key + "\n");
+    const auto authorized = folder_.write_file("authorized", "edge " + std::string(40, 'e') + "\n");
+    const std::string text =
+        "[postgres]\nuri = \"x\"\n[intake]\nbind = [\"tcp://*:9463\"]\ncurve_secret_key_file = \"" + secret.string() +
+        "\"\ncurve_authorized_keys_file = \"" + authorized.string() + "\"\n";
+
+    std::filesystem::permissions(secret, std::filesystem::perms{0640});
+    EXPECT_EQ(load(text).intake.curve->secret_key.reveal(), key);
+
+    std::filesystem::permissions(secret, std::filesystem::perms{0644});
+    EXPECT_THAT(fault_of(text), HasSubstr("others may read this secret"));
+    EXPECT_THAT(fault_of(text), testing::Not(HasSubstr(key)));
+}
 
 TEST_F(ConfigFile, NeverRepeatsAToken) {
     EXPECT_THAT(fault_of("[postgres]\nuri = \"x\"\n[telegram]\nmode = \"loud\"\ntoken_file = \"" +
