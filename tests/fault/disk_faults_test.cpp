@@ -22,6 +22,7 @@ constexpr int waiting_requests = 8;
 struct Fault {
     const char* name;
     void (*begins)(DiskFaults&);
+    const char* refused_as{"not_stored_in_time"};  // At the deadline.
 };
 
 void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }  // For GoogleTest, hence the name.
@@ -45,7 +46,8 @@ const Fault lasting_faults[] = {
      [](DiskFaults& disk) {
          disk.set(disk_write, {.error = ENOSPC});
          disk.set(disk_reserve, {.error = ENOSPC});
-     }},
+     },
+     "spool_full"},
     {"ReadOnly", [](DiskFaults& disk) { every_write_is_refused(disk, EROFS); }},
     {"EverythingFails",
      [](DiskFaults& disk) {
@@ -107,7 +109,7 @@ TEST_P(LastingFault, IsRefusedAtTheDeadlineAndRecoversByItself) {
 
     for (const SentEvent& event : refused) {
         EXPECT_EQ(event.answer.status, 503) << event.answer.error;
-        EXPECT_NE(event.answer.body.find("not_stored_in_time"), std::string::npos) << event.answer.body;
+        EXPECT_NE(event.answer.body.find(GetParam().refused_as), std::string::npos) << event.answer.body;
         EXPECT_GE(event.waited, milliseconds{900}) << "nginx's clock is coarse, but not that much";
     }
     EXPECT_EQ(missing_from(stored, answered), std::vector<std::string>{});
