@@ -1,7 +1,8 @@
-// Everything is bounded, also the requests that are held: over the bound the edge refuses before it accepts, at once,
-// and counts it. The bound of held bytes has its test in the edge's durability_test.cpp.
+// Everything is bounded: requests held, and what the spool's folder takes of the disk. Over a bound the edge refuses
+// before it accepts, at once, and counts it. The bound of held bytes has its test in the edge's durability_test.cpp.
 #include <sys/resource.h>
 
+#include <atomic>
 #include <memory>
 
 #include "nginx-module/courier.hpp"
@@ -26,6 +27,37 @@ protected:
         }
         limit.rlim_cur = std::max(limit.rlim_cur, files);
         return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+    }
+
+    // From so many connections at once, until each was refused a few times in a row; returns what was answered 200.
+    [[nodiscard]] std::vector<std::string> fill_the_spool(int senders) {
+        std::vector<std::future<std::vector<std::string>>> filling;
+        for (int sender = 0; sender < senders; ++sender) {
+            std::vector<std::string> events;
+            for (int i = 0; i < 40; ++i) {
+                events.push_back(fresh_event_of_bytes(1'500'000));
+            }
+            filling.push_back(std::async(std::launch::async, [this, events = std::move(events)] {
+                std::vector<std::string> answered;
+                int refused = 0;
+                for (auto event = events.begin(); refused < 2 && event != events.end(); ++event) {
+                    const HttpAnswer answer = post(*event);
+                    refused = answer.status == 200 ? 0 : refused + 1;
+                    if (answer.status == 200) {
+                        answered.push_back(*event);
+                    }
+                }
+                EXPECT_EQ(refused, 2) << "the spool took all that there was";
+                return answered;
+            }));
+        }
+        std::vector<std::string> all;
+        for (auto& each : filling) {
+            for (std::string& event : each.get()) {
+                all.push_back(std::move(event));
+            }
+        }
+        return all;
     }
 };
 
@@ -56,6 +88,36 @@ TEST_F(HeldBounds, OneRequestOverTheBoundIsRefusedAtOnceAndTheOthersAreAnswered)
         EXPECT_EQ(connection->read_to_end(seconds{30}).find("HTTP/1.1 200"), 0U);
     }
     expect_delivered(events);
+}
+
+TEST_F(HeldBounds, TheFolderStaysWithinItsSizeThoughWorkersMakeSegmentsAtOnce) {
+    constexpr std::uint64_t bytes_max = 64UL * 1024 * 1024;
+    constexpr std::uint64_t segment = bytes_max / 16;
+    constexpr int workers = 4;
+    // Between a look at the folder and the next segment: time for the other couriers to look, too.
+    disk().set(disk_reserve, {.delay = std::chrono::milliseconds{100}});
+    start_edge({.workers = workers, .spool_options = "max_size=64m", .location_extra = "runledger_timeout 1s;"});
+    std::atomic<bool> is_full{false};
+    auto watching = std::async(std::launch::async, [&] {
+        std::uint64_t most = 0;
+        while (!is_full) {
+            most = std::max(most, allocated_bytes());
+        }
+        return most;
+    });
+
+    auto answered = fill_the_spool(workers);
+    is_full = true;
+
+    const std::uint64_t most = watching.get();
+    EXPECT_LE(most, bytes_max + (workers - 1) * segment) << "while each worker makes the segment that fits no more";
+    eventually("who sees that it was too much gives way", [&] { return allocated_bytes() <= bytes_max; });
+    EXPECT_GT(most, bytes_max * 3 / 4) << "the room is put to use";
+    start_daemon();
+    for (std::string& body : post_until_it_recovers()) {
+        answered.push_back(std::move(body));
+    }
+    expect_all_delivered(answered);
 }
 
 }  // namespace
