@@ -14,7 +14,7 @@ LinkLog::LinkLog(CourierLog& log, const std::vector<std::string>& endpoints, Ste
 void LinkLog::on_up(std::size_t peer, SteadyTime now) {
     peers_[peer].is_up = true;
     peers_[peer].missing_at = SteadyTime::max();
-    peers_[peer].failure.clear();
+    peers_[peer].failures.clear();
     ++peers_[peer].unsaid;
     say_if_due(peer, now);
 }
@@ -26,10 +26,9 @@ void LinkLog::on_lost(std::size_t peer, SteadyTime now) {
 }
 
 void LinkLog::on_handshake_failed(std::size_t peer, std::string_view reason) {
-    if (peers_[peer].failure == reason) {
+    if (!peers_[peer].failures.emplace(reason).second) {
         return;
     }
-    peers_[peer].failure = reason;
     peers_[peer].missing_at = SteadyTime::max();
     log_.say(LogLine::Level::error, "handshake failed: " + endpoints_[peer] + ": " + std::string{reason});
 }

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +28,8 @@ public:
 
     void on_up(std::size_t peer, SteadyTime now);
     void on_lost(std::size_t peer, SteadyTime now);
-    // Said once for each reason, until the handshake has succeeded or another reason was given.
+    // Said once for each reason until the handshake has succeeded: which side hangs up first is a race, so that one
+    // cause shows itself by two reasons in turn.
     void on_handshake_failed(std::size_t peer, std::string_view reason);
     // Says what has been left unsaid, and who has not come since the start.
     void tend(SteadyTime now);
@@ -40,7 +43,7 @@ private:
         SteadyTime down_again_at{};
         SteadyTime missing_at{};  // When to say that it has not come; max() once it was said, or has come.
         std::uint64_t unsaid{};
-        std::string failure;
+        std::set<std::string, std::less<>> failures;  // The reasons that were said; there are few.
     };
 
     void say_if_due(std::size_t peer, SteadyTime now);

@@ -58,7 +58,7 @@ TEST_F(LinkLogTest, CountsTheChangesOfADaemonThatFlapsAndEndsWithHowItIs) {
 }
 
 TEST_F(LinkLogTest, TellsOfAHandshakeThatFailsOnceForEachReason) {
-    for (const auto* reason : {"this", "this", "that", "that"}) {
+    for (const auto* reason : {"this", "this", "that", "this", "that"}) {
         log_.on_handshake_failed(1, reason);
     }
     EXPECT_THAT(take(), ElementsAre("handshake failed: ipc:///b: this", "handshake failed: ipc:///b: that"));
