@@ -95,7 +95,7 @@ std::variant<SpoolIdentity, SpoolIdentityFault> parse_spool_identity(std::string
     }
     std::uint32_t version = 0;
     const auto [end, error] = std::from_chars(version_text->begin(), version_text->end(), version);
-    if (error != std::errc{} || end != version_text->end()) {
+    if (error != std::errc{} || end != version_text->end() || std::to_string(version) != *version_text) {
         return SpoolIdentityFault::damaged;
     }
     if (version != spool_identity_version) {

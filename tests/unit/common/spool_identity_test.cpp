@@ -50,6 +50,7 @@ TEST(SpoolIdentity, IsRefusedUnlessItIsWhole) {
         {"zeros in the host name", with("edge-1", std::string_view("e\0", 2)), SpoolIdentityFault::damaged},
         {"a line more", std::string(good) + "more 1\n", SpoolIdentityFault::damaged},
         {"version without a number", with("spool 1", "spool one"), SpoolIdentityFault::damaged},
+        {"version with a zero before it", with("spool 1", "spool 01"), SpoolIdentityFault::damaged},
         {"version 2", with("spool 1", "spool 2"), SpoolIdentityFault::unknown_version},
         {"version 2 with other lines", "runledger-spool 2\nowner x\n", SpoolIdentityFault::unknown_version},
     };
