@@ -56,7 +56,13 @@ public:
     bool Uint(unsigned value) { return on_number(value); }
     bool Int64(std::int64_t value) { return on_number(static_cast<double>(value)); }
     bool Uint64(std::uint64_t value) { return on_number(static_cast<double>(value)); }
-    bool Double(double value) { return on_number(value); }
+    bool Double(double value) {
+        if (is_joined_to_constant()) {
+            fault_ = EventFault::body_not_json;
+            return false;
+        }
+        return on_number(value);
+    }
 
     bool String(const char* text, rapidjson::SizeType length, bool /*copy*/) {
         on_string(text, length);
@@ -266,6 +272,15 @@ private:
             case TopKey::other:
                 break;
         }
+    }
+
+    // Behind NaN and Infinity the reader goes on to look for a fraction and an exponent, and takes `NaN.5` for 0.5. No
+    // other number has a letter before its digits. Called with the number taken.
+    [[nodiscard]] bool is_joined_to_constant() const {
+        const std::string_view taken = body_.substr(0, stream_.Tell());
+        const std::size_t before = taken.find_last_not_of("0123456789+-.eE");
+        return before != std::string_view::npos && before + 1 != taken.size() &&
+               std::string_view("Nfy").find(taken[before]) != std::string_view::npos;
     }
 
     bool on_number(double value) {
