@@ -14,8 +14,14 @@ elseif(RUNLEDGER_SANITIZER STREQUAL "thread")
     # GCC's thread sanitizer warns that it does not see atomic_thread_fence; libzmq and spdlog's headers use it.
     target_compile_options(runledger_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)
     target_link_options(runledger_options INTERFACE -fsanitize=thread)
+elseif(RUNLEDGER_SANITIZER STREQUAL "fuzzer")
+    # The fuzzers themselves link libFuzzer's main, too: tests/fuzz.
+    target_compile_options(runledger_options INTERFACE
+        -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+        -fsanitize-ignorelist=${PROJECT_SOURCE_DIR}/tests/fuzz/sanitizer_ignorelist.txt)
+    target_link_options(runledger_options INTERFACE -fsanitize=address,undefined)
 elseif(NOT RUNLEDGER_SANITIZER STREQUAL "")
-    message(FATAL_ERROR "RUNLEDGER_SANITIZER: '${RUNLEDGER_SANITIZER}' is neither address, thread nor empty")
+    message(FATAL_ERROR "RUNLEDGER_SANITIZER: '${RUNLEDGER_SANITIZER}' is neither address, thread, fuzzer nor empty")
 endif()
 
 # What the module links: nginx's own headers and macros are C, so no -Wold-style-cast there.
