@@ -116,6 +116,7 @@ TEST_F(SpoolOwnership, TwoSpoolsOnOneFolderNeverOwnTheSameSegment) {
                 config, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
             Delivery delivery({}, spool, log);
             SteadyTime now{1h};
+            delivery.on_peer_up(0, now);
             for (std::uint64_t i = 0; i < each; ++i) {
                 auto encoder = make_encoder();
                 add_event(encoder, first + i, 30'000);

@@ -73,6 +73,9 @@ TEST_F(SpoolOnTmpfs, FillsItDeliversAllOfItAndAcceptsAgainWithNothingFreedByHand
         workers.push_back(std::make_unique<Worker>(config));
     }
     SteadyTime now{1h};
+    for (auto& worker : workers) {
+        worker->delivery.on_peer_up(0, now);
+    }
     std::multiset<std::uint64_t> answered;
 
     // The daemon is away, and each worker takes what comes until none of them can.
