@@ -35,7 +35,6 @@ struct SegmentPath {
     SegmentKind kind{};
 };
 
-inline constexpr std::string_view kept_suffix = ".kept";
 [[nodiscard]] std::string file_name(const SegmentId& id, SegmentKind kind);
 [[nodiscard]] std::optional<SegmentPath> parse_segment_path(const std::filesystem::path& path);
 

@@ -181,7 +181,8 @@ TEST_F(SpoolTool, ResendsAKeptSegment) {
     const std::string name = segment_file_name(segment_id(0xC3));
     std::filesystem::rename(folder / name, folder / (name + ".kept"));
     start_daemon();
-    NginxServer server(this->folder(), standard_conf(), {.name = "keeper", .spool = folder});
+    NginxServer server(this->folder(), standard_conf({.spool_options = "keep_acked=1h"}),
+                       {.name = "keeper", .spool = folder});
     server.start();
 
     EXPECT_THAT(spool_says({"resend", folder.string(), "--all"}), HasSubstr("will be sent again"));
