@@ -148,6 +148,18 @@ TEST_F(Configuration, WarnsOfAWebhookThatAnyoneCanPostTo) {
         << result.output;
 }
 
+TEST_F(Configuration, WarnsOfATokenThatCanBeGuessed) {
+    const fs::path tokens = folder().write_secret("tokens", "studio 0123456789abcdef\nweak 0123456789abcde\n");
+    const Finished result = check(standard_conf({.token = "runledger_token $arg_token file=@TEST_FOLDER@/tokens;"}));
+
+    EXPECT_TRUE(result.status.clean()) << result.output;
+    EXPECT_NE(result.output.find("[warn] runledger_token: \"" + tokens.string() +
+                                 "\": the token in line 2 has fewer than 16 characters and can be guessed"),
+              std::string::npos)
+        << result.output;
+    EXPECT_EQ(result.output.find("0123456789"), std::string::npos) << result.output;
+}
+
 TEST_F(Configuration, WarnsOfATimeoutThatOutlastsTheSender) {
     const Finished result = check(standard_conf({.location_extra = "runledger_timeout 20s;"}));
 
