@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,10 +36,14 @@ struct MainConf {
     ngx_shm_zone_t* status_zone{};  // Made where a webhook or status location exists.
 };
 
+// Where a rule's variable takes the token from: what is to be masked, whether it is the right token or not.
+enum class TokenSource : std::uint8_t { argument, header, cookie, other };
+
 // Where the token is looked for, and which are let in.
 struct TokenRule {
     ngx_int_t variable_index{};
-    std::string variable_name;
+    TokenSource source{};
+    std::string source_name;  // Of the argument, header ("x_token") or cookie; empty for any other variable.
     TokenSet tokens;
 };
 

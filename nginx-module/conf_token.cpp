@@ -5,6 +5,27 @@
 
 namespace runledger::edge {
 
+namespace {
+
+struct NamedSource {
+    TokenSource source{};
+    std::string_view name;
+};
+
+// $arg_token is the argument "token".
+[[nodiscard]] NamedSource source_of(std::string_view variable) {
+    constexpr NamedSource prefixes[] = {
+        {TokenSource::argument, "arg_"}, {TokenSource::header, "http_"}, {TokenSource::cookie, "cookie_"}};
+    for (const auto& [source, prefix] : prefixes) {
+        if (variable.starts_with(prefix) && variable.size() > prefix.size()) {
+            return {source, variable.substr(prefix.size())};
+        }
+    }
+    return {TokenSource::other, {}};
+}
+
+}  // namespace
+
 char* read_token(ngx_conf_t& cf, LocationConf& location) {
     const Words words{cf};
     if (location.token) {
@@ -43,7 +64,8 @@ char* read_token(ngx_conf_t& cf, LocationConf& location) {
     auto& names =
         static_cast<MainConf*>(ngx_http_conf_get_module_main_conf((&cf), ngx_http_runledger_module))->token_names;
     names.insert(names.end(), file.tokens.names().begin(), file.tokens.names().end());
-    location.token.emplace(TokenRule{index, std::string{words[1]}, std::move(file.tokens)});
+    const auto [source, source_name] = source_of(words[1].substr(1));
+    location.token.emplace(TokenRule{index, source, std::string{source_name}, std::move(file.tokens)});
     return NGX_CONF_OK;
 }
 

@@ -25,7 +25,8 @@ add_library(runledger_edge_core STATIC
     ${CMAKE_CURRENT_LIST_DIR}/spool_segment.cpp
     ${CMAKE_CURRENT_LIST_DIR}/spool_segment_file.cpp
     ${CMAKE_CURRENT_LIST_DIR}/token.cpp
-    ${CMAKE_CURRENT_LIST_DIR}/token_file.cpp)
+    ${CMAKE_CURRENT_LIST_DIR}/token_file.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/token_text.cpp)
 add_library(runledger::edge_core ALIAS runledger_edge_core)
 target_link_libraries(runledger_edge_core
     PUBLIC runledger::common Threads::Threads

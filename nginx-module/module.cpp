@@ -1,5 +1,8 @@
 // The module as nginx sees it: its directives, its callbacks, its life. The rest of the folder knows nothing of this
 // file; nothing is done here but to call it.
+#include <algorithm>
+
+#include "nginx-module/authenticate.hpp"
 #include "nginx-module/conf.hpp"
 #include "nginx-module/ngx.hpp"
 #include "nginx-module/record.hpp"
@@ -43,8 +46,14 @@ void add_handler(ngx_http_phase_t& phase, ngx_http_handler_pt handler) {
     }
     auto& core =
         *static_cast<ngx_http_core_main_conf_t*>(ngx_http_conf_get_module_main_conf((&cf), ngx_http_core_module));
+    add_handler(core.phases[NGX_HTTP_REWRITE_PHASE], remember_token_rule);
     add_handler(core.phases[NGX_HTTP_PREACCESS_PHASE], note_visit);
     add_handler(core.phases[NGX_HTTP_LOG_PHASE], count_outcome);
+    // Before nginx's own access log, which is there already.
+    add_handler(core.phases[NGX_HTTP_LOG_PHASE], mask_unchecked_token);
+    const ngx_array_t& logs = core.phases[NGX_HTTP_LOG_PHASE].handlers;
+    auto* first = static_cast<ngx_http_handler_pt*>(logs.elts);
+    std::rotate(first, first + logs.nelts - 1, first + logs.nelts);
     return NGX_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "common/event.hpp"
 #include "common/limits.hpp"
 #include "common/wire.hpp"
+#include "nginx-module/authenticate.hpp"
 #include "nginx-module/body.hpp"
 #include "nginx-module/conf.hpp"
 #include "nginx-module/held_request.hpp"
@@ -40,28 +41,6 @@ namespace {
     return request.method == NGX_HTTP_POST || (request.method == NGX_HTTP_GET && has_body(request));
 }
 
-// The name of the token that the request carries, if it is one of the rule's. The URL may hold it escaped where it
-// need not be, or not: HTTP clients differ. Both are tried.
-[[nodiscard]] std::optional<std::string_view> find_token(ngx_http_request_t& request, const TokenRule& rule) {
-    const ngx_http_variable_value_t* value =
-        ngx_http_get_indexed_variable(&request, static_cast<ngx_uint_t>(rule.variable_index));
-    if (value == nullptr || value->not_found != 0 || value->len == 0) {
-        return std::nullopt;
-    }
-    const std::string_view presented = view({value->len, value->data});
-    const auto name = rule.tokens.find(presented);
-    if (name || presented.find('%') == std::string_view::npos) {
-        return name;
-    }
-    std::string unescaped{presented};
-    u_char* source = borrow(unescaped).data;
-    u_char* target = source;
-    const u_char* start = source;
-    ngx_unescape_uri(&target, &source, unescaped.size(), 0);  // In place: what is unescaped is never longer.
-    unescaped.resize(static_cast<std::size_t>(target - start));
-    return rule.tokens.find(unescaped);
-}
-
 // Parameters, such as a charset, change nothing: JSON is UTF-8. The sender always gives the type; who leaves it out
 // is let in, since a refused event is a lost one.
 [[nodiscard]] bool is_type_json(const ngx_http_request_t& request) noexcept {
@@ -86,16 +65,16 @@ namespace {
 
 // What the request's header alone gives away. In this order: a stranger learns nothing but that he is one.
 [[nodiscard]] std::optional<Problem> find_header_problem(ngx_http_request_t& request, HeldRequest& held) {
+    // First of all, whatever comes of it: from here on no log shows the token.
+    const TokenRule* rule = location_conf(request).token_rule();
+    const auto token_name = rule != nullptr ? authenticate(request, *rule) : std::nullopt;
     if (!is_method_allowed(request)) {
         return problem_of(Outcome::refused_method);
     }
-    if (const TokenRule* rule = location_conf(request).token_rule()) {
-        const auto name = find_token(request, *rule);
-        if (!name) {
-            return problem_of(Outcome::refused_token);
-        }
-        held.set_token_name(*name);
+    if (rule != nullptr && !token_name) {
+        return problem_of(Outcome::refused_token);
     }
+    held.set_token_name(token_name.value_or(std::string_view{}));
     if (!is_type_json(request)) {
         return problem_of(Outcome::refused_type);
     }

@@ -8,8 +8,8 @@
 
 namespace runledger::edge {
 
-TokenSet::Digest TokenSet::digest(std::string_view token) {
-    Digest digest;
+TokenDigest digest_token(std::string_view token) {
+    TokenDigest digest;
     // reinterpret_cast: OpenSSL's bytes are unsigned.
     if (SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data()) == nullptr) {
         throw std::runtime_error("SHA-256 is not available");
@@ -17,7 +17,7 @@ TokenSet::Digest TokenSet::digest(std::string_view token) {
     return digest;
 }
 
-std::size_t TokenSet::position(const Digest& wanted) const noexcept {
+std::size_t TokenSet::position(const TokenDigest& wanted) const noexcept {
     std::size_t position = size();
     for (std::size_t i = 0; i < size(); ++i) {  // No early end and no branch: see find().
         const auto differs = static_cast<std::size_t>(CRYPTO_memcmp(digests_[i].data(), wanted.data(), wanted.size()));
@@ -32,7 +32,7 @@ std::optional<std::size_t> TokenSet::add(std::string_view name, std::string_view
     if (same_name != names_.end()) {
         return static_cast<std::size_t>(same_name - names_.begin());
     }
-    const Digest added = digest(token);
+    const TokenDigest added = digest_token(token);
     if (const std::size_t same_token = position(added); same_token != size()) {
         return same_token;
     }
@@ -42,7 +42,11 @@ std::optional<std::size_t> TokenSet::add(std::string_view name, std::string_view
 }
 
 std::optional<std::string_view> TokenSet::find(std::string_view presented) const {
-    const std::size_t found = position(digest(presented));
+    return find(digest_token(presented));
+}
+
+std::optional<std::string_view> TokenSet::find(const TokenDigest& presented) const noexcept {
+    const std::size_t found = position(presented);
     return found == size() ? std::nullopt : std::optional<std::string_view>{names_[found]};
 }
 
