@@ -95,7 +95,8 @@ void check(std::string_view body) {
         const EventFault fault = std::get<Refusal>(decoded).fault;
         claim(reference.fault.has_value(), "what is refused is refused by the other parser too");
         const bool is_not_json = fault == EventFault::body_empty || fault == EventFault::body_not_utf8;
-        claim(*reference.fault == (is_not_json ? EventFault::body_not_json : fault),
+        // Where a number was masked, the second reading of the body may meet its faults in another order.
+        claim(json.has_unusual_number || *reference.fault == (is_not_json ? EventFault::body_not_json : fault),
               "both parsers name the same fault");
         claim(fault != EventFault::body_empty || body.find_first_not_of(" \t\r\n") == std::string_view::npos,
               "what is called empty is blank");

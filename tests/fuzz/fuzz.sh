@@ -15,7 +15,7 @@ if [ ! -x "$program" ]; then
 fi
 
 # Long enough for every rule of the formats, short enough for thousands of runs a second.
-declare -A input_bytes_max=([event]=8192 [wire]=8192 [spool_reader]=16384)
+declare -A input_bytes_max=([event]=8192 [wire]=8192 [spool_reader]=16384 [token_file]=4096)
 findings=$tree/fuzz/$fuzzer/findings grown=$tree/fuzz/$fuzzer/grown
 mkdir -p "$findings" "$grown"
 options=(-max_total_time="$seconds" -max_len="${input_bytes_max[$fuzzer]}" -timeout=10 -rss_limit_mb=1024

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The fuzzers for long: each for so many minutes, two at a time, and a table at the end. Exits 1 if one found something.
 #
-#   tests/fuzz/run.sh MINUTES [fuzzer…]        of event, wire, spool_reader; all, if none is named
+#   tests/fuzz/run.sh MINUTES [fuzzer…]        of event, wire, spool_reader, token_file; all, if none is named
 #
 # Builds them first. docs/fuzzing.md says what to do with a finding, and how new inputs come into the corpus.
 set -euo pipefail
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 [[ ${1:-} =~ ^[0-9]+$ ]] || { sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 2; }
 minutes=$1
 shift
-[ $# -gt 0 ] || set -- event wire spool_reader
+[ $# -gt 0 ] || set -- event wire spool_reader token_file
 tree=build/fuzz
 
 cmake --preset fuzz >/dev/null
