@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -20,6 +21,15 @@ namespace runledger {
 
 // Nothing we write is longer than segment_bytes; a build with another limit may have written more.
 inline constexpr std::uint64_t segment_file_bytes_max = 4 * std::uint64_t{segment_bytes};
+
+// Fills the span from that offset of the file on, or less if the file ends before. Throws std::system_error where the
+// disk can't give the bytes back.
+using ReadAt = std::function<void(std::span<std::byte> bytes, std::uint64_t offset)>;
+
+// Reads the beginning of a file, as long as the span. Whole pieces where that goes; around a failure block by block,
+// since one bad block must not cost the batches around it. What can't be read stands as zeros. Returns whether all of
+// it could.
+[[nodiscard]] bool read_past_bad_blocks(std::span<std::byte> file, const ReadAt& read);
 
 // Why a file is no segment for us. It is left as it is.
 enum class SegmentFault : std::uint8_t {

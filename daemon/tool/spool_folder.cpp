@@ -13,8 +13,6 @@
 namespace runledger::tool {
 namespace {
 
-constexpr std::size_t chunk_bytes = 256UL * 1024;
-constexpr std::size_t block_bytes = 4096;
 constexpr std::uint64_t stat_block_bytes = 512;  // st_blocks counts in these, whatever the file system's are.
 
 class OpenFile {
@@ -39,29 +37,22 @@ private:
     return SpoolError(fmt::format("{}: can't {}: {}", path.string(), doing, std::generic_category().message(errno)));
 }
 
-// What can be read of a stretch; what can't stays zero. Returns whether all of it could.
-bool read_past_bad_blocks(int fd, std::byte* bytes, std::size_t size, std::size_t offset, std::size_t step) {
-    bool is_complete = true;
-    for (std::size_t done = 0; done < size; done += step) {
-        const std::size_t part = std::min(step, size - done);
-        std::size_t filled = 0;
-        while (filled < part) {
-            const ssize_t count =
-                ::pread(fd, bytes + done + filled, part - filled, static_cast<off_t>(offset + done + filled));
-            if (count > 0) {
-                filled += static_cast<std::size_t>(count);
-            } else if (count == 0) {
-                break;  // Truncated since: a courier has sealed it. Zeros.
-            } else if (errno != EINTR) {
-                // One bad block must not cost the batches around it.
-                std::fill_n(bytes + done, part, std::byte{0});
-                is_complete = step > block_bytes &&
-                              read_past_bad_blocks(fd, bytes + done, part, offset + done, block_bytes) && is_complete;
-                break;
-            }
+// Short if the file was truncated since it was looked at, as when a courier seals it. Throws std::system_error.
+void read_fully(int fd, std::span<std::byte> bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t count = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (count == 0) {
+            return;
         }
+        if (count == -1) {
+            if (errno == EINTR) {
+                continue;
+            }
+            throw std::system_error(errno, std::generic_category(), "read");
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(count));
+        offset += static_cast<std::uint64_t>(count);
     }
-    return is_complete;
 }
 
 // Whether somebody else holds the exclusive lock.
@@ -140,7 +131,8 @@ std::optional<SegmentLook> look_at(const SegmentPath& name) {
     const auto size = static_cast<std::uint64_t>(facts.st_size);
     if (size <= segment_file_bytes_max) {
         std::vector<std::byte> bytes(size);
-        const bool is_complete = read_past_bad_blocks(file.fd(), bytes.data(), bytes.size(), 0, chunk_bytes);
+        const bool is_complete = read_past_bad_blocks(
+            bytes, [&](std::span<std::byte> part, std::uint64_t offset) { read_fully(file.fd(), part, offset); });
         look.content = SegmentContent::parse(name.id, std::move(bytes), is_complete);
     }
     return look;
