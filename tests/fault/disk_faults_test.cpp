@@ -197,16 +197,6 @@ protected:
         return static_cast<std::size_t>(std::distance(begin(files), end(files)));
     }
 
-    void kill_workers() {
-        allow_alarm(NginxServer::death_notice());
-        const auto before = nginx().worker_pids();
-        nginx().kill_workers(SIGKILL);
-        eventually("a new worker runs", [&] {
-            const auto now = nginx().worker_pids();
-            return !now.empty() && now != before;
-        });
-    }
-
 private:
     bool mounted_{false};
 };

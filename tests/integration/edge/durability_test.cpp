@@ -60,17 +60,6 @@ protected:
 
     void wait_until_held(int requests = 1) { wait_for_status("held_events " + std::to_string(requests) + "\n"); }
 
-    // Kills the workers, and waits for the next one.
-    void kill_workers() {
-        allow_alarm(NginxServer::death_notice());
-        const auto before = nginx().worker_pids();
-        nginx().kill_workers(SIGKILL);
-        eventually("a new worker runs", [&] {
-            const auto now = nginx().worker_pids();
-            return !now.empty() && now != before;
-        });
-    }
-
     void expect_workers_gone(const std::vector<pid_t>& old) {
         eventually("the old workers are gone", [&] {
             return std::ranges::none_of(nginx().worker_pids(),

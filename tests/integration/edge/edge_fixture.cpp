@@ -93,4 +93,14 @@ void EdgeFixture::wait_for_error_log(std::string_view text) {
         [this] { return nginx().error_log(); });
 }
 
+void EdgeFixture::kill_workers() {
+    allow_alarm(NginxServer::death_notice());
+    const auto before = nginx().worker_pids();
+    nginx().kill_workers(SIGKILL);
+    eventually("a new worker runs", [&] {
+        const auto now = nginx().worker_pids();
+        return !now.empty() && now != before;
+    });
+}
+
 }  // namespace runledger::test

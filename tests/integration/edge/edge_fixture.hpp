@@ -45,6 +45,8 @@ protected:
     void expect_delivered(std::vector<std::string> bodies);
     void wait_for_access_log(std::string_view text);
     void wait_for_error_log(std::string_view text);
+    // SIGKILL to the workers; waits for the next one.
+    void kill_workers();
 
     [[nodiscard]] NginxServer& nginx() { return *nginx_; }
     [[nodiscard]] const TempFolder& folder() const { return folder_; }

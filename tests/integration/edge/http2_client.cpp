@@ -1,21 +1,18 @@
 #include "tests/integration/edge/http2_client.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <nghttp2/nghttp2.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
+#include "tests/integration/edge/raw_connection.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
@@ -89,15 +86,7 @@ struct Http2Client::Callbacks {
     }
 };
 
-Http2Client::Http2Client(std::uint16_t port) : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    // reinterpret_cast: the sockets API's own way of passing addresses.
-    if (fd_ == -1 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        throw std::system_error(errno, std::generic_category(), "connect");
-    }
+Http2Client::Http2Client(std::uint16_t port) : fd_{connect_to_loopback(port)} {
     nghttp2_session_callbacks* callbacks = nullptr;
     nghttp2_session_callbacks_new(&callbacks);
     nghttp2_session_callbacks_set_send_callback(callbacks, Callbacks::on_send);

@@ -13,16 +13,22 @@
 
 namespace runledger::test {
 
-RawConnection::RawConnection(std::uint16_t port) : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+int connect_to_loopback(std::uint16_t port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     // reinterpret_cast: the sockets API's own way of passing addresses.
-    if (fd_ == -1 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        throw std::system_error(errno, std::generic_category(), "connect");
+    if (fd == -1 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        const int fault = errno;
+        ::close(fd);
+        throw std::system_error(fault, std::generic_category(), "connect");
     }
+    return fd;
 }
+
+RawConnection::RawConnection(std::uint16_t port) : fd_{connect_to_loopback(port)} {}
 
 RawConnection::~RawConnection() { close(); }
 

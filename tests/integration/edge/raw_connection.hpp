@@ -11,6 +11,9 @@
 
 namespace runledger::test {
 
+// The descriptor of a TCP connection to 127.0.0.1, which the caller closes. Throws std::system_error.
+[[nodiscard]] int connect_to_loopback(std::uint16_t port);
+
 class RawConnection {
 public:
     explicit RawConnection(std::uint16_t port);
