@@ -119,18 +119,19 @@ struct CourierStats {
     std::uint64_t segments_damaged{};   // Set aside, with what was answered lost in them.
     std::uint64_t held_events{};
     std::uint64_t held_bytes{};
-    std::uint64_t spool_batches{};        // Of this courier, not yet acked.
-    std::uint64_t spool_bytes{};          // Allocated bytes of the whole folder, as last looked at.
-    std::uint64_t spool_segments{};       // Of the whole folder, too; neither kept nor set aside.
-    std::uint64_t damaged_segments{};     // Set aside, of the whole folder, too.
-    std::uint64_t spool_kept_segments{};  // Of the folder: retired, and kept for keep_acked.
-    std::uint64_t spool_kept_bytes{};     // What they take of spool_bytes.
+    std::uint64_t spool_batches{};           // Of this courier, not yet acked.
+    std::uint64_t spool_bytes{};             // Allocated bytes of the whole folder, as last looked at.
+    std::uint64_t spool_segments{};          // Of the whole folder, too; neither kept nor set aside.
+    std::uint64_t spool_damaged_segments{};  // Set aside, of the whole folder, too.
+    std::uint64_t spool_kept_segments{};     // Of the folder: retired, and kept for keep_acked.
+    std::uint64_t spool_kept_bytes{};        // What they take of spool_bytes.
     std::uint64_t window_bytes{};
     std::uint64_t oldest_unacked_seconds{};
-    std::uint64_t endpoints_up{};  // Daemons' endpoints with a connection.
-    bool link_up{};
+    std::uint64_t endpoints_up{};            // Daemons' endpoints with a connection.
     CommitTrouble commit_trouble{};          // Of the last commit.
     std::uint64_t commit_failing_seconds{};  // Since the first failure after the last success; 0 if that is the last.
+
+    [[nodiscard]] bool is_link_up() const noexcept { return endpoints_up > 0; }
 };
 
 enum class SubmitResult : std::uint8_t {

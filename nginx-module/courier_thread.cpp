@@ -203,9 +203,8 @@ private:
         stats.spool_kept_segments = spool_.kept_segments();
         stats.spool_kept_bytes = spool_.kept_bytes();
         stats.spool_segments = spool_.folder_segments().in_use;
-        stats.damaged_segments = spool_.folder_segments().damaged;
+        stats.spool_damaged_segments = spool_.folder_segments().damaged;
         stats.window_bytes = delivery_.window_bytes();
-        stats.link_up = stats.endpoints_up > 0;
         stats.commit_trouble = committer_.trouble();
         if (stats.commit_trouble != CommitTrouble::none) {
             const auto lasting = std::chrono::ceil<std::chrono::seconds>(now() - committer_.in_trouble_since());

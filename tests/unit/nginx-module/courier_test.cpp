@@ -51,7 +51,7 @@ TEST_F(CourierTest, AnswersWithoutADaemonAndDeliversWhenItComes) {
     EXPECT_EQ(stats.events_committed, 200U);
     EXPECT_LT(stats.batches_committed, 200U) << "group commit";
     EXPECT_EQ(stats.held_events, 0U);
-    EXPECT_TRUE(stats.link_up);
+    EXPECT_TRUE(stats.is_link_up());
     for (const auto& [raw, event] : answered_) {
         EXPECT_EQ(event->outcome, CourierOutcome::committed);
         EXPECT_GT(event->commit_time.count(), 0);
@@ -95,12 +95,12 @@ TEST_F(CourierTest, ResendsToADaemonThatWasRestarted) {
     all_answered(20);
     eventually("the daemon has them, and is silent", [&] {
         const auto stats = courier_->stats();
-        return stats.link_up && stats.events_committed == 20 &&
+        return stats.is_link_up() && stats.events_committed == 20 &&
                daemon_.ledger.order().size() >= stats.batches_committed;
     });
 
     daemon_.stop();
-    eventually("the link is down", [&] { return !courier_->stats().link_up; });
+    eventually("the link is down", [&] { return !courier_->stats().is_link_up(); });
     daemon_.ledger.rule = nullptr;
     daemon_.start();
 
