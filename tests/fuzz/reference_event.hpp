@@ -22,6 +22,7 @@ namespace runledger::fuzz {
 struct Rfc8259 {
     std::string text;
     bool has_lone_high_surrogate{false};  // A low one RapidJSON takes by itself.
+    bool has_lone_low_surrogate{false};
     bool has_unusual_number{false};
 };
 [[nodiscard]] Rfc8259 as_rfc8259(std::string_view body);

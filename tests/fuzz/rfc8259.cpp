@@ -94,6 +94,7 @@ Rfc8259 as_rfc8259(std::string_view body) {
                 taken = 6;
                 instead = "\\ufffd";
                 result.has_lone_high_surrogate = result.has_lone_high_surrogate || is_high(unit);
+                result.has_lone_low_surrogate = result.has_lone_low_surrogate || is_low(unit);
             } else {
                 taken = 2;
             }
