@@ -355,40 +355,34 @@ private:
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// RFC 8259, section 6.
-bool is_json_number(std::string_view token) {
-    std::size_t i = 0;
-    const auto digits = [&] {
-        const std::size_t begin = i;
-        while (i < token.size() && is_digit(token[i])) {
-            ++i;
+// The length of the number of RFC 8259, section 6, that the text begins with; 0 if it begins with none.
+std::size_t number_bytes(std::string_view text) {
+    const auto digits_at = [text](std::size_t begin) {
+        std::size_t end = begin;
+        while (end < text.size() && is_digit(text[end])) {
+            ++end;
         }
-        return i - begin;
+        return end - begin;
     };
-    if (i < token.size() && token[i] == '-') {
-        ++i;
+    const auto is_at = [text](std::size_t i, std::string_view any) {
+        return i < text.size() && any.find(text[i]) != std::string_view::npos;
+    };
+    std::size_t end = is_at(0, "-") ? 1 : 0;
+    const std::size_t integer_digits = digits_at(end);
+    if (integer_digits == 0) {
+        return 0;
     }
-    const bool leading_zero = i < token.size() && token[i] == '0';
-    const std::size_t integer_digits = digits();
-    if (integer_digits == 0 || (leading_zero && integer_digits > 1)) {
-        return false;
+    end += text[end] == '0' ? 1 : integer_digits;
+    if (is_at(end, ".")) {
+        const std::size_t fraction_digits = digits_at(end + 1);
+        end += fraction_digits == 0 ? 0 : 1 + fraction_digits;
     }
-    if (i < token.size() && token[i] == '.') {
-        ++i;
-        if (digits() == 0) {
-            return false;
-        }
+    if (is_at(end, "eE")) {
+        const std::size_t sign = is_at(end + 1, "+-") ? 1 : 0;
+        const std::size_t exponent_digits = digits_at(end + 1 + sign);
+        end += exponent_digits == 0 ? 0 : 1 + sign + exponent_digits;
     }
-    if (i < token.size() && (token[i] == 'e' || token[i] == 'E')) {
-        ++i;
-        if (i < token.size() && (token[i] == '+' || token[i] == '-')) {
-            ++i;
-        }
-        if (digits() == 0) {
-            return false;
-        }
-    }
-    return i == token.size();
+    return end;
 }
 
 // The code unit of a \uXXXX escape at the start of `text`; nothing if there is none.
@@ -457,12 +451,13 @@ std::string mask_beyond_parser(std::string_view body) {
             ++i;
         } else if (!in_string && (c == '-' || is_digit(c))) {
             const std::size_t end = std::min(body.find_first_not_of("0123456789+-.eE", i), body.size());
-            const std::string_view token = body.substr(i, end - i);
-            const std::size_t exponent = token.find_first_of("eE");
-            const bool may_be_beyond =
-                token.size() > number_bytes_max || (exponent != std::string_view::npos && token.size() - exponent > 3);
-            if (may_be_beyond && is_json_number(token)) {
-                masked.replace(i, token.size(), "null" + std::string(token.size() - 4, ' '));
+            // The reader takes what is a number and stumbles over the rest of the token afterwards.
+            const std::string_view number = body.substr(i, number_bytes(body.substr(i, end - i)));
+            const std::size_t exponent = number.find_first_of("eE");
+            const bool may_be_beyond = number.size() > number_bytes_max ||
+                                       (exponent != std::string_view::npos && number.size() - exponent > 3);
+            if (may_be_beyond) {
+                masked.replace(i, number.size(), "null" + std::string(number.size() - 4, ' '));
             }
             i = end;
         } else {

@@ -207,6 +207,8 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"single_quotes", R"({'run_id':'r'})", "body_not_json"},
         Fault{"leading_zeros", R"({"run_id":"r","status":"s","progress":01})", "body_not_json"},
         Fault{"huge_but_no_number", R"({"run_id":"r","status":"s","x":1e400e1})", "body_not_json"},
+        Fault{"huge_negative_exponent_but_no_number", R"({"run_id":"r","status":"s","x":0.000000000000e-2147483639e1})",
+              "body_not_json"},
         Fault{"nan_with_a_fraction", R"({"run_id":"r","status":"s","progress":NaN.5})", "body_not_json"},
         Fault{"infinity_with_an_exponent", R"({"run_id":"r","status":"s","x":[-Infinitye5]})", "body_not_json"},
         Fault{"inf_with_an_exponent", R"({"run_id":"r","status":"s","x":InfE-1})", "body_not_json"},
