@@ -19,7 +19,17 @@ Pipeline::Pipeline() : postgres_(std::make_unique<PostgresServer>()), bot_(std::
 void Pipeline::prepare_all() {
     nginx_ = std::make_unique<NginxServer>(folder_, standard_conf(nginx_conf), nginx_options);
     daemon_ = std::make_unique<DaemonProcess>(
-        folder_, DaemonConf{.postgres_uri = uri_, .telegram_api_url = bot_->url(), .extra = daemon_extra});
+        folder_, DaemonConf{.postgres_uri = daemon_role.empty() ? uri_ : postgres_->uri_as(daemon_role),
+                            .telegram_api_url = bot_->url(),
+                            .postgres_extra = daemon_role.empty() ? "" : fmt::format("direct_uri = \"{}\"\n", uri_),
+                            .extra = daemon_extra});
+    if (!daemon_role.empty()) {
+        daemon_->migrate();  // As the superuser, by direct_uri; it makes the role's group.
+        const auto connection = connect_to(uri_);
+        pqxx::work work(*connection);
+        work.exec(fmt::format("CREATE ROLE {0} LOGIN; GRANT runledger_daemon TO {0}", daemon_role));
+        work.commit();
+    }
 }
 
 void Pipeline::start_all() {

@@ -33,6 +33,7 @@ protected:
     NginxConf nginx_conf{};
     NginxOptions nginx_options{};
     std::string daemon_extra{};
+    std::string daemon_role{};  // A login role to be made, member of runledger_daemon only; empty: the superuser.
 
     // Writes what the parts need; starts none of them.
     void prepare_all();
