@@ -180,7 +180,7 @@ Config load_config(const std::filesystem::path& path) {
         throw ConfigError(fmt::format("{}: line {}: {}", file, error.source().begin.line, error.description()));
     }
     for (const auto& [key, node] : root) {
-        static constexpr std::array<std::string_view, 6> sections{"intake",   "postgres", "settle",
+        static constexpr std::array<std::string_view, 7> sections{"intake",   "postgres", "settle", "retention",
                                                                   "telegram", "metrics",  "log"};
         if (std::find(sections.begin(), sections.end(), key.str()) == sections.end()) {
             throw ConfigError(
@@ -224,6 +224,16 @@ Config load_config(const std::filesystem::path& path) {
     settle.read_duration("outputs_grace_ms", config.settle.outputs_grace, 3'600'000);
     settle.read_duration("duration_max_seconds", config.settle.duration_max, 366LL * 24 * 3600);
     settle.refuse_unknown_keys();
+
+    Section retention(file, root, "retention");
+    static constexpr std::int64_t days_max = 36'500;
+    retention.read("webhook_events_days", config.retention.webhook_events_days, 0, days_max);
+    retention.read("runs_days", config.retention.runs_days, 0, days_max);
+    retention.read("notifications_days", config.retention.notifications_days, 0, days_max);
+    retention.read("settlements_days", config.retention.settlements_days, 0, days_max);
+    retention.read("quarantine_days", config.retention.quarantine_days, 0, days_max);
+    retention.read("tombstones_days", config.retention.tombstones_days, 0, days_max);
+    retention.refuse_unknown_keys();
 
     Section telegram(file, root, "telegram");
     telegram.read("token_file", config.telegram.token_file);

@@ -47,6 +47,16 @@ struct Config {
         std::chrono::seconds duration_max{std::chrono::hours{24 * 7}};  // A longer duration is not believed.
     } settle;
 
+    // How long rows are kept, in days; 0: for good.
+    struct Retention {
+        unsigned webhook_events_days{0};
+        unsigned runs_days{0};  // Of settled runs, since the last event.
+        unsigned notifications_days{0};
+        unsigned settlements_days{0};  // Of those that a newer one has replaced.
+        unsigned quarantine_days{0};
+        unsigned tombstones_days{0};
+    } retention;
+
     struct Telegram {
         std::string token_file;  // Empty: none, and the mode is log.
         Secret token;            // What the file holds, without white space around it.

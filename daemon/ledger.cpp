@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "daemon/database.hpp"
+#include "daemon/late_events.hpp"
 #include "daemon/ledger_rows.hpp"
 #include "queries.hpp"
 
@@ -269,6 +270,11 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
                 events.push_back(std::move(std::get<AcceptedEvent>(accepted)));
             }
         }
+    }
+    const LateEvents late = set_apart_late_events(work, events);
+    for (const QuarantineRow& row : late.removed) {
+        write_quarantine(work, row);
+        ++result.events_quarantined;
     }
     switch (care) {
         case Care::together:

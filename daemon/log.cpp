@@ -5,17 +5,21 @@
 #include <spdlog/spdlog.h>
 
 #include <memory>
+#include <string_view>
+
+#include "daemon/masked_links.hpp"
 
 namespace runledger {
 namespace {
 
-// The message as the inside of a JSON string (RFC 8259, section 7), or kept to one line of text.
+// The message as the inside of a JSON string (RFC 8259, section 7), or kept to one line of text. Its links are masked
+// here, behind every caller: PostgreSQL's error texts quote rows, and rows hold presigned links.
 class EscapedMessage : public spdlog::custom_flag_formatter {
 public:
     explicit EscapedMessage(bool json) : json_(json) {}
 
     void format(const spdlog::details::log_msg& message, const std::tm& /*time*/, spdlog::memory_buf_t& into) override {
-        for (const char c : message.payload) {
+        for (const char c : masked_links({message.payload.data(), message.payload.size()})) {
             if (static_cast<unsigned char>(c) < 0x20) {
                 fmt::format_to(std::back_inserter(into), "\\u{:04x}", static_cast<unsigned>(c));
             } else if (json_ && (c == '"' || c == '\\')) {

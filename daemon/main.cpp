@@ -25,6 +25,7 @@
 #include "daemon/config.hpp"
 #include "daemon/intake.hpp"
 #include "daemon/log.hpp"
+#include "daemon/maintain.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/schema.hpp"
@@ -114,6 +115,7 @@ int serve(const Config& config, const sigset_t& signals) {
             Intake intake(config.intake.bind, queue, counters.intake, config.intake.curve);
             Settler settler(config, settle_wakeup, notify_wakeup, counters.settle);
             Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify);
+            Maintainer maintainer(config, stop, counters.maintain);
             std::vector<std::unique_ptr<Applier>> appliers;
             std::vector<std::thread> apply_threads;
             for (unsigned i = 0; i < config.postgres.appliers; ++i) {
@@ -124,6 +126,7 @@ int serve(const Config& config, const sigset_t& signals) {
             std::thread settle_thread([&] { settler.run(); });
             std::thread notify_thread([&] { notifier.run(); });
             std::thread intake_thread([&] { intake.run(); });
+            std::thread maintain_thread([&] { maintainer.run(); });
             sd_notify(0, "READY=1");
             spdlog::info("ready appliers={} telegram={}", config.postgres.appliers,
                          config.telegram.mode == TelegramMode::send ? "send" : "log");
@@ -141,6 +144,7 @@ int serve(const Config& config, const sigset_t& signals) {
             settle_thread.join();
             notify_wakeup.stop();
             notify_thread.join();
+            maintain_thread.join();
             spdlog::info("stopped");
         }
     } catch (const SchemaMismatch& error) {

@@ -60,7 +60,7 @@ public:
         const auto gauge = [](std::string name, std::string help, double value) {
             return family(MetricType::Gauge, std::move(name), std::move(help), "", {{value}});
         };
-        const auto& [intake, apply, settle, notify] = counters_;
+        const auto& [intake, apply, settle, notify, maintain] = counters_;
         return {
             counter("runledger_intake_messages_total", "Messages read from the edges.", "",
                     {{as_double(intake.messages)}}),
@@ -100,6 +100,16 @@ public:
                      {as_double(notify.skipped), "skipped"}}),
             counter("runledger_telegram_too_many_requests_total", "Calls that Telegram answered with 429.", "",
                     {{as_double(notify.too_many_requests)}}),
+            counter("runledger_event_days_total", "Day partitions of webhook_events, made ahead and dropped.", "action",
+                    {{as_double(maintain.days_made), "made"}, {as_double(maintain.days_dropped), "dropped"}}),
+            counter("runledger_rows_expired_total", "Rows that retention has removed.", "of",
+                    {{as_double(maintain.runs_removed), "runs"},
+                     {as_double(maintain.notifications_removed), "notifications"},
+                     {as_double(maintain.settlements_removed), "settlements"},
+                     {as_double(maintain.quarantine_removed), "quarantine"},
+                     {as_double(maintain.tombstones_removed), "tombstones"}}),
+            counter("runledger_maintain_steps_failed_total", "Steps of maintenance that failed and were tried again.",
+                    "", {{as_double(maintain.steps_failed)}}),
             gauge("runledger_notifications_in_flight", "Notifications leased at this moment.",
                   as_double(notify.in_flight)),
             gauge("runledger_telegram_token_refused", "1 while Telegram refuses the bot's token and nothing is sent.",

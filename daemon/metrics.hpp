@@ -8,6 +8,7 @@
 
 #include "daemon/apply.hpp"
 #include "daemon/intake.hpp"
+#include "daemon/maintain.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/settle.hpp"
 
@@ -18,6 +19,7 @@ struct Counters {
     ApplyCounters apply;
     SettleCounters settle;
     NotifyCounters notify;
+    MaintainCounters maintain;
 };
 
 class Metrics {

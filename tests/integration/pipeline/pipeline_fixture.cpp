@@ -18,7 +18,18 @@ Pipeline::Pipeline() : postgres_(std::make_unique<PostgresServer>()), bot_(std::
 
 void Pipeline::prepare_all() {
     nginx_ = std::make_unique<NginxServer>(folder_, standard_conf(nginx_conf), nginx_options);
+    if (!daemon_role.empty()) {
+        daemon_uri = postgres_->uri_as(daemon_role);
+        postgres_extra += fmt::format("direct_uri = \"{}\"\n", uri_);
+    }
     daemon_ = make_daemon("daemon", {});
+    if (!daemon_role.empty()) {
+        daemon_->migrate();  // As the superuser, by direct_uri; it makes the role's group.
+        const auto connection = connect_to(uri_);
+        pqxx::work work(*connection);
+        work.exec(fmt::format("CREATE ROLE {0} LOGIN; GRANT runledger_daemon TO {0}", daemon_role));
+        work.commit();
+    }
 }
 
 std::unique_ptr<DaemonProcess> Pipeline::make_daemon(std::string name, std::vector<std::string> bind) {

@@ -35,6 +35,7 @@ protected:
     std::string daemon_extra{};
     std::string postgres_extra{};  // Further keys of [postgres].
     std::string daemon_uri{};      // Where the daemon finds PostgreSQL; empty: as the test does.
+    std::string daemon_role{};  // A login role to be made, member of runledger_daemon only; empty: the superuser.
 
     // Writes what the parts need; starts none of them.
     void prepare_all();

@@ -42,6 +42,13 @@ TEST_F(ConfigFile, NeedsNothingButTheDatabase) {
     EXPECT_EQ(config.settle.outputs_grace, std::chrono::seconds{3});
 }
 
+TEST_F(ConfigFile, KeepsEverythingForGoodUnlessItIsToldHowLong) {
+    EXPECT_EQ(load("[postgres]\nuri = \"x\"\n").retention.webhook_events_days, 0U);
+    EXPECT_EQ(load("[postgres]\nuri = \"x\"\n[retention]\nruns_days = 400\n").retention.runs_days, 400U);
+    EXPECT_THAT(fault_of("[postgres]\nuri = \"x\"\n[retention]\nruns_days = -1\n"), HasSubstr("not within 0 to 36500"));
+    EXPECT_THAT(fault_of("[postgres]\nuri = \"x\"\n[retention]\ngenerations_days = 1\n"), HasSubstr("no such key"));
+}
+
 TEST_F(ConfigFile, SendsOnceThereIsAToken) {
     const std::string text =
         "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"" + token_file("  100:secret\n") + "\"\n";

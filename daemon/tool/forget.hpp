@@ -1,0 +1,37 @@
+// `runledger forget`: removes a person's data everywhere the ledger keeps it, and says what it did.
+//
+// What is done to each table is runledger.forget_generation's, in SQL; one transaction a generation, so that apply,
+// which waits meanwhile, waits for one only. What was forgotten before an interruption stays so; running it again does
+// the rest.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace runledger::tool {
+
+// Must outlive the app's parsing, which writes into it.
+class ForgetCli {
+public:
+    explicit ForgetCli(CLI::App& app);
+    ForgetCli(const ForgetCli&) = delete;
+    ForgetCli& operator=(const ForgetCli&) = delete;
+
+    [[nodiscard]] bool parsed() const { return command_->parsed(); }
+
+    // Returns what main() is to return: 0 done, or, with --dry-run, said what would be done; 3 nothing is kept of it.
+    // Throws what pqxx throws.
+    int run(const std::string& postgres_uri, std::FILE* out) const;
+
+private:
+    std::int64_t generation_{0};
+    std::int64_t chat_{0};
+    bool dry_run_{false};
+    bool json_{false};
+    CLI::App* command_;
+    CLI::Option* generation_option_;
+};
+
+}  // namespace runledger::tool

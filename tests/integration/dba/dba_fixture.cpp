@@ -1,0 +1,49 @@
+#include "tests/integration/dba/dba_fixture.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+
+namespace runledger::test {
+
+Dba::Dba() {
+    static std::atomic<int> number{0};
+    database_ = fmt::format("dba_{}", ++number);
+    server().create_database(database_);
+}
+
+PostgresServer& Dba::server() {
+    static PostgresServer server({.fsync = false});  // Ends with the program.
+    return server;
+}
+
+Finished Dba::tool(std::vector<std::string> words, std::string_view role) const {
+    const auto configuration = folder_.write_file(
+        "runledgerd.toml", fmt::format("[postgres]\nuri = \"{}\"\n", server().uri_as(role, database_)));
+    std::vector<std::string> argv{
+        install_executable(folder_, std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger").string(),
+        "--config", configuration.string()};
+    argv.insert(argv.end(), words.begin(), words.end());
+    return run_to_end({.argv = argv}, folder_);
+}
+
+void Dba::migrate(std::string_view role) const {
+    const Finished migrated = tool({"migrate"}, role);
+    ASSERT_TRUE(migrated.status.clean()) << migrated.output;
+}
+
+void Dba::run(const std::string& statements, std::string_view database) const {
+    const auto connection = server().connect(database.empty() ? std::string_view{database_} : database);
+    pqxx::work work(*connection);
+    work.exec(statements);
+    work.commit();
+}
+
+std::string Dba::value(const std::string& query) const {
+    const auto connection = server().connect(database_);
+    pqxx::work work(*connection);
+    const auto row = work.exec1(query);
+    return row[0].is_null() ? "NULL" : row[0].as<std::string>();
+}
+
+}  // namespace runledger::test

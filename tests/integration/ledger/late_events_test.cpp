@@ -1,0 +1,114 @@
+// Events that come after their run was forgotten, or removed by retention: nothing comes back, no cost changes.
+#include <gmock/gmock.h>
+
+#include <future>
+
+#include "daemon/database.hpp"
+#include "tests/integration/ledger/ledger_fixture.hpp"
+
+namespace runledger::test {
+namespace {
+
+constexpr std::int64_t second = 1'000'000;
+
+class LateEvents : public Ledger {
+protected:
+    void settle_a_run() {
+        generation_ = insert_generation("run-1");
+        apply_events({{event_text({.status = "running"})},
+                      {event_text({.status = "success", .outputs = "[" + picture("SECRET") + "]"}), 2 * second}});
+        ASSERT_EQ(settle("run-1"), "settled");
+    }
+    void forget() {
+        pqxx::work work(db());
+        work.exec_params("SELECT runledger.forget_generation($1)", generation_);
+        work.commit();
+    }
+    [[nodiscard]] std::string row() {
+        return value(
+            "SELECT status || ' ' || duration_ms || ' ' || cost_usd FROM runledger.generations ORDER BY id LIMIT 1");
+    }
+    [[nodiscard]] std::int64_t generation() const { return generation_; }
+
+private:
+    std::int64_t generation_{};
+};
+
+TEST_F(LateEvents, OfAForgottenRunBringNothingBackAndCountInItsTimingAllTheSame) {
+    settle_a_run();
+    forget();
+    ASSERT_EQ(row(), "completed 2000.000 0.000674000000");
+
+    apply_events({{event_text({.status = "success",
+                               .outputs = "[" + picture("SECRET") + "]",
+                               .live_status = "\"SECRET\"",
+                               .progress = "0.75",
+                               .extra = R"(, "error": "SECRET")"}),
+                   1 * second}});
+
+    EXPECT_EQ(settle("run-1"), "no_run");
+    EXPECT_EQ(settle(value("SELECT runledger.pseudonym_of('run-1')")), "resettled");
+    EXPECT_EQ(row(), "completed 1000.000 0.000337000000");
+    EXPECT_EQ(count("runs"), 1);
+    EXPECT_EQ(count("webhook_events"), 3);
+    EXPECT_EQ(count("run_outputs"), 0);
+    EXPECT_EQ(count("quarantine"), 0);
+    EXPECT_EQ(count("webhook_events WHERE run_id = 'run-1' OR body LIKE '%SECRET%' OR body LIKE '%run-1%'"), 0);
+    EXPECT_EQ(count("runs AS r WHERE r::text LIKE '%SECRET%' OR r::text LIKE '%run-1%'"), 0);
+    EXPECT_EQ(count("settle_queue WHERE run_id = 'run-1'"), 0);
+    EXPECT_EQ(count("notifications"), 0);
+    EXPECT_EQ(value("SELECT body::jsonb ->> 'progress' FROM runledger.webhook_events ORDER BY applied_at DESC LIMIT 1"),
+              "0.75");
+}
+
+TEST_F(LateEvents, OfARunThatRetentionRemovedGoToQuarantineAndChangeNoCost) {
+    settle_a_run();
+    {
+        pqxx::work work(db());
+        work.exec(
+            "DELETE FROM runledger.settle_queue; UPDATE runledger.runs SET applied_at = '2020-01-01', "
+            "first_received_at = '2020-01-01'");
+        EXPECT_EQ(work.exec1("SELECT runledger.remove_expired('runs', 30, 10)")[0].as<int>(), 1);
+        work.commit();
+    }
+    insert_generation("run-2");
+
+    const TurnResult result = apply_events({{event_text({.status = "failed"}), 9 * second},
+                                            {event_text({.run_id = "run-2", .status = "running"}), 9 * second}});
+
+    EXPECT_EQ(result.events_quarantined, 1U);
+    EXPECT_EQ(value("SELECT string_agg(run_id, ',') FROM runledger.runs"), "run-2");
+    EXPECT_EQ(value("SELECT scope || ' ' || run_id || ' ' || split_part(reason, ':', 1) FROM runledger.quarantine"),
+              "event run-1 run_removed");
+    EXPECT_EQ(settle("run-1"), "no_run");
+    EXPECT_EQ(row().substr(0, 9), "completed");
+}
+
+TEST_F(LateEvents, AreHeldOffByNoneButForgettingWaitsForATurnUnderWay) {
+    settle_a_run();
+    const auto other = another_connection();
+    auto turn = std::make_unique<pqxx::work>(*other);
+    const MadeBatch batch({segment(7), 0},
+                          {{event_text({.status = "uploading", .live_status = "\"SECRET\""}), second}});
+    (void)write_turn(*turn, std::vector<const wire::Batch*>{&batch.batch()}, Care::together);
+
+    // What the turn has looked up it must be able to write: forgetting waits, so that it sees what was written.
+    auto forgotten = std::async(std::launch::async, [this] { forget(); });
+    const auto watcher = another_connection();
+    eventually("forgetting waits for the turn", [&] {
+        pqxx::work work(*watcher);
+        return work.exec1(
+                       "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                       "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0]
+                   .as<int>() == 1;
+    });
+    turn->commit();
+    forgotten.get();
+
+    EXPECT_EQ(count("webhook_events"), 3);
+    EXPECT_EQ(count("webhook_events AS e WHERE e::text LIKE '%SECRET%' OR run_id = 'run-1'"), 0);
+    EXPECT_EQ(count("runs AS r WHERE r::text LIKE '%SECRET%' OR run_id = 'run-1'"), 0);
+}
+
+}  // namespace
+}  // namespace runledger::test

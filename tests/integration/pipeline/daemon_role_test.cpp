@@ -1,0 +1,41 @@
+// The daemon as an operator runs it who gives it no more than it needs: all its work, as a member of runledger_daemon.
+#include <gmock/gmock.h>
+
+#include <random>
+
+#include "tests/integration/pipeline/pipeline_fixture.hpp"
+
+namespace runledger::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class LeastPrivilege : public Pipeline {};
+
+TEST_F(LeastPrivilege, IsEnoughForTheDaemonsWholeWork) {
+    daemon_role = "daemon_login";
+    daemon_extra =
+        "[retention]\nwebhook_events_days = 30\nruns_days = 30\nnotifications_days = 30\nsettlements_days = 30\n"
+        "quarantine_days = 30\ntombstones_days = 30\n";
+    start_all();
+    const std::uint64_t seed = std::random_device{}();
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    const auto runs = make_runs({.seed = seed, .runs = 100, .arrival_span = std::chrono::seconds{2}});
+
+    const auto deliveries = send(runs);
+
+    expect_the_oracle_agrees(runs, deliveries, {});
+    expect_the_books_balance();
+    eventually("the days ahead are made", [&] {
+        return value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'runledger.webhook_events'::regclass") == "6";
+    });
+    EXPECT_THAT(daemon().log_text(), Not(HasSubstr("permission denied")));
+    EXPECT_THAT(daemon().log_text(), Not(HasSubstr("X-Amz-Signature=")));
+    EXPECT_EQ(value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'runledgerd%' AND usename <> "
+                    "'daemon_login'"),
+              "0");
+}
+
+}  // namespace
+}  // namespace runledger::test
