@@ -93,6 +93,7 @@ int serve(const Config& config, const sigset_t& signals) {
     Counters counters;
     Wakeup stop;
     Wakeup settle_wakeup;
+    Wakeup slow_settle_wakeup;
     Wakeup notify_wakeup;
 
     // Before the threads, so that a signal is not missed while PostgreSQL is away.
@@ -112,7 +113,8 @@ int serve(const Config& config, const sigset_t& signals) {
         if (wait_for_schema(config, stop)) {
             IntakeQueue queue;
             Intake intake(config.intake.bind, queue, counters.intake, config.intake.curve);
-            Settler settler(config, settle_wakeup, notify_wakeup, counters.settle);
+            Settler settler(config, SettleLane::prompt, settle_wakeup, notify_wakeup, counters.settle);
+            Settler slow_settler(config, SettleLane::patient, slow_settle_wakeup, notify_wakeup, counters.settle);
             Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify);
             std::vector<std::unique_ptr<Applier>> appliers;
             std::vector<std::thread> apply_threads;
@@ -122,6 +124,7 @@ int serve(const Config& config, const sigset_t& signals) {
                 apply_threads.emplace_back([&applier = *appliers.back()] { applier.run(); });
             }
             std::thread settle_thread([&] { settler.run(); });
+            std::thread slow_settle_thread([&] { slow_settler.run(); });
             std::thread notify_thread([&] { notifier.run(); });
             std::thread intake_thread([&] { intake.run(); });
             sd_notify(0, "READY=1");
@@ -138,7 +141,9 @@ int serve(const Config& config, const sigset_t& signals) {
             queue.abandon();
             intake_thread.join();
             settle_wakeup.stop();
+            slow_settle_wakeup.stop();
             settle_thread.join();
+            slow_settle_thread.join();
             notify_wakeup.stop();
             notify_thread.join();
             spdlog::info("stopped");
