@@ -9,6 +9,7 @@
 #include "daemon/apply.hpp"
 #include "daemon/intake.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/reconcile.hpp"
 #include "daemon/settle.hpp"
 
 namespace runledger {
@@ -18,6 +19,7 @@ struct Counters {
     ApplyCounters apply;
     SettleCounters settle;
     NotifyCounters notify;
+    ReconcileCounters reconcile;
 };
 
 class Metrics {
