@@ -10,6 +10,8 @@
 #include "daemon/database.hpp"
 #include "daemon/schema.hpp"
 #include "daemon/tool/keygen.hpp"
+#include "daemon/tool/quarantine_cli.hpp"
+#include "daemon/tool/replay_cli.hpp"
 #include "daemon/tool/spool_cli.hpp"
 
 namespace {
@@ -30,6 +32,8 @@ int main(int argc, char** argv) {
     const CLI::App* migrate_command =
         app.add_subcommand("migrate", "Bring the database's schema to this build's version; safe to repeat");
     runledger::tool::SpoolCli spool(app);
+    runledger::tool::QuarantineCli quarantine(app);
+    runledger::tool::ReplayCli replay(app);
     runledger::tool::KeygenOptions keygen;
     CLI::App* keygen_command =
         app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
@@ -37,7 +41,7 @@ int main(int argc, char** argv) {
     keygen_command->add_option("--folder", keygen.folder, "Where the files go")->check(CLI::ExistingDirectory);
     try {
         app.parse(argc, argv);
-        if (migrate_command->parsed() && config_file.empty()) {
+        if ((migrate_command->parsed() || quarantine.parsed() || replay.parsed()) && config_file.empty()) {
             throw CLI::RequiredError("--config");
         }
     } catch (const CLI::ParseError& error) {
@@ -47,10 +51,16 @@ int main(int argc, char** argv) {
         if (migrate_command->parsed()) {
             return migrate(runledger::load_config(config_file));
         }
+        if (replay.parsed()) {
+            return replay.run(runledger::load_config(config_file), stdout);
+        }
         if (keygen_command->parsed()) {
             return runledger::tool::make_keys(keygen, stdout);
         }
         const std::string uri = config_file.empty() ? "" : runledger::load_config(config_file).postgres.direct_uri;
+        if (quarantine.parsed()) {
+            return quarantine.run(uri, stdout);
+        }
         return spool.run(uri, stdout);
     } catch (const std::exception& error) {
         fmt::print(stderr, "runledger: {}\n", error.what());
