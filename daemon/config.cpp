@@ -1,6 +1,7 @@
 #include "daemon/config.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -140,6 +141,55 @@ Secret read_secret(const Section& section, std::string_view key, const std::stri
     return Secret(std::move(text));
 }
 
+// As read_secret, of a file that nobody but its owner and group may read, and of characters that a header can carry.
+Secret read_guarded_secret(const Section& section, std::string_view key, const std::string& path) {
+    struct stat facts {};
+    if (::stat(path.c_str(), &facts) == 0 && (facts.st_mode & S_IRWXO) != 0) {
+        section.fail(key, fmt::format("names \"{}\": others may read this secret: chmod o= it, and make a new one if "
+                                      "they could",
+                                      path));
+    }
+    Secret secret = read_secret(section, key, path);
+    const std::string_view text = secret.reveal();
+    if (!std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; })) {
+        section.fail(key, fmt::format("names \"{}\", which holds more than one word of visible characters", path));
+    }
+    return secret;
+}
+
+Config::Comfydeploy read_comfydeploy(Section& section) {
+    constexpr std::int64_t silence_seconds_max = 30LL * 24 * 3600;
+    Config::Comfydeploy config;
+    section.read("api_url", config.api_url);
+    section.read("api_key_file", config.api_key_file);
+    section.read_duration("queued_silence_seconds", config.silence.queued, silence_seconds_max);
+    section.read_duration("started_silence_seconds", config.silence.started, silence_seconds_max);
+    section.read_duration("running_silence_seconds", config.silence.running, silence_seconds_max);
+    section.read_duration("uploading_silence_seconds", config.silence.uploading, silence_seconds_max);
+    section.read_duration("other_silence_seconds", config.silence.other, silence_seconds_max);
+    section.read_duration("unheard_silence_seconds", config.silence.unheard, silence_seconds_max);
+    section.read_duration("give_up_seconds", config.give_up, 366LL * 24 * 3600);
+    section.read("concurrency", config.concurrency, 1, 32);
+    section.read_duration("timeout_ms", config.timeout, 600'000);
+    section.read_duration("retry_delay_min_ms", config.retry_delay_min, 3'600'000);
+    section.read_duration("retry_delay_max_ms", config.retry_delay_max, 86'400'000);
+    section.refuse_unknown_keys();
+    if (!config.api_url.starts_with("https://") && !config.api_url.starts_with("http://")) {
+        section.fail("api_url",
+                     fmt::format("is \"{}\", which begins with neither https:// nor http://", config.api_url));
+    }
+    if (config.timeout.count() == 0) {
+        section.fail("timeout_ms", "is 0: a look-up needs some time");
+    }
+    if (config.retry_delay_min.count() == 0 || config.retry_delay_max < config.retry_delay_min) {
+        section.fail("retry_delay_min_ms", "is 0, or more than retry_delay_max_ms");
+    }
+    if (!config.api_key_file.empty()) {
+        config.api_key = read_guarded_secret(section, "api_key_file", config.api_key_file);
+    }
+    return config;
+}
+
 std::optional<CurveServer> read_curve(Section& intake) {
     constexpr std::string_view secret = "curve_secret_key_file";
     constexpr std::string_view authorized = "curve_authorized_keys_file";
@@ -180,8 +230,8 @@ Config load_config(const std::filesystem::path& path) {
         throw ConfigError(fmt::format("{}: line {}: {}", file, error.source().begin.line, error.description()));
     }
     for (const auto& [key, node] : root) {
-        static constexpr std::array<std::string_view, 7> sections{"intake",   "postgres", "settle", "retention",
-                                                                  "telegram", "metrics",  "log"};
+        static constexpr std::array<std::string_view, 8> sections{"intake",   "postgres",    "settle",  "retention",
+                                                                  "telegram", "comfydeploy", "metrics", "log"};
         if (std::find(sections.begin(), sections.end(), key.str()) == sections.end()) {
             throw ConfigError(
                 fmt::format("{}: [{}] (line {}): no such section", file, key.str(), node.source().begin.line));
@@ -257,6 +307,9 @@ Config load_config(const std::filesystem::path& path) {
     } else if (config.telegram.mode == TelegramMode::send) {
         telegram.fail("mode", "is \"send\", but there is no token_file");
     }
+
+    Section comfydeploy(file, root, "comfydeploy");
+    config.comfydeploy = read_comfydeploy(comfydeploy);
 
     Section metrics(file, root, "metrics");
     metrics.read("listen", config.metrics.listen);

@@ -146,7 +146,8 @@ void write_quarantine(pqxx::work& work, const QuarantineRow& row) {
     const auto or_null = [](const std::optional<std::string>& value) { return value ? value->c_str() : nullptr; };
     work.exec_params(text(queries::apply_insert_quarantine), row.scope, row.reason, row.name.batch.segment.hex(),
                      row.name.batch.number, or_null(row.index), row.edge, or_null(row.received_at), or_null(row.boot),
-                     or_null(row.boottime_us), or_null(row.run_id), row.content_hex, or_null(row.batch_event_count));
+                     or_null(row.boottime_us), or_null(row.run_id), row.content_hex, or_null(row.batch_event_count),
+                     or_null(row.redelivered));
 }
 
 void write_events(pqxx::transaction_base& work, std::span<const AcceptedEvent> events) {
@@ -165,30 +166,30 @@ void write_events(pqxx::transaction_base& work, std::span<const AcceptedEvent> e
     stream.complete();
 }
 
-void write_runs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs) {
+void write_runs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs, std::string_view schema) {
     const RunArrays r(runs);
-    work.exec_params(text(queries::apply_upsert_runs), r.run_id.str(), r.not_started_at.str(), r.queued_at.str(),
-                     r.started_at.str(), r.uploading_at.str(), r.running.at.str(), r.running.boot.str(),
-                     r.running.boottime.str(), r.running.redelivered.str(), r.ending_status.str(), r.ending.at.str(),
-                     r.ending.boot.str(), r.ending.boottime.str(), r.ending.redelivered.str(), r.ending.digest.str(),
-                     r.ending_progress.str(), r.ending_live_status.str(), r.ending_error.str(), r.latest.at.str(),
-                     r.latest.boot.str(), r.latest.boottime.str(), r.latest.redelivered.str(), r.latest.digest.str(),
-                     r.latest_status.str(), r.latest_progress.str(), r.latest_live_status.str(),
+    work.exec_params(text_in(schema, queries::apply_upsert_runs), r.run_id.str(), r.not_started_at.str(),
+                     r.queued_at.str(), r.started_at.str(), r.uploading_at.str(), r.running.at.str(),
+                     r.running.boot.str(), r.running.boottime.str(), r.running.redelivered.str(), r.ending_status.str(),
+                     r.ending.at.str(), r.ending.boot.str(), r.ending.boottime.str(), r.ending.redelivered.str(),
+                     r.ending.digest.str(), r.ending_progress.str(), r.ending_live_status.str(), r.ending_error.str(),
+                     r.latest.at.str(), r.latest.boot.str(), r.latest.boottime.str(), r.latest.redelivered.str(),
+                     r.latest.digest.str(), r.latest_status.str(), r.latest_progress.str(), r.latest_live_status.str(),
                      r.first_received_at.str(), r.event_count.str());
     const OtherStatusArrays o(runs);
     if (o.run_id.size() > 0) {
-        work.exec_params(text(queries::apply_upsert_other_statuses), o.run_id.str(), o.status.str(),
+        work.exec_params(text_in(schema, queries::apply_upsert_other_statuses), o.run_id.str(), o.status.str(),
                          o.received_at.str());
     }
 }
 
 void write_outputs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs,
-                   const std::map<SegmentId, std::string>& edges) {
+                   const std::map<SegmentId, std::string>& edges, std::string_view schema) {
     const OutputArrays o(runs, edges);
     if (o.run_id.size() > 0) {
-        work.exec_params(text(queries::apply_upsert_outputs), o.run_id.str(), o.key.str(), o.updated_at.str(),
-                         o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(),
-                         o.output.str(), o.segment.str(), o.batch.str(), o.index.str(), o.edge.str());
+        work.exec_params(text_in(schema, queries::apply_upsert_outputs), o.run_id.str(), o.key.str(),
+                         o.updated_at.str(), o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(),
+                         o.position.str(), o.output.str(), o.segment.str(), o.batch.str(), o.index.str(), o.edge.str());
     }
 }
 
@@ -203,8 +204,7 @@ void write_together(pqxx::transaction_base& work, std::span<const AcceptedEvent>
         edges.try_emplace(accepted.received.name.batch.segment, *accepted.edge);
     }
     write_events(work, events);
-    write_runs(work, runs);
-    write_outputs(work, runs, edges);
+    write_states(work, {.runs = runs, .edges = edges});
 }
 
 // Counts in `quarantined`, by batch, what went there. Sorts the events by run: runs are locked in that order.
@@ -241,6 +241,37 @@ void write_one_by_one(pqxx::work& work, std::vector<AcceptedEvent>& events,
 }
 
 }  // namespace
+
+std::string text_in(std::string_view schema, std::string_view query) {
+    static constexpr std::string_view ours = "runledger.";
+    std::string text(query);
+    if (schema != "runledger") {
+        const std::string theirs = fmt::format("{}.", schema);
+        for (std::size_t at = text.find(ours); at != std::string::npos; at = text.find(ours, at + theirs.size())) {
+            text.replace(at, ours.size(), theirs);
+        }
+    }
+    return text;
+}
+
+void write_states(pqxx::transaction_base& work, const FoldedRuns& folded, std::string_view schema) {
+    write_runs(work, folded.runs, schema);
+    write_outputs(work, folded.runs, folded.edges, schema);
+}
+
+void write_event_again(pqxx::transaction_base& work, const AcceptedEvent& accepted) {
+    write_together(work, {&accepted, 1}, true);
+}
+
+void write_outputs_again(pqxx::transaction_base& work, const AcceptedEvent& accepted) {
+    const std::map<std::string, RunState> runs{{accepted.received.event.run_id, state_of(accepted.received)}};
+    const std::map<SegmentId, std::string> edges{{accepted.received.name.batch.segment, *accepted.edge}};
+    write_outputs(work, runs, edges, "runledger");
+    const OutputArrays o(runs, edges);
+    work.exec_params(text(queries::tool_quarantine_fill_outputs), o.run_id.str(), o.key.str(), o.updated_at.str(),
+                     o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(),
+                     o.output.str());
+}
 
 TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batches, Care care) {
     TurnResult result;

@@ -8,6 +8,7 @@
 #include <pqxx/pqxx>
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,23 @@ enum class Care : std::uint8_t {
 
 // Writes the turn. Precondition: no two batches of one name. Throws what pqxx throws; nothing of the turn is kept then.
 [[nodiscard]] TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batches, Care care);
+
+// A query on the ledger's tables, on those of another schema that has the same.
+[[nodiscard]] std::string text_in(std::string_view schema, std::string_view query);
+
+// Some runs' states, folded in memory, and the names of the edges that the events came from.
+struct FoldedRuns {
+    const std::map<std::string, RunState>& runs;
+    const std::map<SegmentId, std::string>& edges;
+};
+// Joins them with what is stored, in this schema or in one with the same tables.
+void write_states(pqxx::transaction_base& work, const FoldedRuns& folded, std::string_view schema = "runledger");
+
+struct AcceptedEvent;
+// One event that was set aside, as a turn would have written it. Throws what pqxx throws where it is still refused.
+void write_event_again(pqxx::transaction_base& work, const AcceptedEvent& accepted);
+// The outputs of an event that is stored, and nothing else of it; those that hold their place without content get it.
+void write_outputs_again(pqxx::transaction_base& work, const AcceptedEvent& accepted);
 
 // Puts the tombstone up and forgets the batches' names. False if the ledger does not hold `batch_count` batches of
 // the segment: nothing was changed then.

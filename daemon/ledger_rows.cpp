@@ -50,18 +50,21 @@ bool is_plain_ascii(std::string_view text) {
     return true;
 }
 
-QuarantineRow event_row(const wire::Batch& batch, std::uint32_t index, const std::string& edge, std::string reason) {
-    const wire::Event& event = batch.events[index];
+std::string to_sql(bool value) { return value ? "t" : "f"; }
+
+QuarantineRow event_row(const StoredEvent& stored, const std::string& edge, std::string reason) {
+    const wire::Event& event = stored.event;
     QuarantineRow row{.scope = "event",
                       .reason = std::move(reason),
-                      .name = EventName{batch.name, index},
-                      .index = std::to_string(index),
+                      .name = stored.name,
+                      .index = std::to_string(stored.name.index),
                       .edge = edge,
                       .received_at = std::nullopt,
-                      .boot = batch.boot.hex(),
+                      .boot = stored.boot.hex(),
                       .boottime_us = std::to_string(event.stamp.boottime.since_boot.count()),
                       .run_id = std::nullopt,
-                      .content_hex = hex_bytes(event.body)};
+                      .content_hex = hex_bytes(event.body),
+                      .redelivered = to_sql((event.flags & wire::redelivered) != 0)};
     if (is_plausible(event.stamp.received_at)) {
         row.received_at = timestamp_text(event.stamp.received_at);
     }
@@ -72,30 +75,34 @@ QuarantineRow event_row(const wire::Batch& batch, std::uint32_t index, const std
 
 std::variant<AcceptedEvent, QuarantineRow> accept(const wire::Batch& batch, std::uint32_t index,
                                                   const std::string& edge) {
-    const wire::Event& stored = batch.events[index];
+    return accept(StoredEvent{.event = batch.events[index], .boot = batch.boot, .name = {batch.name, index}}, edge);
+}
+
+std::variant<AcceptedEvent, QuarantineRow> accept(const StoredEvent& stored_event, const std::string& edge) {
+    const wire::Event& stored = stored_event.event;
     DecodeResult decoded = decode_event(stored.body);
     if (const auto* refusal = std::get_if<Refusal>(&decoded)) {
         // The edge validates with the same decoder: this is an edge of another build.
-        return event_row(batch, index, edge, fmt::format("{}: {}", to_word(refusal->fault), describe(refusal->fault)));
+        return event_row(stored_event, edge, fmt::format("{}: {}", to_word(refusal->fault), describe(refusal->fault)));
     }
     Event& event = std::get<Event>(decoded);
     spdlog::debug("event run_id={} status={} progress={} live_status=\"{}\" outputs={} batch={}/{}", event.run_id,
                   event.status_word, event.progress ? fmt::format("{}", *event.progress) : "-", event.live_status,
-                  event.outputs.size(), batch.name.segment.hex(), batch.name.number);
+                  event.outputs.size(), stored_event.name.batch.segment.hex(), stored_event.name.batch.number);
     if (event.run_id.find('\0') != std::string::npos) {
-        return event_row(batch, index, edge, "run_id_has_nul: PostgreSQL's text can't hold U+0000");
+        return event_row(stored_event, edge, "run_id_has_nul: PostgreSQL's text can't hold U+0000");
     }
     if (!is_plausible(stored.stamp.received_at)) {
-        auto row = event_row(batch, index, edge, "received_at_implausible: before 1970 or after 9998");
+        auto row = event_row(stored_event, edge, "received_at_implausible: before 1970 or after 9998");
         row.run_id = event.run_id;
         return row;
     }
     return AcceptedEvent{.received = {.event = std::move(event),
                                       .stamp = stored.stamp,
-                                      .boot = batch.boot,
+                                      .boot = stored_event.boot,
                                       .redelivered = (stored.flags & wire::redelivered) != 0,
                                       .body = stored.body,
-                                      .name = {batch.name, index}},
+                                      .name = stored_event.name},
                          .edge = &edge};
 }
 
@@ -110,15 +117,17 @@ QuarantineRow quarantine_row(const AcceptedEvent& accepted, std::string scope, s
             .boot = received.boot.hex(),
             .boottime_us = std::to_string(received.stamp.boottime.since_boot.count()),
             .run_id = received.event.run_id,
-            .content_hex = hex_bytes(received.body)};
+            .content_hex = hex_bytes(received.body),
+            .redelivered = to_sql(received.redelivered)};
 }
 
 QuarantineRow conflicting_batch_row(const wire::Batch& batch, const std::string& edge) {
-    // All of it, in the order of the events, so that a person can tell what was in it.
-    std::string bodies;
+    // All of it, times and flags included: what was set aside must be whole to be taken up again.
+    wire::BatchEncoder encoder({.boot = batch.boot, .edge_name = batch.edge_name});
     for (const wire::Event& event : batch.events) {
-        bodies.append(event.body).push_back('\n');
+        encoder.add(event);
     }
+    const std::vector<std::byte> frame = encoder.finish(batch.name);
     return {
         .scope = "batch",
         .reason = fmt::format("digest_conflict: the ledger holds another batch of this name; this one's digest is {}",
@@ -130,7 +139,7 @@ QuarantineRow conflicting_batch_row(const wire::Batch& batch, const std::string&
         .boot = std::nullopt,
         .boottime_us = std::nullopt,
         .run_id = std::nullopt,
-        .content_hex = hex_bytes(bodies),
+        .content_hex = hex_bytes({reinterpret_cast<const char*>(frame.data()), frame.size()}),  // Allowed to alias.
         .batch_event_count = std::to_string(batch.events.size())};
 }
 

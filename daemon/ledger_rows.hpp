@@ -34,9 +34,19 @@ struct QuarantineRow {
     std::optional<std::string> run_id;
     std::string content_hex;
     std::optional<std::string> batch_event_count{};  // Of a batch alone.
+    std::optional<std::string> redelivered{};
 };
 
-// Decodes one event of a batch: a row of its own, or, where PostgreSQL can't hold it at all, one in quarantine.
+// One event as an edge stored it, by itself.
+struct StoredEvent {
+    wire::Event event;
+    BootId boot;
+    EventName name;
+};
+
+// Decodes one event: a row of its own, or, where PostgreSQL can't hold it at all, one in quarantine.
+[[nodiscard]] std::variant<AcceptedEvent, QuarantineRow> accept(const StoredEvent& stored, const std::string& edge);
+// The same, of one event of a batch.
 [[nodiscard]] std::variant<AcceptedEvent, QuarantineRow> accept(const wire::Batch& batch, std::uint32_t index,
                                                                 const std::string& edge);
 

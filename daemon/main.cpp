@@ -28,6 +28,7 @@
 #include "daemon/maintain.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/reconcile.hpp"
 #include "daemon/schema.hpp"
 #include "daemon/settle.hpp"
 
@@ -94,7 +95,9 @@ int serve(const Config& config, const sigset_t& signals) {
     Counters counters;
     Wakeup stop;
     Wakeup settle_wakeup;
+    Wakeup slow_settle_wakeup;
     Wakeup notify_wakeup;
+    Wakeup reconcile_stop;
 
     // Before the threads, so that a signal is not missed while PostgreSQL is away.
     std::atomic<bool> signalled{false};
@@ -113,9 +116,12 @@ int serve(const Config& config, const sigset_t& signals) {
         if (wait_for_schema(config, stop)) {
             IntakeQueue queue;
             Intake intake(config.intake.bind, queue, counters.intake, config.intake.curve);
-            Settler settler(config, settle_wakeup, notify_wakeup, counters.settle);
+            Settler settler(config, SettleLane::prompt, settle_wakeup, notify_wakeup, counters.settle);
+            Settler slow_settler(config, SettleLane::patient, slow_settle_wakeup, notify_wakeup, counters.settle);
             Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify);
             Maintainer maintainer(config, stop, counters.maintain);
+            Reconciler reconciler(config.comfydeploy, config.postgres.uri, lease_owner(), reconcile_stop, settle_wakeup,
+                                  counters.reconcile);
             std::vector<std::unique_ptr<Applier>> appliers;
             std::vector<std::thread> apply_threads;
             for (unsigned i = 0; i < config.postgres.appliers; ++i) {
@@ -124,24 +130,36 @@ int serve(const Config& config, const sigset_t& signals) {
                 apply_threads.emplace_back([&applier = *appliers.back()] { applier.run(); });
             }
             std::thread settle_thread([&] { settler.run(); });
+            std::thread slow_settle_thread([&] { slow_settler.run(); });
             std::thread notify_thread([&] { notifier.run(); });
+            std::thread reconcile_thread;
+            if (!config.comfydeploy.api_key.is_empty()) {
+                reconcile_thread = std::thread([&] { reconciler.run(); });
+            }
             std::thread intake_thread([&] { intake.run(); });
             std::thread maintain_thread([&] { maintainer.run(); });
             sd_notify(0, "READY=1");
-            spdlog::info("ready appliers={} telegram={}", config.postgres.appliers,
-                         config.telegram.mode == TelegramMode::send ? "send" : "log");
+            spdlog::info("ready appliers={} telegram={} reconcile={}", config.postgres.appliers,
+                         config.telegram.mode == TelegramMode::send ? "send" : "log",
+                         config.comfydeploy.api_key.is_empty() ? "off, no key" : "on");
 
             signal_thread.join();
             sd_notify(0, "STOPPING=1");
             spdlog::info("draining");
             intake.stop();
+            reconcile_stop.stop();
             for (std::thread& thread : apply_threads) {
                 thread.join();
             }
             queue.abandon();
             intake_thread.join();
+            if (reconcile_thread.joinable()) {
+                reconcile_thread.join();
+            }
             settle_wakeup.stop();
+            slow_settle_wakeup.stop();
             settle_thread.join();
+            slow_settle_thread.join();
             notify_wakeup.stop();
             notify_thread.join();
             maintain_thread.join();

@@ -60,7 +60,7 @@ public:
         const auto gauge = [](std::string name, std::string help, double value) {
             return family(MetricType::Gauge, std::move(name), std::move(help), "", {{value}});
         };
-        const auto& [intake, apply, settle, notify, maintain] = counters_;
+        const auto& [intake, apply, settle, notify, maintain, reconcile] = counters_;
         return {
             counter("runledger_intake_messages_total", "Messages read from the edges.", "",
                     {{as_double(intake.messages)}}),
@@ -114,6 +114,23 @@ public:
                   as_double(notify.in_flight)),
             gauge("runledger_telegram_token_refused", "1 while Telegram refuses the bot's token and nothing is sent.",
                   as_double(notify.token_is_refused)),
+            counter("runledger_lookups_total", "Look-ups of silent runs at the provider by what came of them.",
+                    "outcome",
+                    {{as_double(reconcile.ended), "ended"},
+                     {as_double(reconcile.not_ended), "not_ended"},
+                     {as_double(reconcile.not_found), "not_found"},
+                     {as_double(reconcile.refused), "refused"},
+                     {as_double(reconcile.too_many), "too_many"},
+                     {as_double(reconcile.failed), "failed"}}),
+            counter("runledger_lookups_given_up_total", "Silent runs that are not looked up any more.", "",
+                    {{as_double(reconcile.given_up)}}),
+            counter("runledger_reconcile_turns_failed_total",
+                    "Reconcile's transactions that failed and were tried again.", "",
+                    {{as_double(reconcile.turns_failed)}}),
+            gauge("runledger_lookups_in_flight", "Look-ups under way at this moment.", as_double(reconcile.in_flight)),
+            gauge("runledger_comfydeploy_key_refused",
+                  "1 while the provider refuses the key and no silent run is looked up.",
+                  as_double(reconcile.key_is_refused)),
         };
     }
 

@@ -10,6 +10,7 @@
 #include "daemon/intake.hpp"
 #include "daemon/maintain.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/reconcile.hpp"
 #include "daemon/settle.hpp"
 
 namespace runledger {
@@ -20,6 +21,7 @@ struct Counters {
     SettleCounters settle;
     NotifyCounters notify;
     MaintainCounters maintain;
+    ReconcileCounters reconcile;
 };
 
 class Metrics {

@@ -14,9 +14,24 @@ namespace {
 constexpr std::size_t entries_a_turn_max = 64;
 // Behind the wake-ups of apply: how long the application's own commit may wait to be seen.
 constexpr std::chrono::milliseconds poll_interval{100};
-// The application's triggers run inside: one that hangs must not hold the turn for long.
-constexpr TransactionBounds settle_bounds{.statement_timeout = std::chrono::seconds{3},
-                                          .lock_timeout = std::chrono::seconds{1}};
+// What takes longer than this in vain is tried again in the patient lane.
+constexpr std::chrono::milliseconds slow_from{200};
+
+// The application's triggers run inside, and those that hang or wait must not hold the turn for long. lock_timeout
+// stays well under PostgreSQL's deadlock_timeout of 1 s: settle gives way before the application's transaction could be
+// chosen as a deadlock's victim.
+TransactionBounds bounds_of(SettleLane lane) {
+    TransactionBounds bounds{.statement_timeout = std::chrono::milliseconds{500},
+                             .lock_timeout = std::chrono::milliseconds{300}};
+    switch (lane) {
+        case SettleLane::prompt:
+            break;
+        case SettleLane::patient:
+            bounds.statement_timeout = std::chrono::seconds{30};
+            break;
+    }
+    return bounds;
+}
 
 // A locked row is looked at again soon: "settled within a second of the lock's end".
 std::chrono::milliseconds delay_after(const std::string& outcome, int attempts) {
@@ -27,9 +42,10 @@ std::chrono::milliseconds delay_after(const std::string& outcome, int attempts) 
 
 }  // namespace
 
-Settler::Settler(const Config& config, Wakeup& wakeup, Wakeup& outbox, SettleCounters& counters)
+Settler::Settler(const Config& config, SettleLane lane, Wakeup& wakeup, Wakeup& outbox, SettleCounters& counters)
     : config_(config.settle),
-      database_(config.postgres.uri, "settle"),
+      lane_(lane),
+      database_(config.postgres.uri, lane == SettleLane::prompt ? "settle" : "settle slow"),
       wakeup_(wakeup),
       outbox_(outbox),
       counters_(counters),
@@ -42,7 +58,7 @@ void Settler::run() {
             bool more = true;
             while (more && !wakeup_.is_stopped()) {
                 const std::size_t entries_max = single_turns_left_ > 0 ? 1 : entries_a_turn_max;
-                more = turn(entries_max) == entries_max;
+                more = turn(entries_max);
                 single_turns_left_ -= single_turns_left_ > 0 ? 1U : 0U;
             }
             backoff_.reset();
@@ -74,20 +90,20 @@ void Settler::put_off_culprit() {
         return;
     }
     pqxx::work work(database_.connection());
-    begin_durably(work, settle_bounds);
+    begin_durably(work, bounds_of(lane_));
     work.exec_params(std::string(queries::settle_later), culprit_->entry.id,
-                     delay_after("failed", culprit_->entry.attempts).count(), "failed: " + culprit_->error);
+                     delay_after("failed", culprit_->entry.attempts).count(), "failed: " + culprit_->error, true);
     database_.commit(work);
     culprit_.reset();
 }
 
-std::size_t Settler::turn(std::size_t entries_max) {
+bool Settler::turn(std::size_t entries_max) {
     pqxx::work work(database_.connection());
-    begin_durably(work, settle_bounds);
+    begin_durably(work, bounds_of(lane_));
     taken_.clear();
-    const auto entries = work.exec_params(std::string(queries::settle_take), entries_max);
+    const auto entries = work.exec_params(std::string(queries::settle_take), entries_max, lane_ == SettleLane::patient);
     if (entries.empty()) {
-        return 0;
+        return false;
     }
     // A run may stand in the queue several times; settling it once serves them all.
     std::map<std::string, std::vector<Entry>> runs;
@@ -98,31 +114,37 @@ std::size_t Settler::turn(std::size_t entries_max) {
     }
     ArrayLiteral done;
     SettleCounters now;
+    bool slow = false;
     for (const auto& [run_id, run_entries] : runs) {
+        const auto began_at = std::chrono::steady_clock::now();
         const auto row = work.exec_params1(std::string(queries::settle_run), run_id, config_.outputs_grace.count(),
                                            config_.duration_max.count());
+        slow = std::chrono::steady_clock::now() - began_at >= slow_from;
         const auto outcome = row[0].as<std::string>();
         const auto detail = row[1].is_null() ? std::string{} : row[1].as<std::string>();
         if (outcome == "locked" || outcome == "busy" || outcome == "failed") {
             ++now.postponed;
             for (const auto& [id, attempts] : run_entries) {
                 work.exec_params(std::string(queries::settle_later), id, delay_after(outcome, attempts).count(),
-                                 fmt::format("{}{}{}", outcome, detail.empty() ? "" : ": ", detail));
+                                 fmt::format("{}{}{}", outcome, detail.empty() ? "" : ": ", detail), slow);
             }
             if (outcome == "failed") {
                 spdlog::warn("settlement refused, trying again later run_id={} error=\"{}\"", run_id, detail);
             }
-            continue;
+        } else {
+            now.settled += outcome == "settled" || outcome == "kept" ? 1U : 0U;
+            now.resettled += outcome == "resettled" ? 1U : 0U;
+            if (outcome == "edited_by_hand") {
+                ++now.edited_by_hand;
+                spdlog::warn("generation was edited by hand, left as it is run_id={}", run_id);
+            }
+            spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, outcome, detail);
+            for (const Entry& entry : run_entries) {
+                done.add(entry.id);
+            }
         }
-        now.settled += outcome == "settled" || outcome == "kept" ? 1U : 0U;
-        now.resettled += outcome == "resettled" ? 1U : 0U;
-        if (outcome == "edited_by_hand") {
-            ++now.edited_by_hand;
-            spdlog::warn("generation was edited by hand, left as it is run_id={}", run_id);
-        }
-        spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, outcome, detail);
-        for (const Entry& entry : run_entries) {
-            done.add(entry.id);
+        if (slow) {
+            break;  // What is settled becomes visible, and its rows free, before the next may be slow as well.
         }
     }
     work.exec_params(std::string(queries::settle_done), done.str());
@@ -132,7 +154,7 @@ std::size_t Settler::turn(std::size_t entries_max) {
     counters_.edited_by_hand += now.edited_by_hand;
     counters_.postponed += now.postponed;
     outbox_.notify();
-    return entries.size();
+    return slow || entries.size() == entries_max;
 }
 
 }  // namespace runledger

@@ -1,6 +1,7 @@
-// The settle stage: takes from settle_queue and brings generations up to what is known. One thread.
+// The settle stage: takes from settle_queue and brings generations up to what is known. One thread for each lane.
 //
 // What a row must say is computed by runledger.settle_run, in SQL; here is only when, how many, and what to try again.
+// Inside run the application's own triggers and constraints: whatever they do, they delay only their own row.
 #pragma once
 
 #include <atomic>
@@ -19,27 +20,35 @@ namespace runledger {
 struct SettleCounters {
     std::atomic<std::uint64_t> settled{0};
     std::atomic<std::uint64_t> resettled{0};
-    std::atomic<std::uint64_t> edited_by_hand{0};
-    std::atomic<std::uint64_t> postponed{0};  // Locked, refused by the application's own constraints, or busy.
+    std::atomic<std::uint64_t> edited_by_hand{0};  // Meetings with such a row; reported in the audit once.
+    std::atomic<std::uint64_t> postponed{0};       // Locked, refused by the application's own constraints, or busy.
     std::atomic<std::uint64_t> turns_failed{0};
+};
+
+// Which entries a settler takes, and how long it waits for one.
+enum class SettleLane : std::uint8_t {
+    prompt,   // All but those below, and for half a second at most: then the entry goes to the other lane.
+    patient,  // Those that were slow in vain, as behind a trigger that hangs: they wait for each other only.
 };
 
 class Settler {
 public:
     // `wakeup` is notified by apply after a commit; `outbox` is notified here when there may be something to send.
-    Settler(const Config& config, Wakeup& wakeup, Wakeup& outbox, SettleCounters& counters);
+    // Every daemon runs one for each lane.
+    Settler(const Config& config, SettleLane lane, Wakeup& wakeup, Wakeup& outbox, SettleCounters& counters);
 
     // The thread's body, until the wakeup is stopped. Never throws.
     void run();
 
 private:
-    // One transaction. Returns how many entries it took.
-    std::size_t turn(std::size_t entries_max);
+    // One transaction. Returns whether there may be more to take at once.
+    bool turn(std::size_t entries_max);
     // After a turn that failed: the next ones take one entry each, so that the one at fault is found and put off.
     void after_failure(const std::exception& error);
     void put_off_culprit();
 
     Config::Settle config_;
+    SettleLane lane_;
     Database database_;
     Wakeup& wakeup_;
     Wakeup& outbox_;

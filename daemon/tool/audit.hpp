@@ -16,7 +16,7 @@ public:
     AuditCli(const AuditCli&) = delete;
     AuditCli& operator=(const AuditCli&) = delete;
 
-    [[nodiscard]] bool is_chosen() const { return command_->parsed(); }
+    [[nodiscard]] bool parsed() const { return command_->parsed(); }
     // Writes the books and what does not add up to `out`; returns what main() is to return. Throws what pqxx throws.
     int run(const std::string& postgres_uri, std::FILE* out);
 

@@ -1,18 +1,36 @@
-// runledger: the operator's tool. `runledger --config FILE migrate` brings the schema to this build's version;
-// `runledger forget …` removes a person's data; `runledger spool …` looks at a spool folder and moves what is in it;
-// `runledger keygen NAME` makes keys.
+// runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line.
+//
+// Exit codes: 0 done; 1 it could not be done, a sentence says why; 3 the answer is no (the command's --help says to
+// what).
 #include <fmt/format.h>
-#include <pqxx/pqxx>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
 
 #include "daemon/config.hpp"
 #include "daemon/tool/audit.hpp"
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/migrate.hpp"
+#include "daemon/tool/quarantine_cli.hpp"
+#include "daemon/tool/replay_cli.hpp"
 #include "daemon/tool/spool_cli.hpp"
+
+namespace {
+
+using runledger::Config;
+
+// A subcommand that works on the ledger, and so needs --config.
+struct LedgerCommand {
+    bool is_chosen;
+    std::function<int(const Config&)> run;
+};
+
+}  // namespace
 
 int main(int argc, char** argv) {
     CLI::App app{"runledger: the operator's tool"};
@@ -20,31 +38,41 @@ int main(int argc, char** argv) {
     app.add_option("--config", config_file, "The daemon's configuration, a TOML file")->check(CLI::ExistingFile);
     app.require_subcommand(1);
     runledger::tool::MigrateCli migrate(app);
-    runledger::tool::SpoolCli spool(app);
     runledger::tool::AuditCli audit(app);
+    runledger::tool::QuarantineCli quarantine(app);
+    runledger::tool::ReplayCli replay(app);
     runledger::tool::ForgetCli forget(app);
+    runledger::tool::SpoolCli spool(app);
     runledger::tool::KeygenOptions keygen;
     CLI::App* keygen_command =
         app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
     keygen_command->add_option("NAME", keygen.name, "Whose keys: an edge's or a daemon's name")->required();
     keygen_command->add_option("--folder", keygen.folder, "Where the files go")->check(CLI::ExistingDirectory);
+
+    std::vector<LedgerCommand> ledger_commands;
+    const auto on_ledger = [](auto& command) {
+        return LedgerCommand{command.parsed(), [&command](const Config& config) {
+                                 return command.run(config.postgres.direct_uri, stdout);
+                             }};
+    };
     try {
         app.parse(argc, argv);
-        if ((migrate.parsed() || audit.is_chosen() || forget.parsed()) && config_file.empty()) {
+        ledger_commands = {on_ledger(migrate),
+                           on_ledger(audit),
+                           on_ledger(quarantine),
+                           on_ledger(forget),
+                           {replay.parsed(), [&replay](const Config& config) { return replay.run(config, stdout); }}};
+        if (std::ranges::any_of(ledger_commands, &LedgerCommand::is_chosen) && config_file.empty()) {
             throw CLI::RequiredError("--config");
         }
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 1;
     }
     try {
-        if (migrate.parsed()) {
-            return migrate.run(runledger::load_config(config_file).postgres.direct_uri, stdout);
-        }
-        if (forget.parsed()) {
-            return forget.run(runledger::load_config(config_file).postgres.direct_uri, stdout);
-        }
-        if (audit.is_chosen()) {
-            return audit.run(runledger::load_config(config_file).postgres.direct_uri, stdout);
+        for (const LedgerCommand& command : ledger_commands) {
+            if (command.is_chosen) {
+                return command.run(runledger::load_config(config_file));
+            }
         }
         if (keygen_command->parsed()) {
             return runledger::tool::make_keys(keygen, stdout);

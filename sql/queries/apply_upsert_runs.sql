@@ -41,7 +41,8 @@ WITH upserted AS (
                  EXCLUDED.finished_boottime_us, EXCLUDED.finished_redelivered, EXCLUDED.finished_digest,
                  EXCLUDED.finished_progress, EXCLUDED.finished_live_status, EXCLUDED.finished_error)
             ) AS either (status, received_at, boot_id, boottime_us, redelivered, digest, progress, live_status, error)
-            ORDER BY received_at, boot_id, boottime_us, redelivered, digest LIMIT 1),
+            -- Last, since an ending by the provider's report has no stamp: it stays where no webhook's comes.
+            ORDER BY received_at, boot_id, boottime_us, redelivered, digest, status LIMIT 1),
         (latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest,
          latest_status, latest_progress, latest_live_status) = (
             SELECT * FROM (VALUES
@@ -50,7 +51,7 @@ WITH upserted AS (
                 (EXCLUDED.latest_at, EXCLUDED.latest_boot_id, EXCLUDED.latest_boottime_us, EXCLUDED.latest_redelivered,
                  EXCLUDED.latest_digest, EXCLUDED.latest_status, EXCLUDED.latest_progress, EXCLUDED.latest_live_status)
             ) AS either (received_at, boot_id, boottime_us, redelivered, digest, status, progress, live_status)
-            ORDER BY received_at DESC, boot_id DESC, boottime_us DESC, redelivered DESC, digest DESC LIMIT 1),
+            ORDER BY received_at DESC NULLS LAST, boot_id DESC, boottime_us DESC, redelivered DESC, digest DESC LIMIT 1),
         first_received_at = least(r.first_received_at, EXCLUDED.first_received_at),
         event_count = r.event_count + EXCLUDED.event_count,
         applied_at = now(),

@@ -1,4 +1,5 @@
--- $1 bigint id, $2 bigint delay in ms, $3 text error.
+-- $1 bigint id, $2 bigint delay in ms, $3 text error, $4 boolean: whether it was slow.
 UPDATE runledger.settle_queue
-SET attempts = attempts + 1, due_at = clock_timestamp() + $2::bigint * interval '1 millisecond', last_error = $3
+SET attempts = attempts + 1, due_at = clock_timestamp() + $2::bigint * interval '1 millisecond', last_error = $3,
+    is_slow = $4::boolean
 WHERE id = $1::bigint

@@ -13,12 +13,16 @@ protected:
     SettleRace() {
         Config config;
         config.postgres.uri = uri();
-        settler_.emplace(config, wakeup_, outbox_, counters_);
+        settler_.emplace(config, SettleLane::prompt, wakeup_, outbox_, counters_);
+        slow_settler_.emplace(config, SettleLane::patient, slow_wakeup_, outbox_, counters_);
         thread_ = std::thread([this] { settler_->run(); });
+        slow_thread_ = std::thread([this] { slow_settler_->run(); });
     }
     ~SettleRace() override {
         wakeup_.stop();
+        slow_wakeup_.stop();
         thread_.join();
+        slow_thread_.join();
     }
 
     // From the later commit: the "within a second".
@@ -52,9 +56,12 @@ private:
                       {{event_text({.status = "running"}), 0},
                        {event_text({.status = "success", .outputs = "[" + picture("a") + "]"}), 1'000'000}}};
     Wakeup wakeup_;
+    Wakeup slow_wakeup_;
     Wakeup outbox_;
     std::optional<Settler> settler_;
+    std::optional<Settler> slow_settler_;
     std::thread thread_;
+    std::thread slow_thread_;
 };
 
 TEST_F(SettleRace, SeesTheApplicationThatCommitsLast) {

@@ -10,7 +10,9 @@
 namespace runledger {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class ConfigFile : public testing::Test {
 protected:
@@ -56,6 +58,22 @@ TEST_F(ConfigFile, SendsOnceThereIsAToken) {
     EXPECT_EQ(load(text).telegram.mode, TelegramMode::send);
     EXPECT_EQ(load(text).telegram.token.reveal(), "100:secret");
     EXPECT_EQ(load(text + "mode = \"log\"\n").telegram.mode, TelegramMode::log);
+}
+
+TEST_F(ConfigFile, LooksUpSilentRunsOnceThereIsAKeyThatOthersCantRead) {
+    const std::string file = folder_.write_secret("key", " cd_0123456789 \n").string();
+    const std::string text =
+        "[postgres]\nuri = \"x\"\n[comfydeploy]\napi_key_file = \"" + file + "\"\nrunning_silence_seconds = 60\n";
+
+    EXPECT_TRUE(load("[postgres]\nuri = \"x\"\n").comfydeploy.api_key.is_empty());
+    EXPECT_EQ(load(text).comfydeploy.api_key.reveal(), "cd_0123456789");
+    EXPECT_EQ(load(text).comfydeploy.silence.running, std::chrono::seconds{60});
+    EXPECT_EQ(load(text).comfydeploy.silence.queued, std::chrono::minutes{15});
+
+    std::filesystem::permissions(file, std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+    EXPECT_THAT(fault_of(text), AllOf(HasSubstr("others may read this secret"), Not(HasSubstr("0123456789"))));
+    folder_.write_secret("key", "cd_0123456789\nX-Other: header\n");
+    EXPECT_THAT(fault_of(text), AllOf(HasSubstr("more than one word"), Not(HasSubstr("0123456789"))));
 }
 
 struct Fault {
