@@ -44,13 +44,13 @@ std::map<SegmentId, std::optional<std::uint64_t>> lock_segments(pqxx::work& work
 }
 
 // Events that no row of ingested_batches counts: the books are told of them at once.
-struct LateEvents {
+struct LateCopies {
     std::string edge;
     std::int64_t duplicate{0};
     std::int64_t quarantined{0};
 };
 
-void count_late(pqxx::work& work, const std::map<SegmentId, LateEvents>& late) {
+void count_late(pqxx::work& work, const std::map<SegmentId, LateCopies>& late) {
     if (late.empty()) {
         return;
     }
@@ -112,13 +112,13 @@ std::vector<BatchFate> enter_batches(pqxx::work& work, std::span<const wire::Bat
     }
     enter_open_batches(work, batches, open, fates);
 
-    std::map<SegmentId, LateEvents> late;
+    std::map<SegmentId, LateCopies> late;
     for (std::size_t i = 0; i < batches.size(); ++i) {
         const wire::Batch& batch = *batches[i];
         const bool is_conflict = fates[i] == BatchFate::conflict;
         if (is_conflict || (fates[i] == BatchFate::copy && !open.contains(batch.name))) {
-            LateEvents& events =
-                late.try_emplace(batch.name.segment, LateEvents{.edge = edge_text(batch)}).first->second;
+            LateCopies& events =
+                late.try_emplace(batch.name.segment, LateCopies{.edge = edge_text(batch)}).first->second;
             (is_conflict ? events.quarantined : events.duplicate) += static_cast<std::int64_t>(batch.events.size());
         }
     }
@@ -305,7 +305,7 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
     const LateEvents late = set_apart_late_events(work, events);
     for (const QuarantineRow& row : late.removed) {
         write_quarantine(work, row);
-        ++result.events_quarantined;
+        ++quarantined[row.name.batch];
     }
     switch (care) {
         case Care::together:
