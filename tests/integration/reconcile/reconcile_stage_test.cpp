@@ -3,6 +3,7 @@
 
 #include <array>
 #include <map>
+#include <vector>
 
 #include "tests/integration/reconcile/reconcile_fixture.hpp"
 
@@ -177,7 +178,8 @@ TEST_F(Reconcile, LetsAWebhookThatComesDuringTheLookUpWin) {
 
 TEST_F(Reconcile, AsksOnceForEachDueTimeHoweverManyDaemonsThereAre) {
     constexpr int runs = 40;
-    config.retry_delay_min = std::chrono::milliseconds{200};
+    config.retry_delay_min = std::chrono::milliseconds{400};
+    std::vector<ComfyApiRequest> requests;
     for (int i = 0; i < runs; ++i) {
         const std::string run_id = "run-" + std::to_string(i);
         api().script(run_id, ComfyApiAnswer::run(run_id, "running"));
@@ -190,14 +192,15 @@ TEST_F(Reconcile, AsksOnceForEachDueTimeHoweverManyDaemonsThereAre) {
                    [&] { return count("reconcile_lookups WHERE attempts >= 2") == runs; });
         EXPECT_GT(one->counters().not_ended, 0U);
         EXPECT_GT(other->counters().not_ended, 0U);
+        requests = api().requests();  // Before the end: what one daemon gives back, the other may ask at once.
     }
 
     std::map<std::string, std::chrono::steady_clock::time_point> last_asked_at;
-    for (const ComfyApiRequest& request : api().requests()) {
+    for (const ComfyApiRequest& request : requests) {
         const auto [last, is_first] = last_asked_at.try_emplace(request.run_id, request.at);
         if (!is_first) {
-            // Half of the delay is the least that jitter leaves of it.
-            EXPECT_GE(request.at - last->second, config.retry_delay_min / 2) << request.run_id;
+            // Jitter leaves half of the delay; another quarter is for a stand-in that is slow to take a request.
+            EXPECT_GE(request.at - last->second, config.retry_delay_min / 4) << request.run_id;
             last->second = request.at;
         }
     }
