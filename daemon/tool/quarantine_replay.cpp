@@ -58,13 +58,10 @@ std::optional<std::string> drop_set_aside_anew(pqxx::transaction_base& work, con
 
 Replayed refused(std::string_view why) { return {ReplayFate::still_refused, first_line(why)}; }
 
-// For schemas that keep books of what was set aside (`runledger audit`): the event stands in both places from now on.
+// The books keep saying that it was set aside first; this says that it stands in webhook_events, too.
 void note_replayed(pqxx::transaction_base& work, const QuarantinedRow& row) {
-    if (work.exec1("SELECT to_regprocedure('runledger.note_replayed_event(uuid, bigint, integer)') IS NOT NULL")[0]
-            .as<bool>()) {
-        work.exec_params("SELECT runledger.note_replayed_event($1::uuid, $2::bigint, $3::integer)", row.segment,
-                         row.batch_number, row.event_index.value());
-    }
+    work.exec_params("SELECT runledger.note_replayed_event($1::uuid, $2::bigint, $3::integer)", row.segment,
+                     row.batch_number, row.event_index.value());
 }
 
 bool holds_event(pqxx::transaction_base& work, const QuarantinedRow& row) {
