@@ -92,7 +92,7 @@ protected:
     [[nodiscard]] static std::vector<RunPlan> runs_for(std::uint64_t seed, std::chrono::seconds span) {
         Habits habits;
         habits.record_late = 0.0;
-        return make_runs({.seed = seed, .runs = 250, .habits = habits, .arrival_span = span});
+        return make_runs({.seed = seed, .runs = 120, .habits = habits, .arrival_span = span, .with_chat = 0.3});
     }
 
     PostgresServer standby_;
@@ -105,7 +105,7 @@ TEST_F(Failover, LosesNothingWhenTheStandbyTakesOver) {
     start_all();
     const std::uint64_t seed = std::random_device{}();
     SCOPED_TRACE(fmt::format("seed {}", seed));
-    const auto runs = runs_for(seed, std::chrono::seconds{8});
+    const auto runs = runs_for(seed, std::chrono::seconds{5});
     send_in_background(runs);
     let_events_through(200);
 
@@ -120,7 +120,7 @@ TEST_F(Failover, LosesNothingOfWhatOnlyThePrimaryHad) {
     start_all();
     const std::uint64_t seed = std::random_device{}();
     SCOPED_TRACE(fmt::format("seed {}", seed));
-    const auto runs = runs_for(seed, std::chrono::seconds{10});
+    const auto runs = runs_for(seed, std::chrono::seconds{6});
     send_in_background(runs);
     let_events_through(100);
 

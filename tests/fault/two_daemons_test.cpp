@@ -76,7 +76,7 @@ TEST_F(TwoDaemons, LeaveWhatTheOracleSaysThoughPostgresIsRestarted) {
     // Few chats: at Telegram's 30 messages a second, one for each run would take a minute.
     const auto runs = make_runs({.seed = seed,
                                  .runs = static_cast<std::size_t>(run_count),
-                                 .arrival_span = std::chrono::milliseconds{8} * run_count,
+                                 .arrival_span = std::chrono::milliseconds{6} * run_count,
                                  .progress_events_min = 1,
                                  .progress_events_max = 3,
                                  .with_chat = 0.2});

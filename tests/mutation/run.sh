@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Changes the merge of run states, and what apply takes for a commit, in one place at a time, in a copy of the sources,
-# and shows that a test fails for each change: tests/mutation/run.sh [WORD] tries those whose name has the word in it,
-# all without. Takes some minutes; the
-# copy and its build are in a temporary folder, which goes at the end. Exit code 0: each was caught.
+# and shows that a test fails for each change: tests/mutation/run.sh [REGEX] tries those whose name matches, all
+# without. Takes a quarter of an hour or more; the copy and its build are in a temporary folder, which goes at the end.
+# Exit code 0: each was caught.
 #
 # A mutation is a name, a file, a substitution for perl, and the test program if it is not the file's usual one; one that
 # changes nothing is an error, so that the list keeps up with the code.
@@ -92,7 +92,7 @@ tried=0
 missed=0
 for mutation in "${mutations[@]}"; do
     IFS='|' read -r name file substitution test <<<"$mutation"
-    [[ $name == *"$only"* ]] || continue
+    [[ $name =~ $only ]] || continue
     test=${test:-$(test_of "$file")}
     check_unchanged "$test"
     tried=$((tried + 1))
