@@ -33,6 +33,11 @@ BEGIN
             'INSERT INTO runledger.%I SELECT * FROM taken', beginning, ending, day_name);
         GET DIAGNOSTICS moved_now = ROW_COUNT;
         moved := moved + moved_now;
+        -- An insert that was on its way to the DEFAULT partition when it stopped being the day's would fail (23514): so
+        -- whoever inserts has ended, and whoever comes waits before it looks for its partition.
+        IF p_day <= current_date THEN
+            LOCK TABLE ONLY runledger.webhook_events IN SHARE ROW EXCLUSIVE MODE;
+        END IF;
         LOCK TABLE runledger.webhook_events_default IN ACCESS EXCLUSIVE MODE;
     END LOOP;
     EXECUTE format('ALTER TABLE runledger.webhook_events ATTACH PARTITION runledger.%I FOR VALUES FROM (%L) TO (%L)',
