@@ -27,6 +27,7 @@
 #include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/outbox_listener.hpp"
 #include "daemon/schema.hpp"
 #include "daemon/settle.hpp"
 
@@ -113,7 +114,13 @@ int serve(const Config& config, const sigset_t& signals) {
             IntakeQueue queue;
             Intake intake(config.intake.bind, queue, counters.intake, config.intake.curve);
             Settler settler(config, settle_wakeup, notify_wakeup, counters.settle);
-            Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify);
+            NotifyTuning notify_tuning;
+            notify_tuning.on_degraded = [](bool is_degraded) {
+                sd_notify(0, is_degraded ? "STATUS=degraded: Telegram refuses the bot's token" : "STATUS=ready");
+            };
+            Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify,
+                              std::move(notify_tuning));
+            OutboxListener outbox_listener(config.postgres.direct_uri, notify_wakeup);
             std::vector<std::unique_ptr<Applier>> appliers;
             std::vector<std::thread> apply_threads;
             for (unsigned i = 0; i < config.postgres.appliers; ++i) {
