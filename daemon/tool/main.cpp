@@ -1,5 +1,6 @@
 // runledger: the operator's tool. `runledger --config FILE migrate` brings the schema to this build's version;
-// `runledger spool …` looks at a spool folder and moves what is in it; `runledger keygen NAME` makes keys.
+// `runledger spool …` looks at a spool folder and moves what is in it; `runledger outbox …` looks at the messages;
+// `runledger keygen NAME` makes keys.
 #include <fmt/format.h>
 #include <pqxx/pqxx>
 
@@ -10,6 +11,7 @@
 #include "daemon/database.hpp"
 #include "daemon/schema.hpp"
 #include "daemon/tool/keygen.hpp"
+#include "daemon/tool/outbox.hpp"
 #include "daemon/tool/spool_cli.hpp"
 
 namespace {
@@ -30,6 +32,7 @@ int main(int argc, char** argv) {
     const CLI::App* migrate_command =
         app.add_subcommand("migrate", "Bring the database's schema to this build's version; safe to repeat");
     runledger::tool::SpoolCli spool(app);
+    runledger::tool::OutboxCli outbox(app);
     runledger::tool::KeygenOptions keygen;
     CLI::App* keygen_command =
         app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
@@ -51,6 +54,9 @@ int main(int argc, char** argv) {
             return runledger::tool::make_keys(keygen, stdout);
         }
         const std::string uri = config_file.empty() ? "" : runledger::load_config(config_file).postgres.direct_uri;
+        if (outbox.is_parsed()) {
+            return outbox.run(uri, stdout);
+        }
         return spool.run(uri, stdout);
     } catch (const std::exception& error) {
         fmt::print(stderr, "runledger: {}\n", error.what());
