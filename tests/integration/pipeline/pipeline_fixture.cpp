@@ -18,8 +18,10 @@ Pipeline::Pipeline() : postgres_(std::make_unique<PostgresServer>()), bot_(std::
 
 void Pipeline::prepare_all() {
     nginx_ = std::make_unique<NginxServer>(folder_, standard_conf(nginx_conf), nginx_options);
-    daemon_ = std::make_unique<DaemonProcess>(
-        folder_, DaemonConf{.postgres_uri = uri_, .telegram_api_url = bot_->url(), .extra = daemon_extra});
+    daemon_ = std::make_unique<DaemonProcess>(folder_, DaemonConf{.postgres_uri = uri_,
+                                                                  .telegram_api_url = bot_->url(),
+                                                                  .telegram_extra = telegram_extra,
+                                                                  .extra = daemon_extra});
 }
 
 void Pipeline::start_all() {

@@ -33,6 +33,7 @@ protected:
     NginxConf nginx_conf{};
     NginxOptions nginx_options{};
     std::string daemon_extra{};
+    std::string telegram_extra{};  // Further keys of [telegram].
 
     // Writes what the parts need; starts none of them.
     void prepare_all();
