@@ -32,6 +32,16 @@ constexpr std::array<std::string_view, 12> chat_faults{
     "user is deactivated",
 };
 
+// 403s that every message to the chat would meet. Another one may be about what was sent.
+constexpr std::array<std::string_view, 6> chat_ends{
+    "bot was blocked",
+    "user is deactivated",
+    "bot was kicked",
+    "bot is not a member",
+    "bot can't initiate conversation",
+    "the group chat was deleted",
+};
+
 // The Bot API's own answer, as far as it matters here.
 struct BotJson {
     bool ok{false};
@@ -87,13 +97,18 @@ std::optional<BotJson> read_answer(const std::string& body) {
     }
 }
 
-bool is_chat_fault(std::string_view description) {
+template <std::size_t Count>
+bool has_any(std::string_view description, const std::array<std::string_view, Count>& words) {
     std::string lowered(description);
     std::transform(lowered.begin(), lowered.end(), lowered.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return std::any_of(chat_faults.begin(), chat_faults.end(),
-                       [&](std::string_view fault) { return lowered.find(fault) != std::string::npos; });
+    return std::any_of(words.begin(), words.end(),
+                       [&](std::string_view word) { return lowered.find(word) != std::string::npos; });
 }
+
+bool is_chat_fault(std::string_view description) { return has_any(description, chat_faults); }
+
+bool is_chat_refusal(long code, std::string_view description) { return code == 403 && has_any(description, chat_ends); }
 
 Answer too_many(const HttpAnswer& http, std::optional<std::int64_t> said, std::string description) {
     std::chrono::seconds wait = http.retry_after.value_or(retry_after_default);
@@ -149,7 +164,8 @@ Answer classify_http(const HttpAnswer& http, bool has_media) {
     if (has_media && (code == 400 || code == 413) && !is_chat_fault(answer->description)) {
         return plain(Verdict::media_refused, std::move(words));
     }
-    return plain(Verdict::refused, std::move(words));
+    return plain(is_chat_refusal(code, answer->description) ? Verdict::chat_refused : Verdict::refused,
+                 std::move(words));
 }
 
 }  // namespace

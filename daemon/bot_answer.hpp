@@ -33,6 +33,7 @@ enum class Verdict : std::uint8_t {
     migrated,       // The group has a new id, in migrate_to: send again there.
     unauthorized,   // The token or the address is wrong: nothing can be sent until somebody repairs it.
     media_refused,  // Telegram can't fetch or post the media: say it in text.
+    chat_refused,   // 403: for good, for whatever is sent to this chat.
     refused,        // For good, for this message in this chat.
     unavailable,    // Not taken, but nothing is wrong with the message: try again later.
     uncertain,      // May have arrived; nobody will ever know.

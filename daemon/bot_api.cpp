@@ -58,12 +58,29 @@ struct BotApi::Call {
     struct EasyDeleter {
         void operator()(CURL* easy) const noexcept { curl_easy_cleanup(easy); }
     };
+    struct MimeDeleter {
+        void operator()(curl_mime* mime) const noexcept { curl_mime_free(mime); }
+    };
 
     Ticket ticket{};
     std::string body;
     std::size_t body_given{0};
     std::string answer;
     std::unique_ptr<CURL, EasyDeleter> easy{curl_easy_init()};
+    Form form{};                                     // Its files' bytes are read from here.
+    std::unique_ptr<curl_mime, MimeDeleter> mime{};  // Of the form; freed before the handle that it belongs to.
+
+    // Whether the server may have had the whole request: with less it can't have acted.
+    [[nodiscard]] bool may_have_left() const noexcept {
+        if (!mime) {
+            return body_given > 0;  // Given at once, and then it may be on its way.
+        }
+        curl_off_t sent = 0;
+        curl_off_t whole = 0;
+        curl_easy_getinfo(easy.get(), CURLINFO_SIZE_UPLOAD_T, &sent);
+        curl_easy_getinfo(easy.get(), CURLINFO_CONTENT_LENGTH_UPLOAD_T, &whole);
+        return sent > 0 && (whole <= 0 || sent >= whole);
+    }
 
     static std::size_t give_body(char* buffer, std::size_t size, std::size_t count, void* self) noexcept {
         auto& call = *static_cast<Call*>(self);
@@ -101,14 +118,14 @@ BotApi::BotApi(Options options) : options_(std::move(options)) {
 
     multi_.reset(curl_multi_init());
     // An empty Expect keeps curl from waiting for "100 Continue".
-    for (const char* header : {"Content-Type: application/json", "Expect:"}) {
-        curl_slist* longer = curl_slist_append(headers_.get(), header);
-        if (longer == nullptr) {
-            throw std::runtime_error("libcurl: out of memory");
-        }
-        (void)headers_.release();  // The longer list holds it.
-        headers_.reset(longer);
+    json_headers_.reset(curl_slist_append(nullptr, "Expect:"));
+    form_headers_.reset(curl_slist_append(nullptr, "Expect:"));
+    curl_slist* longer = curl_slist_append(json_headers_.get(), "Content-Type: application/json");
+    if (longer == nullptr || !form_headers_) {
+        throw std::runtime_error("libcurl: out of memory");
     }
+    (void)json_headers_.release();  // The longer list holds it.
+    json_headers_.reset(longer);
     if (!multi_) {
         throw std::runtime_error("libcurl: no multi handle");
     }
@@ -120,8 +137,25 @@ void BotApi::call(Ticket ticket, std::string_view method, std::string body) {
     auto call = std::make_unique<Call>();
     call->ticket = ticket;
     call->body = std::move(body);
+    begin(std::move(call), method);
+}
+
+void BotApi::call(Ticket ticket, std::string_view method, Form form) {
+    auto call = std::make_unique<Call>();
+    call->ticket = ticket;
+    call->form = std::move(form);
+    begin(std::move(call), method);
+}
+
+void BotApi::begin(std::unique_ptr<Call> call, std::string_view method) {
+    const Ticket ticket = call->ticket;
     try {
         set_up(*call, method);
+        if (call->form.fields.empty()) {
+            set_up_json(*call);
+        } else {
+            set_up_form(*call);
+        }
         if (const CURLMcode code = curl_multi_add_handle(multi_.get(), call->easy.get()); code != CURLM_OK) {
             throw std::runtime_error(curl_multi_strerror(code));
         }
@@ -151,27 +185,60 @@ void BotApi::set_up(Call& call, std::string_view method) {
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, std::min(timeout, static_cast<long>(connect_timeout_max.count())));
     set(easy, CURLOPT_NOSIGNAL, 1L);
     set(easy, CURLOPT_USERAGENT, "runledger/0.1");
-    set(easy, CURLOPT_HTTPHEADER, headers_.get());
     set(easy, CURLOPT_MAXFILESIZE, static_cast<long>(answer_bytes_max));
+    set(easy, CURLOPT_WRITEFUNCTION, &Call::take_answer);
+    set(easy, CURLOPT_WRITEDATA, &call);
+    set(easy, CURLOPT_PRIVATE, &call);
+}
+
+void BotApi::set_up_json(Call& call) {
+    CURL* easy = call.easy.get();
+    set(easy, CURLOPT_HTTPHEADER, json_headers_.get());
     // The body comes from a function that can't be rewound. So curl can't send it a second time by itself when a kept
     // connection dies without an answer (CURLE_SEND_FAIL_REWIND), and we know whether it was handed over at all.
     set(easy, CURLOPT_POST, 1L);
     set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(call.body.size()));
     set(easy, CURLOPT_READFUNCTION, &Call::give_body);
     set(easy, CURLOPT_READDATA, &call);
-    set(easy, CURLOPT_WRITEFUNCTION, &Call::take_answer);
-    set(easy, CURLOPT_WRITEDATA, &call);
-    set(easy, CURLOPT_PRIVATE, &call);
 }
 
-std::vector<BotApi::Ended> BotApi::drive(std::chrono::milliseconds bound) {
+void BotApi::set_up_form(Call& call) {
+    CURL* easy = call.easy.get();
+    set(easy, CURLOPT_HTTPHEADER, form_headers_.get());
+    // curl can rewind these parts, but it sends nothing a second time on a connection that was not kept.
+    set(easy, CURLOPT_FRESH_CONNECT, 1L);
+    call.mime.reset(curl_mime_init(easy));
+    const auto add = [&](const std::string& name) {
+        curl_mimepart* part = call.mime ? curl_mime_addpart(call.mime.get()) : nullptr;
+        if (part == nullptr || curl_mime_name(part, name.c_str()) != CURLE_OK) {
+            throw std::runtime_error("libcurl: out of memory");
+        }
+        return part;
+    };
+    for (const auto& [name, value] : call.form.fields) {
+        if (curl_mime_data(add(name), value.data(), value.size()) != CURLE_OK) {
+            throw std::runtime_error("libcurl: out of memory");
+        }
+    }
+    for (const Form::File& file : call.form.files) {
+        curl_mimepart* part = add(file.field);
+        if (curl_mime_data(part, file.bytes->data(), file.bytes->size()) != CURLE_OK ||
+            curl_mime_filename(part, file.name.c_str()) != CURLE_OK) {
+            throw std::runtime_error("libcurl: out of memory");
+        }
+    }
+    set(easy, CURLOPT_MIMEPOST, call.mime.get());
+}
+
+std::vector<BotApi::Ended> BotApi::drive(std::chrono::milliseconds bound, int interrupt) {
     std::vector<Ended> ended = std::move(not_begun_);
     not_begun_.clear();
     int running = 0;
     (void)curl_multi_perform(multi_.get(), &running);  // A broken call comes out as a message below.
     collect(ended);
     if (ended.empty() && !calls_.empty() && bound.count() > 0) {
-        (void)curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(bound.count()), nullptr);
+        curl_waitfd extra{.fd = interrupt, .events = CURL_WAIT_POLLIN, .revents = 0};
+        (void)curl_multi_poll(multi_.get(), &extra, interrupt < 0 ? 0 : 1, static_cast<int>(bound.count()), nullptr);
         (void)curl_multi_perform(multi_.get(), &running);
         collect(ended);
     }
@@ -198,7 +265,8 @@ std::vector<BotApi::Ended> BotApi::abort_all() {
     std::vector<Ended> ended = std::move(not_begun_);
     not_begun_.clear();
     for (auto& [ticket, call] : calls_) {
-        ended.push_back({ticket, Broken{.may_have_arrived = call->body_given > 0, .why = "stopped while it was sent"}});
+        ended.push_back(
+            {ticket, Broken{.may_have_arrived = call->may_have_left(), .why = "stopped while it was sent"}});
         // Or a name server that does not answer would hold us until it is given up.
         (void)curl_easy_setopt(call->easy.get(), CURLOPT_QUICK_EXIT, 1L);
         curl_multi_remove_handle(multi_.get(), call->easy.get());
@@ -221,7 +289,7 @@ CallResult BotApi::result_of(Call& call, CURLcode code) {
         return answer;
     }
     // curl's own words for the code name neither address nor token, unlike its error buffer.
-    return Broken{.may_have_arrived = call.body_given > 0, .why = curl_easy_strerror(code)};
+    return Broken{.may_have_arrived = call.may_have_left(), .why = curl_easy_strerror(code)};
 }
 
 std::string BotApi::without_token(std::string text) const {

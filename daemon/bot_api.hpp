@@ -17,6 +17,7 @@
 
 #include "daemon/bot_answer.hpp"
 #include "daemon/secret.hpp"
+#include "daemon/telegram_body.hpp"
 
 namespace runledger::telegram {
 
@@ -44,16 +45,19 @@ public:
     BotApi(const BotApi&) = delete;
     BotApi& operator=(const BotApi&) = delete;
 
-    // Begins POST {api_url}/bot{token}/{method} with a JSON body. It always ends, in drive() or abort_all().
+    // Begins POST {api_url}/bot{token}/{method} with a JSON body, or with files to upload. It always ends, in drive()
+    // or abort_all().
     void call(Ticket ticket, std::string_view method, std::string body);
+    void call(Ticket ticket, std::string_view method, Form form);
 
-    // Moves all calls on, for up to `bound` or until some have ended; returns those.
-    [[nodiscard]] std::vector<Ended> drive(std::chrono::milliseconds bound);
+    // Moves all calls on, for up to `bound`, or until some have ended or `interrupt` is readable (-1: none); returns
+    // those that have ended.
+    [[nodiscard]] std::vector<Ended> drive(std::chrono::milliseconds bound, int interrupt = -1);
 
     // Ends all calls now. Those whose body had not left yet can't have arrived.
     [[nodiscard]] std::vector<Ended> abort_all();
 
-    [[nodiscard]] std::size_t in_flight() const noexcept { return calls_.size(); }
+    [[nodiscard]] std::size_t in_flight() const noexcept { return calls_.size() + not_begun_.size(); }
 
 private:
     struct Call;
@@ -64,7 +68,10 @@ private:
         void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
     };
 
+    void begin(std::unique_ptr<Call> call, std::string_view method);
     void set_up(Call& call, std::string_view method);
+    void set_up_json(Call& call);
+    void set_up_form(Call& call);
     [[nodiscard]] CallResult result_of(Call& call, CURLcode code);
     [[nodiscard]] std::string without_token(std::string text) const;
     void collect(std::vector<Ended>& ended);
@@ -73,7 +80,8 @@ private:
     std::string url_prefix_;  // Up to and with "/bot<token>/": never printed.
     std::string token_secret_;
     std::unique_ptr<CURLM, MultiDeleter> multi_;
-    std::unique_ptr<curl_slist, ListDeleter> headers_;
+    std::unique_ptr<curl_slist, ListDeleter> json_headers_;
+    std::unique_ptr<curl_slist, ListDeleter> form_headers_;
     std::unordered_map<Ticket, std::unique_ptr<Call>> calls_;
     std::vector<Ended> not_begun_;
 };

@@ -1,6 +1,7 @@
 #include "daemon/config.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <toml++/toml.h>
 
@@ -115,6 +116,9 @@ public:
         throw ConfigError(fmt::format("{}: [{}] {}{} {}", file_, name_, key, line, fault));
     }
 
+    // Read elsewhere.
+    void know(std::string_view key) { known_.push_back(key); }
+
     [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
 
 private:
@@ -129,16 +133,39 @@ private:
 };
 
 Secret read_secret(const Section& section, std::string_view key, const std::string& path) {
-    std::ifstream file(path);
-    std::stringstream content;
-    content << file.rdbuf();
-    std::string text = content.str();
-    const std::size_t begin = text.find_first_not_of(" \t\r\n");
-    if (!file || begin == std::string::npos) {
+    auto secret = read_secret_file(path);
+    if (!secret) {
         section.fail(key, fmt::format("names \"{}\", which can't be read or is empty", path));
     }
-    text = text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-    return Secret(std::move(text));
+    return std::move(*secret);
+}
+
+// [telegram.text]: any of the texts in other words.
+void read_wording(const std::string& file, const toml::table& root, telegram::Wording& wording) {
+    const auto node = root["telegram"]["text"];
+    if (!node) {
+        return;
+    }
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+        throw ConfigError(fmt::format("{}: [telegram] text is no table; write [telegram.text]", file));
+    }
+    for (const auto& [key, value] : *table) {
+        const std::string place =
+            fmt::format("{}: [telegram.text] {} (line {})", file, key.str(), value.source().begin.line);
+        const auto text = value.value<std::string>();
+        if (!text) {
+            throw ConfigError(fmt::format("{} is not a string", place));
+        }
+        try {
+            wording.set(key.str(), *text);
+        } catch (const telegram::TemplateError& error) {
+            throw ConfigError(fmt::format("{} {}", place, error.what()));
+        } catch (const std::out_of_range&) {
+            throw ConfigError(
+                fmt::format("{}: no such text; there are {}", place, fmt::join(telegram::Wording::keys(), ", ")));
+        }
+    }
 }
 
 // As read_secret, of a file that nobody but its owner and group may read, and of characters that a header can carry.
@@ -221,6 +248,18 @@ std::optional<CurveServer> read_curve(Section& intake) {
 
 }  // namespace
 
+std::optional<Secret> read_secret_file(const std::string& path) {
+    std::ifstream file(path);
+    std::stringstream content;
+    content << file.rdbuf();
+    std::string text = content.str();
+    const std::size_t begin = text.find_first_not_of(" \t\r\n");
+    if (!file || begin == std::string::npos) {
+        return std::nullopt;
+    }
+    return Secret(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
+}
+
 Config load_config(const std::filesystem::path& path) {
     const std::string file = path.string();
     toml::table root;
@@ -292,6 +331,32 @@ Config load_config(const std::filesystem::path& path) {
     telegram.read_duration("retry_delay_min_ms", config.telegram.retry_delay_min, 3'600'000);
     telegram.read_duration("retry_delay_max_ms", config.telegram.retry_delay_max, 86'400'000);
     telegram.read_duration("timeout_ms", config.telegram.timeout, 600'000);
+    telegram.read_duration("lease_margin_ms", config.telegram.lease_margin, 3'600'000);
+    telegram.read_duration("not_after_seconds", config.telegram.not_after, 366LL * 24 * 3600);
+    telegram.read("messages_per_second", config.telegram.messages_per_second, 1, 10'000);
+    telegram.read("chat_messages_per_second", config.telegram.chat_messages_per_second, 1, 10'000);
+    telegram.read("group_messages_per_minute", config.telegram.group_messages_per_minute, 1, 600'000);
+    telegram.read_duration("fetch_timeout_ms", config.telegram.fetch_timeout, 60'000);
+    telegram.read("fetch_bytes_max", config.telegram.fetch_bytes_max, 1, 50'000'000);
+    if (telegram.has("fetch_hosts")) {
+        telegram.read("fetch_hosts", config.telegram.fetch_hosts);
+    }
+    for (const std::string& host : config.telegram.fetch_hosts) {
+        const bool is_name = !host.empty() &&
+                             host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos &&
+                             host.front() != '.' && host.back() != '.';
+        if (!is_name) {
+            telegram.fail("fetch_hosts", fmt::format("holds \"{}\", which is no host's name in lower case", host));
+        }
+    }
+    constexpr std::chrono::milliseconds longest_wait_for_the_pace{5000};
+    if (!config.telegram.fetch_hosts.empty() &&
+        config.telegram.lease_margin < config.telegram.fetch_timeout + longest_wait_for_the_pace) {
+        telegram.fail("lease_margin_ms", "is less than fetch_timeout_ms and 5000: a lease would end before its call");
+    }
+    read_wording(file, root, config.telegram.text);
+    telegram.know("text");
+    telegram.read("daemons", config.telegram.daemons, 1, 64);
     config.telegram.mode = telegram.has("token_file") ? TelegramMode::send : TelegramMode::log;
     telegram.read_word("mode", config.telegram.mode, {{"send", TelegramMode::send}, {"log", TelegramMode::log}});
     telegram.refuse_unknown_keys();

@@ -14,6 +14,7 @@
 
 #include "daemon/curve.hpp"
 #include "daemon/secret.hpp"
+#include "daemon/telegram_template.hpp"
 
 namespace runledger {
 
@@ -65,7 +66,17 @@ struct Config {
         unsigned attempts_max{12};
         std::chrono::milliseconds retry_delay_min{500};
         std::chrono::milliseconds retry_delay_max{std::chrono::minutes{5}};
-        std::chrono::milliseconds timeout{std::chrono::seconds{30}};  // Of one call.
+        std::chrono::milliseconds timeout{std::chrono::seconds{30}};       // Of one call.
+        std::chrono::milliseconds lease_margin{std::chrono::seconds{15}};  // A lease is a call's time-out and this.
+        std::chrono::seconds not_after{std::chrono::hours{6}};             // What has waited longer is skipped.
+        unsigned messages_per_second{30};                                  // Of the bot.
+        unsigned chat_messages_per_second{1};
+        unsigned group_messages_per_minute{20};
+        telegram::Wording text{};                // [telegram.text]
+        std::vector<std::string> fetch_hosts{};  // Suffixes of the hosts that the daemon may fetch media from.
+        std::chrono::milliseconds fetch_timeout{std::chrono::seconds{8}};
+        unsigned fetch_bytes_max{20U * 1024 * 1024};
+        unsigned daemons{1};  // That send with this bot: each takes its share of the limits.
     } telegram;
 
     struct Comfydeploy {
@@ -99,6 +110,9 @@ struct Config {
         LogFormat format{LogFormat::text};
     } log;
 };
+
+// What the file holds, without white space around it; nothing where it can't be read or holds nothing.
+[[nodiscard]] std::optional<Secret> read_secret_file(const std::string& path);
 
 // Throws ConfigError.
 [[nodiscard]] Config load_config(const std::filesystem::path& path);

@@ -28,6 +28,7 @@
 #include "daemon/maintain.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/outbox_listener.hpp"
 #include "daemon/reconcile.hpp"
 #include "daemon/schema.hpp"
 #include "daemon/settle.hpp"
@@ -118,7 +119,13 @@ int serve(const Config& config, const sigset_t& signals) {
             Intake intake(config.intake.bind, queue, counters.intake, config.intake.curve);
             Settler settler(config, SettleLane::prompt, settle_wakeup, notify_wakeup, counters.settle);
             Settler slow_settler(config, SettleLane::patient, slow_settle_wakeup, notify_wakeup, counters.settle);
-            Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify);
+            NotifyTuning notify_tuning;
+            notify_tuning.on_degraded = [](bool is_degraded) {
+                sd_notify(0, is_degraded ? "STATUS=degraded: Telegram refuses the bot's token" : "STATUS=ready");
+            };
+            Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify,
+                              std::move(notify_tuning));
+            OutboxListener outbox_listener(config.postgres.direct_uri, notify_wakeup);
             Maintainer maintainer(config, stop, counters.maintain);
             Reconciler reconciler(config.comfydeploy, config.postgres.uri, lease_owner(), reconcile_stop, settle_wakeup,
                                   counters.reconcile);

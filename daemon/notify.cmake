@@ -6,10 +6,17 @@ add_library(runledger_notify STATIC
     bot_answer.cpp
     bot_api.cpp
     notify.cpp
+    notify_delivery.cpp
+    notify_media.cpp
     notify_policy.cpp
+    notify_token.cpp
     outbox.cpp
+    outbox_listener.cpp
     pace.cpp
     telegram.cpp
+    telegram_body.cpp
+    telegram_fetch.cpp
+    telegram_link.cpp
     telegram_news.cpp
     telegram_text.cpp)
 add_library(runledger::notify ALIAS runledger_notify)

@@ -27,13 +27,13 @@ Decision later_or_dead(std::string error, const Attempt& attempt, const NotifyPo
     return {.state = NextState::pending, .delay = backoff(attempt, policy, chance), .error = std::move(error)};
 }
 
-Decision held(const telegram::Answer& answer, const Attempt& attempt, const NotifyPolicy& policy) {
-    if (attempt.age >= policy.held_age_max) {
-        return {.state = NextState::dead,
-                .error = fmt::format("held back by Telegram for too long: {}", answer.description)};
-    }
+Decision held(const telegram::Answer& answer, const NotifyPolicy& policy) {
     const auto wait = std::min<milliseconds>(answer.retry_after, policy.hold_max);
-    return {.state = NextState::pending, .delay = wait, .gives_attempt_back = true, .error = answer.description};
+    return {.state = NextState::pending,
+            .delay = wait,
+            .gives_attempt_back = true,
+            .chat = ChatFate::held,
+            .error = answer.description};
 }
 
 Decision uncertain(const telegram::Answer& answer, const Attempt& attempt, const NotifyPolicy& policy, double chance) {
@@ -74,12 +74,13 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
         case Verdict::sent:
             return {.state = NextState::sent};
         case Verdict::too_many:
-            return held(answer, attempt, policy);
+            return held(answer, policy);
         case Verdict::migrated:
         case Verdict::media_refused: {
             Decision decision{.state = NextState::send_again, .error = answer.description};
             if (answer.verdict == Verdict::migrated) {
                 decision.new_chat_id = answer.migrate_to;
+                decision.chat = ChatFate::moved;
             }
             if (attempt.calls >= policy.calls_max) {
                 decision.state = NextState::dead;
@@ -88,6 +89,8 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
         }
         case Verdict::unauthorized:
             return {.state = NextState::pending, .gives_attempt_back = true, .error = answer.description};
+        case Verdict::chat_refused:
+            return {.state = NextState::dead, .chat = ChatFate::refused, .error = answer.description};
         case Verdict::refused:
             return {.state = NextState::dead, .error = answer.description};
         case Verdict::unavailable:

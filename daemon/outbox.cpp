@@ -1,7 +1,6 @@
 #include "daemon/outbox.hpp"
 
 #include <algorithm>
-#include <unordered_set>
 #include <utility>
 
 #include "queries.hpp"
@@ -12,8 +11,7 @@ namespace {
 // The calls in flight are not moved on while a statement runs, so none may take long beside a call's time-out.
 constexpr TransactionBounds outbox_bounds{.statement_timeout = std::chrono::seconds{5},
                                           .lock_timeout = std::chrono::seconds{2}};
-// Looked at for each one that is leased: a chat with many due notifications stands before the others.
-constexpr std::size_t look_ahead = 8;
+constexpr std::size_t stale_a_look_max = 1000;
 
 std::string array_of(std::span<const std::int64_t> values) {
     ArrayLiteral array;
@@ -36,32 +34,56 @@ void Outbox::hurry(std::chrono::milliseconds statement_timeout) noexcept {
     bounds_ = {.statement_timeout = statement_timeout, .lock_timeout = statement_timeout};
 }
 
+// From the chat after the last one's turn to the highest id, then from the lowest.
+void Outbox::find_due(pqxx::work& work, const Request& request, const std::string& chats_waiting,
+                      std::vector<std::int64_t>& chosen) {
+    constexpr auto lowest = std::numeric_limits<std::int64_t>::min();
+    constexpr auto highest = std::numeric_limits<std::int64_t>::max();
+    const std::int64_t begun_after = last_chat_;
+    const auto look = [&](std::int64_t after, std::int64_t up_to) {
+        const auto due = work.exec_params(std::string(queries::notify_find_due), chats_waiting, after, up_to,
+                                          request.count_max - chosen.size());
+        for (const auto& row : due) {
+            chosen.push_back(row["id"].as<std::int64_t>());
+            last_chat_ = row["chat_id"].as<std::int64_t>();
+        }
+    };
+    if (chosen.size() < request.count_max) {
+        look(begun_after, highest);
+    }
+    if (chosen.size() < request.count_max && begun_after != lowest) {
+        look(lowest, begun_after);
+    }
+}
+
 Outbox::Taken Outbox::lease(const Request& request) {
     pqxx::work work(database_.connection());
     begin_durably(work, bounds_);
-    const auto due = work.exec_params(std::string(queries::notify_find_due), array_of(request.chats_waiting),
-                                      request.count_max * look_ahead);
+    Taken taken;
+    bool has_written = false;
+    const auto stale =
+        work.exec_params(std::string(queries::notify_skip_stale), options_.not_after.count(), stale_a_look_max);
+    for (const auto& row : stale) {
+        has_written = true;
+        ++(row[0].as<std::string>() == to_word(NextState::skipped) ? taken.skipped : taken.given_up);
+    }
+    const std::string chats_waiting = array_of(request.chats_waiting);
     std::vector<std::int64_t> chosen;
     std::vector<std::int64_t> used_up;
-    std::unordered_set<std::int64_t> chats;
-    for (const auto& row : due) {
-        const auto id = row["id"].as<std::int64_t>();
-        if (row["is_expired"].as<bool>() && row["attempts"].as<unsigned>() >= options_.attempts_max) {
-            used_up.push_back(id);
-        } else if (chosen.size() < request.count_max && chats.insert(row["chat_id"].as<std::int64_t>()).second) {
-            chosen.push_back(id);
-        }
+    const auto expired = work.exec_params(std::string(queries::notify_find_expired), chats_waiting, request.count_max);
+    for (const auto& row : expired) {
+        (row["attempts"].as<unsigned>() >= options_.attempts_max ? used_up : chosen)
+            .push_back(row["id"].as<std::int64_t>());
     }
-    Taken taken;
-    if (chosen.empty() && used_up.empty()) {
-        return taken;  // Nothing was written: no COMMIT.
-    }
+    find_due(work, request, chats_waiting, chosen);
     if (!used_up.empty()) {
-        taken.given_up = work.exec_params(std::string(queries::notify_give_up_expired), array_of(used_up)).size();
+        taken.given_up += work.exec_params(std::string(queries::notify_give_up_expired), array_of(used_up)).size();
+        has_written = true;
     }
     if (!chosen.empty()) {
         const auto rows = work.exec_params(std::string(queries::notify_lease), array_of(chosen), options_.lease_owner,
                                            options_.lease.count());
+        has_written = true;
         for (const auto& row : rows) {
             taken.leased.push_back({.id = row["id"].as<std::int64_t>(),
                                     .chat_id = row["chat_id"].as<std::int64_t>(),
@@ -70,24 +92,58 @@ Outbox::Taken Outbox::lease(const Request& request) {
                                     .payload = row["payload"].as<std::string>(),
                                     .attempts = row["attempts"].as<unsigned>(),
                                     .uncertain_attempts = row["uncertain_attempts"].as<unsigned>(),
+                                    .parts_sent = row["parts_sent"].as<std::size_t>(),
                                     .age = std::chrono::milliseconds{row["age_ms"].as<std::int64_t>()}});
         }
+    } else {
+        const auto next = work.exec_params1(std::string(queries::notify_next_due));
+        if (!next[0].is_null()) {
+            taken.next_due = std::chrono::milliseconds{next[0].as<std::int64_t>()};
+        }
     }
-    database_.commit(work);
+    if (has_written) {  // Else no COMMIT.
+        database_.commit(work);
+    }
     std::sort(taken.leased.begin(), taken.leased.end(), [](const Leased& a, const Leased& b) { return a.id < b.id; });
     return taken;
 }
 
-std::vector<bool> Outbox::store(std::span<const Outcome> outcomes) {
-    std::vector<bool> ours;
-    ours.reserve(outcomes.size());
+Outbox::Stored Outbox::store(std::span<const Outcome> outcomes) {
+    Stored stored;
+    stored.ours.reserve(outcomes.size());
     pqxx::work work(database_.connection());
     begin_durably(work, bounds_);
     for (const Outcome& outcome : outcomes) {
-        ours.push_back(store_one(work, outcome));
+        stored.ours.push_back(store_one(work, outcome));
+        store_chat(work, outcome, stored);
     }
     database_.commit(work);
-    return ours;
+    return stored;
+}
+
+// Of the chat it is true whoever holds the notification by now.
+void Outbox::store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored) {
+    const Decision& decision = outcome.decision;
+    switch (decision.chat) {
+        case ChatFate::none:
+            break;
+        case ChatFate::held:
+            work.exec_params(std::string(queries::notify_chat_held), outcome.chat_id, decision.delay.count(),
+                             decision.error);
+            break;
+        case ChatFate::moved:
+            if (decision.new_chat_id && *decision.new_chat_id != outcome.chat_id) {
+                work.exec_params(std::string(queries::notify_chat_moved), outcome.chat_id, *decision.new_chat_id,
+                                 decision.error);
+            }
+            break;
+        case ChatFate::refused:
+            for (const auto& row : work.exec_params(std::string(queries::notify_chat_refused), outcome.chat_id,
+                                                    decision.error + " (to another message in this chat)")) {
+                ++(row[0].as<std::string>() == to_word(NextState::dead) ? stored.dead_chats : stored.uncertain);
+            }
+            break;
+    }
 }
 
 bool Outbox::store_one(pqxx::work& work, const Outcome& outcome) const {
@@ -106,7 +162,8 @@ bool Outbox::store_one(pqxx::work& work, const Outcome& outcome) const {
             break;
         case NextState::send_again:
             result = work.exec_params(std::string(queries::notify_renew), outcome.id, options_.lease_owner,
-                                      options_.lease.count(), decision.new_chat_id, decision.error);
+                                      options_.lease.count(), decision.new_chat_id, error,
+                                      decision.confirms_part ? 1 : 0, outcome.message_id);
             break;
         case NextState::uncertain:
         case NextState::dead:

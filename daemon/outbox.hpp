@@ -8,7 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,15 +25,17 @@ struct Leased {
     std::int64_t chat_id{};
     std::string run_id;
     std::string kind;
-    std::string payload;            // JSON.
-    unsigned attempts{};            // This one included.
-    unsigned uncertain_attempts{};  // A lease that was taken over included.
-    std::chrono::milliseconds age{};
+    std::string payload;              // JSON.
+    unsigned attempts{};              // This one included.
+    unsigned uncertain_attempts{};    // A lease that was taken over included.
+    std::size_t parts_sent{};         // Calls that earlier attempts have had confirmed.
+    std::chrono::milliseconds age{};  // Since it was made.
 };
 
 // What became of it.
 struct Outcome {
     std::int64_t id{};
+    std::int64_t chat_id{};  // That the answer is about.
     Decision decision;
     std::optional<std::int64_t> message_id{};
 };
@@ -45,6 +47,7 @@ public:
         std::string lease_owner;  // Names the daemon's process, and no other for ever.
         std::chrono::milliseconds lease{};
         unsigned attempts_max{12};
+        std::chrono::milliseconds not_after{std::chrono::hours{6}};  // What has waited longer is skipped.
     };
 
     explicit Outbox(Options options);
@@ -56,14 +59,23 @@ public:
     struct Taken {
         std::vector<Leased> leased;  // At most one for each chat.
         std::size_t given_up{0};     // Leases that ran out too often: now `uncertain`.
+        std::size_t skipped{0};      // Waited past not_after; those that may have arrived are in given_up.
+        // With nothing leased: when something falls due by itself; nothing if that is not known.
+        std::optional<std::chrono::milliseconds> next_due{};
     };
 
-    // Leases what is due. A lease that ran out is taken over and counts as an attempt that may have arrived.
+    // Leases what is due, a turn for each chat. A lease that ran out is taken over and counts as an attempt that may
+    // have arrived. The lease is the mark: once it is committed, the message may be on its way.
     [[nodiscard]] Taken lease(const Request& request);
 
-    // Writes outcomes. The answer says of each whether the notification was still ours: if not, what was to follow
-    // must not.
-    [[nodiscard]] std::vector<bool> store(std::span<const Outcome> outcomes);
+    struct Stored {
+        std::vector<bool> ours;     // Of each outcome whether the notification was still ours: if not, what was to
+                                    // follow must not.
+        std::size_t dead_chats{0};  // Others that were given up with their chat, as `dead`
+        std::size_t uncertain{0};   // or, where they may have arrived, as `uncertain`.
+    };
+    // Writes outcomes, and what they say of the chat as a whole.
+    [[nodiscard]] Stored store(std::span<const Outcome> outcomes);
 
     // Gives back what the table says we hold though we don't.
     void recover(std::span<const std::int64_t> held_ids);
@@ -74,10 +86,14 @@ public:
 
 private:
     [[nodiscard]] bool store_one(pqxx::work& work, const Outcome& outcome) const;
+    static void store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored);
+    void find_due(pqxx::work& work, const Request& request, const std::string& chats_waiting,
+                  std::vector<std::int64_t>& chosen);
 
     Options options_;
     Database database_;
     TransactionBounds bounds_;
+    std::int64_t last_chat_{std::numeric_limits<std::int64_t>::min()};  // Whose turn was last.
 };
 
 }  // namespace runledger

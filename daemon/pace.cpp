@@ -1,68 +1,85 @@
 #include "daemon/pace.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace runledger {
 namespace {
 
-// Sums of floating-point shares may miss a whole token by this much.
-constexpr double slack = 1e-9;
+// Fewer messages in the same window, or, where that leaves none, one in a longer one; rounded towards the slower.
+Limit divided(const Limit& limit, unsigned daemons) {
+    const std::size_t messages = std::max<std::size_t>(limit.messages / daemons, 1);
+    const auto all_windows = limit.window.count() * static_cast<std::chrono::milliseconds::rep>(daemons * messages);
+    const auto all_messages = static_cast<std::chrono::milliseconds::rep>(limit.messages);
+    return {messages, std::chrono::milliseconds{(all_windows + all_messages - 1) / all_messages}};
+}
 
 }  // namespace
 
-double Pace::Bucket::tokens(Time now) const {
-    if (now <= filled_at_) {
-        return tokens_;
-    }
-    const double seconds = std::chrono::duration<double>(now - filled_at_).count();
-    return std::min(rate_.burst, tokens_ + seconds * rate_.per_second);
+PaceLimits pace_limits(const Config::Telegram& config) {
+    PaceLimits limits;
+    limits.bot.messages = config.messages_per_second;
+    limits.chat.messages *= config.chat_messages_per_second;
+    limits.group.messages = config.group_messages_per_minute;
+    return divided(limits, config.daemons);
 }
 
-Pace::Time Pace::Bucket::ready_at(Time now) const {
-    const double missing = 1.0 - tokens(now);
-    if (missing <= slack) {
-        return now;
-    }
-    // Rounded up, or the one who waits would come a moment too early.
-    return now +
-           std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(missing / rate_.per_second));
+PaceLimits divided(const PaceLimits& limits, unsigned daemons) {
+    PaceLimits share = limits;
+    share.bot = divided(limits.bot, daemons);
+    share.chat = divided(limits.chat, daemons);
+    share.group = divided(limits.group, daemons);
+    return share;
 }
 
-void Pace::Bucket::take(double count, Time now) {
-    tokens_ = tokens(now) - count;
-    filled_at_ = std::max(filled_at_, now);
+Pace::Time Pace::Bucket::ready_at(std::size_t messages) const {
+    const std::size_t wanted = std::clamp<std::size_t>(messages, 1, back_at_.size());
+    return back_at_[(first_ + wanted - 1) % back_at_.size()];
+}
+
+std::size_t Pace::Bucket::tokens(Time now) const {
+    return static_cast<std::size_t>(
+        std::count_if(back_at_.begin(), back_at_.end(), [&](Time at) { return at <= now; }));
+}
+
+void Pace::Bucket::take(std::size_t messages, Time now) {
+    for (std::size_t i = 0; i < messages; ++i) {
+        // The one that is back first; where it isn't yet, this is debt, and begins when it is.
+        Time& first = back_at_[first_];
+        first = std::max(first, now) + window_;
+        first_ = (first_ + 1) % back_at_.size();
+    }
 }
 
 Pace::Chat& Pace::chat(std::int64_t chat_id) {
-    return chats_.try_emplace(chat_id, Chat{.bucket = Bucket(chat_id < 0 ? limits_.group : limits_.chat)})
+    return chats_
+        .try_emplace(chat_id, Chat{.bucket = Bucket(limits_.chat),
+                                   .group = chat_id < 0 ? std::optional(Bucket(limits_.group)) : std::nullopt})
         .first->second;
 }
 
-Pace::Time Pace::ready_at(const Chat& chat, Time now) { return std::max(chat.bucket.ready_at(now), chat.held_until); }
-
-std::size_t Pace::bot_allows(Time now) const {
-    if (now < all_held_until_) {
-        return 0;
-    }
-    return static_cast<std::size_t>(std::max(0.0, std::floor(bot_.tokens(now) + slack)));
+Pace::Time Pace::ready_at(const Chat& chat, std::size_t messages) {
+    const Time at = std::max(chat.bucket.ready_at(messages), chat.held_until);
+    return chat.group ? std::max(at, chat.group->ready_at(messages)) : at;
 }
 
-bool Pace::chat_is_ready(std::int64_t chat_id, Time now) const {
+std::size_t Pace::bot_allows(Time now) const { return now < all_held_until_ ? 0 : bot_.tokens(now); }
+
+Pace::Time Pace::bot_ready_at(std::size_t messages) const { return std::max(bot_.ready_at(messages), all_held_until_); }
+
+Pace::Time Pace::chat_ready_at(std::int64_t chat_id, std::size_t messages) const {
     const auto found = chats_.find(chat_id);
-    return found == chats_.end() || ready_at(found->second, now) <= now;
+    return found == chats_.end() ? Time{} : ready_at(found->second, messages);
 }
 
 std::vector<std::int64_t> Pace::chats_not_ready(Time now) {
     std::vector<std::int64_t> waiting;
     std::erase_if(chats_, [&](const auto& entry) {
         const Chat& chat = entry.second;
-        if (ready_at(chat, now) > now) {
+        if (ready_at(chat, 1) > now) {
             waiting.push_back(entry.first);
             return false;
         }
-        const double burst = entry.first < 0 ? limits_.group.burst : limits_.chat.burst;
-        return chat.bucket.tokens(now) >= burst - slack;  // At rest.
+        return chat.bucket.is_full(now) && (!chat.group || chat.group->is_full(now));  // At rest.
     });
     return waiting;
 }
@@ -74,23 +91,25 @@ std::optional<Pace::Time> Pace::next_ready(Time now) const {
             next = time;
         }
     };
-    consider(std::max(bot_.ready_at(now), all_held_until_));
+    consider(bot_ready_at(1));
     for (const auto& [chat_id, chat] : chats_) {
-        consider(ready_at(chat, now));
+        consider(ready_at(chat, 1));
     }
     return next;
 }
 
 void Pace::take(std::int64_t chat_id, std::size_t messages, Time now) {
-    const auto count = static_cast<double>(messages);
-    bot_.take(count, now);
-    chat(chat_id).bucket.take(count, now);
+    bot_.take(messages, now);
+    Chat& taken = chat(chat_id);
+    taken.bucket.take(messages, now);
+    if (taken.group) {
+        taken.group->take(messages, now);
+    }
 }
 
 void Pace::hold_chat(std::int64_t chat_id, Time until, Time now) {
-    Chat& held = chat(chat_id);
-    held.held_until = std::max(held.held_until, until);
-    held.refused_at = now;
+    put_off_chat(chat_id, until);
+    chat(chat_id).refused_at = now;
     const auto refused_chats = std::count_if(chats_.begin(), chats_.end(), [&](const auto& entry) {
         return entry.second.refused_at && *entry.second.refused_at > now - limits_.refused_window;
     });
@@ -100,5 +119,10 @@ void Pace::hold_chat(std::int64_t chat_id, Time until, Time now) {
 }
 
 void Pace::hold_all(Time until) { all_held_until_ = std::max(all_held_until_, until); }
+
+void Pace::put_off_chat(std::int64_t chat_id, Time until) {
+    Chat& held = chat(chat_id);
+    held.held_until = std::max(held.held_until, until);
+}
 
 }  // namespace runledger

@@ -1,7 +1,8 @@
 // How fast Telegram may be told: token buckets for the bot, for each chat and each group, and holds after a 429.
 //
-// The moment comes with the question, so there is no clock in here. A message may be taken that is over the pace (an
-// album counts each of its pictures): the debt delays what follows. Owned by the thread that sends.
+// Invariant: what was asked for first and then taken keeps every limit in every window, however unevenly it is sent: a
+// bucket's tokens come back one by one, each a window after it was taken. The moment comes with the question, so there
+// is no clock in here. Owned by the thread that sends.
 #pragma once
 
 #include <chrono>
@@ -11,21 +12,30 @@
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/config.hpp"
+
 namespace runledger {
 
-// Fills at `per_second` up to `burst`: in any t seconds, at most burst + t * per_second are taken without debt.
-struct Rate {
-    double per_second{};
-    double burst{};
+// At most so many messages in any window.
+struct Limit {
+    std::size_t messages{};
+    std::chrono::milliseconds window{};
 };
 
+// Telegram's limits (TELEGRAM.md), each window a little longer, since messages don't arrive as evenly as they leave.
 struct PaceLimits {
-    Rate bot{25.0, 5.0};               // TELEGRAM.md: about 30 messages in any second.
-    Rate chat{1.0, 3.0};               // One a second; short bursts pass.
-    Rate group{17.0 / 60.0, 3.0};      // 20 in any minute; a group's id is negative.
+    Limit bot{30, std::chrono::milliseconds{1020}};      // About 30 messages a second.
+    Limit chat{3, std::chrono::milliseconds{3050}};      // One a second; short bursts pass.
+    Limit group{20, std::chrono::milliseconds{60'200}};  // 20 a minute, besides the chat's limit; its id is negative.
     std::size_t refused_chats_max{3};  // So many chats with a 429 within refused_window: the bot itself is too fast.
     std::chrono::seconds refused_window{5};
 };
+
+// Those of [telegram], for one of its daemons.
+[[nodiscard]] PaceLimits pace_limits(const Config::Telegram& config);
+
+// What one of `daemons` may use, so that all of them together keep the limits.
+[[nodiscard]] PaceLimits divided(const PaceLimits& limits, unsigned daemons);
 
 class Pace {
 public:
@@ -35,7 +45,11 @@ public:
 
     // How many messages the bot may send now, whatever the chats say.
     [[nodiscard]] std::size_t bot_allows(Time now) const;
-    [[nodiscard]] bool chat_is_ready(std::int64_t chat_id, Time now) const;
+    // When the bot, or the chat, may be sent so many messages at once: an album counts each of its own. More than a
+    // bucket holds may go when it is full; the debt delays what follows.
+    [[nodiscard]] Time bot_ready_at(std::size_t messages) const;
+    [[nodiscard]] Time chat_ready_at(std::int64_t chat_id, std::size_t messages) const;
+    [[nodiscard]] bool chat_is_ready(std::int64_t chat_id, Time now) const { return chat_ready_at(chat_id, 1) <= now; }
     // The chats that must wait: few, since only those that were lately written to can be among them.
     [[nodiscard]] std::vector<std::int64_t> chats_not_ready(Time now);
     // When the first thing that must wait now may go on; nothing if nothing must wait.
@@ -46,30 +60,34 @@ public:
     // After a 429. When it repeats across chats within a short time, everything is held as long.
     void hold_chat(std::int64_t chat_id, Time until, Time now);
     void hold_all(Time until);
+    // The chat waits until then for a reason of ours: it says nothing of the bot.
+    void put_off_chat(std::int64_t chat_id, Time until);
 
 private:
     class Bucket {
     public:
-        explicit Bucket(const Rate& rate) : rate_(rate), tokens_(rate.burst) {}
+        explicit Bucket(const Limit& limit) : window_(limit.window), back_at_(limit.messages) {}
 
-        [[nodiscard]] double tokens(Time now) const;
-        [[nodiscard]] Time ready_at(Time now) const;  // When there is a whole token.
-        void take(double count, Time now);
+        [[nodiscard]] Time ready_at(std::size_t messages) const;
+        [[nodiscard]] std::size_t tokens(Time now) const;
+        [[nodiscard]] bool is_full(Time now) const { return ready_at(back_at_.size()) <= now; }
+        void take(std::size_t messages, Time now);
 
     private:
-        Rate rate_;
-        double tokens_;
-        Time filled_at_{};
+        std::chrono::milliseconds window_;
+        std::vector<Time> back_at_;  // A ring, ascending from first_: when each token is back.
+        std::size_t first_{0};
     };
 
     struct Chat {
         Bucket bucket;
+        std::optional<Bucket> group;
         Time held_until{};
         std::optional<Time> refused_at{};
     };
 
     [[nodiscard]] Chat& chat(std::int64_t chat_id);
-    [[nodiscard]] static Time ready_at(const Chat& chat, Time now);
+    [[nodiscard]] static Time ready_at(const Chat& chat, std::size_t messages);
 
     PaceLimits limits_;
     Bucket bot_;

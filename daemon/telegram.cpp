@@ -3,21 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <span>
 
-#include "daemon/json.hpp"
 #include "daemon/telegram_text.hpp"
 
 namespace runledger::telegram {
 namespace {
 
-constexpr std::string_view duplicate_note = "Possibly a duplicate: an earlier try may have arrived.";
-constexpr std::size_t duplicate_note_units = 54 + 2;  // And the blank line before it.
-static_assert(duplicate_note.size() + 2 == duplicate_note_units, "ASCII: a unit is a byte");
 constexpr std::size_t reason_units_max = 512;
 constexpr std::size_t links_shown_max = 50;
-constexpr std::size_t more_links_units_max = 24;  // "\n… and 18446744073709 more"
+constexpr std::size_t more_units_max = 64;  // Kept for "… and 12 more", in whatever words.
 
 // "12.3 s", "3 min 12 s", "1 h 3 min": what a person wants to know, not what is charged.
 std::string duration_text(double milliseconds) {
@@ -35,65 +32,93 @@ std::string duration_text(double milliseconds) {
     return fmt::format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
 }
 
+// Likewise; the exact amount is in the database.
+std::string cost_text(double usd) {
+    if (usd >= 1) {
+        return fmt::format("${:.2f}", std::min(usd, 1e12));
+    }
+    return usd > 0 && usd < 0.00005 ? "<$0.0001" : fmt::format("${:.4f}", std::max(usd, 0.0));
+}
+
+constexpr std::array<std::string_view, 3> endings{"failed", "timed out", "cancelled"};
+
 // "failed while Executing KSampler (71 %)" tells the ending by itself; "CUDA out of memory" needs "Failed: " before it.
-bool tells_ending(std::string_view reason) {
-    return reason.starts_with("failed") || reason.starts_with("timed out") || reason.starts_with("cancelled");
-}
-
-std::string ended_badly(const News& news, std::string_view word) {
+std::string reason_text(const News& news) {
     const std::string_view reason = cut_to_units(news.reason, reason_units_max);
-    std::string sentence = reason.empty()         ? std::string(word)
-                           : tells_ending(reason) ? std::string(reason)
-                                                  : fmt::format("{}: {}", word, reason);
+    const std::string_view word = news.status == EndStatus::cancelled ? "cancelled" : "failed";
+    const bool tells_ending = std::any_of(endings.begin(), endings.end(),
+                                          [&](std::string_view ending) { return reason.starts_with(ending); });
+    std::string text = reason.empty() ? std::string(word)
+                       : tells_ending ? std::string(reason)
+                                      : fmt::format("{}: {}", word, reason);
     if (reason.size() < news.reason.size()) {
-        sentence += "…";
+        text += "…";
     }
-    if (news.duration_ms) {
-        sentence += fmt::format(", after {}", duration_text(*news.duration_ms));
+    if (text.front() >= 'a' && text.front() <= 'z') {
+        text.front() = static_cast<char>(text.front() - 'a' + 'A');
     }
-    return sentence;
+    return text;
 }
 
-std::string sentence_of(const News& news) {
-    const std::string took = news.duration_ms ? fmt::format(" in {}", duration_text(*news.duration_ms)) : std::string{};
-    switch (news.status) {
-        case EndStatus::completed: {
-            if (news.kind == NewsKind::follow_up) {
-                return fmt::format("here are the outputs of a run that finished{}", took);
+// What is beside the ending's own word: for wordings in another language.
+std::string detail_text(const News& news) {
+    std::string_view detail = cut_to_units(news.reason, reason_units_max);
+    for (const std::string_view ending : endings) {
+        if (detail.starts_with(ending)) {
+            detail.remove_prefix(ending.size());
+            detail.remove_prefix(std::min(detail.find_first_not_of(' '), detail.size()));
+            if (detail.starts_with("while ")) {
+                detail.remove_prefix(6);
             }
-            const bool shows_something = !news.media.empty() || !news.texts.empty();
-            const std::string_view lack = shows_something    ? ""
-                                          : news.has_outputs ? ", but its outputs can't be shown here"
-                                                             : ", no outputs";
-            return fmt::format("finished{}{}", took, lack);
+            break;
         }
-        case EndStatus::failed:
-            return ended_badly(news, "failed");
-        case EndStatus::cancelled:
-            return ended_badly(news, "cancelled");
     }
-    return {};
+    return std::string(detail);
 }
 
-std::string headline(const News& news) {
-    std::string sentence = sentence_of(news);
-    if (news.kind == NewsKind::correction) {
-        return "Correction: " + sentence;
+const Template& template_for(const News& news, const Wording& wording) {
+    switch (news.status) {
+        case EndStatus::completed:
+            if (news.kind == NewsKind::follow_up) {
+                return wording.follow_up;
+            }
+            return !news.media.empty() || !news.texts.empty() ? wording.completed
+                   : news.has_outputs                         ? wording.unshowable
+                                                              : wording.no_outputs;
+        case EndStatus::failed:
+            return news.reason.starts_with("timed out") ? wording.timed_out : wording.failed;
+        case EndStatus::cancelled:
+            return wording.cancelled;
     }
-    if (!sentence.empty() && sentence.front() >= 'a' && sentence.front() <= 'z') {
-        sentence.front() = static_cast<char>(sentence.front() - 'a' + 'A');
+    return wording.failed;
+}
+
+std::string headline(const News& news, const Wording& wording) {
+    Template::Values values{{"run_id", news.run_id}, {"generation_id", news.generation_id}};
+    if (news.duration_ms) {
+        values["duration"] = duration_text(*news.duration_ms);
+    }
+    if (news.cost_usd) {
+        values["cost"] = cost_text(*news.cost_usd);
+    }
+    if (news.status != EndStatus::completed) {
+        values["reason"] = reason_text(news);
+        values["detail"] = detail_text(news);
+    }
+    std::string sentence = clean(template_for(news, wording).fill(values));
+    if (news.kind == NewsKind::correction) {
+        sentence = clean(wording.correction.fill({{"message", sentence}, {"run_id", news.run_id}}));
     }
     return sentence;
 }
 
 // Each link on a line of its own; what does not fit is counted.
-void add_links(HtmlText& text, std::span<const Medium* const> links, std::size_t left_out) {
+void add_links(HtmlText& text, std::span<const Medium* const> links, std::size_t left_out, const Wording& wording) {
     std::size_t shown = 0;
     while (shown < links.size() && shown < links_shown_max) {
         const Medium& link = *links[shown];
         const bool is_last = shown + 1 == links.size() && left_out == 0;
-        const std::size_t reserve = is_last ? 0 : more_links_units_max;
-        if (text.units_left() < count_units(link.name) + 1 + reserve) {
+        if (text.units_left() < count_units(link.name) + 1 + (is_last ? 0 : more_units_max)) {
             break;
         }
         text.add("\n");
@@ -101,55 +126,41 @@ void add_links(HtmlText& text, std::span<const Medium* const> links, std::size_t
         ++shown;
     }
     if (const std::size_t more = links.size() - shown + left_out; more > 0) {
-        text.add(fmt::format("\n… and {} more", more));
+        text.add("\n" + wording.more.fill({{"count", std::to_string(more)}}));
     }
 }
 
 std::size_t units_of_links(std::span<const Medium* const> links) {
-    std::size_t units = more_links_units_max;
+    std::size_t units = more_units_max;
     for (const Medium* link : links.first(std::min(links.size(), links_shown_max))) {
         units += count_units(link->name) + 1;
     }
     return units;
 }
 
-struct TextPlan {
-    std::size_t units_max;
-    bool may_be_duplicate;
-    bool names_run;  // Nothing else tells the reader which run it is.
-};
-
-std::string write_text(const News& news, std::span<const Medium* const> links, const TextPlan& plan) {
-    HtmlText text(plan.units_max - (plan.may_be_duplicate ? duplicate_note_units : 0));
-    text.add(headline(news));
-    if (plan.names_run && text.units_left() > news.run_id.size() + 5) {
-        text.add("\nRun ");
-        (void)text.add_code(news.run_id);  // Fits: a unit is at most a byte.
-    }
-    if (!news.texts.empty()) {
-        // Half of the room is the texts' in any case, the links take what they need of the other half.
-        const std::size_t links_units = links.empty() ? 0 : units_of_links(links);
-        std::size_t room = text.units_left() - std::min(links_units, text.units_left() / 2);
-        for (const std::string& output : news.texts) {
-            if (room < 3) {
-                text.add("\n…");
-                break;
-            }
-            text.add("\n\n");
-            const std::size_t before = text.units_left();
-            text.add(output, room - 2);
-            room -= 2 + (before - text.units_left());
+void add_texts(HtmlText& text, std::span<const std::string> outputs, std::size_t room) {
+    bool is_first = true;
+    for (const std::string& output : outputs) {
+        if (room < 3) {
+            text.add("\n…");
+            break;
         }
+        if (!is_first || text.units_used() > 0) {
+            text.add("\n\n");
+        }
+        is_first = false;
+        const std::size_t before = text.units_left();
+        text.add(output, room - 2);
+        room -= 2 + (before - text.units_left());
     }
-    add_links(text, links, news.media_left_out);
-    std::string html = text.take();
-    if (plan.may_be_duplicate) {
-        HtmlText note(duplicate_note_units);
-        note.add("\n\n");
-        (void)note.add_italic(duplicate_note);  // Fits, by the static_assert.
-        html += note.take();
+}
+
+std::size_t units_of_texts(std::span<const std::string> outputs) {
+    std::size_t units = 0;
+    for (const std::string& output : outputs) {
+        units += count_units(output) + 2;
     }
-    return html;
+    return units;
 }
 
 Method method_for(MediumKind kind) noexcept {
@@ -168,48 +179,55 @@ Method method_for(MediumKind kind) noexcept {
     return Method::send_document;
 }
 
-// What Telegram is to fetch: all photos if an album holds them, else the only medium. The rest become links.
-std::vector<const Medium*> choose_media(const News& news) {
-    std::vector<const Medium*> chosen;
-    for (const Medium& medium : news.media) {
-        if (medium.kind == MediumKind::photo) {
-            chosen.push_back(&medium);
+Method method_for(const std::vector<Attachment>& media) noexcept {
+    return media.empty()       ? Method::send_message
+           : media.size() == 1 ? method_for(media.front().kind)
+                               : Method::send_media_group;
+}
+
+// What Telegram takes into one album: pictures and films together, sound and files each by themselves, animations not.
+enum class Shelf : std::uint8_t { visual, animation, audio, document };
+
+Shelf shelf_of(MediumKind kind) noexcept {
+    switch (kind) {
+        case MediumKind::photo:
+        case MediumKind::video:
+            return Shelf::visual;
+        case MediumKind::animation:
+            return Shelf::animation;
+        case MediumKind::audio:
+            return Shelf::audio;
+        case MediumKind::document:
+            return Shelf::document;
+    }
+    return Shelf::document;
+}
+
+// Fills albums in the outputs' order, shelf by shelf; what is left over is to be linked.
+std::vector<const Medium*> make_albums(const News& news, std::vector<Message>& parts) {
+    std::vector<const Medium*> left_over;
+    for (const Shelf shelf : {Shelf::visual, Shelf::animation, Shelf::audio, Shelf::document}) {
+        const std::size_t album_max = shelf == Shelf::animation ? 1 : album_media_max;
+        bool begins = true;
+        for (const Medium& medium : news.media) {
+            if (shelf_of(medium.kind) != shelf) {
+                continue;
+            }
+            if (begins || parts.back().media.size() == album_max) {
+                if (parts.size() == media_parts_max) {
+                    left_over.push_back(&medium);
+                    continue;
+                }
+                parts.emplace_back();
+                begins = false;
+            }
+            parts.back().media.push_back({.kind = medium.kind, .url = medium.url, .name = medium.name});
         }
     }
-    if (chosen.size() > album_photos_max || news.media_left_out > 0) {
-        return {};
+    for (Message& part : parts) {
+        part.method = method_for(part.media);
     }
-    if (chosen.empty() && news.media.size() == 1) {
-        chosen.push_back(&news.media.front());
-    }
-    return chosen;
-}
-
-// The field that holds the medium's URL: "photo" for sendPhoto.
-std::string_view media_field(Method method) noexcept {
-    switch (method) {
-        case Method::send_photo:
-            return "photo";
-        case Method::send_video:
-            return "video";
-        case Method::send_animation:
-            return "animation";
-        case Method::send_audio:
-            return "audio";
-        case Method::send_document:
-            return "document";
-        case Method::send_message:
-        case Method::send_media_group:
-            break;
-    }
-    return {};
-}
-
-using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
-
-void write_field(Writer& writer, std::string_view key, std::string_view value) {
-    writer.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
-    writer.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+    return left_over;
 }
 
 }  // namespace
@@ -234,70 +252,127 @@ std::string_view to_word(Method method) noexcept {
     return "unknown";
 }
 
-std::optional<Message> compose(const News& news, Form form, bool may_be_duplicate) {
-    const bool completed = news.status == EndStatus::completed;
+bool Message::has_uploads() const noexcept {
+    return std::any_of(media.begin(), media.end(), [](const Attachment& each) { return each.bytes != nullptr; });
+}
+
+std::vector<Message> compose(const News& news, const Wording& wording, const Telling& telling) {
     if (news.kind == NewsKind::follow_up && news.media.empty() && news.texts.empty()) {
-        return std::nullopt;
+        return {};
     }
     // What came out of a run that failed is no picture that anybody waits for.
     News told = news;
-    if (!completed) {
+    if (news.status != EndStatus::completed) {
         told.media.clear();
         told.texts.clear();
         told.media_left_out = 0;
     }
-    const std::vector<const Medium*> chosen = form == Form::media ? choose_media(told) : std::vector<const Medium*>{};
+    std::vector<Message> parts;
+    const std::vector<const Medium*> links = make_albums(told, parts);
+    const std::size_t album_count = parts.size();
+    const std::string note = clean(wording.duplicate.fill({}));
+    const std::size_t note_units = count_units(note) + 2;
 
-    Message message;
-    std::vector<const Medium*> links;
-    for (const Medium& medium : told.media) {
-        if (std::find(chosen.begin(), chosen.end(), &medium) == chosen.end()) {
-            links.push_back(&medium);
-        } else {
-            message.media.push_back(medium.url);
+    // The caption's room, whether this is a duplicate or not: the parts must not depend on it.
+    const std::string first_line = headline(told, wording);
+    const bool texts_fit = count_units(first_line) + units_of_texts(told.texts) + note_units <= caption_units_max;
+    const bool has_last_part =
+        album_count == 0 || !links.empty() || told.media_left_out > 0 || (!told.texts.empty() && !texts_fit);
+    if (has_last_part) {
+        parts.emplace_back();
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        Message& part = parts[i];
+        const bool is_marked = telling.may_be_duplicate && i == telling.parts_sent;
+        const std::size_t units_max = part.has_media() ? caption_units_max : text_units_max;
+        HtmlText text(units_max - (is_marked ? note_units : 0));
+        if (i == 0) {
+            text.add(first_line);
+            if (told.media.empty() && told.texts.empty() && text.units_left() > told.run_id.size() + 1) {
+                text.add("\n");
+                (void)text.add_code(told.run_id);  // Fits: a unit is at most a byte.
+            }
+            if (part.has_media() && texts_fit) {
+                add_texts(text, told.texts, text.units_left());
+            }
+        }
+        if (!part.has_media()) {
+            if (album_count == 0 || !texts_fit) {
+                // Half of the room is the texts' in any case, the links take what they need of the other half.
+                const std::size_t links_units = links.empty() && told.media_left_out == 0 ? 0 : units_of_links(links);
+                add_texts(text, told.texts, text.units_left() - std::min(links_units, text.units_left() / 2));
+            }
+            add_links(text, links, told.media_left_out, wording);
+        }
+        part.text = text.take();
+        if (is_marked) {
+            HtmlText marked(note_units);
+            marked.add(part.text.empty() ? "" : "\n\n");
+            (void)marked.add_italic(note);  // Fits: its own length.
+            part.text += marked.take();
+        }
+        part.thread_id = news.thread_id;
+        if (i == 0) {
+            part.reply_to = news.reply_to;
         }
     }
-    if (chosen.size() == 1) {
-        message.method = method_for(chosen.front()->kind);
-    } else if (chosen.size() > 1) {
-        message.method = Method::send_media_group;
-    }
-    message.text = write_text(told, links,
-                              {.units_max = message.has_media() ? caption_units_max : text_units_max,
-                               .may_be_duplicate = may_be_duplicate,
-                               .names_run = told.media.empty() && told.texts.empty()});
-    return message;
+    return parts;
 }
 
-std::string to_json(const Message& message, std::int64_t chat_id) {
-    rapidjson::StringBuffer buffer;
-    Writer writer(buffer);
-    writer.StartObject();
-    writer.Key("chat_id");
-    writer.Int64(chat_id);
-    if (message.method == Method::send_media_group) {
-        writer.Key("media");
-        writer.StartArray();
-        for (std::size_t i = 0; i < message.media.size(); ++i) {
-            writer.StartObject();
-            write_field(writer, "type", "photo");
-            write_field(writer, "media", message.media[i]);
-            if (i == 0) {
-                write_field(writer, "caption", message.text);
-                write_field(writer, "parse_mode", "HTML");
-            }
-            writer.EndObject();
-        }
-        writer.EndArray();
-    } else {
-        if (message.has_media()) {
-            write_field(writer, media_field(message.method), message.media.front());
-        }
-        write_field(writer, message.has_media() ? "caption" : "text", message.text);
-        write_field(writer, "parse_mode", "HTML");
+std::optional<Message> as_documents(const Message& message) {
+    const bool is_other = std::any_of(message.media.begin(), message.media.end(),
+                                      [](const Attachment& each) { return each.kind != MediumKind::document; });
+    if (!is_other) {
+        return std::nullopt;
     }
-    writer.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
+    Message documents = message;
+    for (Attachment& attachment : documents.media) {
+        attachment.kind = MediumKind::document;
+    }
+    documents.method = method_for(documents.media);
+    return documents;
+}
+
+Message as_text(const Message& message) {
+    Message text = message;
+    text.method = Method::send_message;
+    text.media.clear();
+    // A caption and ten names of 64 units each are within a text's bound.
+    HtmlText links(text_units_max - caption_units_max);
+    bool is_first = message.text.empty();
+    for (const Attachment& attachment : message.media) {
+        if (!is_first) {
+            links.add("\n");
+        }
+        is_first = false;
+        (void)links.add_link(attachment.url, attachment.name);
+    }
+    text.text += links.take();
+    return text;
+}
+
+Message without(const Message& message, const std::vector<bool>& is_gone, const Wording& wording) {
+    Message left = message;
+    left.media.clear();
+    for (std::size_t i = 0; i < message.media.size(); ++i) {
+        if (i >= is_gone.size() || !is_gone[i]) {
+            left.media.push_back(message.media[i]);
+        }
+    }
+    if (left.media.size() == message.media.size()) {
+        return left;
+    }
+    left.method = method_for(left.media);
+    const std::string sentence = clean(wording.link_expired.fill({}));
+    const std::size_t units_max = left.has_media() ? caption_units_max : text_units_max;
+    const std::size_t units = visible_units(left.text);
+    if (units + count_units(sentence) + 1 <= units_max) {
+        HtmlText added(count_units(sentence) + 1);
+        added.add(left.text.empty() ? "" : "\n");
+        added.add(sentence);
+        left.text += added.take();
+    }
+    return left;
 }
 
 }  // namespace runledger::telegram

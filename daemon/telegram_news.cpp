@@ -17,7 +17,8 @@ using rapidjson::Value;
 // As text, numbers are shown as they were written.
 constexpr unsigned parse_flags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
 constexpr std::size_t name_units_max = 64;
-constexpr int nesting_max = 8;  // Arrays in arrays; beyond it nobody's outputs are.
+constexpr std::size_t id_bytes_max = 32;  // A bigint has at most 20.
+constexpr int nesting_max = 8;            // Arrays in arrays; beyond it nobody's outputs are.
 
 template <class Kind, std::size_t Count>
 using Words = std::array<std::pair<std::string_view, Kind>, Count>;
@@ -266,6 +267,17 @@ std::optional<double> find_number(const Value& object, std::string_view key) {
     return number;
 }
 
+// Positive, as queue_notification() writes it.
+std::optional<std::int64_t> find_message_number(const Value& object, std::string_view key) {
+    const std::string_view text = find_text(object, key);
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (text.empty() || error != std::errc{} || end != text.data() + text.size() || number <= 0) {
+        return std::nullopt;
+    }
+    return number;
+}
+
 }  // namespace
 
 std::optional<NewsKind> find_news_kind(std::string_view word) noexcept { return find_word(news_kinds, word); }
@@ -289,7 +301,11 @@ std::optional<News> read_news(const NewsSource& source) {
                   .status = *status,
                   .run_id = clean_line(source.run_id),
                   .reason = clean_line(cut_to_bytes(find_text(document, "status_reason"), text_kept_bytes_max)),
-                  .duration_ms = find_number(document, "duration_ms")};
+                  .duration_ms = find_number(document, "duration_ms"),
+                  .cost_usd = find_number(document, "cost_usd"),
+                  .generation_id = clean_line(cut_to_bytes(find_text(document, "generation_id"), id_bytes_max)),
+                  .thread_id = find_message_number(document, "message_thread_id"),
+                  .reply_to = find_message_number(document, "reply_to_message_id")};
         if (const Value* outputs = find_member(document, "outputs")) {
             news.has_outputs =
                 (outputs->IsArray() && !outputs->Empty()) || (outputs->IsObject() && !outputs->ObjectEmpty());

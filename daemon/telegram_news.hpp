@@ -39,6 +39,10 @@ struct News {
     std::string run_id{};
     std::string reason{};  // Empty: none known.
     std::optional<double> duration_ms{};
+    std::optional<double> cost_usd{};
+    std::string generation_id{};              // The application's handle, as text; empty: not told.
+    std::optional<std::int64_t> thread_id{};  // The forum topic that the message belongs into.
+    std::optional<std::int64_t> reply_to{};   // The message that it answers.
     std::vector<Medium> media{};
     std::vector<std::string> texts{};  // Text outputs, each as one.
     std::size_t media_left_out{0};     // Over the bound.

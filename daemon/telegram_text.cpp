@@ -97,6 +97,23 @@ std::size_t count_units(std::string_view text) noexcept {
     return units;
 }
 
+std::size_t visible_units(std::string_view html) noexcept {
+    std::size_t units = 0;
+    while (!html.empty()) {
+        if (html.front() == '<') {
+            html.remove_prefix(std::min(html.find('>'), html.size() - 1) + 1);
+        } else if (html.front() == '&') {
+            html.remove_prefix(std::min(html.find(';'), html.size() - 1) + 1);
+            ++units;
+        } else {
+            const CodePoint point = first_code_point(html);
+            units += units_of(point);
+            html.remove_prefix(point.bytes);
+        }
+    }
+    return units;
+}
+
 std::string_view cut_to_units(std::string_view text, std::size_t units_max) noexcept {
     std::size_t bytes = 0;
     std::size_t units = 0;

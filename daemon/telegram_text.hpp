@@ -23,6 +23,9 @@ inline constexpr std::size_t caption_units_max = 1024;
 // The longest beginning of at most so many bytes, cut between code points.
 [[nodiscard]] std::string_view cut_to_bytes(std::string_view text, std::size_t bytes_max) noexcept;
 
+// The length of well-formed HTML as Telegram counts it: without its tags, an entity as the one character that it is.
+[[nodiscard]] std::size_t visible_units(std::string_view html) noexcept;
+
 // Valid UTF-8 without control characters but newline and tab: what can't be shown becomes U+FFFD or nothing.
 [[nodiscard]] std::string clean(std::string_view text);
 
@@ -31,7 +34,7 @@ inline constexpr std::size_t caption_units_max = 1024;
 
 class HtmlText {
 public:
-    explicit HtmlText(std::size_t units_max) : units_left_(units_max) {}
+    explicit HtmlText(std::size_t units_max) : units_max_(units_max), units_left_(units_max) {}
 
     // As much of the text as fits into the bound, and into `units_max` of its own; where it is cut, its last
     // character is an ellipsis. Returns whether all of it is there.
@@ -42,6 +45,7 @@ public:
     [[nodiscard]] bool add_code(std::string_view plain) { return add_whole("<code>", plain, "</code>"); }
     [[nodiscard]] bool add_link(std::string_view url, std::string_view label);
 
+    [[nodiscard]] std::size_t units_used() const noexcept { return units_max_ - units_left_; }
     [[nodiscard]] std::size_t units_left() const noexcept { return units_left_; }
     [[nodiscard]] std::string take() noexcept { return std::move(html_); }
 
@@ -49,6 +53,7 @@ private:
     bool add_whole(std::string_view before, std::string_view plain, std::string_view after);
 
     std::string html_;
+    std::size_t units_max_;
     std::size_t units_left_;
 };
 

@@ -1,7 +1,7 @@
 // runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line.
 //
-// Exit codes: 0 done; 1 it could not be done, a sentence says why; 3 the answer is no (the command's --help says to
-// what).
+// Exit codes: 0 done; 1 it could not be done, a sentence says why; 2 there is no such notification (outbox); 3 the
+// answer is no (audit, quarantine replay, replay, spool retire).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -16,6 +16,7 @@
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/migrate.hpp"
+#include "daemon/tool/outbox.hpp"
 #include "daemon/tool/quarantine_cli.hpp"
 #include "daemon/tool/replay_cli.hpp"
 #include "daemon/tool/spool_cli.hpp"
@@ -43,6 +44,7 @@ int main(int argc, char** argv) {
     runledger::tool::ReplayCli replay(app);
     runledger::tool::ForgetCli forget(app);
     runledger::tool::SpoolCli spool(app);
+    runledger::tool::OutboxCli outbox(app);
     runledger::tool::KeygenOptions keygen;
     CLI::App* keygen_command =
         app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
@@ -60,6 +62,7 @@ int main(int argc, char** argv) {
         ledger_commands = {on_ledger(migrate),
                            on_ledger(audit),
                            on_ledger(quarantine),
+                           on_ledger(outbox),
                            on_ledger(forget),
                            {replay.parsed(), [&replay](const Config& config) { return replay.run(config, stdout); }}};
         if (std::ranges::any_of(ledger_commands, &LedgerCommand::is_chosen) && config_file.empty()) {

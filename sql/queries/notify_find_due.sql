@@ -1,17 +1,29 @@
--- $1 bigint[] chats that must wait, $2 how many of each kind at most.
--- Looks and locks nothing. First come leases that have run out: their daemon died, and the message may have been sent.
--- A notification waits for the earlier ones of its generation, so that a correction never overtakes the ending.
-(SELECT n.id, n.chat_id, true AS is_expired, n.attempts
- FROM runledger.notifications AS n
- WHERE n.state = 'leased' AND n.lease_until < now() AND n.channel = 'telegram' AND n.bot = 'default'
-   AND n.chat_id <> ALL ($1::bigint[])
- ORDER BY n.lease_until, n.id LIMIT $2)
-UNION ALL
-(SELECT n.id, n.chat_id, false, n.attempts
- FROM runledger.notifications AS n
- WHERE n.state = 'pending' AND n.not_before <= now() AND n.channel = 'telegram' AND n.bot = 'default'
-   AND n.chat_id <> ALL ($1::bigint[])
-   AND NOT EXISTS (
-       SELECT FROM runledger.notifications AS earlier
-       WHERE earlier.generation_id = n.generation_id AND earlier.id < n.id AND earlier.state IN ('pending', 'leased'))
- ORDER BY n.not_before, n.id LIMIT $2)
+-- $1 bigint[] chats that must wait, $2 after this chat, $3 up to this chat, $4 how many at most.
+-- Looks and locks nothing. Goes from chat to chat by their ids and takes the first that is due in each, so that a chat
+-- costs the others one turn whatever it has waiting. A chat with a message on its way, or held after a 429, gets none;
+-- a notification waits for the earlier ones of its generation, so that a correction never overtakes the ending.
+WITH RECURSIVE chats AS (
+    (SELECT chat_id FROM runledger.notifications
+     WHERE state = 'pending' AND chat_id > $2::bigint ORDER BY chat_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT n.chat_id FROM runledger.notifications AS n
+            WHERE n.state = 'pending' AND n.chat_id > chats.chat_id ORDER BY n.chat_id LIMIT 1)
+    FROM chats WHERE chats.chat_id < $3::bigint)
+SELECT head.id, head.chat_id
+FROM chats CROSS JOIN LATERAL (
+    SELECT n.id, n.chat_id
+    FROM runledger.notifications AS n
+    WHERE n.state = 'pending' AND n.chat_id = chats.chat_id AND n.not_before <= now()
+      AND n.channel = 'telegram' AND n.bot = 'default'
+      AND NOT EXISTS (
+          SELECT FROM runledger.notifications AS earlier
+          WHERE earlier.generation_id = n.generation_id AND earlier.id < n.id
+            AND earlier.state IN ('pending', 'leased'))
+    ORDER BY n.id LIMIT 1) AS head
+WHERE chats.chat_id <= $3::bigint
+  AND chats.chat_id <> ALL ($1::bigint[])
+  AND NOT EXISTS (
+      SELECT FROM runledger.notifications AS leased WHERE leased.state = 'leased' AND leased.chat_id = chats.chat_id)
+  AND NOT EXISTS (
+      SELECT FROM runledger.telegram_chats AS held WHERE held.chat_id = chats.chat_id AND held.held_until > now())
+LIMIT $4

@@ -1,11 +1,13 @@
--- $1 bigint[] ids from notify_find_due, $2 the daemon, $3 lease in milliseconds.
--- Another daemon may have been faster: what it has, or is taking, is passed by.
+-- $1 bigint[] ids from notify_find_expired and notify_find_due, $2 the daemon, $3 lease in milliseconds.
+-- Another daemon may have been faster: what it has, or is taking, is passed by. Once this is committed, it is marked
+-- that the message may be on its way.
 UPDATE runledger.notifications AS n
 SET state = 'leased',
     attempts = n.attempts + 1,
     uncertain_attempts = n.uncertain_attempts + CASE due.state WHEN 'leased' THEN 1 ELSE 0 END,
     lease_owner = $2,
-    lease_until = now() + $3::bigint * interval '1 millisecond'
+    lease_until = now() + $3::bigint * interval '1 millisecond',
+    sending_at = now()
 FROM (
     SELECT id, state FROM runledger.notifications
     WHERE id = ANY ($1::bigint[])
@@ -14,4 +16,4 @@ FROM (
     FOR UPDATE SKIP LOCKED) AS due
 WHERE n.id = due.id
 RETURNING n.id, n.chat_id, n.run_id, n.kind, n.payload::text AS payload, n.attempts, n.uncertain_attempts,
-    (extract(epoch FROM now() - n.created_at) * 1000)::bigint AS age_ms
+    n.parts_sent, (extract(epoch FROM now() - n.created_at) * 1000)::bigint AS age_ms

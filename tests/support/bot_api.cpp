@@ -119,8 +119,10 @@ private:
     bool stopping_{false};
 
     void answer(const httplib::Request& request, httplib::Response& response) {
-        const BotReply reply = state_.take(request.matches[1].str(), request.matches[2].str(), fields_of(request),
-                                           std::chrono::steady_clock::now());
+        const CallFields fields = fields_of(request);
+        state_.fetch_media_of(request.matches[2].str(), fields);  // Takes its time, as Telegram's does.
+        const BotReply reply =
+            state_.take(request.matches[1].str(), request.matches[2].str(), fields, std::chrono::steady_clock::now());
         if (reply.answer.delay > std::chrono::milliseconds{0}) {
             std::unique_lock lock(mutex_);
             stopped_.wait_for(lock, reply.answer.delay, [this] { return stopping_; });
@@ -176,6 +178,7 @@ std::vector<BotCall> BotApi::sent_to(std::string_view chat_id) const {
     return calls;
 }
 
+std::vector<std::string> BotApi::fetched_urls() const { return state_->fetched_urls(); }
 std::vector<BotMessage> BotApi::visible_in(std::string_view chat_id) const { return state_->visible_in(chat_id); }
 std::string BotApi::recorded_json() const { return state_->recorded_json(); }
 

@@ -76,9 +76,15 @@ struct BotRule {
 };
 
 struct BotApiOptions {
-    std::uint16_t port{0};                          // 0: a free one.
-    std::string token{"100:test-token"};            // Empty: any token will do.
-    std::optional<PaceLimits> pace{};               // Nothing: no limits.
+    std::uint16_t port{0};                // 0: a free one.
+    std::string token{"100:test-token"};  // Empty: any token will do.
+    std::optional<PaceLimits> pace{};     // Nothing: no limits.
+    // Fetches media that are given by URL, as Telegram does: one that did not answer once stays bad.
+    bool fetches_media{false};
+    // So many of a thousand accepted sends lose their answer: the message is there, the connection is reset. Which ones
+    // is settled by the seed and the order of the calls.
+    unsigned lost_answers_per_thousand{0};
+    unsigned seed{1};
     std::function<void(const BotCall&)> on_call{};  // On a server's thread, one at a time, before the answer.
 };
 
@@ -104,6 +110,8 @@ public:
     [[nodiscard]] std::vector<BotCall> refused() const;
     // Accepted calls of send… methods to the chat.
     [[nodiscard]] std::vector<BotCall> sent_to(std::string_view chat_id) const;
+    // What was fetched, in order; of those that are bad by now only the first try.
+    [[nodiscard]] std::vector<std::string> fetched_urls() const;
     [[nodiscard]] std::vector<BotMessage> visible_in(std::string_view chat_id) const;
     // What GET /_messages answers.
     [[nodiscard]] std::string recorded_json() const;

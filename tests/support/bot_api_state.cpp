@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "tests/support/http_client.hpp"
+
 namespace runledger::test {
 namespace {
 
@@ -29,9 +31,26 @@ int cost_of(const BotCall& call) {
     return 1;
 }
 
+std::vector<std::string> media_urls_of(const std::string& method, const CallFields& fields) {
+    std::vector<std::string> urls;
+    const auto add = [&](const std::string& medium) {
+        if (medium.starts_with("http://") || medium.starts_with("https://")) {
+            urls.push_back(medium);
+        }
+    };
+    if (const std::string field{media_field_of(method)}; !field.empty()) {
+        add(fields.get(field));
+    } else if (method == "sendMediaGroup") {
+        for (const AlbumPart& part : album_of_json(fields.get("media")).value_or(std::vector<AlbumPart>{})) {
+            add(part.media);
+        }
+    }
+    return urls;
+}
+
 }  // namespace
 
-BotApi::State::State(BotApiOptions options) : options_(std::move(options)) {
+BotApi::State::State(BotApiOptions options) : options_(std::move(options)), random_(options_.seed) {
     if (options_.pace) {
         pace_.emplace(*options_.pace);
     }
@@ -94,6 +113,9 @@ BotAnswer BotApi::State::decide(std::string_view token, const BotCall& call, Bot
     if (auto fault = fault_of(call.method, call.fields)) {
         return BotAnswer::bad_request(*fault);
     }
+    if (auto fault = bad_url_fault(call)) {
+        return BotAnswer::bad_request(*fault);
+    }
     if (const int cost = cost_of(call); pace_ && cost > 0) {
         if (const auto wait = pace_->refuse(call.chat_id, cost, now)) {
             return BotAnswer::too_many_requests(static_cast<int>(wait->count()));
@@ -137,6 +159,50 @@ std::optional<BotAnswer> BotApi::State::apply(BotCall& call) {
     return std::nullopt;
 }
 
+void BotApi::State::fetch_media_of(const std::string& method, const CallFields& fields) {
+    if (!options_.fetches_media) {
+        return;
+    }
+    for (const std::string& url : media_urls_of(method, fields)) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (bad_urls_.contains(url)) {
+                continue;  // Not even asked again.
+            }
+            fetched_.push_back(url);
+        }
+        // TELEGRAM.md: by URL a photo may have 5 MB, other files 20 MB.
+        const std::size_t bytes_max = method == "sendPhoto" ? 5'000'000 : 20'000'000;
+        const HttpAnswer answer = http_get(url);
+        std::string fault;
+        if (answer.status != 200) {
+            fault = "Bad Request: failed to get HTTP URL content";
+        } else if (answer.body.empty() || answer.body.size() > bytes_max) {
+            fault = "Bad Request: wrong file identifier/HTTP URL specified";
+        } else if (method == "sendPhoto" && answer.body.starts_with("<")) {
+            fault = "Bad Request: wrong type of the web page content";
+        }
+        if (!fault.empty()) {
+            const std::lock_guard lock(mutex_);
+            bad_urls_.emplace(url, std::move(fault));
+        }
+    }
+}
+
+std::optional<std::string> BotApi::State::bad_url_fault(const BotCall& call) const {
+    for (const std::string& url : media_urls_of(call.method, call.fields)) {
+        if (const auto bad = bad_urls_.find(url); bad != bad_urls_.end()) {
+            return bad->second;
+        }
+    }
+    return std::nullopt;
+}
+
+std::vector<std::string> BotApi::State::fetched_urls() const {
+    const std::lock_guard lock(mutex_);
+    return fetched_;
+}
+
 BotReply BotApi::State::take(std::string_view token, std::string method, CallFields fields, BotPace::Time now) {
     const std::lock_guard lock(mutex_);
     BotCall call;
@@ -152,6 +218,9 @@ BotReply BotApi::State::take(std::string_view token, std::string method, CallFie
         }
     }
     call.accepted = answer.error_code == 200;
+    if (call.accepted && call.method.starts_with("send") && random_() % 1000 < options_.lost_answers_per_thousand) {
+        answer.drop_connection = true;
+    }
     call.answered = !answer.drop_connection;
     if (!call.accepted) {
         call.error_code = answer.error_code;

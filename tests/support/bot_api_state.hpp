@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,9 @@ class BotApi::State {
 public:
     explicit State(BotApiOptions options);
 
+    // Fetches what the call gives by URL and has not been fetched in vain before. Without the lock: others go on.
+    void fetch_media_of(const std::string& method, const CallFields& fields);
+
     // Decides, has the effect, records. `now` is for the pace.
     BotReply take(std::string_view token, std::string method, CallFields fields, BotPace::Time now);
 
@@ -33,6 +37,7 @@ public:
     void clear_script();
     [[nodiscard]] std::vector<BotCall> calls() const;
     [[nodiscard]] std::vector<BotMessage> visible_in(std::string_view chat_id) const;
+    [[nodiscard]] std::vector<std::string> fetched_urls() const;
     [[nodiscard]] std::string recorded_json() const;
 
 private:
@@ -45,8 +50,12 @@ private:
     std::vector<BotCall> calls_;
     std::map<MessageKey, BotMessage> messages_;
     std::int64_t next_message_id_{1};
+    std::vector<std::string> fetched_;
+    std::map<std::string, std::string> bad_urls_;  // With the 400 that each is answered with, for days.
+    std::minstd_rand random_;
 
     [[nodiscard]] BotAnswer decide(std::string_view token, const BotCall& call, BotPace::Time now);
+    [[nodiscard]] std::optional<std::string> bad_url_fault(const BotCall& call) const;
     [[nodiscard]] std::optional<BotAnswer> take_scripted(const BotCall& call);
     // The effect; a refusal where the message to edit or delete is not there.
     [[nodiscard]] std::optional<BotAnswer> apply(BotCall& call);

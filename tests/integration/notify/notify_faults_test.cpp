@@ -23,10 +23,10 @@ class NotifyFaults : public NotifyFixture {
 protected:
     // As a daemon leaves it that died after it had leased.
     void a_dead_daemon_holds(std::int64_t id, std::string_view until) {
-        execute(
-            fmt::format("UPDATE runledger.notifications SET state = 'leased', attempts = attempts + 1, "
-                        "lease_owner = 'gone:2:dead', lease_until = now() + interval '{}' WHERE id = {}",
-                        until, id));
+        execute(fmt::format(
+            "UPDATE runledger.notifications SET state = 'leased', attempts = attempts + 1, "
+            "sending_at = now(), lease_owner = 'gone:2:dead', lease_until = now() + interval '{}' WHERE id = {}",
+            until, id));
     }
 
     std::vector<std::int64_t> there_are_pictures(int count, int chats) {

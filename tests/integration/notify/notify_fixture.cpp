@@ -115,11 +115,11 @@ void NotifyFixture::SetUp() {
     config_.retry_delay_min = milliseconds{20};
     config_.retry_delay_max = milliseconds{200};
     config_.timeout = seconds{10};
-    tuning_.poll_interval = milliseconds{20};
+    tuning_.poll_interval = milliseconds{20};  // No listener here: NotifyListen has one.
     tuning_.token_retry = milliseconds{200};
     // Most tests are not about the pace.
-    const Rate fast{.per_second = 1000.0, .burst = 100.0};
-    tuning_.pace.bot = tuning_.pace.chat = tuning_.pace.group = fast;
+    const Limit fast{.messages = 1000, .window = seconds{1}};
+    tuning_.pace = runledger::PaceLimits{.bot = fast, .chat = fast, .group = fast};
 }
 
 void NotifyFixture::TearDown() {
@@ -178,6 +178,27 @@ void NotifyFixture::execute(const std::string& sql) {
     work.commit();
 }
 
+std::string NotifyFixture::value(const std::string& query) {
+    pqxx::work work(*connection_);
+    const auto found = work.exec1(query);
+    return found[0].is_null() ? "NULL" : found[0].as<std::string>();
+}
+
+void NotifyFixture::settle_somewhere(const std::string& metadata_extra) {
+    const std::int64_t generation = 100'000 + ++last_generation_id_;  // there_is() counts from 1.
+    const std::string run = fmt::format("settled-{}", generation);
+    execute(
+        fmt::format("INSERT INTO runledger.generations (id, metadata) VALUES "
+                    "({2}, '{{\"run_id\": \"{0}\", \"telegramChatId\": 42{1}}}');"
+                    "INSERT INTO runledger.runs (run_id, terminal_status, finished_at, finished_boot_id, "
+                    "finished_boottime_us, finished_redelivered, finished_digest, latest_at, latest_boot_id, "
+                    "latest_boottime_us, latest_redelivered, latest_digest, latest_status, first_received_at, "
+                    "event_count) VALUES ('{0}', 'failed', now(), gen_random_uuid(), 1, false, 1, now(), "
+                    "gen_random_uuid(), 1, false, 1, 'failed', now(), 1);"
+                    "SELECT runledger.settle_run('{0}', interval '3 seconds', interval '1 day')",
+                    run, metadata_extra, generation));
+}
+
 void NotifyFixture::becomes(std::int64_t id, std::string_view state) {
     eventually(
         fmt::format("notification {} becomes {}", id, state), [&] { return row(id).state == state; }, default_patience,
@@ -213,6 +234,14 @@ std::string NotifyFixture::picture_payload(std::string_view url) {
                        R"( "cost_note": null, "outputs": [{{"id": "o1", "data": {{"images": [{{"filename": "a.png",)"
                        R"( "type": "output", "url": "{}"}}]}}}}]}})",
                        url);
+}
+
+std::string NotifyFixture::pictures_payload(int count) {
+    std::string images;
+    for (int i = 1; i <= count; ++i) {
+        images += fmt::format("{}\"https://h/{}.png\"", i == 1 ? "" : ",", i);
+    }
+    return fmt::format(R"({{"status": "completed", "outputs": [{{"images": [{}]}}]}})", images);
 }
 
 std::string NotifyFixture::picture_url(std::int64_t generation_id) {

@@ -93,6 +93,9 @@ protected:
     [[nodiscard]] NotificationRow row(std::int64_t id);
     [[nodiscard]] std::int64_t count_in_state(std::string_view state);
     void execute(const std::string& sql);
+    [[nodiscard]] std::string value(const std::string& query);  // The single value; "NULL" for NULL.
+    // A generation whose run has ended, settled in a transaction of its own, as another daemon does it.
+    void settle_somewhere(const std::string& metadata_extra = "");
     void becomes(std::int64_t id, std::string_view state);
     void all_become_sent(std::chrono::milliseconds patience = std::chrono::seconds{20});
 
@@ -107,6 +110,7 @@ protected:
     [[nodiscard]] std::vector<BotCall> sends() const;  // All but getMe.
 
     [[nodiscard]] static std::string picture_payload(std::string_view url);
+    [[nodiscard]] static std::string pictures_payload(int count);  // https://h/1.png and so on.
     [[nodiscard]] static std::string picture_url(std::int64_t generation_id);
 
     std::unique_ptr<BotApi> bot_api_;

@@ -18,7 +18,7 @@ protected:
         NotifyFixture::SetUp();
         bot_api_ = std::make_unique<BotApi>(BotApiOptions{.token = std::string(token), .pace = PaceLimits{}});
         config_.api_url = bot_api_->url();
-        tuning_.pace = runledger::PaceLimits{};
+        tuning_.pace = std::nullopt;
     }
 };
 

@@ -5,6 +5,7 @@
 
 #include "tests/integration/notify/notify_fixture.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace runledger::test {
 namespace {
@@ -54,7 +55,7 @@ TEST_F(NotifyStage, SendsAFailureAsText) {
 
     ASSERT_THAT(sends(), SizeIs(1));
     EXPECT_EQ(sends()[0].method, "sendMessage");
-    EXPECT_EQ(sends()[0].fields.get("text"), "Failed: CUDA &lt;out&gt; of memory\nRun <code>run-1</code>");
+    EXPECT_EQ(sends()[0].fields.get("text"), "Failed: CUDA &lt;out&gt; of memory\n<code>run-1</code>");
 }
 
 TEST_F(NotifyStage, SendsAnAlbumAndKeepsItsFirstMessagesId) {
@@ -159,20 +160,143 @@ TEST_F(NotifyStage, GivesUpAfterTheLastAttempt) {
 }
 
 TEST_F(NotifyStage, SaysInTextWhatTelegramCantFetch) {
-    bot_api_->script({.answer = BotAnswer::bad_request("Bad Request: wrong file identifier/HTTP URL specified"),
-                      .calls = -1,
-                      .method = "sendPhoto"});
+    bot_api_->script(
+        {.answer = BotAnswer::bad_request("Bad Request: wrong file identifier/HTTP URL specified"), .calls = 2});
     const auto id = there_is_a_picture();
 
     start();
     becomes(id, "sent");
 
     const auto calls = sends();
-    ASSERT_THAT(calls, SizeIs(2));
-    EXPECT_EQ(calls[1].method, "sendMessage");
-    EXPECT_THAT(calls[1].fields.get("text"), HasSubstr(fmt::format("<a href=\"{}\">a.png</a>", picture_url(1))));
+    ASSERT_THAT(calls, SizeIs(3));
+    EXPECT_EQ(calls[1].method, "sendDocument");
+    EXPECT_EQ(calls[2].method, "sendMessage");
+    EXPECT_THAT(calls[2].fields.get("text"), HasSubstr(fmt::format("<a href=\"{}\">a.png</a>", picture_url(1))));
     EXPECT_EQ(row(id).attempts, 1);
     EXPECT_THAT(row(id).last_error, HasSubstr("wrong file identifier"));
+}
+
+TEST_F(NotifyStage, SendsAsAFileWhatIsNoPictureToTelegram) {
+    bot_api_->script(
+        {.answer = BotAnswer::bad_request("Bad Request: PHOTO_INVALID_DIMENSIONS"), .method = "sendPhoto"});
+    const auto id = there_is_a_picture();
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_THAT(sends(), SizeIs(2));
+    EXPECT_EQ(sends()[1].method, "sendDocument");
+    EXPECT_EQ(sends()[1].fields.get("document"), picture_url(1));
+    EXPECT_EQ(sends()[1].fields.get("caption"), "Finished in 12.3 s");
+}
+
+TEST_F(NotifyStage, SaysInTextWhereNoPicturesMayBePosted) {
+    bot_api_->script(
+        {.answer = BotAnswer::bad_request("Bad Request: not enough rights to send photos to the chat"), .calls = 1});
+    const auto id = there_is_a_picture();
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_THAT(sends(), SizeIs(2));
+    EXPECT_EQ(sends()[1].method, "sendMessage");
+}
+
+TEST_F(NotifyStage, SendsManyPicturesAsAlbumsOfTen) {
+    const auto id = there_is({.payload = pictures_payload(23)});
+
+    start();
+    becomes(id, "sent");
+
+    const auto sent = bot_api_->sent_to("42");
+    ASSERT_THAT(sent, SizeIs(3));
+    EXPECT_THAT(sent[0].message_ids, SizeIs(10));
+    EXPECT_THAT(sent[1].message_ids, SizeIs(10));
+    EXPECT_THAT(sent[2].message_ids, SizeIs(3));
+    EXPECT_EQ(row(id).message_id, sent[0].message_ids.front());
+    EXPECT_EQ(counters().sent, 1U);
+}
+
+TEST_F(NotifyStage, GoesOnAfterThePartsThatArrived) {
+    bot_api_->script({.answer = BotAnswer::slow(milliseconds{0}), .calls = 1});
+    bot_api_->script({.answer = BotAnswer::accept_then_drop(), .calls = 1});
+    const auto id = there_is({.payload = pictures_payload(23)});
+
+    start();
+    becomes(id, "sent");
+
+    const auto sent = bot_api_->sent_to("42");
+    ASSERT_THAT(sent, SizeIs(4));
+    EXPECT_FALSE(sent[0].mentions(duplicate_mark));
+    EXPECT_TRUE(sent[2].mentions(duplicate_mark)) << "the second album, once more";
+    EXPECT_TRUE(sent[2].mentions("/20.png"));
+    EXPECT_FALSE(sent[3].mentions(duplicate_mark));
+    EXPECT_THAT(sent[3].message_ids, SizeIs(3));
+}
+
+TEST_F(NotifyStage, SaysThatALinkHasExpired) {
+    const auto id = there_is({.payload = picture_payload(
+                                  "https://h/a.png?X-Amz-Date=20240101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=s")});
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_THAT(sends(), SizeIs(1));
+    EXPECT_EQ(sends()[0].method, "sendMessage");
+    EXPECT_THAT(sends()[0].fields.get("text"), HasSubstr("links have expired"));
+}
+
+TEST_F(NotifyStage, SkipsWhatHasWaitedTooLong) {
+    config_.not_after = seconds{60};
+    const auto late = there_is_a_picture(1);
+    const auto late_and_perhaps_there = there_is_a_picture(2);
+    const auto fresh = there_is_a_picture(3);
+    execute("UPDATE runledger.notifications SET waits_since = now() - interval '2 minutes' WHERE chat_id < 3");
+    execute("UPDATE runledger.notifications SET uncertain_attempts = 1 WHERE chat_id = 2");
+
+    start();
+    becomes(fresh, "sent");
+
+    EXPECT_EQ(row(late).state, "skipped");
+    EXPECT_THAT(row(late).last_error, HasSubstr("not_after"));
+    EXPECT_EQ(row(late_and_perhaps_there).state, "uncertain");
+    EXPECT_THAT(sends(), SizeIs(1));
+    EXPECT_EQ(counters().expired, 1U);
+}
+
+TEST_F(NotifyStage, GivesUpWhatElseWaitsForAChatThatBlockedTheBot) {
+    bot_api_->script({.answer = BotAnswer::forbidden(), .calls = 1, .chat_id = "42"});
+    const auto first = there_is_a_picture(42);
+    const auto second = there_is_a_picture(42);
+    const auto maybe_there = there_is_a_picture(42);
+    execute(fmt::format("UPDATE runledger.notifications SET uncertain_attempts = 1 WHERE id = {}", maybe_there));
+
+    start();
+    becomes(first, "dead");
+    becomes(second, "dead");
+    becomes(maybe_there, "uncertain");
+    const auto later = there_is_a_picture(42);
+    becomes(later, "sent");
+
+    EXPECT_THAT(row(second).last_error, HasSubstr("blocked by the user (to another message in this chat)"));
+    EXPECT_THAT(sends(), SizeIs(2)) << "the person may have come back, so what is made later is tried";
+    EXPECT_EQ(counters().dead, 2U);
+}
+
+TEST_F(NotifyStage, KeepsAHoldThoughTheDaemonIsAnother) {
+    bot_api_->script({.answer = BotAnswer::too_many_requests(2), .chat_id = "42"});
+    const auto held = there_is_a_picture(42);
+    const auto behind_it = there_is_a_picture(42);
+    start();
+    eventually("the 429 is stored", [&] { return !row(held).last_error.empty(); });
+    stop();
+    const auto begun = std::chrono::steady_clock::now();
+
+    start();
+    becomes(behind_it, "sent");
+
+    EXPECT_GE(std::chrono::steady_clock::now() - begun, milliseconds{1000});
+    EXPECT_THAT(bot_api_->refused(), SizeIs(1));
 }
 
 TEST_F(NotifyStage, FollowsAGroupToItsNewId) {
@@ -184,6 +308,32 @@ TEST_F(NotifyStage, FollowsAGroupToItsNewId) {
 
     EXPECT_THAT(bot_api_->sent_to("-1001234567890123"), SizeIs(1));
     EXPECT_EQ(row(id).chat_id, -1001234567890123);
+}
+
+TEST_F(NotifyStage, WritesToTheNewIdFromThenOn) {
+    bot_api_->script({.answer = BotAnswer::migrated("-1001234567890123"), .calls = 1, .chat_id = "-5"});
+    const auto first = there_is_a_picture(-5);
+    const auto behind_it = there_is_a_picture(-5);
+
+    start();
+    becomes(first, "sent");
+    becomes(behind_it, "sent");
+    settle_somewhere(R"(, "telegramChatId": -5)");
+    all_become_sent();
+
+    EXPECT_THAT(bot_api_->refused(), SizeIs(1)) << "told once, stored for good";
+    EXPECT_THAT(bot_api_->sent_to("-1001234567890123"), SizeIs(3));
+    EXPECT_EQ(row(behind_it).chat_id, -1001234567890123);
+}
+
+TEST_F(NotifyStage, PostsIntoTheTopicAndAnswersTheMessageOfTheMetadata) {
+    settle_somewhere(R"(, "message_thread_id": 7, "reply_to_message_id": "99")");
+    start();
+    all_become_sent();
+
+    ASSERT_THAT(sends(), SizeIs(1));
+    EXPECT_EQ(sends()[0].fields.get("message_thread_id"), "7");
+    EXPECT_THAT(sends()[0].fields.get("reply_parameters"), HasSubstr("99"));
 }
 
 TEST_F(NotifyStage, NeverLetsACorrectionOvertakeTheEnding) {
@@ -198,7 +348,7 @@ TEST_F(NotifyStage, NeverLetsACorrectionOvertakeTheEnding) {
     const auto sent = bot_api_->sent_to("42");
     ASSERT_THAT(sent, SizeIs(2));
     EXPECT_EQ(sent[0].method, "sendPhoto");
-    EXPECT_THAT(sent[1].fields.get("text"), HasSubstr("Correction: failed"));
+    EXPECT_THAT(sent[1].fields.get("text"), HasSubstr("Correction: Failed"));
     EXPECT_EQ(row(ending).attempts, 3);
 }
 
@@ -234,10 +384,11 @@ TEST_F(NotifyStage, KeepsEverythingWhileTheTokenIsRefused) {
 
     start();
     eventually("the refusal is seen", [&] { return counters().token_is_refused.load(); });
-    eventually("it is asked again", [&] { return sends().size() >= 2; });
+    const auto asked = [&] { return bot_api_->calls().size() - sends().size(); };
+    eventually("it is asked about again", [&] { return asked() >= 2; });
     EXPECT_EQ(count_in_state("dead") + count_in_state("uncertain") + count_in_state("sent"), 0);
     EXPECT_THAT(log_.lines_with("telegram refuses the token"), Not(IsEmpty()));
-    EXPECT_LE(sends().size(), 5U) << "one at a time, and not often";
+    EXPECT_LE(sends().size(), 1U) << "nothing is sent";
     bot_api_.reset();
     bot_api_ = std::make_unique<BotApi>(BotApiOptions{.port = port, .token = std::string(token)});
     all_become_sent();
@@ -247,6 +398,27 @@ TEST_F(NotifyStage, KeepsEverythingWhileTheTokenIsRefused) {
     for (std::int64_t id = 1; id <= 5; ++id) {
         EXPECT_EQ(row(id).attempts, 1) << "a refused token costs no attempt";
     }
+}
+
+TEST_F(NotifyStage, ResumesWhenTheTokenFileChanges) {
+    const TempFolder folder;
+    config_.token_file = folder.write_file("token", "100:wrong-test-token\n").string();
+    config_.token = Secret("100:wrong-test-token");
+    tuning_.token_retry = std::chrono::hours{1};
+    tuning_.token_watch = milliseconds{50};
+    std::vector<bool> degraded;  // Written by the notify thread, read once it has ended.
+    tuning_.on_degraded = [&](bool is_degraded) { degraded.push_back(is_degraded); };
+    const auto id = there_is_a_picture();
+    start();
+    eventually("the refusal is seen", [&] { return counters().token_is_refused.load(); });
+    (void)folder.write_file("token", "");  // Whoever writes it may be at it.
+    (void)folder.write_file("token", std::string(token) + "\n");
+
+    becomes(id, "sent");
+    stop();
+
+    EXPECT_THAT(degraded, ElementsAre(true, false));
+    EXPECT_EQ(row(id).attempts, 1);
 }
 
 TEST_F(NotifyStage, WritesToTheLogInModeLog) {
@@ -263,11 +435,10 @@ TEST_F(NotifyStage, WritesToTheLogInModeLog) {
     EXPECT_THAT(bot_api_->calls(), IsEmpty());
     EXPECT_EQ(row(one).message_id, std::nullopt);
     const auto lines = log_.lines_with("notification written to the log only");
-    ASSERT_THAT(lines, SizeIs(2));
+    ASSERT_THAT(lines, SizeIs(3));
     EXPECT_THAT(lines[0], AllOf(HasSubstr("[info]"), HasSubstr("chat=42 method=sendPhoto text=\"Finished in 12.3 s\""),
                                 HasSubstr("media=\"https://h/a.png?…\"")));
-    EXPECT_THAT(lines[1],
-                AllOf(HasSubstr("method=sendMessage"), HasSubstr("two lines"), HasSubstr("https://h/b.mp4?…")));
+    EXPECT_THAT(lines[1], AllOf(HasSubstr("method=sendVideo"), HasSubstr("two lines"), HasSubstr("https://h/b.mp4?…")));
     EXPECT_THAT(log_.lines_with("sesame"), IsEmpty());
     EXPECT_EQ(counters().sent, 2U);
 }

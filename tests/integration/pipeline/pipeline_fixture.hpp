@@ -35,7 +35,8 @@ protected:
     std::string daemon_extra{};
     std::string postgres_extra{};  // Further keys of [postgres].
     std::string daemon_uri{};      // Where the daemon finds PostgreSQL; empty: as the test does.
-    std::string daemon_role{};  // A login role to be made, member of runledger_daemon only; empty: the superuser.
+    std::string daemon_role{};     // A login role to be made, member of runledger_daemon only; empty: the superuser.
+    std::string telegram_extra{};  // Further keys of [telegram].
 
     // Writes what the parts need; starts none of them.
     void prepare_all();

@@ -118,6 +118,17 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"missing_token", "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"/nonexistent\"\n", "can't be read"},
         Fault{"api_without_scheme", "[postgres]\nuri = \"x\"\n[telegram]\napi_url = \"api.telegram.org\"\n",
               "neither https:// nor http://"},
+        Fault{"unknown_text", "[postgres]\nuri = \"x\"\n[telegram.text]\nfinished = \"x\"\n",
+              "[telegram.text] finished (line 4): no such text; there are completed,"},
+        Fault{"text_is_a_number", "[postgres]\nuri = \"x\"\n[telegram.text]\ncompleted = 7\n", "is not a string"},
+        Fault{"unknown_placeholder", "[postgres]\nuri = \"x\"\n[telegram.text]\ncompleted = \"in {time}\"\n",
+              "[telegram.text] completed (line 4) knows no {time}; there is {duration}"},
+        Fault{"fetch_host_with_scheme", "[postgres]\nuri = \"x\"\n[telegram]\nfetch_hosts = [\"https://h\"]\n",
+              "holds \"https://h\", which is no host's name"},
+        Fault{"lease_shorter_than_its_fetch",
+              "[postgres]\nuri = \"x\"\n[telegram]\nfetch_hosts = [\"h\"]\nlease_margin_ms = 9000\n",
+              "lease_margin_ms (line 5) is less than"},
+        Fault{"no_daemons", "[postgres]\nuri = \"x\"\n[telegram]\ndaemons = 0\n", "is 0, not within 1 to 64"},
         Fault{"unknown_level", "[postgres]\nuri = \"x\"\n[log]\nlevel = \"noise\"\n", "not one of trace, debug"}),
     [](const auto& fault) { return std::string(fault.param.name); });
 

@@ -64,6 +64,35 @@ TEST_F(StandIn, AnswersAsScriptedAndThenAsUsual) {
     EXPECT_EQ(api_.sent_to("42").size(), 1U);
 }
 
+TEST_F(StandIn, FetchesMediaAndKeepsABadLinkBad) {
+    BotApi telegram({.fetches_media = true});
+    const auto show = [&](const std::string& url) {
+        return http_post(telegram.url() + "/bot100:test-token/sendPhoto",
+                         R"({"chat_id": 42, "photo": ")" + url + "\"}");
+    };
+    const std::string good = api_.url() + "/_messages";
+    const std::string bad = api_.url() + "/nothing.png";
+
+    EXPECT_EQ(show(good).status, 200);
+    EXPECT_THAT(show(bad).body, HasSubstr("failed to get HTTP URL content"));
+    EXPECT_THAT(show(bad).body, HasSubstr("failed to get HTTP URL content"));
+
+    EXPECT_EQ(telegram.fetched_urls(), (std::vector<std::string>{good, bad})) << "the bad one is not asked again";
+}
+
+TEST_F(StandIn, LosesAsManyAnswersAsItIsTold) {
+    BotApi telegram({.lost_answers_per_thousand = 100, .seed = 3});
+    int lost = 0;
+    for (int i = 0; i < 200; ++i) {
+        lost +=
+            http_post(telegram.url() + "/bot100:test-token/sendMessage", R"({"chat_id": 42, "text": "x"})").status == 0;
+    }
+
+    EXPECT_EQ(telegram.accepted().size(), 200U);
+    EXPECT_GT(lost, 8);
+    EXPECT_LT(lost, 40);
+}
+
 TEST_F(StandIn, TellsOfAGroupsNewId) {
     api_.script({.answer = BotAnswer::migrated("-100777"), .calls = -1, .chat_id = "-5"});
 

@@ -68,7 +68,7 @@ TEST(NotifyPolicy, WaitsOutTooManyRequestsWithoutCountingThem) {
     Answer answer = answer_of(Verdict::too_many);
     answer.retry_after = seconds{17};
 
-    const Decision decision = decide(answer, {.attempts = 12, .age = hours{47}}, policy, most);
+    const Decision decision = decide(answer, {.attempts = 12}, policy, most);
 
     EXPECT_EQ(decision.state, NextState::pending);
     EXPECT_EQ(decision.delay, seconds{17});
@@ -80,12 +80,11 @@ TEST(NotifyPolicy, BoundsHowLongItIsHeldBack) {
     answer.retry_after = hours{24};
 
     EXPECT_EQ(decide(answer, {}, policy, most).delay, hours{1});
-    EXPECT_EQ(decide(answer, {.age = hours{48}}, policy, most).state, NextState::dead);
+    EXPECT_EQ(decide(answer, {}, policy, most).chat, ChatFate::held);
 }
 
 TEST(NotifyPolicy, KeepsEverythingWhenTheTokenIsRefused) {
-    const Decision decision =
-        decide(answer_of(Verdict::unauthorized), {.attempts = 500, .age = hours{999}}, policy, most);
+    const Decision decision = decide(answer_of(Verdict::unauthorized), {.attempts = 500}, policy, most);
 
     EXPECT_EQ(decision.state, NextState::pending);
     EXPECT_EQ(decision.delay, milliseconds{0});

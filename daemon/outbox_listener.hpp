@@ -1,0 +1,35 @@
+// Hears when something comes into the outbox, from whichever daemon or tool it comes: LISTEN, on a connection and a
+// thread of its own, which wakes the notify stage.
+//
+// Invariant: a hint and no more. What is not heard, since the connection is lost or a pooler swallows it, is found by
+// the stage's own poll.
+#pragma once
+
+#include <string>
+#include <thread>
+
+#include "daemon/database.hpp"
+#include "daemon/signal.hpp"
+
+namespace runledger {
+
+class OutboxListener {
+public:
+    // `direct_uri` leads past any pooler in transaction mode. `outbox` outlives this.
+    OutboxListener(std::string direct_uri, Wakeup& outbox);
+    ~OutboxListener();  // Ends the thread.
+    OutboxListener(const OutboxListener&) = delete;
+    OutboxListener& operator=(const OutboxListener&) = delete;
+
+private:
+    void run() noexcept;
+    void listen();
+    void wait(pqxx::connection& connection);
+
+    Database database_;
+    Wakeup& outbox_;
+    Wakeup stop_;
+    std::thread thread_;
+};
+
+}  // namespace runledger

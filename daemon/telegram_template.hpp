@@ -1,0 +1,67 @@
+// The sentences of a message, as the operator words them: plain text with named placeholders, and parts in square
+// brackets that are left out where a placeholder in them has nothing to say.
+//
+//     Finished[ in {duration}][ · {cost}]
+//
+// Doubled, {{ }} [[ ]] stand for themselves. Checked when it is made, so that no message meets a fault. What comes out
+// is plain text: whoever writes HTML escapes it. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace runledger::telegram {
+
+// what() is half a sentence that names the fault: "knows no {durations}; …".
+class TemplateError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+class Template {
+public:
+    using Values = std::map<std::string_view, std::string>;  // By placeholder; an empty one has nothing to say.
+
+    // Throws TemplateError: a bracket that is not closed, or one within another, or a placeholder that is not known.
+    Template(std::string_view text, std::span<const std::string_view> known);
+
+    [[nodiscard]] std::string fill(const Values& values) const;
+    [[nodiscard]] bool is_empty() const noexcept { return pieces_.empty(); }
+
+private:
+    enum class Kind : std::uint8_t { text, value, option_begins, option_ends };
+    struct Piece {
+        Kind kind{};
+        std::string text;  // Or the placeholder's name.
+    };
+
+    std::vector<Piece> pieces_;
+};
+
+// All that is said, in the words of [telegram.text]. docs/telegram.md lists the keys and their placeholders.
+struct Wording {
+    Wording();  // The defaults, in English.
+
+    // Replaces one. Throws TemplateError; std::out_of_range where there is no such key.
+    void set(std::string_view key, std::string_view text);
+    [[nodiscard]] static std::span<const std::string_view> keys() noexcept;
+
+    Template completed;
+    Template no_outputs;  // Completed, and the run had none.
+    Template unshowable;  // Completed, and none of them can be shown.
+    Template failed;
+    Template timed_out;
+    Template cancelled;
+    Template follow_up;
+    Template correction;  // Around what is true now, {message}.
+    Template duplicate;   // At the end of what may have arrived before.
+    Template link_expired;
+    Template more;  // For {count} outputs that a message has no room for.
+    Template progress;
+};
+
+}  // namespace runledger::telegram

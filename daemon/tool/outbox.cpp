@@ -1,0 +1,197 @@
+#include "daemon/tool/outbox.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <stdexcept>
+#include <string_view>
+
+#include "daemon/json.hpp"
+#include "queries.hpp"
+
+namespace runledger::tool {
+namespace {
+
+constexpr int exit_nothing = 2;
+
+const std::vector<std::string> all_states{"pending", "leased", "sent", "uncertain", "dead", "skipped"};
+
+// Seconds of "90s", "15m", "6h", "2d".
+std::int64_t seconds_of(const std::string& text) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    const std::int64_t factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86'400 : 0;
+    if (error != std::errc{} || number < 0 || number > 1'000'000 || factor == 0) {
+        throw std::runtime_error(
+            fmt::format("--older-than {}: write a number and s, m, h or d: 90s, 15m, 6h, 2d", text));
+    }
+    return number * factor;
+}
+
+std::string age_text(std::int64_t seconds) {
+    return seconds < 120      ? fmt::format("{}s", seconds)
+           : seconds < 7200   ? fmt::format("{}m", seconds / 60)
+           : seconds < 172800 ? fmt::format("{}h", seconds / 3600)
+                              : fmt::format("{}d", seconds / 86'400);
+}
+
+std::string text_of(const pqxx::field& field) { return field.is_null() ? "-" : field.as<std::string>(); }
+
+// One JSON object on a line; numbers as numbers, NULL as null.
+std::string json_of(const pqxx::row& row) {
+    rapidjson::StringBuffer buffer;
+    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+    writer.StartObject();
+    for (const pqxx::field& field : row) {
+        writer.Key(field.name());
+        if (field.is_null()) {
+            writer.Null();
+        } else if (field.type() == 20 || field.type() == 23) {  // int8, int4: pg_type's own numbers, fixed for ever.
+            writer.Int64(field.as<std::int64_t>());
+        } else {
+            writer.String(field.c_str());
+        }
+    }
+    writer.EndObject();
+    return buffer.GetString();
+}
+
+}  // namespace
+
+OutboxCli::OutboxCli(CLI::App& app)
+    : command_(app.add_subcommand("outbox", "The messages that people are to get; needs --config")) {
+    command_->require_subcommand(1);
+    list_command_ = command_->add_subcommand("list", "List notifications, the newest first");
+    add_choice(*list_command_, all_states);
+    list_command_->add_option("--limit", count_max_, "How many at most")->check(CLI::Range(1, 100'000));
+    list_command_->add_flag("--json", as_json_, "A JSON object on each line");
+    show_command_ = command_->add_subcommand("show", "Show all that is known of a notification");
+    show_command_->add_option("ID", choice_.ids, "The notifications' ids")->required();
+    show_command_->add_flag("--json", as_json_, "A JSON object on each line");
+    retry_command_ =
+        command_->add_subcommand("retry", "Try again what is dead, uncertain or skipped, as if it were new");
+    add_choice(*retry_command_, {"dead", "uncertain", "skipped"});
+    retry_command_->add_flag("--all", all_, "Every one of them, where nothing else chooses");
+    drop_command_ = command_->add_subcommand("drop", "Give up what is pending, dead or uncertain: it becomes skipped");
+    add_choice(*drop_command_, {"pending", "dead", "uncertain"});
+    drop_command_->add_flag("--all", all_, "Every one of them, where nothing else chooses");
+}
+
+void OutboxCli::add_choice(CLI::App& command, const std::vector<std::string>& states) {
+    command.add_option("ID", choice_.ids, "The notifications' ids");
+    command.add_option("--state", choice_.states, "Only those in this state; may be given again")
+        ->check(CLI::IsMember(states));
+    command.add_option("--chat", choice_.chat, "Only those for this chat");
+    command.add_option("--error", choice_.error, "Only those whose last error holds this text");
+    command.add_option("--older-than", choice_.older_than, "Only those made longer ago: 90s, 15m, 6h, 2d");
+}
+
+// The first five parameters of each of the queries.
+OutboxCli::Parameters OutboxCli::parameters() const {
+    ArrayLiteral ids;
+    for (const std::int64_t id : choice_.ids) {
+        ids.add(id);
+    }
+    ArrayLiteral states;
+    for (const std::string& state : choice_.states) {
+        states.add(std::string_view(state));
+    }
+    Parameters given{.ids = {}, .states = {}, .chat = choice_.chat, .error = {}, .least_age_seconds = {}};
+    if (ids.size() > 0) {
+        given.ids = ids.str();
+    }
+    if (states.size() > 0) {
+        given.states = states.str();
+    }
+    if (!choice_.error.empty()) {
+        given.error = choice_.error;
+    }
+    if (!choice_.older_than.empty()) {
+        given.least_age_seconds = seconds_of(choice_.older_than);
+    }
+    return given;
+}
+
+pqxx::result OutboxCli::choose(pqxx::work& work, int count_max) const {
+    const Parameters given = parameters();
+    return work.exec_params(std::string(queries::tool_outbox_list), given.ids, given.states, given.chat, given.error,
+                            given.least_age_seconds, count_max);
+}
+
+int OutboxCli::list(pqxx::work& work, std::FILE* out) const {
+    const auto rows = choose(work, count_max_);
+    if (as_json_) {
+        for (const pqxx::row& row : rows) {
+            fmt::print(out, "{}\n", json_of(row));
+        }
+        return 0;
+    }
+    if (!rows.empty()) {
+        fmt::print(out, "{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", "id", "state", "kind", "chat", "age",
+                   "try", "run", "last error");
+    }
+    for (const pqxx::row& row : rows) {
+        fmt::print(out, "{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", text_of(row["id"]),
+                   text_of(row["state"]), text_of(row["kind"]), text_of(row["chat_id"]),
+                   age_text(row["age_seconds"].as<std::int64_t>()), text_of(row["attempts"]), text_of(row["run_id"]),
+                   text_of(row["last_error"]));
+    }
+    fmt::print(out, "{} notifications{}\n", rows.size(),
+               rows.size() == static_cast<std::size_t>(count_max_) ? " (--limit; there may be more)" : "");
+    return 0;
+}
+
+int OutboxCli::show(pqxx::work& work, std::FILE* out) const {
+    const auto rows = choose(work, static_cast<int>(choice_.ids.size()));
+    for (const pqxx::row& row : rows) {
+        if (as_json_) {
+            fmt::print(out, "{}\n", json_of(row));
+            continue;
+        }
+        for (const pqxx::field& field : row) {
+            fmt::print(out, "{:<18} {}\n", field.name(), text_of(field));
+        }
+        fmt::print(out, "\n");
+    }
+    if (rows.size() < choice_.ids.size()) {
+        fmt::print(stderr, "runledger: {} of {} notifications are not there\n", choice_.ids.size() - rows.size(),
+                   choice_.ids.size());
+        return exit_nothing;
+    }
+    return 0;
+}
+
+int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
+    const bool chooses = !choice_.ids.empty() || !choice_.states.empty() || choice_.chat || !choice_.error.empty() ||
+                         !choice_.older_than.empty();
+    if (chooses == all_) {
+        throw std::runtime_error("say which: ids, --state, --chat, --error, --older-than, or else --all");
+    }
+    pqxx::work work(database.connection());
+    begin_durably(work, {});
+    const Parameters given = parameters();
+    const auto rows = work.exec_params(std::string(retries ? queries::tool_outbox_retry : queries::tool_outbox_drop),
+                                       given.ids, given.states, given.chat, given.error, given.least_age_seconds);
+    database.commit(work);
+    fmt::print(out, "{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
+    if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
+        fmt::print(stderr, "runledger: the others are not there, or in no state for it; see runledger outbox show\n");
+        return exit_nothing;
+    }
+    return 0;
+}
+
+int OutboxCli::run(const std::string& postgres_uri, std::FILE* out) {
+    if (postgres_uri.empty()) {
+        throw std::runtime_error("outbox needs --config, which says where PostgreSQL is");
+    }
+    Database database(postgres_uri, "outbox");
+    if (retry_command_->parsed() || drop_command_->parsed()) {
+        return change(database, retry_command_->parsed(), out);
+    }
+    pqxx::work work(database.connection());
+    return list_command_->parsed() ? list(work, out) : show(work, out);
+}
+
+}  // namespace runledger::tool

@@ -1,0 +1,67 @@
+// `runledger outbox …`: looks at the messages that people are to get, has given-up ones tried again, drops others.
+//
+// Invariant: a row that a daemon is sending is never changed from here, and no row is ever deleted.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/database.hpp"
+
+namespace runledger::tool {
+
+// Must outlive the app's parsing, which writes into it.
+class OutboxCli {
+public:
+    explicit OutboxCli(CLI::App& app);
+    OutboxCli(const OutboxCli&) = delete;
+    OutboxCli& operator=(const OutboxCli&) = delete;
+
+    [[nodiscard]] bool parsed() const { return command_->parsed(); }
+
+    // Does what was parsed. Returns 0; 2 where what was asked for is not there, or in no state for it. Throws where the
+    // words don't fit together or PostgreSQL refuses: main() says so and returns 1.
+    int run(const std::string& postgres_uri, std::FILE* out);
+
+private:
+    // Which rows: all that fit each of those that are given.
+    struct Choice {
+        std::vector<std::int64_t> ids;
+        std::vector<std::string> states;
+        std::optional<std::int64_t> chat;
+        std::string error;
+        std::string older_than;  // "90s", "15m", "6h", "2d"
+    };
+
+    // The same for PostgreSQL; NULL chooses all.
+    struct Parameters {
+        std::optional<std::string> ids;
+        std::optional<std::string> states;
+        std::optional<std::int64_t> chat;
+        std::optional<std::string> error;
+        std::optional<std::int64_t> least_age_seconds;
+    };
+
+    void add_choice(CLI::App& command, const std::vector<std::string>& states);
+    [[nodiscard]] Parameters parameters() const;
+    [[nodiscard]] pqxx::result choose(pqxx::work& work, int count_max) const;
+    int list(pqxx::work& work, std::FILE* out) const;
+    int show(pqxx::work& work, std::FILE* out) const;
+    int change(Database& database, bool retries, std::FILE* out) const;
+
+    Choice choice_;
+    int count_max_{50};
+    bool as_json_{false};
+    bool all_{false};
+    CLI::App* command_;
+    CLI::App* list_command_;
+    CLI::App* show_command_;
+    CLI::App* retry_command_;
+    CLI::App* drop_command_;
+};
+
+}  // namespace runledger::tool

@@ -1,0 +1,13 @@
+-- $1 to $5 as in tool_outbox_list. What was given up is tried again as if it were new; what may have arrived still says
+-- so in its text. A malformed chat can't be told.
+WITH again AS (
+    UPDATE runledger.notifications AS n
+    SET state = 'pending', attempts = 0, not_before = now(), waits_since = now()
+    WHERE n.state IN ('dead', 'uncertain', 'skipped') AND n.chat_id IS NOT NULL
+      AND ($1::bigint[] IS NULL OR n.id = ANY ($1::bigint[]))
+      AND ($2::text[] IS NULL OR n.state = ANY ($2::text[]))
+      AND ($3::bigint IS NULL OR n.chat_id = $3::bigint)
+      AND ($4::text IS NULL OR strpos(lower(n.last_error), lower($4::text)) > 0)
+      AND ($5::bigint IS NULL OR n.created_at <= now() - $5::bigint * interval '1 second')
+    RETURNING n.id)
+SELECT id, pg_notify('runledger_outbox', '') FROM again ORDER BY id

@@ -1,0 +1,59 @@
+// The outbox wakes its daemons by itself: LISTEN on a real PostgreSQL, with a poll that never comes.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "daemon/outbox_listener.hpp"
+#include "tests/integration/notify/notify_fixture.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+namespace {
+
+class NotifyListen : public NotifyFixture {
+protected:
+    void SetUp() override {
+        NotifyFixture::SetUp();
+        tuning_.poll_interval = std::chrono::hours{1};
+        listener_ = std::make_unique<OutboxListener>(uri_, wakeup_);
+        listens();
+    }
+
+    void TearDown() override {
+        listener_.reset();
+        NotifyFixture::TearDown();
+    }
+
+    void listens() {
+        eventually("somebody listens", [&] {
+            return value(
+                       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runledgerd listen' "
+                       "AND query LIKE '%LISTEN%' AND state = 'idle' AND datname = current_database()") == "1";
+        });
+        (void)wakeup_.take_notice();  // The one that it begins with.
+    }
+
+    Wakeup wakeup_;
+    std::unique_ptr<OutboxListener> listener_;
+};
+
+TEST_F(NotifyListen, HearsOfASettlementOfAnotherDaemon) {
+    EXPECT_FALSE(wakeup_.take_notice());
+
+    settle_somewhere();
+
+    eventually("the notice comes", [&] { return wakeup_.take_notice(); });
+}
+
+TEST_F(NotifyListen, ListensAgainAfterItsConnectionIsLost) {
+    execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'runledgerd listen'");
+    eventually("it is back, and wakes for what it did not hear", [&] { return wakeup_.take_notice(); });
+    listens();
+
+    settle_somewhere();
+
+    eventually("the notice comes", [&] { return wakeup_.take_notice(); });
+}
+
+}  // namespace
+}  // namespace runledger::test

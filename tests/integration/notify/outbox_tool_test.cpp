@@ -1,0 +1,139 @@
+// `runledger outbox …` as an operator uses it, on a real PostgreSQL.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <pqxx/pqxx>
+
+#include "tests/support/daemon_process.hpp"
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/temp_folder.hpp"
+
+namespace runledger::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class OutboxTool : public testing::Test {
+protected:
+    // One cluster for all, a database for each.
+    static void SetUpTestSuite() {
+        postgres_ = std::make_unique<PostgresServer>(PostgresOptions{.fsync = false, .settings = {}});
+    }
+    static void TearDownTestSuite() { postgres_.reset(); }
+
+    void SetUp() override {
+        static int count = 0;
+        uri_ = postgres_->create_database(fmt::format("outbox_{}", ++count));
+        daemon_ = std::make_unique<DaemonProcess>(folder_, DaemonConf{.postgres_uri = uri_});
+        daemon_->migrate();
+        connection_ = connect_to(uri_);
+        execute(R"(
+            INSERT INTO runledger.notifications
+                (generation_id, run_id, kind, for_status, chat_id, payload, state, attempts, last_error, created_at,
+                 sending_at, lease_owner, lease_until)
+            SELECT id, 'run-' || id, 'ending', '', chat, '{"status": "completed", "outputs": [{"url":
+                   "https://h/a?X-Amz-Signature=sesame"}]}', state, 3, error, now() - age, now(),
+                   CASE state WHEN 'leased' THEN 'd' END, CASE state WHEN 'leased' THEN now() + interval '1 hour' END
+            FROM (VALUES
+                (1, 42, 'dead', '403 Forbidden: bot was blocked by the user', interval '3 hours'),
+                (2, 42, 'uncertain', 'may have arrived: Timeout was reached', interval '1 minute'),
+                (3, 43, 'pending', NULL, interval '2 days'),
+                (4, 43, 'leased', NULL, interval '0'),
+                (5, 44, 'dead', '400 Bad Request: chat not found', interval '5 days')
+            ) AS rows (id, chat, state, error, age))");
+    }
+
+    void execute(const std::string& sql) {
+        pqxx::work work(*connection_);
+        work.exec(sql);
+        work.commit();
+    }
+
+    std::string states() {
+        pqxx::work work(*connection_);
+        return work.exec1("SELECT string_agg(state, ' ' ORDER BY id) FROM runledger.notifications")[0]
+            .as<std::string>();
+    }
+
+    Finished outbox(std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), "outbox");
+        return daemon_->tool(std::move(arguments));
+    }
+
+    TempFolder folder_;
+    static inline std::unique_ptr<PostgresServer> postgres_;
+    std::unique_ptr<DaemonProcess> daemon_;
+    std::unique_ptr<pqxx::connection> connection_;
+    std::string uri_;
+};
+
+TEST_F(OutboxTool, ListsByChatErrorStateAndAge) {
+    const Finished all = outbox({"list"});
+    EXPECT_EQ(all.status.code, 0) << all.output;
+    EXPECT_THAT(all.output, AllOf(HasSubstr("5 notifications"), HasSubstr("run-4"), Not(HasSubstr("sesame"))));
+
+    EXPECT_THAT(outbox({"list", "--chat", "42"}).output, AllOf(HasSubstr("2 notifications"), HasSubstr("run-2")));
+    EXPECT_THAT(outbox({"list", "--error", "BLOCKED"}).output, AllOf(HasSubstr("1 notifications"), HasSubstr("run-1")));
+    EXPECT_THAT(outbox({"list", "--older-than", "1d"}).output, AllOf(HasSubstr("2 notifications"), HasSubstr("run-3")));
+    EXPECT_THAT(outbox({"list", "--state", "dead", "--state", "uncertain", "--older-than", "2h"}).output,
+                AllOf(HasSubstr("2 notifications"), HasSubstr("run-5"), Not(HasSubstr("run-2"))));
+    EXPECT_THAT(
+        outbox({"list", "--json", "--chat", "44"}).output,
+        HasSubstr(R"({"id":5,"state":"dead","kind":"ending","run_id":"run-5","generation_id":5,"chat_id":44,)"));
+    EXPECT_THAT(outbox({"list", "--older-than", "1w"}).output, HasSubstr("write a number and s, m, h or d"));
+}
+
+TEST_F(OutboxTool, ShowsOneWithoutItsLinks) {
+    const Finished shown = outbox({"show", "1"});
+    EXPECT_EQ(shown.status.code, 0);
+    EXPECT_THAT(shown.output, AllOf(HasSubstr("bot was blocked"), HasSubstr("completed"), Not(HasSubstr("sesame"))));
+
+    EXPECT_EQ(outbox({"show", "99"}).status.code, 2);
+}
+
+TEST_F(OutboxTool, HasGivenUpOnesTriedAgain) {
+    execute(
+        "UPDATE runledger.notifications SET waits_since = now() - interval '9 days', uncertain_attempts = 2 WHERE id = "
+        "2");
+
+    const Finished retried = outbox({"retry", "--chat", "42"});
+
+    EXPECT_EQ(retried.status.code, 0) << retried.output;
+    EXPECT_THAT(retried.output, HasSubstr("2 notifications are tried again"));
+    EXPECT_EQ(states(), "pending pending pending leased dead");
+    pqxx::work work(*connection_);
+    const auto row = work.exec1(
+        "SELECT attempts, uncertain_attempts, waits_since > now() - interval '1 minute' FROM runledger.notifications "
+        "WHERE id = 2");
+    EXPECT_EQ(row[0].as<int>(), 0);
+    EXPECT_EQ(row[1].as<int>(), 2) << "it still says that it may be a duplicate";
+    EXPECT_TRUE(row[2].as<bool>()) << "or it would be skipped at once";
+}
+
+TEST_F(OutboxTool, DropsWhatNobodyWantsAndSaysWhoDidIt) {
+    EXPECT_EQ(outbox({"drop", "3", "5"}).status.code, 0);
+    EXPECT_EQ(states(), "dead uncertain skipped leased skipped");
+    EXPECT_THAT(outbox({"list", "--chat", "44"}).output,
+                HasSubstr("dropped by an operator: 400 Bad Request: chat not found"));
+
+    const Finished leased = outbox({"drop", "4"});
+    EXPECT_EQ(leased.status.code, 2) << "its daemon is sending it";
+    EXPECT_EQ(states(), "dead uncertain skipped leased skipped");
+}
+
+TEST_F(OutboxTool, ChangesNothingUnlessItIsToldWhich) {
+    EXPECT_EQ(outbox({"retry"}).status.code, 1);
+    EXPECT_EQ(outbox({"drop"}).status.code, 1);
+    EXPECT_EQ(outbox({"drop", "--all", "--chat", "42"}).status.code, 1);
+    EXPECT_EQ(states(), "dead uncertain pending leased dead");
+
+    EXPECT_EQ(outbox({"retry", "--all"}).status.code, 0);
+    EXPECT_EQ(states(), "pending pending pending leased pending");
+}
+
+}  // namespace
+}  // namespace runledger::test
