@@ -1,5 +1,6 @@
 // runledger: the operator's tool. `runledger --config FILE migrate` brings the schema to this build's version;
-// `runledger spool …` looks at a spool folder and moves what is in it; `runledger keygen NAME` makes keys.
+// `runledger spool …` looks at a spool folder and moves what is in it; `runledger keygen NAME` makes keys;
+// `runledger explain RUN_ID` and `runledger reprice` are about what runs cost.
 #include <fmt/format.h>
 #include <pqxx/pqxx>
 
@@ -9,7 +10,9 @@
 #include "daemon/config.hpp"
 #include "daemon/database.hpp"
 #include "daemon/schema.hpp"
+#include "daemon/tool/explain.hpp"
 #include "daemon/tool/keygen.hpp"
+#include "daemon/tool/reprice.hpp"
 #include "daemon/tool/spool_cli.hpp"
 
 namespace {
@@ -29,6 +32,8 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     const CLI::App* migrate_command =
         app.add_subcommand("migrate", "Bring the database's schema to this build's version; safe to repeat");
+    runledger::tool::ExplainCli explain(app);
+    runledger::tool::RepriceCli reprice(app);
     runledger::tool::SpoolCli spool(app);
     runledger::tool::KeygenOptions keygen;
     CLI::App* keygen_command =
@@ -37,7 +42,7 @@ int main(int argc, char** argv) {
     keygen_command->add_option("--folder", keygen.folder, "Where the files go")->check(CLI::ExistingDirectory);
     try {
         app.parse(argc, argv);
-        if (migrate_command->parsed() && config_file.empty()) {
+        if ((migrate_command->parsed() || explain.parsed() || reprice.parsed()) && config_file.empty()) {
             throw CLI::RequiredError("--config");
         }
     } catch (const CLI::ParseError& error) {
@@ -46,6 +51,12 @@ int main(int argc, char** argv) {
     try {
         if (migrate_command->parsed()) {
             return migrate(runledger::load_config(config_file));
+        }
+        if (explain.parsed()) {
+            return explain.run(runledger::load_config(config_file), stdout);
+        }
+        if (reprice.parsed()) {
+            return reprice.run(runledger::load_config(config_file).postgres.direct_uri, stdout);
         }
         if (keygen_command->parsed()) {
             return runledger::tool::make_keys(keygen, stdout);
