@@ -27,7 +27,7 @@ TransactionBounds bounds_of(SettleLane lane) {
         case SettleLane::prompt:
             break;
         case SettleLane::patient:
-            bounds.statement_timeout = std::chrono::seconds{30};
+            bounds.statement_timeout = std::chrono::seconds{3};  // Also what a clean shutdown may wait.
             break;
     }
     return bounds;

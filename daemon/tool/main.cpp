@@ -1,7 +1,7 @@
 // runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line.
 //
 // Exit codes: 0 done; 1 it could not be done, a sentence says why; 2 there is no such notification (outbox); 3 the
-// answer is no (audit, quarantine replay, replay, spool retire).
+// answer is no (audit, explain, quarantine replay, replay, spool retire).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,12 +13,14 @@
 
 #include "daemon/config.hpp"
 #include "daemon/tool/audit.hpp"
+#include "daemon/tool/explain.hpp"
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/migrate.hpp"
 #include "daemon/tool/outbox.hpp"
 #include "daemon/tool/quarantine_cli.hpp"
 #include "daemon/tool/replay_cli.hpp"
+#include "daemon/tool/reprice.hpp"
 #include "daemon/tool/spool_cli.hpp"
 
 namespace {
@@ -43,6 +45,8 @@ int main(int argc, char** argv) {
     runledger::tool::QuarantineCli quarantine(app);
     runledger::tool::ReplayCli replay(app);
     runledger::tool::ForgetCli forget(app);
+    runledger::tool::ExplainCli explain(app);
+    runledger::tool::RepriceCli reprice(app);
     runledger::tool::SpoolCli spool(app);
     runledger::tool::OutboxCli outbox(app);
     runledger::tool::KeygenOptions keygen;
@@ -64,6 +68,8 @@ int main(int argc, char** argv) {
                            on_ledger(quarantine),
                            on_ledger(outbox),
                            on_ledger(forget),
+                           on_ledger(reprice),
+                           {explain.parsed(), [&explain](const Config& config) { return explain.run(config, stdout); }},
                            {replay.parsed(), [&replay](const Config& config) { return replay.run(config, stdout); }}};
         if (std::ranges::any_of(ledger_commands, &LedgerCommand::is_chosen) && config_file.empty()) {
             throw CLI::RequiredError("--config");

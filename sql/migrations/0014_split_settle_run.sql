@@ -1,5 +1,7 @@
 -- Settlement in parts that can be read one by one. From facts to a row: run_timing, run_reason, run_payload and
 -- rate_for say what is known; settlement_of puts it together; write_settlement writes it; settle_run decides.
+--
+-- What has a query in it is plpgsql, which keeps its plan; SQL functions are for expressions, which are inlined.
 
 CREATE FUNCTION runledger.run_timing(
     r runledger.runs, p_duration_max interval,
@@ -46,19 +48,27 @@ COMMENT ON FUNCTION runledger.run_reason(runledger.runs) IS
     'What is known of why a run did not succeed: the sender''s error text if it sent one, else what it was doing and how far it was.';
 
 CREATE FUNCTION runledger.run_payload(p_run_id text, OUT payload jsonb, OUT output_count integer)
-    LANGUAGE sql STABLE AS $$
+    LANGUAGE plpgsql STABLE AS $$
+BEGIN
     SELECT jsonb_build_object('outputs', coalesce(
                jsonb_agg(o.output ORDER BY o.position, o.output_key) FILTER (WHERE o.output IS NOT NULL), '[]')),
            count(*)
-    FROM runledger.run_outputs AS o WHERE o.run_id = p_run_id
+        INTO payload, output_count
+        FROM runledger.run_outputs AS o WHERE o.run_id = p_run_id;
+END
 $$;
 COMMENT ON FUNCTION runledger.run_payload(text) IS
     'The run''s merged outputs as response_payload has them, and how many there are, with those that jsonb can''t hold.';
 
 CREATE FUNCTION runledger.last_settlement(p_generation_id bigint) RETURNS runledger.settlements
-    LANGUAGE sql STABLE AS $$
-    SELECT * FROM runledger.settlements
-    WHERE generation_id = p_generation_id AND outcome <> 'edited_by_hand' ORDER BY id DESC LIMIT 1
+    LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    last runledger.settlements;
+BEGIN
+    SELECT * INTO last FROM runledger.settlements
+        WHERE generation_id = p_generation_id AND outcome <> 'edited_by_hand' ORDER BY id DESC LIMIT 1;
+    RETURN last;
+END
 $$;
 COMMENT ON FUNCTION runledger.last_settlement(bigint) IS
     'The last settlement that was written to the row; NULLs where there is none.';
@@ -143,12 +153,15 @@ COMMENT ON FUNCTION runledger.settled_columns(runledger.generations) IS
     'The settled columns as settlements.before keeps them.';
 
 CREATE FUNCTION runledger.tell_settled(p_generation_id bigint, p_run_id text, p_status text) RETURNS void
-    LANGUAGE sql AS $$
+    LANGUAGE plpgsql AS $$
+BEGIN
     -- A listener that never reads fills the server's queue, and a full one would refuse the settlement: before that,
     -- nothing more is said.
-    SELECT pg_notify('runledger_settled',
-                     json_build_object('generation_id', p_generation_id, 'run_id', p_run_id, 'status', p_status)::text)
-    WHERE pg_notification_queue_usage() < 0.5
+    IF pg_notification_queue_usage() < 0.5 THEN
+        PERFORM pg_notify('runledger_settled', json_build_object(
+            'generation_id', p_generation_id, 'run_id', p_run_id, 'status', p_status)::text);
+    END IF;
+END
 $$;
 COMMENT ON FUNCTION runledger.tell_settled(bigint, text, text) IS
     'NOTIFY runledger_settled, {"generation_id": …, "run_id": …, "status": …}: heard once the settlement is committed, by whoever listens.';
@@ -199,6 +212,12 @@ $$;
 COMMENT ON FUNCTION runledger.report_edit(runledger.settlements, runledger.generations, text) IS
     'Reports in the audit, once, that the row was edited by hand and is left as it is.';
 
+CREATE FUNCTION runledger.withdrawn() RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 'the record names another run now';
+COMMENT ON FUNCTION runledger.withdrawn() IS
+    'last_error of a notification that was skipped since its row was reopened before it was sent.';
+
 CREATE FUNCTION runledger.reopen(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE plpgsql AS $$
 DECLARE
@@ -226,7 +245,7 @@ BEGIN
     PERFORM runledger.write_settlement(s, g, NULL);
     -- What was said stays said; what waits would tell of a picture that is no longer this row's.
     UPDATE runledger.notifications
-        SET state = 'skipped', last_error = 'the record names another run now'
+        SET state = 'skipped', last_error = runledger.withdrawn()
         WHERE generation_id = g.id AND run_id = last.run_id AND state = 'pending';
     RETURN true;
 END
@@ -357,6 +376,12 @@ BEGIN
 
     PERFORM runledger.write_settlement(s, g, merged.payload);
     IF NOT s.keeps_status THEN
+        IF last.id IS NULL THEN
+            -- The row may have come back to a run whose message reopen() had withdrawn: it is made anew.
+            DELETE FROM runledger.notifications
+                WHERE generation_id = g.id AND run_id = p_run_id
+                  AND state = 'skipped' AND last_error = runledger.withdrawn();
+        END IF;
         PERFORM runledger.queue_notification(g, last, s.status, s.status_reason, s.duration_us, s.cost_usd, s.cost_note,
                                              merged.payload -> 'outputs', s.output_count, p_outputs_grace);
     END IF;

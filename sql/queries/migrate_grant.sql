@@ -35,7 +35,7 @@ BEGIN
              'generations'),
             ('runledger_daemon', 'SELECT', 'gpu_rates'),
             ('runledger_daemon', 'SELECT, INSERT', 'settlements'),
-            ('runledger_daemon', 'SELECT, INSERT, UPDATE', 'notifications'),
+            ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'notifications'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE', 'telegram_chats'),
             ('runledger_daemon', 'SELECT, INSERT', 'provider_reports'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'reconcile_lookups'),

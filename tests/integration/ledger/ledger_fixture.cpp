@@ -15,6 +15,20 @@ std::string fresh_database() {
     return fmt::format("ledger_{}", ++number);
 }
 
+// All but what migrations fill; that is brought back to its seed.
+void empty_tables(pqxx::connection& connection) {
+    pqxx::work work(connection);
+    const auto tables = work.exec1(
+        "SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c WHERE c.relkind IN ('r', 'p') AND NOT "
+        "c.relispartition AND c.relnamespace = 'runledger'::regnamespace AND c.relname NOT IN ('schema_migrations', "
+        "'gpu_rates')");
+    work.exec(fmt::format("TRUNCATE {} RESTART IDENTITY", tables[0].as<std::string>()));
+    work.exec("CREATE TABLE IF NOT EXISTS seeded_gpu_rates AS TABLE runledger.gpu_rates");
+    work.exec("DELETE FROM runledger.gpu_rates");
+    work.exec("INSERT INTO runledger.gpu_rates TABLE seeded_gpu_rates");
+    work.commit();
+}
+
 }  // namespace
 
 MadeBatch::MadeBatch(const BatchName& name, const std::vector<Incoming>& events, std::uint8_t boot) {
@@ -51,15 +65,25 @@ std::string picture(std::string_view id, std::string_view updated_at) {
         id, updated_at);
 }
 
-Ledger::Ledger() {
-    const std::string name = fresh_database();
-    uri_ = server().create_database(name, "runledger");
-    connection_ = connect_to(uri_);
+Ledger::Ledger(DatabaseOf whose) {
+    switch (whose) {
+        case DatabaseOf::each_test:
+            uri_ = server().create_database(fresh_database(), "runledger");
+            connection_ = connect_to(uri_);
+            break;
+        case DatabaseOf::the_suite: {
+            static const std::string shared = server().create_database("ledger_of_suites", "runledger");
+            uri_ = shared;
+            connection_ = connect_to(uri_);
+            empty_tables(*connection_);
+            break;
+        }
+    }
 }
 
 PostgresServer& Ledger::server() {
     // Ends with the program. The template is migrated once.
-    static PostgresServer server;
+    static PostgresServer server({.fsync = false});  // No test here takes the machine down.
     static const bool migrated = [] {
         Database database(server.uri(), "test");
         migrate(database.connection(), [](std::string_view) {});

@@ -1,8 +1,6 @@
 // The settlement race, forced both ways with a real Settler: whichever side commits last is seen.
-#include <thread>
-
-#include "daemon/settle.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
+#include "tests/integration/ledger/running_settlers.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
@@ -10,21 +8,6 @@ namespace {
 
 class SettleRace : public Ledger {
 protected:
-    SettleRace() {
-        Config config;
-        config.postgres.uri = uri();
-        settler_.emplace(config, SettleLane::prompt, wakeup_, outbox_, counters_);
-        slow_settler_.emplace(config, SettleLane::patient, slow_wakeup_, outbox_, counters_);
-        thread_ = std::thread([this] { settler_->run(); });
-        slow_thread_ = std::thread([this] { slow_settler_->run(); });
-    }
-    ~SettleRace() override {
-        wakeup_.stop();
-        slow_wakeup_.stop();
-        thread_.join();
-        slow_thread_.join();
-    }
-
     // From the later commit: the "within a second".
     void expect_settled() {
         eventually(
@@ -49,19 +32,11 @@ protected:
         return write_turn(work, {&view, 1}, Care::together);
     }
 
-    SettleCounters counters_;
-
 private:
     MadeBatch ending_{{segment(1), 0},
                       {{event_text({.status = "running"}), 0},
                        {event_text({.status = "success", .outputs = "[" + picture("a") + "]"}), 1'000'000}}};
-    Wakeup wakeup_;
-    Wakeup slow_wakeup_;
-    Wakeup outbox_;
-    std::optional<Settler> settler_;
-    std::optional<Settler> slow_settler_;
-    std::thread thread_;
-    std::thread slow_thread_;
+    RunningSettlers settlers_{uri()};
 };
 
 TEST_F(SettleRace, SeesTheApplicationThatCommitsLast) {
@@ -133,35 +108,6 @@ TEST_F(SettleRace, SettlesALockedRowOnceItsLockIsGone) {
     lock.commit();
 
     expect_settled();
-}
-
-// Apply never waits for the application: its transaction commits while the application holds the row.
-TEST_F(SettleRace, KeepsOthersGoingWhileATriggerOfTheApplicationHangs) {
-    {
-        pqxx::work work(db());
-        work.exec(
-            "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$");
-        work.exec(
-            "CREATE TRIGGER hang BEFORE UPDATE ON runledger.generations FOR EACH ROW "
-            "WHEN (NEW.metadata ->> 'run_id' = 'run-1') EXECUTE FUNCTION hang()");
-        insert_generation_in(work);
-        apply_in(work);
-        for (const char* run : {"a", "b", "c"}) {
-            work.exec_params(
-                "INSERT INTO runledger.generations (metadata) VALUES (jsonb_build_object('run_id', $1::text))", run);
-        }
-        work.commit();
-    }
-    apply_events({{event_text({.run_id = "a", .status = "success"}), 0},
-                  {event_text({.run_id = "b", .status = "success"}), 0},
-                  {event_text({.run_id = "c", .status = "success"}), 0}});
-
-    eventually(
-        "the others are settled", [&] { return count("generations WHERE status = 'completed'") == 3; },
-        std::chrono::seconds{20});
-
-    EXPECT_GT(count("settle_queue WHERE run_id = 'run-1' AND last_error LIKE '%statement timeout%'"), 0);
 }
 
 }  // namespace

@@ -1,0 +1,43 @@
+// `runledger reprice`: what a change of gpu_rates makes of runs that were settled before; with --apply, writes it.
+//
+// What a row becomes is computed by runledger.repricing and written by runledger.reprice_generation, in SQL, with an
+// audit row each. Safe to repeat: what is written is no longer different.
+#pragma once
+
+#include <pqxx/pqxx>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace runledger::tool {
+
+// Must outlive the app's parsing, which writes into it.
+class RepriceCli {
+public:
+    explicit RepriceCli(CLI::App& app);
+    RepriceCli(const RepriceCli&) = delete;
+    RepriceCli& operator=(const RepriceCli&) = delete;
+
+    [[nodiscard]] bool parsed() const { return command_->parsed(); }
+    // Returns what main() is to return: 0 shown or written; 3 some rows were locked or refused, so run it again.
+    // Throws std::runtime_error for times that can't be read, and what pqxx throws.
+    int run(const std::string& postgres_uri, std::FILE* out);
+
+private:
+    void read_times(pqxx::connection& connection);
+    void show_plan(pqxx::connection& connection, std::FILE* out) const;
+    [[nodiscard]] pqxx::result rows(pqxx::transaction_base& work, const std::string& verdicts) const;
+    int apply(pqxx::connection& connection, std::FILE* out) const;
+
+    std::string gpu_;
+    std::string from_;
+    std::string to_;
+    bool apply_{false};
+    bool list_{false};
+    bool json_{false};
+    CLI::App* command_;
+};
+
+}  // namespace runledger::tool

@@ -1,0 +1,247 @@
+// A record that names another run than before: whose time, cost and message it is, at each moment.
+#include <fmt/format.h>
+
+#include "tests/integration/ledger/ledger_fixture.hpp"
+
+namespace runledger::test {
+namespace {
+
+class Reopen : public Ledger {
+protected:
+    Reopen() : Ledger(DatabaseOf::the_suite) {}
+
+    void end_run(const std::string& run_id, std::int64_t duration_us) {
+        apply_events({{event_text({.run_id = run_id}), 0},
+                      {event_text({.run_id = run_id, .status = "success", .outputs = "[" + picture(run_id) + "]"}),
+                       duration_us}});
+        work_off_queue();
+    }
+    void execute(const std::string& sql) {
+        {
+            pqxx::work work(db());
+            work.exec(sql);
+            work.commit();
+        }
+        work_off_queue();
+    }
+    void name_run(std::int64_t generation, const std::string& json_value) {
+        execute(fmt::format(
+            "UPDATE runledger.generations SET metadata = jsonb_set(metadata, '{{run_id}}', '{}') WHERE id = {}",
+            json_value, generation));
+    }
+    [[nodiscard]] std::string row(std::int64_t generation) {
+        return value(
+            fmt::format("SELECT concat_ws('|', status, coalesce(duration_ms::text, '-'), coalesce(cost_usd::text, "
+                        "'-'), coalesce(response_payload #>> '{{outputs,0,id}}', '-'), "
+                        "CASE WHEN response_timestamp IS NULL THEN 'open' ELSE 'ended' END) "
+                        "FROM runledger.generations WHERE id = {}",
+                        generation));
+    }
+    [[nodiscard]] std::string audit(std::int64_t generation) {
+        return value(
+            fmt::format("SELECT coalesce(string_agg(run_id || ' ' || outcome, ', ' ORDER BY id), '-') "
+                        "FROM runledger.settlements WHERE generation_id = {}",
+                        generation));
+    }
+    [[nodiscard]] std::string told() {
+        return value(
+            "SELECT coalesce(string_agg(concat_ws(' ', generation_id, run_id, kind, state), ', ' ORDER BY id), "
+            "'-') FROM runledger.notifications");
+    }
+    void work_off_queue() {
+        for (const auto& run : runs_in_queue()) {
+            outcomes_.push_back(run + " " + settle(run));
+        }
+    }
+    std::vector<std::string> outcomes_;
+
+private:
+    std::vector<std::string> runs_in_queue() {
+        pqxx::work work(db());
+        std::vector<std::string> runs;
+        for (const auto& run : work.exec("WITH gone AS (DELETE FROM runledger.settle_queue RETURNING run_id) "
+                                         "SELECT DISTINCT run_id FROM gone ORDER BY run_id")) {
+            runs.push_back(run[0].as<std::string>());
+        }
+        work.commit();
+        return runs;
+    }
+};
+
+TEST_F(Reopen, TakesBackWhatTheOldRunGaveAndWaitsForTheNew) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    ASSERT_EQ(row(1), "completed|1000.000|0.000337000000|a|ended");
+
+    name_run(1, R"("b")");
+
+    EXPECT_EQ(row(1), "pending|-|-|-|open");
+    EXPECT_EQ(audit(1), "a settled, a reopened");
+    EXPECT_EQ(value("SELECT before ->> 'cost_usd' FROM runledger.settlements ORDER BY id DESC LIMIT 1"),
+              "0.000337000000");
+    EXPECT_EQ(told(), "1 a ending skipped") << "it had not been sent";
+
+    end_run("b", 2'000'000);
+
+    EXPECT_EQ(row(1), "completed|2000.000|0.000674000000|b|ended");
+    EXPECT_EQ(audit(1), "a settled, a reopened, b settled");
+    EXPECT_EQ(told(), "1 a ending skipped, 1 b ending pending");
+}
+
+TEST_F(Reopen, SettlesAtOnceByARunThatHadEndedBefore) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    end_run("b", 2'000'000);
+
+    name_run(1, R"("b")");
+
+    EXPECT_EQ(row(1), "completed|2000.000|0.000674000000|b|ended");
+    EXPECT_EQ(audit(1), "a settled, a reopened, b settled");
+}
+
+// The new run's entry may be taken before the old one's.
+TEST_F(Reopen, ComesToTheSameWhicheverOfTheTwoRunsIsLookedAtFirst) {
+    insert_generation("z");
+    end_run("z", 1'000'000);
+    end_run("b", 2'000'000);
+
+    name_run(1, R"("b")");  // "b" is worked off before "z".
+
+    EXPECT_EQ(row(1), "completed|2000.000|0.000674000000|b|ended");
+    EXPECT_EQ(audit(1), "z settled, z reopened, b settled");
+    EXPECT_EQ(settle("z"), "no_generation");
+}
+
+TEST_F(Reopen, GoesOnToProcessingIfTheNewRunIsUnderWay) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    apply_events({{event_text({.run_id = "b"}), 0}});
+
+    name_run(1, R"("b")");
+
+    EXPECT_EQ(row(1), "processing|-|-|-|open");
+}
+
+TEST_F(Reopen, MovesTheSettlementWithARunThatIsGivenToAnotherRow) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    insert_metadata(R"({"telegramChatId": 43, "costRate": {"amount": 1, "currency": "USD", "unit": "run"}})");
+
+    execute(R"(UPDATE runledger.generations SET metadata = metadata - 'run_id' WHERE id = 1;
+               UPDATE runledger.generations SET metadata = metadata || '{"run_id": "a"}' WHERE id = 2)");
+
+    EXPECT_EQ(row(1), "pending|-|-|-|open");
+    EXPECT_EQ(row(2), "completed|1000.000|1.000000000000|a|ended");
+    EXPECT_EQ(told(), "1 a ending skipped, 2 a ending pending");
+    EXPECT_EQ(value("SELECT sum(cost_usd) FROM runledger.generations"), "1.000000000000") << "counted once";
+}
+
+TEST_F(Reopen, LeavesWhatWasSpentWithARowThatOnlyLostItsRun) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+
+    execute("UPDATE runledger.generations SET metadata = '[]'");
+
+    EXPECT_EQ(row(1), "completed|1000.000|0.000337000000|a|ended");
+    EXPECT_EQ(audit(1), "a settled");
+
+    execute(R"(UPDATE runledger.generations SET metadata = '{"run_id": "a"}')");
+
+    EXPECT_EQ(row(1), "completed|1000.000|0.000337000000|a|ended") << "at the rate that was copied";
+    EXPECT_EQ(audit(1), "a settled");
+}
+
+TEST_F(Reopen, TellsNobodyOfOneRunTwiceHoweverOftenTheRowGoesToAndFro) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    end_run("b", 2'000'000);
+    execute("UPDATE runledger.notifications SET state = 'sent', sent_at = now()");
+
+    name_run(1, R"("b")");
+    name_run(1, R"("a")");
+    name_run(1, R"("b")");
+
+    EXPECT_EQ(row(1), "completed|2000.000|0.000674000000|b|ended");
+    EXPECT_EQ(told(), "1 a ending sent, 1 b ending pending");
+}
+
+TEST_F(Reopen, ReportsARowThatWasEditedByHandAndLeavesIt) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    execute("UPDATE runledger.generations SET cost_usd = 5");
+
+    name_run(1, R"("b")");
+    end_run("b", 2'000'000);
+
+    EXPECT_EQ(row(1), "completed|1000.000|5|a|ended");
+    EXPECT_EQ(audit(1), "a settled, a edited_by_hand");
+}
+
+TEST_F(Reopen, OverwritesNothingWhereTheApplicationEmptiedTheRowItself) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+
+    execute(R"(UPDATE runledger.generations SET metadata = metadata || '{"run_id": "b"}', status = 'pending',
+               duration_ms = NULL, cost_usd = NULL, cost_note = NULL, response_timestamp = NULL, response_payload = NULL)");
+    end_run("b", 2'000'000);
+
+    EXPECT_EQ(row(1), "completed|2000.000|0.000674000000|b|ended");
+    EXPECT_EQ(audit(1), "a settled, a reopened, b settled");
+}
+
+TEST_F(Reopen, KeepsTheEndingThatTheApplicationWrote) {
+    insert_generation("a");
+    execute("UPDATE runledger.generations SET status = 'cancelled', status_reason = 'by the user'");
+    end_run("a", 1'000'000);
+    end_run("b", 2'000'000);
+
+    name_run(1, R"("b")");
+
+    EXPECT_EQ(row(1), "cancelled|2000.000|0.000674000000|b|ended");
+    EXPECT_EQ(audit(1), "a kept, a reopened, b kept");
+    EXPECT_EQ(told(), "-");
+}
+
+TEST_F(Reopen, WaitsForALockedRow) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    {
+        pqxx::work work(db());
+        work.exec(R"(UPDATE runledger.generations SET metadata = metadata || '{"run_id": "b"}')");
+        work.commit();
+    }
+    const auto application = another_connection();
+    pqxx::work lock(*application);
+    lock.exec("SELECT FROM runledger.generations FOR UPDATE");
+
+    EXPECT_EQ(settle("a"), "locked");
+    lock.abort();
+    EXPECT_EQ(settle("a"), "no_generation");
+
+    EXPECT_EQ(row(1), "pending|-|-|-|open");
+}
+
+// The application follows by LISTEN: what it hears is committed, and names the row.
+TEST_F(Reopen, TellsListenersOfEachSettlementOnce) {
+    struct Listener : pqxx::notification_receiver {
+        using pqxx::notification_receiver::notification_receiver;
+        void operator()(const std::string& payload, int) override { heard.push_back(payload); }
+        std::vector<std::string> heard;
+    };
+    const auto application = another_connection();
+    Listener listener(*application, "runledger_settled");
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    end_run("a", 1'000'000);  // Nothing new.
+    name_run(1, R"("b")");
+
+    while (application->await_notification(1, 0) > 0) {
+    }
+
+    EXPECT_EQ(listener.heard,
+              (std::vector<std::string>{R"({"generation_id" : 1, "run_id" : "a", "status" : "completed"})",
+                                        R"({"generation_id" : 1, "run_id" : "b", "status" : "pending"})"}));
+}
+
+}  // namespace
+}  // namespace runledger::test
