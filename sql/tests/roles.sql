@@ -64,7 +64,6 @@ SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' 
     ('runledger_daemon', $$ DELETE FROM runledger.quarantine $$, '42501'),
     ('runledger_daemon', $$ DELETE FROM runledger.runs $$, '42501'),
     ('runledger_daemon', $$ DELETE FROM runledger.spool_segments $$, '42501'),
-    ('runledger_daemon', $$ DELETE FROM runledger.notifications $$, '42501'),
     ('runledger_daemon', $$ INSERT INTO runledger.forgotten_runs (run_digest) VALUES (sha256('a')) $$, '42501'),
     ('runledger_daemon', $$ INSERT INTO runledger.schema_migrations (version, name) VALUES (9999, 'x') $$, '42501'),
     ('runledger_daemon', $$ DROP TABLE runledger.webhook_events_default $$, '42501'),
