@@ -1,12 +1,13 @@
 # runledger_test(<name> LABEL unit|property|integration|fault [TIMEOUT seconds] [SERIAL] SOURCES … LIBRARIES …)
 #
 # One GoogleTest program, listed in ctest case by case (unit, property) or as a whole (integration, fault: their
-# fixtures start servers once per program). A further label may be appended with set_property().
+# fixtures start servers once per program; and with a sanitizer, whose start takes longer than most cases do). A further
+# label may be appended with set_property().
 include(GoogleTest)
 find_package(GTest REQUIRED)
 
-# What ./test runs in the sanitized tree, the labels unit, property and edge, and what is shipped, since its warnings are
-# errors there: nothing else is built in it.
+# What ./test builds in the sanitized tree: what runs there, the labels unit, property and fuzz, and what is shipped, since
+# its warnings are errors there. The edge's tests of the release tree run the module from it.
 add_custom_target(runledger_sanitized)
 
 function(runledger_test name)
@@ -19,10 +20,17 @@ function(runledger_test name)
     target_precompile_headers(${name} REUSE_FROM runledger_test_headers)
     target_compile_definitions(${name} PRIVATE
         RUNLEDGER_SOURCE_DIR="${PROJECT_SOURCE_DIR}" RUNLEDGER_BINARY_DIR="${PROJECT_BINARY_DIR}")
+    set(is_small FALSE)
     if(TEST_LABEL STREQUAL "unit" OR TEST_LABEL STREQUAL "property")
-        gtest_discover_tests(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT} DISCOVERY_TIMEOUT 60)
+        set(is_small TRUE)
         add_dependencies(runledger_sanitized ${name})
+    endif()
+    if(is_small AND NOT RUNLEDGER_SANITIZER)
+        gtest_discover_tests(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT} DISCOVERY_TIMEOUT 60)
     else()
+        if(is_small)
+            set(TEST_TIMEOUT 300)  # For all of its cases.
+        endif()
         add_test(NAME ${name} COMMAND ${name})
         set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
         if(TEST_SERIAL)

@@ -14,11 +14,12 @@ if [ ! -x "$program" ]; then
     exit 1
 fi
 
+# A time-out is wall-clock time, and a busy machine may not give a niced program any for seconds.
 # Long enough for every rule of the formats, short enough for thousands of runs a second.
 declare -A input_bytes_max=([event]=8192 [wire]=8192 [spool_reader]=16384 [token_file]=4096)
 findings=$tree/fuzz/$fuzzer/findings grown=$tree/fuzz/$fuzzer/grown
 mkdir -p "$findings" "$grown"
-options=(-max_total_time="$seconds" -max_len="${input_bytes_max[$fuzzer]}" -timeout=10 -rss_limit_mb=1024
+options=(-max_total_time="$seconds" -max_len="${input_bytes_max[$fuzzer]}" -timeout=30 -rss_limit_mb=1024
     -artifact_prefix="$findings/" -print_final_stats=1)
 if [ -e "$here/dictionaries/$fuzzer.dict" ]; then
     options+=(-dict="$here/dictionaries/$fuzzer.dict")

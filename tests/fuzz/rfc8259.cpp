@@ -12,14 +12,19 @@ namespace {
 constexpr std::string_view stand_in = " -0e7 ";
 
 // The length of NaN, Infinity or Inf at the start, with its minus; 0 if there is none. With a fraction or an exponent
-// behind it, it is none.
+// behind it, it is none; and Inf with an i behind it is no more than a beginning.
 std::size_t bytes_of_no_number(std::string_view text) {
+    struct Constant {
+        std::string_view word;
+        std::string_view not_before;
+    };
     const std::size_t minus = text.starts_with('-') ? 1 : 0;
     text.remove_prefix(minus);
-    for (const std::string_view word : {"NaN", "Infinity", "Inf"}) {
+    for (const auto& [word, not_before] :
+         {Constant{"NaN", ".eE"}, Constant{"Infinity", ".eE"}, Constant{"Inf", ".eEi"}}) {
         if (text.starts_with(word)) {
             text.remove_prefix(word.size());
-            const bool goes_on = !text.empty() && std::string_view(".eEi").find(text.front()) != std::string_view::npos;
+            const bool goes_on = !text.empty() && not_before.find(text.front()) != std::string_view::npos;
             return goes_on ? 0 : minus + word.size();
         }
     }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -68,9 +69,23 @@ bool sounds_the_alarm(std::string_view line) {
                        [&](std::string_view alarm) { return line.find(alarm) != std::string_view::npos; });
 }
 
+// The sanitizers' libraries, or nothing: those of this build tree, or of the one whose module is tested.
+std::string_view sanitizer_preload() {
+    const char* given = std::getenv("RUNLEDGER_SANITIZED_MODULE_PRELOAD");
+    return given != nullptr ? std::string_view{given} : std::string_view{RUNLEDGER_SANITIZER_PRELOAD};
+}
+
 }  // namespace
 
 std::filesystem::path built_module() {
+    if (const char* sanitized = std::getenv("RUNLEDGER_SANITIZED_MODULE"); sanitized != nullptr) {
+        if (!std::filesystem::exists(sanitized)) {
+            throw std::runtime_error(fmt::format(
+                "there is no {}: cmake --preset asan && cmake --build --preset asan --target ngx_http_runledger_module",
+                sanitized));
+        }
+        return sanitized;
+    }
     return std::filesystem::path{RUNLEDGER_BINARY_DIR} / "nginx-module" / "ngx_http_runledger_module.so";
 }
 
@@ -148,7 +163,7 @@ Command NginxServer::command(std::vector<std::string> more_arguments) const {
     argv.insert(argv.end(), std::make_move_iterator(more_arguments.begin()),
                 std::make_move_iterator(more_arguments.end()));
     std::map<std::string, std::string> env = options_.env;
-    if (constexpr std::string_view preload = RUNLEDGER_SANITIZER_PRELOAD; !preload.empty()) {
+    if (const std::string_view preload = sanitizer_preload(); !preload.empty()) {
         // First of all: the interceptors then find what a test preloads behind them.
         std::string& all = env["LD_PRELOAD"];
         all = all.empty() ? std::string{preload} : fmt::format("{}:{}", preload, all);

@@ -14,6 +14,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// zmq_curve(7)'s examples: the server's secret key, and the client's public one.
+constexpr std::string_view secret_key = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6";
+constexpr std::string_view public_key = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
+
 // Where the mistake stands. `spool`, `daemon` and `token` take the place of the directive that is right.
 enum class Place { spool, daemon, token, location, server, http };
 
@@ -35,6 +39,15 @@ std::vector<Mistake> mistakes() {
         return Mistake{std::move(name), Place::daemon, fmt::format("runledger_daemon {};", text),
                        fmt::format("runledger_daemon: \"{}\" is not an endpoint: {}", text, why)};
     };
+    const auto curve = [](std::string name, std::string text, std::string sentence) {
+        return Mistake{std::move(name), Place::http, std::move(text), std::move(sentence)};
+    };
+    const auto keys = [&](std::string name, std::string_view secret, std::string_view server, std::string sentence) {
+        return curve(
+            std::move(name),
+            fmt::format("runledger_curve secret_key=@TEST_FOLDER@/{} server_key=@TEST_FOLDER@/{};", secret, server),
+            std::move(sentence));
+    };
     return {
         {"spool_missing", Place::spool, "",
          "runledger_webhook in @FOLDER@/nginx.conf:13 needs runledger_spool at http level: there is no place to store "
@@ -54,6 +67,10 @@ std::vector<Mistake> mistakes() {
          "runledger_spool: \"size=1g\" is not a parameter; max_size=<size>, keep_acked=<time> and host=<name> are"},
         {"spool_parameter_twice", Place::spool, "runledger_spool @SPOOL@ max_size=1g max_size=2g;",
          "runledger_spool: \"max_size=2g\" is given a second time"},
+        {"spool_keep_acked", Place::spool, "runledger_spool @SPOOL@ keep_acked=soon;",
+         "runledger_spool: \"keep_acked=soon\" is not a time, such as keep_acked=2h"},
+        {"spool_host", Place::spool, "runledger_spool @SPOOL@ host=;",
+         "runledger_spool: \"host=\" is not a host's name, of 1 to 255 bytes"},
         {"spool_not_there", Place::spool, "runledger_spool @TEST_FOLDER@/nothing;",
          "runledger: runledger_spool \"@TEST_FOLDER@/nothing\": the folder can't be reached by the user that nginx "
          "runs as: No such file or directory"},
@@ -76,6 +93,33 @@ std::vector<Mistake> mistakes() {
         endpoint("daemon_without_port", "tcp://127.0.0.1", "tcp:// needs a host and a port"),
         endpoint("daemon_any_host", "tcp://*:7000", "the host is not one that can be connected to"),
         endpoint("daemon_ipv6", "tcp://::1:7000", "an IPv6 address stands in brackets"),
+        {"curve_missing", Place::daemon, "runledger_daemon tcp://10.0.0.5:9463;",
+         "runledger_daemon: \"tcp://10.0.0.5:9463\" leaves this host, and needs runledger_curve at http level: anyone "
+         "on the way could read and forge events; use ipc:// or 127.0.0.1 on one host"},
+        curve("curve_in_one_word", "runledger_curve secret_key=@TEST_FOLDER@/edge.secret;",
+              "invalid number of arguments in \"runledger_curve\" directive"),
+        curve("curve_key_twice",
+              "runledger_curve secret_key=@TEST_FOLDER@/edge.secret secret_key=@TEST_FOLDER@/edge.secret;",
+              "runledger_curve: secret_key is given twice"),
+        curve("curve_unknown_word",
+              "runledger_curve secret_key=@TEST_FOLDER@/edge.secret public_key=@TEST_FOLDER@/ledger.public;",
+              "runledger_curve: \"public_key=@TEST_FOLDER@/ledger.public\" is neither secret_key=<file> nor "
+              "server_key=<file>"),
+        keys("curve_secret_not_there", "nothing", "ledger.public",
+             "runledger_curve: \"@TEST_FOLDER@/nothing\": it can't be read: No such file or directory"),
+        keys("curve_secret_others_read", "others_read.secret", "ledger.public",
+             "runledger_curve: \"@TEST_FOLDER@/others_read.secret\": others may read this secret: chmod o= it, and "
+             "make a new one if they could"),
+        keys("curve_secret_two", "two.secret", "ledger.public",
+             "runledger_curve: \"@TEST_FOLDER@/two.secret\": it holds more than the one secret key of this edge"),
+        keys("curve_secret_without_key", "without_key.secret", "ledger.public",
+             "runledger_curve: \"@TEST_FOLDER@/without_key.secret\": line 1 does not end in a key of 40 Z85 "
+             "characters, as runledger keygen makes them"),
+        keys("curve_server_empty", "edge.secret", "empty.public",
+             "runledger_curve: \"@TEST_FOLDER@/empty.public\": the file holds no key"),
+        keys("curve_server_is_the_edge", "edge.secret", "of_the_edge.public",
+             "runledger_curve: \"@TEST_FOLDER@/of_the_edge.public\": it holds a key of this edge, not the daemon's "
+             "public one"),
         {"token_without_file", Place::token, "runledger_token $arg_token;",
          "runledger_token: \"$arg_token\" needs file=<path> after it, or be off"},
         {"token_on", Place::token, "runledger_token on;",
@@ -138,12 +182,23 @@ protected:
         write("token_file_three_words", "studio the-first-secret-word another-secret-word\n");
         write("token_file_odd_name", "secret:word the-first-secret-word\n");
         write("token_file_odd_token", "studio the-first-secret-w\xC3\xB6rd\n");
+        write_key("edge.secret", "edge", secret_key, fs::perms{0600});
+        write_key("others_read.secret", "edge", secret_key, fs::perms{0604});
+        write("two.secret", fmt::format("one {}\ntwo {}\n", secret_key, public_key));
+        write("without_key.secret", "edge none\n");
+        write_key("ledger.public", "ledger", public_key, fs::perms{0644});
+        write_key("of_the_edge.public", "ledger", secret_key, fs::perms{0644});
+        write("empty.public", "# nobody\n");
         write("a_file", "");
         static_cast<void>(folder().make_folder("token_file_folder"));
         fs::permissions(folder().make_folder("closed"), fs::perms::owner_read | fs::perms::owner_exec);
         const fs::path fifo = folder() / "token_file_fifo";
         EXPECT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
         give_away(fifo);
+    }
+
+    void write_key(std::string_view name, std::string_view whose, std::string_view key, fs::perms mode) {
+        fs::permissions(folder().write_secret(name, fmt::format("{} {}\n", whose, key)), mode);
     }
 
     // As an operator would write it, with one mistake.
@@ -196,7 +251,9 @@ TEST_P(Mistakes, AreRefusedWithASentence) {
     const std::string rest = result.output.substr(begin + std::string_view{"nginx: [emerg] "}.size() + sentence.size());
     EXPECT_TRUE(rest.starts_with("\n") || rest.starts_with(" in " + (server.folder() / "nginx.conf").string() + ":"))
         << result.output;
-    EXPECT_EQ(result.output.find("secret"), std::string::npos) << result.output;
+    for (const std::string_view secret : {std::string_view{"secret-w"}, secret_key}) {
+        EXPECT_EQ(result.output.find(secret), std::string::npos) << result.output;
+    }
     EXPECT_TRUE(fs::is_empty(server.spool()));
 }
 

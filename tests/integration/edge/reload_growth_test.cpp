@@ -15,14 +15,9 @@
 namespace runledger::test {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 // A sanitizer keeps freed memory for a while, and hides what this test looks for: it runs for the findings alone.
-constexpr bool measures_memory = false;
-constexpr int reloads_default = 10;
-#else
-constexpr bool measures_memory = true;
-constexpr int reloads_default = 40;
-#endif
+const bool measures_memory = !is_sanitized;
+const int reloads_default = is_sanitized ? 10 : 40;
 
 // After so many, the allocator has what it needs.
 constexpr int warm_up = 5;
