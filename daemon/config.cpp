@@ -336,6 +336,8 @@ Config load_config(const std::filesystem::path& path) {
     telegram.read("messages_per_second", config.telegram.messages_per_second, 1, 10'000);
     telegram.read("chat_messages_per_second", config.telegram.chat_messages_per_second, 1, 10'000);
     telegram.read("group_messages_per_minute", config.telegram.group_messages_per_minute, 1, 600'000);
+    telegram.read("progress", config.telegram.progress, "true or false");
+    telegram.read_duration("progress_interval_ms", config.telegram.progress_interval, 3'600'000);
     telegram.read_duration("fetch_timeout_ms", config.telegram.fetch_timeout, 60'000);
     telegram.read("fetch_bytes_max", config.telegram.fetch_bytes_max, 1, 50'000'000);
     if (telegram.has("fetch_hosts")) {

@@ -72,7 +72,9 @@ struct Config {
         unsigned messages_per_second{30};                                  // Of the bot.
         unsigned chat_messages_per_second{1};
         unsigned group_messages_per_minute{20};
-        telegram::Wording text{};                // [telegram.text]
+        telegram::Wording text{};  // [telegram.text]
+        bool progress{false};      // A message that tells how a run is getting on.
+        std::chrono::milliseconds progress_interval{std::chrono::seconds{3}};
         std::vector<std::string> fetch_hosts{};  // Suffixes of the hosts that the daemon may fetch media from.
         std::chrono::milliseconds fetch_timeout{std::chrono::seconds{8}};
         unsigned fetch_bytes_max{20U * 1024 * 1024};

@@ -9,6 +9,7 @@ add_library(runledger_notify STATIC
     notify_delivery.cpp
     notify_media.cpp
     notify_policy.cpp
+    notify_progress.cpp
     notify_token.cpp
     outbox.cpp
     outbox_listener.cpp

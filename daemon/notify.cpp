@@ -45,6 +45,7 @@ Notifier::Notifier(Config::Telegram telegram, std::string postgres_uri, std::str
       policy_(policy_of(config_)),
       wakeup_(wakeup),
       counters_(counters),
+      postgres_uri_(postgres_uri),
       outbox_({.uri = std::move(postgres_uri),
                .lease_owner = std::move(lease_owner),
                .lease = config_.timeout + config_.lease_margin,
@@ -97,7 +98,13 @@ void Notifier::turn() {
     if (!outcomes_.empty() && now >= database_retry_at_) {
         return;  // Ended without a call: to be stored before anything is waited for.
     }
+    if (progress_ && !counters_.token_is_refused && waiting_.empty() && now >= progress_->next_look()) {
+        progress_->look(now, *bot_, pace_);
+    }
     auto until = std::max(next_look_, database_retry_at_);
+    if (progress_) {
+        until = std::min(until, progress_->next_look());
+    }
     if (const auto ready = waiting_ready_at()) {
         until = std::min(until, *ready);
     }

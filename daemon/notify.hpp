@@ -24,6 +24,7 @@
 #include "daemon/bot_api.hpp"
 #include "daemon/config.hpp"
 #include "daemon/notify_policy.hpp"
+#include "daemon/notify_progress.hpp"
 #include "daemon/outbox.hpp"
 #include "daemon/pace.hpp"
 #include "daemon/signal.hpp"
@@ -131,6 +132,7 @@ private:
     NotifyPolicy policy_;
     Wakeup& wakeup_;
     NotifyCounters& counters_;
+    std::string postgres_uri_;
     Outbox outbox_;
     Pace pace_;
     Backoff database_backoff_;
@@ -138,6 +140,8 @@ private:
     std::minstd_rand random_;
     std::optional<telegram::BotApi> bot_;       // Made and used by the thread; none in mode log.
     std::optional<telegram::Fetcher> fetcher_;  // Likewise.
+
+    std::optional<ProgressTeller> progress_;  // Likewise, where it is configured.
 
     std::unordered_map<std::int64_t, Delivery> deliveries_;
     std::vector<std::int64_t> waiting_;  // Ready to be sent, in order, as soon as the pace allows it.

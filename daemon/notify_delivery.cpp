@@ -156,6 +156,12 @@ void Notifier::take_answer(std::int64_t id, const telegram::CallResult& result) 
         take_token_check(result);
         return;
     }
+    if (id < 0) {
+        const telegram::Answer answer = telegram::classify(result, false);
+        mind_the_bot(answer, progress_->chat_of(id));
+        progress_->take_answer(id, answer);
+        return;
+    }
     const Delivery& delivery = deliveries_.at(id);
     const telegram::Answer answer = telegram::classify(result, delivery.message.has_media());
     mind_the_bot(answer, delivery.row.chat_id);

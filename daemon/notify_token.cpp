@@ -27,6 +27,9 @@ bool Notifier::start_calls() {
             }
             bot_.emplace(telegram::BotApi::Options{
                 .api_url = config_.api_url, .token = config_.token, .timeout = config_.timeout});
+            if (config_.progress) {
+                progress_.emplace(postgres_uri_, config_.progress_interval, config_.text);
+            }
             bot_->call(token_check, "getMe", std::string("{}"));
         } catch (const std::exception& error) {
             spdlog::error("telegram can't be called error={}", in_quotes(error.what()));

@@ -101,6 +101,30 @@ std::string to_json(const Message& message, std::int64_t chat_id) {
     });
 }
 
+std::string to_edit_json(const std::string& html, std::int64_t chat_id, std::int64_t message_id) {
+    return json_of([&](Writer& writer) {
+        writer.StartObject();
+        writer.Key("chat_id");
+        writer.Int64(chat_id);
+        writer.Key("message_id");
+        writer.Int64(message_id);
+        write_field(writer, "text", html);
+        write_field(writer, "parse_mode", "HTML");
+        writer.EndObject();
+    });
+}
+
+std::string to_delete_json(std::int64_t chat_id, std::int64_t message_id) {
+    return json_of([&](Writer& writer) {
+        writer.StartObject();
+        writer.Key("chat_id");
+        writer.Int64(chat_id);
+        writer.Key("message_id");
+        writer.Int64(message_id);
+        writer.EndObject();
+    });
+}
+
 Form to_form(const Message& message, std::int64_t chat_id) {
     Form form;
     form.fields.emplace_back("chat_id", std::to_string(chat_id));

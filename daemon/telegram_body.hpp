@@ -25,6 +25,10 @@ struct Form {
 // For a message without uploads.
 [[nodiscard]] std::string to_json(const Message& message, std::int64_t chat_id);
 
+// For editMessageText; `html` as in a message's text.
+[[nodiscard]] std::string to_edit_json(const std::string& html, std::int64_t chat_id, std::int64_t message_id);
+[[nodiscard]] std::string to_delete_json(std::int64_t chat_id, std::int64_t message_id);
+
 // For any; what is not uploaded stays a URL.
 [[nodiscard]] Form to_form(const Message& message, std::int64_t chat_id);
 
