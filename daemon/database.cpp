@@ -1,10 +1,65 @@
 #include "daemon/database.hpp"
 
 #include <fmt/format.h>
+#include <libpq-fe.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <map>
 
 namespace runledger {
+namespace {
+
+// A host that is gone without a word is noticed within about half a minute, whether bytes are under way to it
+// (tcp_user_timeout) or its answer is waited for (keepalives). libpq's own default is the kernel's: hours.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> usual_parameters{
+    {{"keepalives_idle", "10"},
+     {"keepalives_interval", "5"},
+     {"keepalives_count", "3"},
+     {"tcp_user_timeout", "30000"}}};
+
+// The operator's connection string with what it leaves open. Whatever it says itself is kept, but for
+// application_name, to which the purpose is added: a parameter of the connection, which a pooler passes on with each
+// transaction, while a SET would stick to somebody else's session.
+std::string connection_text(const std::string& uri, std::string_view purpose) {
+    char* complaint = nullptr;
+    PQconninfoOption* const parsed = PQconninfoParse(uri.c_str(), &complaint);
+    if (parsed == nullptr) {
+        // Without what libpq quotes: that may be a part of the password.
+        std::string why = complaint == nullptr ? "out of memory" : complaint;
+        why.resize(std::min(why.size(), why.find('"')));
+        PQfreemem(complaint);
+        throw pqxx::broken_connection("the connection string can't be read: " + why);
+    }
+    std::map<std::string, std::string, std::less<>> parameters;
+    for (const PQconninfoOption* option = parsed; option->keyword != nullptr; ++option) {
+        if (option->val != nullptr) {
+            parameters.emplace(option->keyword, option->val);
+        }
+    }
+    PQconninfoFree(parsed);
+    for (const auto& [keyword, value] : usual_parameters) {
+        parameters.emplace(keyword, value);
+    }
+    std::string& application_name = parameters.try_emplace("application_name", "runledgerd").first->second;
+    application_name += fmt::format(" {}", purpose);
+
+    std::string text;
+    for (const auto& [keyword, value] : parameters) {
+        text += keyword + "='";
+        for (const char c : value) {
+            if (c == '\'' || c == '\\') {
+                text.push_back('\\');
+            }
+            text.push_back(c);
+        }
+        text += "' ";
+    }
+    return text;
+}
+
+}  // namespace
 
 // Collects what the server says beside results, so that commit() can see a warning.
 class Database::NoticeWatch : public pqxx::errorhandler {
@@ -27,14 +82,13 @@ private:
     std::string last_;
 };
 
-Database::Database(std::string uri, std::string_view purpose)
-    : uri_(std::move(uri)), application_name_(fmt::format("runledgerd {}", purpose)) {}
+Database::Database(std::string uri, std::string_view purpose) : uri_(std::move(uri)), purpose_(purpose) {}
 
 Database::~Database() { disconnect(); }
 
 pqxx::connection& Database::connection() {
     if (!connection_) {
-        auto fresh = std::make_unique<pqxx::connection>(uri_);
+        auto fresh = std::make_unique<pqxx::connection>(connection_text(uri_, purpose_));
         // Deprecated because libpqxx 7 never re-opens by itself; this one (6.4) does unless it is told not to.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -42,9 +96,6 @@ pqxx::connection& Database::connection() {
 #pragma GCC diagnostic pop
         notices_ = std::make_unique<NoticeWatch>(*fresh);
         connection_ = std::move(fresh);
-        pqxx::nontransaction session(*connection_);
-        // Through a pooler this may stick to another client's session; it names, it does not decide.
-        session.exec_params("SELECT set_config('application_name', $1, false)", application_name_);
     }
     return *connection_;
 }
@@ -64,8 +115,10 @@ void Database::commit(pqxx::work& work) {
 
 void begin_durably(pqxx::work& work, const TransactionBounds& bounds) {
     // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
+    // The isolation is said, too: under another default, a statement would not see what was committed before it.
     work.exec(
-        fmt::format("SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
+        fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
+                    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
                     bounds.statement_timeout.count(), bounds.lock_timeout.count()));
 }
 

@@ -27,7 +27,8 @@ class CommitDoubtful : public std::runtime_error {
 
 class Database {
 public:
-    // Connects later. `purpose` becomes part of application_name: "runledgerd apply".
+    // Connects later. application_name is "runledgerd <purpose>", or the uri's own in the first word's place. No state
+    // is left in the session: it may be a pooler's.
     Database(std::string uri, std::string_view purpose);
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
@@ -45,7 +46,7 @@ public:
 private:
     class NoticeWatch;
     std::string uri_;
-    std::string application_name_;
+    std::string purpose_;
     std::unique_ptr<pqxx::connection> connection_;
     std::unique_ptr<NoticeWatch> notices_;
 };

@@ -42,22 +42,35 @@ std::map<SegmentId, std::optional<std::uint64_t>> lock_segments(pqxx::work& work
     return known;
 }
 
-// Enters the names of the batches that are not of a retired segment, and says what each is.
-std::vector<BatchFate> enter_batches(pqxx::work& work, std::span<const wire::Batch* const> batches) {
-    const auto segments = lock_segments(work, batches);
-    std::vector<BatchFate> fates(batches.size(), BatchFate::applied);
-    std::map<BatchName, std::size_t> open;
-    for (std::size_t i = 0; i < batches.size(); ++i) {
-        const auto& tombstone = segments.at(batches[i]->name.segment);
-        if (!tombstone) {
-            open.emplace(batches[i]->name, i);
-        } else {
-            // It was committed before its segment was retired; a number past the count never existed.
-            fates[i] = batches[i]->name.number < *tombstone ? BatchFate::copy : BatchFate::conflict;
-        }
+// Events that no row of ingested_batches counts: the books are told of them at once.
+struct LateEvents {
+    std::string edge;
+    std::int64_t duplicate{0};
+    std::int64_t quarantined{0};
+};
+
+void count_late(pqxx::work& work, const std::map<SegmentId, LateEvents>& late) {
+    if (late.empty()) {
+        return;
     }
+    ArrayLiteral segments;
+    ArrayLiteral names;
+    ArrayLiteral duplicate;
+    ArrayLiteral quarantined;
+    for (const auto& [segment, events] : late) {
+        segments.add(segment.hex());
+        names.add(events.edge);
+        duplicate.add(events.duplicate);
+        quarantined.add(events.quarantined);
+    }
+    work.exec_params(text(queries::apply_count_late), segments.str(), names.str(), duplicate.str(), quarantined.str());
+}
+
+// Says of each batch that is not of a retired segment what it is; its name is in the ledger then.
+void enter_open_batches(pqxx::work& work, std::span<const wire::Batch* const> batches,
+                        const std::map<BatchName, std::size_t>& open, std::vector<BatchFate>& fates) {
     if (open.empty()) {
-        return fates;
+        return;
     }
     ArrayLiteral ids;
     ArrayLiteral numbers;
@@ -74,11 +87,57 @@ std::vector<BatchFate> enter_batches(pqxx::work& work, std::span<const wire::Bat
     for (const auto& row : rows) {
         const BatchName name{SegmentId::parse(row[0].as<std::string>()).value(), row[1].as<std::uint64_t>()};
         const std::size_t i = open.at(name);
-        if (!row[3].as<bool>()) {
-            fates[i] = row[2].as<std::string>() == hex(batches[i]->digest) ? BatchFate::copy : BatchFate::conflict;
+        if (row[2].as<std::string>() != hex(batches[i]->digest)) {
+            fates[i] = BatchFate::conflict;
+        } else if (row[3].as<std::int64_t>() > 0) {
+            fates[i] = BatchFate::copy;
         }
     }
+}
+
+// Enters the names of the batches, and says what each is.
+std::vector<BatchFate> enter_batches(pqxx::work& work, std::span<const wire::Batch* const> batches) {
+    const auto segments = lock_segments(work, batches);
+    std::vector<BatchFate> fates(batches.size(), BatchFate::applied);
+    std::map<BatchName, std::size_t> open;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+        const auto& tombstone = segments.at(batches[i]->name.segment);
+        if (!tombstone) {
+            open.emplace(batches[i]->name, i);
+        } else {
+            // It was committed before its segment was retired; a number past the count never existed.
+            fates[i] = batches[i]->name.number < *tombstone ? BatchFate::copy : BatchFate::conflict;
+        }
+    }
+    enter_open_batches(work, batches, open, fates);
+
+    std::map<SegmentId, LateEvents> late;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+        const wire::Batch& batch = *batches[i];
+        const bool is_conflict = fates[i] == BatchFate::conflict;
+        if (is_conflict || (fates[i] == BatchFate::copy && !open.contains(batch.name))) {
+            LateEvents& events =
+                late.try_emplace(batch.name.segment, LateEvents{.edge = edge_text(batch)}).first->second;
+            (is_conflict ? events.quarantined : events.duplicate) += static_cast<std::int64_t>(batch.events.size());
+        }
+    }
+    count_late(work, late);
     return fates;
+}
+
+void count_quarantined(pqxx::work& work, const std::map<BatchName, std::int64_t>& quarantined) {
+    if (quarantined.empty()) {
+        return;
+    }
+    ArrayLiteral segments;
+    ArrayLiteral numbers;
+    ArrayLiteral counts;
+    for (const auto& [name, events] : quarantined) {
+        segments.add(name.segment.hex());
+        numbers.add(static_cast<std::int64_t>(name.number));
+        counts.add(events);
+    }
+    work.exec_params(text(queries::apply_count_quarantined), segments.str(), numbers.str(), counts.str());
 }
 
 void write_quarantine(pqxx::work& work, const QuarantineRow& row) {
@@ -86,7 +145,7 @@ void write_quarantine(pqxx::work& work, const QuarantineRow& row) {
     const auto or_null = [](const std::optional<std::string>& value) { return value ? value->c_str() : nullptr; };
     work.exec_params(text(queries::apply_insert_quarantine), row.scope, row.reason, row.name.batch.segment.hex(),
                      row.name.batch.number, or_null(row.index), row.edge, or_null(row.received_at), or_null(row.boot),
-                     or_null(row.boottime_us), or_null(row.run_id), row.content_hex);
+                     or_null(row.boottime_us), or_null(row.run_id), row.content_hex, or_null(row.batch_event_count));
 }
 
 void write_events(pqxx::transaction_base& work, std::span<const AcceptedEvent> events) {
@@ -147,9 +206,12 @@ void write_together(pqxx::transaction_base& work, std::span<const AcceptedEvent>
     write_outputs(work, runs, edges);
 }
 
-// Returns how many events went to quarantine.
-std::uint64_t write_one_by_one(pqxx::work& work, std::span<const AcceptedEvent> events) {
-    std::uint64_t quarantined = 0;
+// Counts in `quarantined`, by batch, what went there. Sorts the events by run: runs are locked in that order.
+void write_one_by_one(pqxx::work& work, std::vector<AcceptedEvent>& events,
+                      std::map<BatchName, std::int64_t>& quarantined) {
+    std::stable_sort(events.begin(), events.end(), [](const AcceptedEvent& a, const AcceptedEvent& b) {
+        return a.received.event.run_id < b.received.event.run_id;
+    });
     for (const AcceptedEvent& accepted : events) {
         std::string reason;
         bool stored = false;
@@ -170,12 +232,11 @@ std::uint64_t write_one_by_one(pqxx::work& work, std::span<const AcceptedEvent> 
         }
         if (!stored) {
             write_quarantine(work, quarantine_row(accepted, "event", reason));
-            ++quarantined;
+            ++quarantined[accepted.received.name.batch];
         } else if (!reason.empty()) {
             write_quarantine(work, quarantine_row(accepted, "output", reason));
         }
     }
-    return quarantined;
 }
 
 }  // namespace
@@ -184,9 +245,11 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
     TurnResult result;
     result.fates = enter_batches(work, batches);
     std::vector<AcceptedEvent> events;
+    std::map<BatchName, std::int64_t> quarantined;
     std::map<SegmentId, std::string> edges;
     for (std::size_t i = 0; i < batches.size(); ++i) {
         const wire::Batch& batch = *batches[i];
+        result.events_applied += result.fates[i] == BatchFate::applied ? batch.events.size() : 0;
         const std::string& edge = edges.try_emplace(batch.name.segment, edge_text(batch)).first->second;
         if (result.fates[i] == BatchFate::copy) {
             continue;
@@ -201,7 +264,7 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
             auto accepted = accept(batch, index, edge);
             if (auto* row = std::get_if<QuarantineRow>(&accepted)) {
                 write_quarantine(work, *row);
-                ++result.events_quarantined;
+                ++quarantined[batch.name];
             } else {
                 events.push_back(std::move(std::get<AcceptedEvent>(accepted)));
             }
@@ -212,10 +275,14 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
             write_together(work, events, true);
             break;
         case Care::one_by_one:
-            result.events_quarantined += write_one_by_one(work, events);
+            write_one_by_one(work, events, quarantined);
             break;
     }
-    result.events_applied = events.size();
+    count_quarantined(work, quarantined);
+    for (const auto& [name, count] : quarantined) {
+        result.events_quarantined += static_cast<std::uint64_t>(count);
+    }
+    result.events_applied -= result.events_quarantined;
     return result;
 }
 

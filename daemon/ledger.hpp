@@ -1,6 +1,7 @@
 // One turn of apply in SQL: from batches to rows, inside the caller's transaction.
 //
-// Lock order, so that two appliers never deadlock: segments, batches, runs, outputs, each sorted by key.
+// Lock order, so that two appliers never deadlock: segments, batches, the books' days, runs, their outputs; each sorted
+// by key.
 // Owned by one applier's thread; keeps nothing between turns.
 #pragma once
 

@@ -130,7 +130,8 @@ QuarantineRow conflicting_batch_row(const wire::Batch& batch, const std::string&
         .boot = std::nullopt,
         .boottime_us = std::nullopt,
         .run_id = std::nullopt,
-        .content_hex = hex_bytes(bodies)};
+        .content_hex = hex_bytes(bodies),
+        .batch_event_count = std::to_string(batch.events.size())};
 }
 
 std::string edge_text(const wire::Batch& batch) {

@@ -33,6 +33,7 @@ struct QuarantineRow {
     std::optional<std::string> boottime_us;
     std::optional<std::string> run_id;
     std::string content_hex;
+    std::optional<std::string> batch_event_count{};  // Of a batch alone.
 };
 
 // Decodes one event of a batch: a row of its own, or, where PostgreSQL can't hold it at all, one in quarantine.

@@ -243,8 +243,14 @@ std::optional<WallTime> parse_provider_time(std::string_view text) noexcept {
     if (!text.empty() || !second || *year < 1 || !date.ok() || *hour > 23 || *minute > 59 || *second > 59) {
         return std::nullopt;
     }
-    return WallTime{std::chrono::sys_days{date}} + std::chrono::hours{*hour} + std::chrono::minutes{*minute} +
-           std::chrono::seconds{*second} + fraction - offset;
+    const WallTime time = WallTime{std::chrono::sys_days{date}} + std::chrono::hours{*hour} +
+                          std::chrono::minutes{*minute} + std::chrono::seconds{*second} + fraction - offset;
+    // The zone may lead out of the years that were read.
+    if (time < std::chrono::sys_days{std::chrono::year{1} / 1 / 1} ||
+        time >= std::chrono::sys_days{std::chrono::year{10000} / 1 / 1}) {
+        return std::nullopt;
+    }
+    return time;
 }
 
 std::string storable_text(std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/database.hpp"
 #include "migrations.hpp"
 
 namespace runledger {
@@ -31,6 +32,7 @@ int known_schema_version() noexcept { return migrations::all.back().version; }
 
 void check_schema(pqxx::connection& connection) {
     pqxx::work work(connection);
+    begin_durably(work, {});  // A migration that is under way must not hold up a signal for long.
     const int stored = stored_version(work);
     if (stored > known_schema_version()) {
         throw newer(stored);

@@ -9,6 +9,7 @@
 #include "daemon/config.hpp"
 #include "daemon/database.hpp"
 #include "daemon/schema.hpp"
+#include "daemon/tool/audit.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/spool_cli.hpp"
 
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
     const CLI::App* migrate_command =
         app.add_subcommand("migrate", "Bring the database's schema to this build's version; safe to repeat");
     runledger::tool::SpoolCli spool(app);
+    runledger::tool::AuditCli audit(app);
     runledger::tool::KeygenOptions keygen;
     CLI::App* keygen_command =
         app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
@@ -37,7 +39,7 @@ int main(int argc, char** argv) {
     keygen_command->add_option("--folder", keygen.folder, "Where the files go")->check(CLI::ExistingDirectory);
     try {
         app.parse(argc, argv);
-        if (migrate_command->parsed() && config_file.empty()) {
+        if ((migrate_command->parsed() || audit.is_chosen()) && config_file.empty()) {
             throw CLI::RequiredError("--config");
         }
     } catch (const CLI::ParseError& error) {
@@ -46,6 +48,9 @@ int main(int argc, char** argv) {
     try {
         if (migrate_command->parsed()) {
             return migrate(runledger::load_config(config_file));
+        }
+        if (audit.is_chosen()) {
+            return audit.run(runledger::load_config(config_file).postgres.direct_uri, stdout);
         }
         if (keygen_command->parsed()) {
             return runledger::tool::make_keys(keygen, stdout);

@@ -63,6 +63,15 @@ PostgresServer::PostgresServer(PostgresOptions options)
     create_database("runledger");
 }
 
+PostgresServer::PostgresServer(const StandbyOf& standby)
+    : options_(standby.primary.options_),
+      data_folder_(folder_ / "data"),
+      socket_folder_(folder_.make_folder("pg")),
+      port_(free_port()) {
+    copy_cluster(standby.primary);
+    start();
+}
+
 PostgresServer::~PostgresServer() {
     try {
         if (postmaster_) {
@@ -83,6 +92,22 @@ void PostgresServer::create_cluster() {
     if (!made.status.clean()) {
         throw std::runtime_error(fmt::format("initdb failed:\n{}", made.output));
     }
+    write_settings();
+}
+
+void PostgresServer::copy_cluster(const PostgresServer& primary) {
+    const Finished made = run_to_end(
+        {.argv = {(bin_folder() / "pg_basebackup").string(), "--pgdata", data_folder_.string(), "--write-recovery-conf",
+                  "--wal-method=stream", "--checkpoint=fast", "--no-sync", "--dbname",
+                  fmt::format("host=127.0.0.1 port={} user=postgres application_name=standby", primary.port())}},
+        folder_);
+    if (!made.status.clean()) {
+        throw std::runtime_error(fmt::format("pg_basebackup failed:\n{}", made.output));
+    }
+    write_settings();  // The last of a setting counts.
+}
+
+void PostgresServer::write_settings() {
     std::string conf = read_text(data_folder_ / "postgresql.conf");
     conf += fmt::format(
         "\nlisten_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nfsync = {}\n"
@@ -189,6 +214,14 @@ void PostgresServer::thaw() {
     }
     if (postmaster_) {
         postmaster_->signal(SIGCONT);
+    }
+}
+
+void PostgresServer::promote() {
+    const auto connection = connect("postgres");
+    pqxx::nontransaction work(*connection);
+    if (!work.exec1("SELECT pg_promote()")[0].as<bool>()) {
+        throw NeverHappened(fmt::format("the standby was not promoted:\n{}", log_text()));
     }
 }
 

@@ -29,6 +29,11 @@ struct PostgresOptions {
 class PostgresServer {
 public:
     explicit PostgresServer(PostgresOptions options = {});
+    // A standby of `primary`, copied from it as it is now, that follows it under the name "standby".
+    struct StandbyOf {
+        const PostgresServer& primary;
+    };
+    explicit PostgresServer(const StandbyOf& standby);
     ~PostgresServer();
     PostgresServer(const PostgresServer&) = delete;
     PostgresServer& operator=(const PostgresServer&) = delete;
@@ -45,6 +50,8 @@ public:
     // A test that is itself killed in between leaves stopped backends behind.
     void freeze();
     void thaw();
+    // Of a standby: takes over. Returns when it takes writes.
+    void promote();
     [[nodiscard]] bool running();
     [[nodiscard]] pid_t postmaster_pid() const;  // -1 where it does not run.
 
@@ -76,6 +83,8 @@ private:
     std::vector<ProcessId> frozen_;
 
     void create_cluster();
+    void copy_cluster(const PostgresServer& primary);
+    void write_settings();
     void ended();
     [[nodiscard]] std::vector<ProcessId> stop_everybody();
 };

@@ -31,6 +31,14 @@ MadeBatch::MadeBatch(const BatchName& name, const std::vector<Incoming>& events,
     batch_ = std::get<wire::Batch>(wire::decode_batch(frame_));
 }
 
+MadeBatch::MadeBatch(const BatchName& name, std::string_view body, const Stamp& stamp, const BootId& boot,
+                     bool redelivered) {
+    wire::BatchEncoder encoder({.boot = boot, .edge_name = "edge-1"});
+    encoder.add({.stamp = stamp, .flags = redelivered ? std::uint32_t{wire::redelivered} : 0U, .body = body});
+    frame_ = encoder.finish(name);
+    batch_ = std::get<wire::Batch>(wire::decode_batch(frame_));
+}
+
 std::string event_text(const EventText& event) {
     return fmt::format(
         R"({{"event_type": "run.updated", "status": "{}", "live_status": {}, "progress": {}, "run_id": "{}", "outputs": {}{}}})",

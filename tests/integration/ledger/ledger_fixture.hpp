@@ -32,6 +32,8 @@ inline constexpr std::int64_t ledger_epoch_us = 1'756'434'938'000'000;  // 2025-
 class MadeBatch {
 public:
     MadeBatch(const BatchName& name, const std::vector<Incoming>& events, std::uint8_t boot = 1);
+    // One event with a stamp and a boot of its own.
+    MadeBatch(const BatchName& name, std::string_view body, const Stamp& stamp, const BootId& boot, bool redelivered);
 
     [[nodiscard]] const wire::Batch& batch() const { return batch_; }
     [[nodiscard]] const std::vector<std::byte>& frame() const { return frame_; }

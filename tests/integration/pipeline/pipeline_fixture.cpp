@@ -18,8 +18,16 @@ Pipeline::Pipeline() : postgres_(std::make_unique<PostgresServer>()), bot_(std::
 
 void Pipeline::prepare_all() {
     nginx_ = std::make_unique<NginxServer>(folder_, standard_conf(nginx_conf), nginx_options);
-    daemon_ = std::make_unique<DaemonProcess>(
-        folder_, DaemonConf{.postgres_uri = uri_, .telegram_api_url = bot_->url(), .extra = daemon_extra});
+    daemon_ = make_daemon("daemon", {});
+}
+
+std::unique_ptr<DaemonProcess> Pipeline::make_daemon(std::string name, std::vector<std::string> bind) {
+    return std::make_unique<DaemonProcess>(folder_, DaemonConf{.postgres_uri = daemon_uri.empty() ? uri_ : daemon_uri,
+                                                               .bind = std::move(bind),
+                                                               .telegram_api_url = bot_->url(),
+                                                               .postgres_extra = postgres_extra,
+                                                               .extra = daemon_extra,
+                                                               .name = std::move(name)});
 }
 
 void Pipeline::start_all() {

@@ -33,6 +33,8 @@ protected:
     NginxConf nginx_conf{};
     NginxOptions nginx_options{};
     std::string daemon_extra{};
+    std::string postgres_extra{};  // Further keys of [postgres].
+    std::string daemon_uri{};      // Where the daemon finds PostgreSQL; empty: as the test does.
 
     // Writes what the parts need; starts none of them.
     void prepare_all();
@@ -45,6 +47,10 @@ protected:
     [[nodiscard]] BotApi& bot() { return *bot_; }
     [[nodiscard]] const TempFolder& folder() const { return folder_; }
     [[nodiscard]] const std::string& uri() const { return uri_; }
+    // Where PostgreSQL is from now on, for the test, the application and daemons that are made after this.
+    void move_to(std::string uri) { uri_ = std::move(uri); }
+    // Another daemon on the same database and Bot API, with these endpoints.
+    [[nodiscard]] std::unique_ptr<DaemonProcess> make_daemon(std::string name, std::vector<std::string> bind);
 
     // The single value of a query; "NULL" for NULL. Over a fresh connection: PostgreSQL may have been killed.
     [[nodiscard]] std::string value(const std::string& query) const;

@@ -1,0 +1,73 @@
+// The ledger's books as `runledger audit` reads and judges them: for each segment and day,
+//
+//   stored = applied + duplicate + quarantined
+//
+// where `stored` are the events of all batches that came from the edge's spool, a batch counted each time it came. Each
+// side is counted by somebody else: batches by their names, applied events by their rows, quarantined ones by theirs.
+// Reading takes one snapshot and changes nothing. One thread.
+#pragma once
+
+#include <pqxx/pqxx>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace runledger::tool {
+
+struct BookSums {
+    std::int64_t batches{0};
+    std::int64_t stored{0};
+    std::int64_t applied{0};
+    std::int64_t duplicate{0};
+    std::int64_t quarantined{0};
+
+    BookSums& operator+=(const BookSums& other);
+};
+
+// What one segment brought on one UTC day, by the books, and what is there of it.
+struct BookEntry {
+    std::string segment;  // 32 hexadecimal digits.
+    std::string day;      // "2026-01-31"
+    std::string edge;
+    BookSums sums;
+    std::int64_t event_rows{0};         // Of webhook_events.
+    std::int64_t events_removed{0};     // Deleted from there, by ledger_removals.
+    std::int64_t set_aside{0};          // Events in quarantine.
+    std::int64_t set_aside_removed{0};  // Deleted from there.
+    std::int64_t replayed{0};           // Quarantined events that were stored later, on this day.
+    bool is_dropped{false};             // Its partition of webhook_events was dropped: the books are the record.
+};
+
+// A live segment of a spool that was compared.
+struct SpoolSums {
+    std::int64_t segments{0};
+    std::int64_t events{0};
+    std::int64_t batches_waiting{0};  // On the disk and not in the ledger yet: they are on their way.
+    std::int64_t events_waiting{0};
+};
+
+struct Books {
+    std::vector<BookEntry> entries;  // By day, edge, segment.
+    std::int64_t events_in_runs{0};
+    std::int64_t events_in_removed_runs{0};
+    std::optional<SpoolSums> spool;
+    std::vector<std::string> findings;  // A sentence for each thing that does not add up; none: the books close.
+
+    [[nodiscard]] BookSums total() const;
+    // By "day edge", in that order.
+    [[nodiscard]] std::map<std::pair<std::string, std::string>, BookSums> by_day_and_edge() const;
+};
+
+struct AuditScope {
+    std::optional<std::string> since;  // "2026-01-31": entries and rows of earlier days are left out.
+    std::filesystem::path spool;       // Compared with the ledger, too, unless empty.
+};
+
+// Throws what pqxx throws, and SpoolError if the folder can't be read.
+[[nodiscard]] Books audit_books(pqxx::connection& connection, const AuditScope& scope);
+
+}  // namespace runledger::tool

@@ -1,0 +1,195 @@
+// What counts as a commit: neither a COMMIT that ends in a warning, nor a copy of a batch that is not replicated, nor
+// anything on a connection that libpqxx would have opened anew behind our back.
+#include <fmt/format.h>
+
+#include <future>
+
+#include "daemon/database.hpp"
+#include "tests/integration/ledger/appliers_fixture.hpp"
+
+namespace runledger::test {
+namespace {
+
+// A synchronous standby that never comes: each COMMIT waits for it, until it does or the setting goes.
+class Unreplicated : public Ledger {
+protected:
+    ~Unreplicated() override { let_commits_go(); }
+
+    void make_commits_wait() {
+        // What the test itself does need not wait.
+        execute("SET synchronous_commit = local");
+        execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+        execute("SELECT pg_reload_conf()");
+        wait_until_commits_wait();
+    }
+
+    void let_commits_go() {
+        execute("ALTER SYSTEM RESET synchronous_standby_names");
+        execute("SELECT pg_reload_conf()");
+    }
+
+    void execute(const std::string& statement) { pqxx::nontransaction(db()).exec(statement); }
+
+    // The setting is in force once the checkpointer has read it, in its own time: commits are tried until one waits.
+    void wait_until_commits_wait() {
+        const auto probe = another_connection();
+        const int pid = probe->backendpid();
+        std::future<void> commit;
+        eventually("a commit waits for the standby", [&] {
+            if (!commit.valid() || commit.wait_for(std::chrono::seconds{0}) == std::future_status::ready) {
+                commit = std::async(std::launch::async, [&] {
+                    pqxx::nontransaction(*probe).exec("SELECT pg_logical_emit_message(true, 'probe', '')");
+                });
+            }
+            return value(fmt::format("SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND wait_event = 'SyncRep'",
+                                     pid)) == "1";
+        });
+        execute(fmt::format("SELECT pg_cancel_backend({})", pid));
+        commit.get();
+    }
+
+    void eventually_waits_for_the_standby() {
+        eventually("a COMMIT waits for the standby", [&] {
+            return value(
+                       "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runledgerd apply' "
+                       "AND wait_event = 'SyncRep'") == "1";
+        });
+    }
+
+    // As an operator does who is tired of waiting: "canceling wait for synchronous replication due to user request".
+    void cancel_the_wait() {
+        EXPECT_EQ(value("SELECT bool_and(pg_cancel_backend(pid)) FROM pg_stat_activity "
+                        "WHERE application_name = 'runledgerd apply' AND wait_event = 'SyncRep'"),
+                  "t");
+    }
+};
+
+TEST_F(Unreplicated, IsNotAckedThoughItsCommitEndedWithAWarning) {
+    const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
+    make_commits_wait();
+    Appliers appliers(uri(), 1);
+
+    appliers.offer(batch);
+    eventually_waits_for_the_standby();
+    EXPECT_TRUE(appliers.committed().empty());
+    cancel_the_wait();
+    eventually("the turn has failed", [&] { return appliers.counters().turns_failed == 1; });
+
+    // It is committed locally, and so a copy from here on: one that waits just as the first did.
+    EXPECT_EQ(count("webhook_events"), 1);
+    eventually_waits_for_the_standby();
+    EXPECT_TRUE(appliers.committed().empty());
+
+    let_commits_go();
+    appliers.wait_for(1);
+    EXPECT_EQ(appliers.counters().batches_applied, 0U);
+    EXPECT_EQ(appliers.counters().batch_copies, 1U);
+    EXPECT_EQ(value("SELECT event_count FROM runledger.runs"), "1");
+}
+
+TEST_F(Unreplicated, CopyInAnotherDaemonIsNotAckedEither) {
+    const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
+    apply({&batch});
+    make_commits_wait();
+    Appliers appliers(uri(), 1);
+
+    appliers.offer(batch);
+    eventually_waits_for_the_standby();
+
+    EXPECT_TRUE(appliers.committed().empty());
+    let_commits_go();
+    appliers.wait_for(1);
+    EXPECT_EQ(appliers.counters().batch_copies, 1U);
+}
+
+TEST_F(Unreplicated, LateCopyOfARetiredSegmentIsNotAckedEither) {
+    const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
+    apply({&batch});
+    {
+        pqxx::work work(db());
+        ASSERT_TRUE(write_retirement(work, {.segment = segment(1), .batch_count = 1}));
+        work.commit();
+    }
+    make_commits_wait();
+    Appliers appliers(uri(), 1);
+
+    appliers.offer(batch);
+    eventually_waits_for_the_standby();
+
+    EXPECT_TRUE(appliers.committed().empty());
+    let_commits_go();
+    appliers.wait_for(1);
+}
+
+class Connection : public Ledger {};
+
+TEST_F(Connection, IsNeverOpenedAnewInSilence) {
+    Database database(uri(), "test");
+    const auto end_session = [&] {
+        EXPECT_EQ(value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                        "WHERE application_name = 'runledgerd test' AND datname = current_database()"),
+                  "1");
+        eventually("the session is gone", [&] {
+            return value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runledgerd test'") == "0";
+        });
+    };
+    {
+        pqxx::work work(database.connection());
+        work.exec("CREATE TABLE public.half_written (n integer)");
+        end_session();
+        EXPECT_THROW(work.exec("CREATE TABLE public.other_half (n integer)"), pqxx::failure);
+    }
+    EXPECT_THROW(pqxx::work(database.connection()).exec("CREATE TABLE public.other_half (n integer)"), pqxx::failure);
+
+    EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname IN ('half_written', 'other_half')"), "0");
+    database.disconnect();
+    EXPECT_EQ(pqxx::work(database.connection()).exec1("SELECT 1")[0].as<int>(), 1);
+}
+
+TEST_F(Connection, BoundsEachTransactionAndLeavesNothingInTheSession) {
+    Database database(uri(), "apply");
+    const std::string settings =
+        "SELECT concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'), "
+        "current_setting('synchronous_commit'), current_setting('transaction_isolation'))";
+    std::string inside;
+    {
+        pqxx::work work(database.connection());
+        work.exec("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+        work.commit();
+    }
+    {
+        pqxx::work work(database.connection());
+        begin_durably(work, {.statement_timeout = std::chrono::seconds{7}, .lock_timeout = std::chrono::seconds{3}});
+        inside = work.exec1(settings)[0].as<std::string>();
+        work.commit();
+    }
+    pqxx::work work(database.connection());
+
+    EXPECT_EQ(inside, "7s 3s on read committed");
+    EXPECT_EQ(work.exec1(settings)[0].as<std::string>(), "0 0 on serializable");
+}
+
+TEST_F(Connection, SaysWhoItIsAndKeepsTheUrisOwnWords) {
+    const auto name_of = [](Database& database) {
+        return pqxx::work(database.connection()).exec1("SHOW application_name")[0].as<std::string>();
+    };
+    Database plain(uri(), "settle");
+    Database named(uri() + "&application_name=studio%20%27a%27", "settle");
+
+    EXPECT_EQ(name_of(plain), "runledgerd settle");
+    EXPECT_EQ(name_of(named), "studio 'a' settle");
+}
+
+TEST_F(Connection, DoesNotTellAPasswordThatMakesItsUriUnreadable) {
+    Database database("postgresql://someone:sec%zzret@localhost/runledger", "settle");
+    try {
+        (void)database.connection();
+        FAIL() << "the URI is none";
+    } catch (const pqxx::broken_connection& error) {
+        EXPECT_EQ(std::string(error.what()).find("zzret"), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find("connection string"), std::string::npos) << error.what();
+    }
+}
+
+}  // namespace
+}  // namespace runledger::test

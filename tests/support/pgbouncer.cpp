@@ -1,0 +1,50 @@
+#include "tests/support/pgbouncer.hpp"
+
+#include <fmt/format.h>
+
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+
+PgBouncer::PgBouncer(const TempFolder& folder, const PostgresServer& server, int pool_size) : port_(free_port()) {
+    const auto own = folder.make_folder("pgbouncer");
+    log_ = own / "pgbouncer.log";
+    const auto users = folder.write_file("pgbouncer/users.txt", "\"postgres\" \"\"\n");
+    // As Debian ships it but for the places; server_reset_query is for session mode only, so nothing is cleaned up
+    // between two clients' transactions.
+    configuration_ = folder.write_file(
+        "pgbouncer/pgbouncer.ini",
+        fmt::format("[databases]\n* = host={} port={}\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+                    "listen_port = {}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n"
+                    "pool_mode = transaction\ndefault_pool_size = {}\nmax_client_conn = 100\n"
+                    "server_round_robin = 1\nlogfile = {}\n",
+                    server.socket_folder().string(), server.port(), port_, users.string(), pool_size, log_.string()));
+    start();
+}
+
+void PgBouncer::start() {
+    process_.emplace(Command{
+        .argv = {"/usr/sbin/pgbouncer", "--quiet", configuration_.string()}, .env = {}, .cwd = log_.parent_path()});
+    eventually(
+        "pgbouncer takes connections",
+        [this] {
+            if (!process_->running()) {
+                throw Hopeless("pgbouncer has ended");
+            }
+            return connect_to(uri("postgres"))->is_open();
+        },
+        default_patience, [this] { return log_text(); });
+}
+
+void PgBouncer::restart() {
+    process_->kill();
+    start();
+}
+
+std::string PgBouncer::uri(std::string_view database) const {
+    return fmt::format("postgresql://postgres@127.0.0.1:{}/{}", port_, database);
+}
+
+std::string PgBouncer::log_text() const { return read_text(log_); }
+
+}  // namespace runledger::test
