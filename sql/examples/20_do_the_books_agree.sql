@@ -1,0 +1,2 @@
+-- Is each stored event counted once?
+SELECT * FROM runledger.ledger_balance_v1;
