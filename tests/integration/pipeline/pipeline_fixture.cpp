@@ -36,8 +36,8 @@ std::unique_ptr<DaemonProcess> Pipeline::make_daemon(std::string name, std::vect
     return std::make_unique<DaemonProcess>(folder_, DaemonConf{.postgres_uri = daemon_uri.empty() ? uri_ : daemon_uri,
                                                                .bind = std::move(bind),
                                                                .telegram_api_url = bot_->url(),
-                                                               .telegram_extra = telegram_extra,
                                                                .postgres_extra = postgres_extra,
+                                                               .telegram_extra = telegram_extra,
                                                                .extra = daemon_extra,
                                                                .name = std::move(name)});
 }
