@@ -83,7 +83,7 @@ void DaemonProcess::start() {
     if (running()) {
         throw std::logic_error("DaemonProcess: started twice");
     }
-    if (!migrated_) {
+    if (conf_.migrates && !migrated_) {
         migrate();
     }
     const auto program = install_executable(test_folder_, built_program("runledgerd"));

@@ -1,7 +1,7 @@
 // runledgerd of this build tree, with a configuration of its own, that a test may stop, kill and start again.
 //
-// Invariant: it is gone when the object is. The schema is migrated before the first start. Not for sharing between
-// threads.
+// Invariant: it is gone when the object is. The schema is migrated before the first start, unless told not to. Not for
+// sharing between threads.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,7 @@ struct DaemonConf {
     std::string extra{};           // Further tables, TOML.
     std::map<std::string, std::string> env{};
     std::string name{"daemon"};  // Its folder below the test's; two daemons need two names and endpoints.
+    bool migrates{true};         // Before its first start; false: somebody else has.
 };
 
 class DaemonProcess {

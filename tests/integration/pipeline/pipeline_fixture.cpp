@@ -19,17 +19,15 @@ Pipeline::Pipeline() : postgres_(std::make_unique<PostgresServer>()), bot_(std::
 void Pipeline::prepare_all() {
     nginx_ = std::make_unique<NginxServer>(folder_, standard_conf(nginx_conf), nginx_options);
     if (!daemon_role.empty()) {
-        daemon_uri = postgres_->uri_as(daemon_role);
-        postgres_extra += fmt::format("direct_uri = \"{}\"\n", uri_);
-    }
-    daemon_ = make_daemon("daemon", {});
-    if (!daemon_role.empty()) {
-        daemon_->migrate();  // As the superuser, by direct_uri; it makes the role's group.
+        // By the superuser, with a configuration of its own: it makes the role's group, too.
+        make_daemon("migrator", {})->migrate();
         const auto connection = connect_to(uri_);
         pqxx::work work(*connection);
         work.exec(fmt::format("CREATE ROLE {0} LOGIN; GRANT runledger_daemon TO {0}", daemon_role));
         work.commit();
+        daemon_uri = postgres_->uri_as(daemon_role);
     }
+    daemon_ = make_daemon("daemon", {});
 }
 
 std::unique_ptr<DaemonProcess> Pipeline::make_daemon(std::string name, std::vector<std::string> bind) {
@@ -39,7 +37,8 @@ std::unique_ptr<DaemonProcess> Pipeline::make_daemon(std::string name, std::vect
                                                                .postgres_extra = postgres_extra,
                                                                .telegram_extra = telegram_extra,
                                                                .extra = daemon_extra,
-                                                               .name = std::move(name)});
+                                                               .name = std::move(name),
+                                                               .migrates = daemon_role.empty()});
 }
 
 void Pipeline::start_all() {

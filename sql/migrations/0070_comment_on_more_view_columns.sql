@@ -1,0 +1,22 @@
+-- What the columns of the two views say that came with the books and with the provider's reports.
+COMMENT ON COLUMN runledger.ledger_days_v1.segment_id IS 'The spool''s segment.';
+COMMENT ON COLUMN runledger.ledger_days_v1.day IS 'The UTC day on which its batches were applied.';
+COMMENT ON COLUMN runledger.ledger_days_v1.edge IS 'The nginx host whose segment it is.';
+COMMENT ON COLUMN runledger.ledger_days_v1.batches IS 'Batches that were applied.';
+COMMENT ON COLUMN runledger.ledger_days_v1.stored IS 'Events of all batches that came, a batch counted each time it came: applied + duplicate + quarantined.';
+COMMENT ON COLUMN runledger.ledger_days_v1.applied IS 'Of these, events that took effect.';
+COMMENT ON COLUMN runledger.ledger_days_v1.duplicate IS 'Of these, events of copies of batches: they took none.';
+COMMENT ON COLUMN runledger.ledger_days_v1.quarantined IS 'Of these, events that were set aside.';
+COMMENT ON COLUMN runledger.provider_differences_v1.run_id IS 'The run.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_status IS 'How it ended, in the provider''s word.';
+COMMENT ON COLUMN runledger.provider_differences_v1.terminal_status IS 'How it ended in the ledger: by a webhook where there is one.';
+COMMENT ON COLUMN runledger.provider_differences_v1.fetched_at IS 'When the report was stored.';
+COMMENT ON COLUMN runledger.provider_differences_v1.finished_at IS 'When the edge received the ending; NULL: no webhook told of it.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_queued_at IS 'The provider''s time; NULL: it told none.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_started_at IS 'The provider''s time; NULL: it told none.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_ended_at IS 'The provider''s time; NULL: it told none.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_run_duration_s IS 'run_duration as the provider says it, in seconds; NULL: it told none.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_duration_us IS 'Microseconds from its started_at to its ended_at; NULL where either is.';
+COMMENT ON COLUMN runledger.provider_differences_v1.measured_duration_us IS 'Microseconds from the first running to the ending, as received; NULL where either is unknown.';
+COMMENT ON COLUMN runledger.provider_differences_v1.measured_clock IS 'boottime or realtime: by which clock that was measured; NULL where it was not.';
+COMMENT ON COLUMN runledger.provider_differences_v1.difference_us IS 'Measured minus the provider''s, in microseconds; NULL where either is unknown.';
