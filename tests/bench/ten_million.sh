@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the readers' views and the twenty queries of docs/dba.md cost at ten million generations: a private PostgreSQL in
 # a temporary folder is migrated and filled (ten_million_load.sql), each query is explained and run, and all of it is
-# removed again. Needs some 15 GB there and, on two idle cores, a quarter of an hour.
+# removed again. Needs some 16 GB there.
 #
 #   tests/bench/ten_million.sh [--rows N] [--folder DIR] [--keep]
 #
