@@ -1,2 +1,2 @@
-// Holds GoogleTest's headers, precompiled (tests/CMakeLists.txt), and nothing else.
+// Holds the headers that the tests share, precompiled (tests/CMakeLists.txt), and nothing else.
 int main() { return 0; }
