@@ -21,7 +21,7 @@ add_library(runledger_notify STATIC
     telegram_news.cpp
     telegram_text.cpp)
 add_library(runledger::notify ALIAS runledger_notify)
-target_precompile_headers(runledger_notify REUSE_FROM runledger_base)
+target_precompile_headers(runledger_notify REUSE_FROM runledger_daemon_headers)
 target_include_directories(runledger_notify SYSTEM PRIVATE ${RapidJSON_INCLUDE_DIRS})
 target_link_libraries(runledger_notify
     PUBLIC runledger::base CURL::libcurl

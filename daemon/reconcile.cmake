@@ -8,7 +8,7 @@ add_library(runledger_reconcile STATIC
     provider_report.cpp
     reconcile.cpp)
 add_library(runledger::reconcile ALIAS runledger_reconcile)
-target_precompile_headers(runledger_reconcile REUSE_FROM runledger_base)
+target_precompile_headers(runledger_reconcile REUSE_FROM runledger_daemon_headers)
 target_include_directories(runledger_reconcile SYSTEM PRIVATE ${RapidJSON_INCLUDE_DIRS})
 target_link_libraries(runledger_reconcile
     PUBLIC runledger::ledger CURL::libcurl
