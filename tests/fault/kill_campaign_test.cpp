@@ -17,7 +17,7 @@ protected:
     // RUNLEDGER_CAMPAIGN_ROUNDS makes it longer than ./test's share.
     [[nodiscard]] static int rounds() {
         const char* text = std::getenv("RUNLEDGER_CAMPAIGN_ROUNDS");
-        return text == nullptr ? 5 : std::max(5, std::atoi(text));
+        return text == nullptr ? 3 : std::max(3, std::atoi(text));
     }
 
     // Until the edge has taken some more events after the last fault, so that each fault meets a running system.

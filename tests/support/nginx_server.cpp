@@ -63,6 +63,13 @@ std::string replaced(std::string text, std::string_view placeholder, std::string
     return text;
 }
 
+// Of a nginx.conf that says a number; one where it says none.
+std::size_t worker_processes(std::string_view conf) {
+    constexpr std::string_view directive = "worker_processes ";
+    const std::size_t at = conf.find(directive);
+    return at == std::string_view::npos ? 1 : std::stoul(std::string{conf.substr(at + directive.size(), 8)});
+}
+
 bool sounds_the_alarm(std::string_view line) {
     static constexpr std::string_view alarms[] = {"[alert]", "[emerg]", "Sanitizer", "runtime error:"};
     return std::any_of(std::begin(alarms), std::end(alarms),
@@ -180,15 +187,16 @@ void NginxServer::start() {
     if (running()) {
         throw std::logic_error("NginxServer: started twice");
     }
+    const std::size_t wanted_workers = worker_processes(read_text(folder_ / "nginx.conf"));
     master_.emplace(command({}));
     try {
         eventually(
-            "nginx takes connections",
-            [this] {
+            "nginx takes connections and all its workers run",
+            [&] {
                 if (!master_->running()) {
                     throw Hopeless("nginx has ended");
                 }
-                return takes_connections(port_) && !workers().empty();
+                return takes_connections(port_) && workers().size() >= wanted_workers;
             },
             default_patience * options_.patience_factor, [this] { return error_log(); });
     } catch (const NeverHappened&) {
@@ -200,15 +208,17 @@ void NginxServer::start() {
 
 void NginxServer::reload() {
     const std::vector<ProcessId> before = workers();
+    const auto wanted_workers = static_cast<std::ptrdiff_t>(worker_processes(read_text(folder_ / "nginx.conf")));
     remember_workers();
     signal_master(SIGHUP);
     eventually(
-        "new workers run after a reload",
+        "all new workers run after a reload",
         [&] {
             const std::vector<ProcessId> now = workers();
-            return std::any_of(now.begin(), now.end(), [&](const ProcessId& worker) {
+            const auto is_new = [&](const ProcessId& worker) {
                 return std::find(before.begin(), before.end(), worker) == before.end();
-            });
+            };
+            return std::count_if(now.begin(), now.end(), is_new) >= wanted_workers;
         },
         default_patience * options_.patience_factor, [this] { return error_log(); });
     remember_workers();

@@ -53,7 +53,7 @@ public:
     NginxServer(const NginxServer&) = delete;
     NginxServer& operator=(const NginxServer&) = delete;
 
-    // Returns when the port takes connections; throws with the logs when it does not.
+    // Returns when the port takes connections and every worker has been started; throws with the logs when not.
     void start();
     // What start() runs, for a test that has a way of its own: with a sanitized module, the sanitizer's library first.
     [[nodiscard]] Command command(std::vector<std::string> more_arguments = {}) const;
@@ -61,7 +61,7 @@ public:
     [[nodiscard]] Finished check_conf() const;
     // Takes effect at the next start or reload.
     void set_conf(std::string_view conf);
-    // SIGHUP; returns when new workers run. The old ones may still be draining.
+    // SIGHUP; returns when all new workers run. The old ones may still be draining.
     void reload();
     void quit(std::chrono::milliseconds patience = default_patience);  // SIGQUIT, drains; throws if it does not end.
     void term(std::chrono::milliseconds patience = default_patience);  // SIGTERM, at once; throws if it does not end.

@@ -144,9 +144,9 @@ void HttpFixture::hold_events() {
     holding_ = true;
     const auto before = nginx().worker_pids();
     nginx().kill_workers();
-    eventually("a new worker runs", [&] {
+    eventually("new workers run", [&] {
         const auto now = nginx().worker_pids();
-        return !now.empty() && now != before;
+        return now.size() == before.size() && now != before;
     });
 }
 
