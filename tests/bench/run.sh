@@ -21,6 +21,12 @@ if ! command -v npm >/dev/null; then  # Node.js from elsewhere brings its own.
     install_missing_packages build-bench-npm.list
     rm -f build-bench-npm.list
 fi
+# nchan has nginx make it whatever client_body_temp_path says, and only root may. Debian's service makes it, too.
+if [ ! -d /var/lib/nginx/body ]; then
+    as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    "${as_root[@]}" mkdir -p /var/lib/nginx/body
+fi
 [ -d tests/bench/express/node_modules/pg ] ||
     npm install --prefix tests/bench/express --no-package-lock --no-audit --no-fund --silent
 cmake --preset release >build-bench.log 2>&1 || { cat build-bench.log; exit 1; }

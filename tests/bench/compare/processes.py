@@ -127,6 +127,7 @@ class Process:
     def __init__(self, argv, log, env=None, cwd=None):
         self.log = Path(log)
         with open(log, "ab") as out:
+            Folder.own(log)
             self.popen = subprocess.Popen(
                 [str(word) for word in argv], stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=cwd,
                 env=env, start_new_session=True, **unprivileged())

@@ -64,20 +64,16 @@ class Nginx:
         path = self.folder / "nginx.conf"
         path.write_text(conf)
         self.process = Process(["/usr/sbin/nginx", "-p", self.folder, "-c", path, "-e", self.folder / "error.log"],
-                               self.folder / "output.log")
+                               self.folder / "error.log")
 
         def ready():
-            self.process.check(f"nginx ({kind}) {(self.folder / 'error.log').read_text()}")
+            self.process.check(f"nginx ({kind})")
             return takes_connections(self.port)
         eventually(f"nginx ({kind}) listens", ready)
 
     @property
     def workers(self):
         return children(self.process.pid)
-
-    def alarms(self):
-        lines = (self.folder / "error.log").read_text(errors="replace").splitlines()
-        return [line for line in lines if any(word in line for word in ("[alert]", "[emerg]", "[crit]"))]
 
     def stop(self):
         self.process.stop(signal.SIGTERM)

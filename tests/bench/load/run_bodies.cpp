@@ -34,6 +34,9 @@ std::uint64_t mix(std::uint64_t value) {
     return value ^ (value >> 31U);
 }
 
+// The least that all of a body with an image fits into.
+constexpr std::size_t body_with_image_bytes = 700;
+
 constexpr std::string_view image =
     R"({"url": "https://comfy-deploy-output.s3.us-east-2.amazonaws.com/outputs/runs/0b7f9a52/ComfyUI_00001_.png", )"
     R"("type": "output", "filename": "ComfyUI_00001_.png", "subfolder": ""})";
@@ -66,7 +69,7 @@ void RunBodies::append_next(std::string& out) {
         R"({{"event_type": "run.updated", "status": "{}", "live_status": {}, "progress": {}, "run_id": "{}", "outputs": [)",
         step.status, step.live_status, step.progress, run.id);
     const bool is_last = ++run.step == steps.size();
-    if (is_last || options_.body_bytes > 700) {
+    if (options_.body_bytes == 0 ? is_last : options_.body_bytes >= body_with_image_bytes) {
         fmt::format_to(std::back_inserter(out),
                        R"({{"id": "{0}-1", "run_id": "{0}", "data": {{"images": [{1}]}}, )"
                        R"("node_meta": {{"node_id": "9", "node_class": "SaveImage"}}, )"
