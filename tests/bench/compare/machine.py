@@ -32,10 +32,10 @@ def describe(folder):
                                  check=False).stdout.split()
     virtual = subprocess.run(["systemd-detect-virt"], capture_output=True, text=True, check=False).stdout.strip()
     return {
-        "CPU": f"{os.cpu_count()} × {cpu()}" + (f", virtual ({virtual})" if virtual not in ("", "none") else ""),
+        "CPU": f"{os.cpu_count()} × {cpu()}" + (", virtual" if virtual not in ("", "none") else ""),
         "memory": f"{memory:.0f} GiB",
         "file system": " ".join(file_system[:1]) + (f" ({file_system[1]})" if len(file_system) > 1 else ""),
-        "kernel": f"Linux {platform.release()}",
+        "kernel": f"Linux {platform.release().split('-')[0]}",
         "nginx": package("nginx"),
         "PostgreSQL": package("postgresql-15"),
         "Redis": package("redis-server"),
