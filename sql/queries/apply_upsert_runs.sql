@@ -74,3 +74,4 @@ WITH upserted AS (
 INSERT INTO runledger.settle_queue (run_id)
 SELECT run_id FROM upserted
 WHERE changed_at = now() AND (running_at IS NOT NULL OR finished_at IS NOT NULL)
+RETURNING run_id
