@@ -109,6 +109,11 @@ level = "warn"
     def applied(self):
         return self.metric("runledger_events_applied_total") or 0.0
 
+    def catch_up(self, bench, database):
+        """Until the settlements are looked at that inserting generations has queued."""
+        eventually("the queue of settlements is empty", lambda: bench.postgres.value(
+            database, "SELECT NOT EXISTS (SELECT FROM runledger.settle_queue)") == "t", 300)
+
     def stop(self):
         self.process.stop(signal.SIGTERM)
 
@@ -167,6 +172,7 @@ class Spool:
         """Into a database that has none of it. Events a second from the first commit to the last."""
         bench = self.bench
         daemon = Daemon(bench, database)
+        daemon.catch_up(bench, database)
         postgres_before, daemon_before = bench.postgres.cpu_seconds(), cpu_seconds(daemon.process.pid)
         nginx = Nginx(bench, "runledger", spool=self.copy(), workers=workers)
         begun, already = None, 0.0
@@ -211,6 +217,7 @@ def copy_in(bench, database, file, columns):
     before, begun = bench.postgres.cpu_seconds(), time.monotonic()
     bench.postgres.psql(database, "-c", f"\\copy runledger.webhook_events ({columns}) FROM '{file}'")
     took = time.monotonic() - begun
+    time.sleep(0.3)  # Until the postmaster has counted its child that has ended.
     cpu = bench.postgres.cpu_seconds() - before
     rows = int(bench.postgres.value(database, "SELECT count(*) FROM runledger.webhook_events")) - rows
     return {"per_second": rows / took, "cpu": cpu / rows * 1e6}

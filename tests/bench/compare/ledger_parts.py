@@ -44,6 +44,7 @@ def pipeline(bench, rate):
     insert_generations(bench, database, int((rate or 40_000) * seconds / 8 + 2000))
     bench.postgres.psql("postgres", "-c", "CHECKPOINT")
     daemon = Daemon(bench, database)
+    daemon.catch_up(bench, database)
     nginx = Nginx(bench, "runledger")
     postgres_before, daemon_before = bench.postgres.cpu_seconds(), cpu_seconds(daemon.process.pid)
     begun = time.monotonic()
