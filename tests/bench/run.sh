@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures runledger beside its peers and limits, prints a table with ratios, and writes docs/benchmarks.md with its plots.
 # Installs the peers from Debian and npm, builds, and runs everything privately: own folders, loopback, free ports, own
-# PostgreSQL. Takes some 25 minutes; nothing else should run meanwhile.
+# PostgreSQL. Takes some 25 to 30 minutes; nothing else should run meanwhile.
 #
 #   tests/bench/run.sh                              everything
 #   tests/bench/run.sh --only keep_alive --rounds 1 --seconds 1    a trial of one part, in seconds
@@ -17,9 +17,7 @@ esac
 install_missing_packages config/packages/debian-12.txt
 install_missing_packages tests/bench/packages.txt
 if ! command -v npm >/dev/null; then  # Node.js from elsewhere brings its own.
-    printf 'npm\n' >build-bench-npm.list
-    install_missing_packages build-bench-npm.list
-    rm -f build-bench-npm.list
+    install_missing_packages <(echo npm)
 fi
 # nchan has nginx make it whatever client_body_temp_path says, and only root may. Debian's service makes it, too.
 if [ ! -d /var/lib/nginx/body ]; then

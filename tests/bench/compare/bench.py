@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -41,6 +42,9 @@ class Bench:
         self.source = Path(__file__).resolve().parents[3]
         self.build = Path(arguments.build).resolve()
         self.rounds, self.seconds, self.rows = arguments.rounds, arguments.seconds, arguments.rows
+        wanted = 20e9 + (3000 * self.rows if "ten_million" in (arguments.only or PARTS) else 0)
+        if shutil.disk_usage(arguments.folder).free < wanted:
+            raise SystemExit(f"bench: {arguments.folder} needs {wanted / 1e9:.0f} GB free: use --folder, or fewer --rows")
         self.folder = Folder(arguments.folder, arguments.keep)
         self.daemon_socket = self.folder.path / "daemon.sock"
         self.figures, self.limits, self.plots, self.databases = [], {}, {}, set()
@@ -82,7 +86,7 @@ class Bench:
 
     def scaled(self, events):
         """Fewer where the rounds are short: a trial."""
-        return max(int(events * min(self.seconds / 4, 1.0)), 2000)
+        return max(int(events * min(self.seconds / 3, 1.0)), 2000)
 
     def load(self, server, connections=64, seconds=None, events=None, rate=None, new_connection=False, tls=False,
              body_bytes=0, runs_in_flight=1000, seed=1):
@@ -126,7 +130,7 @@ def parse():
     parser = argparse.ArgumentParser(prog="tests/bench/run.sh", description=__doc__, epilog="parts: " + " ".join(PARTS))
     parser.add_argument("--only", action="append", choices=list(PARTS), metavar="PART", help="this part; may be repeated")
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of one measurement (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement (default %(default)s)")
     parser.add_argument("--rows", type=int, default=10_000_000, help="that the large database holds (default %(default)s)")
     parser.add_argument("--folder", default=os.environ.get("TMPDIR", "/var/tmp"), help="where to work (default %(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the folder there")

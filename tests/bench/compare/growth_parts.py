@@ -5,7 +5,10 @@ from edge_parts import measure
 from ledger import Spool
 from servers import Nginx
 
+# A plot shows shapes: fewer and shorter rounds than a figure has.
 ROUNDS_MAX = 3
+DRAINS_MAX = 2
+SECONDS_MAX = 2.0
 
 
 def per_event(rates):
@@ -16,7 +19,7 @@ def beside_plain(bench, points, make, **load_of):
     """Microseconds per event of the edge and of plain nginx at each point."""
     series = {"runledger, durable": [], "nginx reading and discarding the body": []}
     for point in points:
-        load = {name: of(point) for name, of in load_of.items()}
+        load = {"seconds": min(bench.seconds, SECONDS_MAX), **{name: of(point) for name, of in load_of.items()}}
         rounds = bench.interleaved({kind: lambda kind=kind: measure(bench, lambda: make(kind, point), **load)
                                     for kind in ("runledger", "plain")}, rounds_max=ROUNDS_MAX)
         for kind, name in zip(("runledger", "plain"), series):
@@ -28,7 +31,7 @@ def drained(bench, point, database="growth", **load):
     """Microseconds per event to apply a spool that was filled in this way; and the spool's batches."""
     spool = Spool(bench, "growth", **load)
     rates = []
-    for _ in range(min(bench.rounds, ROUNDS_MAX)):
+    for _ in range(min(bench.rounds, DRAINS_MAX)):
         bench.postgres.fresh(database, bench.database("runledger"))
         rates.append(spool.drain(database)["per_second"])
     spool.remove()
