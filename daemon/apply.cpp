@@ -7,8 +7,9 @@
 namespace runledger {
 namespace {
 
-// What one turn takes: large enough to make COMMIT cheap, small enough to answer soon.
-constexpr std::size_t turn_bytes_max = 4UL * 1024 * 1024;
+// What one turn takes: large enough to make COMMIT cheap, small enough to answer soon, and to keep the memory of all
+// appliers bounded: decoded and folded, an event takes several times its bytes.
+constexpr std::size_t turn_bytes_max = 2UL * 1024 * 1024;
 constexpr TransactionBounds apply_bounds{.statement_timeout = std::chrono::seconds{60},
                                          .lock_timeout = std::chrono::seconds{10}};
 

@@ -166,30 +166,38 @@ void write_events(pqxx::transaction_base& work, std::span<const AcceptedEvent> e
     stream.complete();
 }
 
-void write_runs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs, std::string_view schema) {
+// Returns the runs that it has queued for settlement.
+ArrayLiteral write_runs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs,
+                        std::string_view schema) {
     const RunArrays r(runs);
-    work.exec_params(text_in(schema, queries::apply_upsert_runs), r.run_id.str(), r.not_started_at.str(),
-                     r.queued_at.str(), r.started_at.str(), r.uploading_at.str(), r.running.at.str(),
-                     r.running.boot.str(), r.running.boottime.str(), r.running.redelivered.str(), r.ending_status.str(),
-                     r.ending.at.str(), r.ending.boot.str(), r.ending.boottime.str(), r.ending.redelivered.str(),
-                     r.ending.digest.str(), r.ending_progress.str(), r.ending_live_status.str(), r.ending_error.str(),
-                     r.latest.at.str(), r.latest.boot.str(), r.latest.boottime.str(), r.latest.redelivered.str(),
-                     r.latest.digest.str(), r.latest_status.str(), r.latest_progress.str(), r.latest_live_status.str(),
-                     r.first_received_at.str(), r.event_count.str());
+    const auto queued = work.exec_params(
+        text_in(schema, queries::apply_upsert_runs), r.run_id.str(), r.not_started_at.str(), r.queued_at.str(),
+        r.started_at.str(), r.uploading_at.str(), r.running.at.str(), r.running.boot.str(), r.running.boottime.str(),
+        r.running.redelivered.str(), r.ending_status.str(), r.ending.at.str(), r.ending.boot.str(),
+        r.ending.boottime.str(), r.ending.redelivered.str(), r.ending.digest.str(), r.ending_progress.str(),
+        r.ending_live_status.str(), r.ending_error.str(), r.latest.at.str(), r.latest.boot.str(),
+        r.latest.boottime.str(), r.latest.redelivered.str(), r.latest.digest.str(), r.latest_status.str(),
+        r.latest_progress.str(), r.latest_live_status.str(), r.first_received_at.str(), r.event_count.str());
     const OtherStatusArrays o(runs);
     if (o.run_id.size() > 0) {
         work.exec_params(text_in(schema, queries::apply_upsert_other_statuses), o.run_id.str(), o.status.str(),
                          o.received_at.str());
     }
+    ArrayLiteral run_ids;
+    for (const auto& row : queued) {
+        run_ids.add(row[0].as<std::string>());
+    }
+    return run_ids;
 }
 
 void write_outputs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs,
-                   const std::map<SegmentId, std::string>& edges, std::string_view schema) {
+                   const std::map<SegmentId, std::string>& edges, const ArrayLiteral& queued, std::string_view schema) {
     const OutputArrays o(runs, edges);
     if (o.run_id.size() > 0) {
         work.exec_params(text_in(schema, queries::apply_upsert_outputs), o.run_id.str(), o.key.str(),
                          o.updated_at.str(), o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(),
-                         o.position.str(), o.output.str(), o.segment.str(), o.batch.str(), o.index.str(), o.edge.str());
+                         o.position.str(), o.output.str(), o.segment.str(), o.batch.str(), o.index.str(), o.edge.str(),
+                         queued.str());
     }
 }
 
@@ -255,8 +263,8 @@ std::string text_in(std::string_view schema, std::string_view query) {
 }
 
 void write_states(pqxx::transaction_base& work, const FoldedRuns& folded, std::string_view schema) {
-    write_runs(work, folded.runs, schema);
-    write_outputs(work, folded.runs, folded.edges, schema);
+    const ArrayLiteral queued = write_runs(work, folded.runs, schema);
+    write_outputs(work, folded.runs, folded.edges, queued, schema);
 }
 
 void write_event_again(pqxx::transaction_base& work, const AcceptedEvent& accepted) {
@@ -266,7 +274,7 @@ void write_event_again(pqxx::transaction_base& work, const AcceptedEvent& accept
 void write_outputs_again(pqxx::transaction_base& work, const AcceptedEvent& accepted) {
     const std::map<std::string, RunState> runs{{accepted.received.event.run_id, state_of(accepted.received)}};
     const std::map<SegmentId, std::string> edges{{accepted.received.name.batch.segment, *accepted.edge}};
-    write_outputs(work, runs, edges, "runledger");
+    write_outputs(work, runs, edges, {}, "runledger");
     const OutputArrays o(runs, edges);
     work.exec_params(text(queries::tool_quarantine_fill_outputs), o.run_id.str(), o.key.str(), o.updated_at.str(),
                      o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(),

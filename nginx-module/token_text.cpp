@@ -157,7 +157,7 @@ void mask_cookie(Writable header, std::string_view name) noexcept {
 }
 
 bool mask_value(Writable text, std::string_view value, Bounds bounds) {
-    if (value.empty()) {
+    if (value.empty() || text.size() < value.size()) {  // Most headers; unescaping makes no text longer.
         return false;
     }
     // All are found before any is overwritten: one may overlap another.

@@ -1,6 +1,7 @@
 -- $1 text[] run, $2 text[] key, $3 timestamptz[] updated, $4 timestamptz[] received, $5 uuid[] boot,
 -- $6 bigint[] boottime, $7 bigint[] digest, $8 integer[] position, $9 text[] output;
--- and of the event it came with: $10 uuid[] segment, $11 bigint[] batch, $12 integer[] index, $13 text[] edge.
+-- and of the event it came with: $10 uuid[] segment, $11 bigint[] batch, $12 integer[] index, $13 text[] edge;
+-- $14 text[] runs that this transaction has queued already.
 -- The newer version wins. What jsonb can't hold goes to quarantine, and its row here keeps the place without it.
 WITH incoming AS MATERIALIZED (
     SELECT item.*, attempt.value, attempt.reason
@@ -26,7 +27,10 @@ upserted AS (
     RETURNING run_id
 ),
 queued AS (
-    INSERT INTO runledger.settle_queue (run_id) SELECT DISTINCT run_id FROM upserted
+    INSERT INTO runledger.settle_queue (run_id)
+    SELECT run_id FROM upserted
+    EXCEPT
+    SELECT already.run_id FROM unnest($14::text[]) AS already (run_id)
 )
 INSERT INTO runledger.quarantine (
     scope, reason, segment_id, batch_number, event_index, edge, received_at, boot_id, boottime_us, run_id, content)

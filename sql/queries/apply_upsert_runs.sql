@@ -2,7 +2,7 @@
 -- that settlement depends on are queued.
 --
 -- Stamps are compared as (received_at, boot_id, boottime_us, redelivered, digest): earliest wins for running and for
--- the ending, last wins for progress.
+-- the ending, last wins for progress. Where they are equal, so is what is kept.
 WITH upserted AS (
     INSERT INTO runledger.runs AS r (
         run_id, not_started_at, queued_at, started_at, uploading_at,
@@ -27,31 +27,54 @@ WITH upserted AS (
         started_at = least(r.started_at, EXCLUDED.started_at),
         uploading_at = least(r.uploading_at, EXCLUDED.uploading_at),
         (running_at, running_boot_id, running_boottime_us, running_redelivered) = (
-            SELECT * FROM (VALUES
-                (r.running_at, r.running_boot_id, r.running_boottime_us, r.running_redelivered),
-                (EXCLUDED.running_at, EXCLUDED.running_boot_id, EXCLUDED.running_boottime_us, EXCLUDED.running_redelivered)
-            ) AS either (received_at, boot_id, boottime_us, redelivered)
-            ORDER BY received_at, boot_id, boottime_us, redelivered LIMIT 1),
+            SELECT
+                CASE WHEN is_theirs THEN EXCLUDED.running_at ELSE r.running_at END,
+                CASE WHEN is_theirs THEN EXCLUDED.running_boot_id ELSE r.running_boot_id END,
+                CASE WHEN is_theirs THEN EXCLUDED.running_boottime_us ELSE r.running_boottime_us END,
+                CASE WHEN is_theirs THEN EXCLUDED.running_redelivered ELSE r.running_redelivered END
+            FROM (VALUES (
+                EXCLUDED.running_at IS NOT NULL AND (r.running_at IS NULL OR
+                    (EXCLUDED.running_at, EXCLUDED.running_boot_id, EXCLUDED.running_boottime_us,
+                     EXCLUDED.running_redelivered)
+                    < (r.running_at, r.running_boot_id, r.running_boottime_us, r.running_redelivered))
+            )) AS choice (is_theirs)),
         (terminal_status, finished_at, finished_boot_id, finished_boottime_us, finished_redelivered, finished_digest,
          finished_progress, finished_live_status, finished_error) = (
-            SELECT * FROM (VALUES
-                (r.terminal_status, r.finished_at, r.finished_boot_id, r.finished_boottime_us, r.finished_redelivered,
-                 r.finished_digest, r.finished_progress, r.finished_live_status, r.finished_error),
-                (EXCLUDED.terminal_status, EXCLUDED.finished_at, EXCLUDED.finished_boot_id,
-                 EXCLUDED.finished_boottime_us, EXCLUDED.finished_redelivered, EXCLUDED.finished_digest,
-                 EXCLUDED.finished_progress, EXCLUDED.finished_live_status, EXCLUDED.finished_error)
-            ) AS either (status, received_at, boot_id, boottime_us, redelivered, digest, progress, live_status, error)
-            -- Last, since an ending by the provider's report has no stamp: it stays where no webhook's comes.
-            ORDER BY received_at, boot_id, boottime_us, redelivered, digest, status LIMIT 1),
-        (latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest,
-         latest_status, latest_progress, latest_live_status) = (
-            SELECT * FROM (VALUES
-                (r.latest_at, r.latest_boot_id, r.latest_boottime_us, r.latest_redelivered, r.latest_digest,
-                 r.latest_status, r.latest_progress, r.latest_live_status),
-                (EXCLUDED.latest_at, EXCLUDED.latest_boot_id, EXCLUDED.latest_boottime_us, EXCLUDED.latest_redelivered,
-                 EXCLUDED.latest_digest, EXCLUDED.latest_status, EXCLUDED.latest_progress, EXCLUDED.latest_live_status)
-            ) AS either (received_at, boot_id, boottime_us, redelivered, digest, status, progress, live_status)
-            ORDER BY received_at DESC NULLS LAST, boot_id DESC, boottime_us DESC, redelivered DESC, digest DESC LIMIT 1),
+            SELECT
+                CASE WHEN is_theirs THEN EXCLUDED.terminal_status ELSE r.terminal_status END,
+                CASE WHEN is_theirs THEN EXCLUDED.finished_at ELSE r.finished_at END,
+                CASE WHEN is_theirs THEN EXCLUDED.finished_boot_id ELSE r.finished_boot_id END,
+                CASE WHEN is_theirs THEN EXCLUDED.finished_boottime_us ELSE r.finished_boottime_us END,
+                CASE WHEN is_theirs THEN EXCLUDED.finished_redelivered ELSE r.finished_redelivered END,
+                CASE WHEN is_theirs THEN EXCLUDED.finished_digest ELSE r.finished_digest END,
+                CASE WHEN is_theirs THEN EXCLUDED.finished_progress ELSE r.finished_progress END,
+                CASE WHEN is_theirs THEN EXCLUDED.finished_live_status ELSE r.finished_live_status END,
+                CASE WHEN is_theirs THEN EXCLUDED.finished_error ELSE r.finished_error END
+            FROM (VALUES (
+                -- An ending by the provider's report has no stamp: it stays where no webhook's comes.
+                EXCLUDED.finished_at IS NOT NULL AND (r.finished_at IS NULL OR
+                    (EXCLUDED.finished_at, EXCLUDED.finished_boot_id, EXCLUDED.finished_boottime_us,
+                     EXCLUDED.finished_redelivered, EXCLUDED.finished_digest, EXCLUDED.terminal_status)
+                    < (r.finished_at, r.finished_boot_id, r.finished_boottime_us, r.finished_redelivered,
+                       r.finished_digest, r.terminal_status))
+            )) AS choice (is_theirs)),
+        (latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest, latest_status,
+         latest_progress, latest_live_status) = (
+            SELECT
+                CASE WHEN is_theirs THEN EXCLUDED.latest_at ELSE r.latest_at END,
+                CASE WHEN is_theirs THEN EXCLUDED.latest_boot_id ELSE r.latest_boot_id END,
+                CASE WHEN is_theirs THEN EXCLUDED.latest_boottime_us ELSE r.latest_boottime_us END,
+                CASE WHEN is_theirs THEN EXCLUDED.latest_redelivered ELSE r.latest_redelivered END,
+                CASE WHEN is_theirs THEN EXCLUDED.latest_digest ELSE r.latest_digest END,
+                CASE WHEN is_theirs THEN EXCLUDED.latest_status ELSE r.latest_status END,
+                CASE WHEN is_theirs THEN EXCLUDED.latest_progress ELSE r.latest_progress END,
+                CASE WHEN is_theirs THEN EXCLUDED.latest_live_status ELSE r.latest_live_status END
+            FROM (VALUES (
+                r.latest_at IS NULL OR
+                    (EXCLUDED.latest_at, EXCLUDED.latest_boot_id, EXCLUDED.latest_boottime_us,
+                     EXCLUDED.latest_redelivered, EXCLUDED.latest_digest)
+                    > (r.latest_at, r.latest_boot_id, r.latest_boottime_us, r.latest_redelivered, r.latest_digest)
+            )) AS choice (is_theirs)),
         first_received_at = least(r.first_received_at, EXCLUDED.first_received_at),
         event_count = r.event_count + EXCLUDED.event_count,
         applied_at = now(),
@@ -74,3 +97,4 @@ WITH upserted AS (
 INSERT INTO runledger.settle_queue (run_id)
 SELECT run_id FROM upserted
 WHERE changed_at = now() AND (running_at IS NOT NULL OR finished_at IS NOT NULL)
+RETURNING run_id

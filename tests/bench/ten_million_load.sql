@@ -1,5 +1,6 @@
 -- Fills a migrated, empty database with :rows generations that ended within the last twelve months, their runs, their
--- settlements, and a month of notifications. Repeatable: seeded. Run by ten_million.sh.
+-- settlements, and a month of notifications; with runs_only set, with the runs alone. Repeatable: seeded. Run by
+-- ten_million.sh, and by run.sh.
 --
 -- Of the rows 5 % failed, 1.5 % were cancelled, 1 % succeeded without a cost, 2 % were settled twice; one in
 -- ten thousand is open. 2,000 chats, a few of which ask for most; ten GPUs at their usual rates; durations log-normal around 12 s.
@@ -88,6 +89,8 @@ FROM (
            '6ba7b810-9dad-41d1-80b4-00c04fd430c8'::uuid AS boot_id
     FROM runledger.generations) AS g;
 
+\if :{?runs_only}
+\else
 \echo settlements
 INSERT INTO runledger.settlements (
     generation_id, run_id, settled_at, outcome, why, status, status_reason, running_at, finished_at, duration_us,
@@ -123,6 +126,7 @@ SELECT id, run_id, 'ending', '', telegram_chat_id,
 FROM runledger.generations
 WHERE response_timestamp >= now() - interval '30 days';
 
+\endif
 \echo indexes
 SELECT definition FROM made_afterwards \gexec
 ALTER TABLE runledger.generations ENABLE TRIGGER USER;
