@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 
 #include "nginx-module/courier_committer.hpp"
@@ -264,12 +265,27 @@ void persist(CourierShared& shared, Step step) noexcept {
     }
 }
 
+// Whether a seccomp filter lies on this process, as systemd's SystemCallFilter= and containers make one (proc(5),
+// Seccomp). Where that can't be told: true.
+bool is_system_call_filtered() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("Seccomp:")) {
+            return !line.ends_with("\t0");
+        }
+    }
+    return true;
+}
+
 // The courier sleeps in fdatasync most of the time and works for microseconds in between, while requests wait for it. A
 // scheduler that goes by deadlines (Linux 6.6 and later) would let whoever has the processor end its slice first, some
 // three milliseconds; one who asks for short slices is let in before. Linux before 6.12 takes no notice.
-void ask_for_short_slices() noexcept {
+void ask_for_short_slices() {
     if (::sched_getscheduler(0) != SCHED_OTHER) {
         return;  // The operator's choice.
+    }
+    if (is_system_call_filtered()) {
+        return;  // A filter may kill whoever calls what it does not know, and a worker is not worth the risk.
     }
     struct {  // struct sched_attr, as far as every kernel knows it; the kernel's header clashes with the C library's.
         std::uint32_t size{48};
@@ -290,9 +306,9 @@ void ask_for_short_slices() noexcept {
 
 void run_courier(CourierShared& shared) noexcept {
     (void)::pthread_setname_np(::pthread_self(), "rl-courier");  // For whoever looks at threads; failing is no harm.
-    ask_for_short_slices();
     std::unique_ptr<CourierThread> thread;
     persist(shared, [&] {
+        ask_for_short_slices();
         thread = std::make_unique<CourierThread>(shared);
         return true;
     });
