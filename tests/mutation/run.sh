@@ -76,7 +76,7 @@ run_test() {
     local program
     program=$(find "$build/tests" -name "$1" -type f)
     local only_tests=*
-    [ "$1" != ledger_test ] || only_tests='Contention.*:Unreplicated.*:Connection.*:Audit.*'
+    [ "$1" != ledger_test ] || only_tests='Contention.*:Unreplicated.*:Connection.*:Audit.*:Ledger.*Retire*'
     "$program" --gtest_filter="$only_tests" >"$folder/test.log" 2>&1
 }
 

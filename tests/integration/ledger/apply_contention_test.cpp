@@ -67,7 +67,8 @@ protected:
 };
 
 TEST_F(Contention, NeverDeadlocksTwoDaemonsOnTheSameRuns) {
-    const auto batches = batches_on_the_same_runs(120);
+    // So large that a turn takes a few batches only, and eight appliers have turns with different ones at once.
+    const auto batches = batches_on_the_same_runs(120, fmt::format(R"(, "error": "{}")", std::string(30'000, 'x')));
     const std::size_t log_since = log_mark(server());
 
     apply_in_two_daemons(batches);
