@@ -79,7 +79,7 @@ def end_to_end(bench):
 
     def ours():
         nonlocal rate
-        for _ in range(8):
+        for _ in range(24):
             tried = pipeline(bench, round(rate))
             rate *= 1.07 if tried["bounded"] else 0.9
             if tried["bounded"]:
