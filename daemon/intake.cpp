@@ -202,7 +202,7 @@ void Intake::run() {
                                                {nullptr, stop_fd_, ZMQ_POLLIN, 0},
                                                {socket_->router.handle(), 0, ZMQ_POLLIN, 0}};
             if (socket_->gatekeeper) {
-                items.emplace_back(socket_->gatekeeper->socket(), 0, ZMQ_POLLIN, 0);
+                items.push_back({socket_->gatekeeper->socket(), 0, ZMQ_POLLIN, 0});
             }
             zmq::poll(items.data(), stopping ? 1 : items.size(), std::chrono::milliseconds{stopping ? 50 : 1000});
             if ((items[0].revents & ZMQ_POLLIN) != 0) {
