@@ -85,14 +85,22 @@ std::string identity_of(const Output& output) {
 RC_GTEST_PROP(RunState, NeverLosesAnOutput, ()) {
     const auto events = *some_events("r");
     const RunState all = fold(events);
+    std::set<std::string> keys;
     std::set<std::string> identities;
     for (const SentEvent& event : events) {
+        for (const auto& [key, output] : state_of(event).outputs) {
+            keys.insert(key);
+        }
         const Event decoded = std::get<Event>(decode_event(event.body));
         for (const Output& output : decoded.outputs) {
             identities.insert(identity_of(output));
         }
     }
     RC_ASSERT(all.outputs.size() == identities.size());
+    RC_ASSERT(all.outputs.size() == keys.size());
+    for (const auto& [key, output] : all.outputs) {
+        RC_ASSERT(keys.contains(key));
+    }
 }
 
 // The order of docs/ARCHITECTURE.md, "Run state", written down a second time.

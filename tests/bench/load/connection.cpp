@@ -154,13 +154,13 @@ void Connection::handshake() {
     }
 }
 
-void Connection::send_rest() {
-    while (state_ == State::sending) {
-        switch (write_some()) {
+template <class Move, class Then>
+void Connection::move_on(Move move, Then then) {
+    const State before = state_;
+    while (state_ == before) {
+        switch (move()) {
             case Moved::some:
-                if (sent_bytes_ == request_.size()) {
-                    state_ = State::receiving;
-                }
+                then();
                 break;
             case Moved::blocked:
                 return;
@@ -171,21 +171,22 @@ void Connection::send_rest() {
     }
 }
 
+void Connection::send_rest() {
+    move_on([this] { return write_some(); },
+            [this] {
+                if (sent_bytes_ == request_.size()) {
+                    state_ = State::receiving;
+                }
+            });
+}
+
 void Connection::receive() {
-    while (state_ == State::receiving) {
-        switch (read_some()) {
-            case Moved::some:
+    move_on([this] { return read_some(); },
+            [this] {
                 if (parse()) {
                     state_ = State::answered;
                 }
-                break;
-            case Moved::blocked:
-                return;
-            case Moved::ended:
-                fail();
-                return;
-        }
-    }
+            });
 }
 
 void Connection::notice_close() noexcept {

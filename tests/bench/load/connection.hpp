@@ -60,6 +60,9 @@ private:
     void step();
     void finish_connecting();
     void handshake();
+    // Moves bytes until the connection takes or has no more of them, ends, or `then` has changed the state.
+    template <class Move, class Then>
+    void move_on(Move move, Then then);
     void send_rest();
     void receive();
     void notice_close() noexcept;
