@@ -25,7 +25,8 @@ protected:
     void spool_becomes_unwritable() { fs::permissions(nginx().spool(), fs::perms::none); }
     void spool_becomes_writable() { fs::permissions(nginx().spool(), fs::perms::owner_all); }
 
-    // With the daemon away, until an answer says that the spool has no room; returns what was answered 200.
+    // With the daemon away, until an answer says that the spool has no room and nothing is held any more: an event that
+    // was refused at its deadline is held until the courier's next try. Returns what was answered 200.
     std::vector<std::string> fill_the_spool(std::string_view location = endpoint) {
         std::vector<std::string> answered;
         for (int i = 0; i < 64; ++i) {
@@ -33,6 +34,7 @@ protected:
             const HttpAnswer answer = http_post(nginx().url(location), event);
             if (answer.status == 503) {
                 if (commits_have_failed()) {
+                    wait_until_held(0);
                     return answered;
                 }
                 continue;  // Only slow: a machine that is busy, or a sanitizer.
