@@ -10,8 +10,8 @@ namespace {
 // What one turn takes: large enough to make COMMIT cheap, small enough to answer soon, and to keep the memory of all
 // appliers bounded: decoded and folded, an event takes several times its bytes.
 constexpr std::size_t turn_bytes_max = 2UL * 1024 * 1024;
-constexpr TransactionBounds apply_bounds{.statement_timeout = std::chrono::seconds{60},
-                                         .lock_timeout = std::chrono::seconds{10}};
+constexpr TransactionBounds apply_bounds{
+    .statement_timeout = std::chrono::seconds{60}, .lock_timeout = std::chrono::seconds{10}, .plans_once = true};
 
 wire::Answer committed(const BatchName& name) {
     return {.verdict = wire::Verdict::committed, .reason = wire::Damage::none, .batch = name};
@@ -123,8 +123,7 @@ void Applier::attempt(std::span<const Task> tasks, Care care) {
     for (const Task& task : tasks) {
         batches.push_back(&task.batch);
     }
-    pqxx::work work(database_.connection());
-    begin_durably(work, apply_bounds);
+    Transaction work(database_, apply_bounds);
     const TurnResult result = write_turn(work, batches, care);
     database_.commit(work);
 
@@ -151,8 +150,7 @@ void Applier::attempt(std::span<const Task> tasks, Care care) {
 void Applier::retire(const IntakeQueue::ArrivalPtr& arrival, const wire::Retire& retirement) {
     bool known = false;
     const auto poisoned = persist("retire", 1, [&] {
-        pqxx::work work(database_.connection());
-        begin_durably(work, apply_bounds);
+        Transaction work(database_, apply_bounds);
         known = write_retirement(work, retirement);
         database_.commit(work);
     });

@@ -103,6 +103,8 @@ pqxx::connection& Database::connection() {
 void Database::disconnect() noexcept {
     notices_.reset();  // Before the connection that it watches.
     connection_.reset();
+    keeps_statements_.reset();
+    prepared_.clear();
 }
 
 void Database::commit(pqxx::work& work) {
@@ -118,8 +120,42 @@ void begin_durably(pqxx::work& work, const TransactionBounds& bounds) {
     // The isolation is said, too: under another default, a statement would not see what was committed before it.
     work.exec(
         fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
-                    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}",
-                    bounds.statement_timeout.count(), bounds.lock_timeout.count()));
+                    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}{}",
+                    bounds.statement_timeout.count(), bounds.lock_timeout.count(),
+                    bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));
+}
+
+Transaction::Transaction(Database& database, const TransactionBounds& bounds)
+    : pqxx::internal::namedclass("transaction"),  // A virtual base of libpqxx 6's transactions.
+      pqxx::work(database.connection()),
+      database_(database) {
+    begin_durably(*this, bounds);
+}
+
+// A pooler answers a connection with a process id of its own making, a server with the session's.
+bool Transaction::session_keeps_statements() {
+    if (!database_.keeps_statements_) {
+        database_.keeps_statements_ = exec1("SELECT pg_catalog.pg_backend_pid()")[0].as<int>() == conn().backendpid();
+    }
+    return *database_.keeps_statements_;
+}
+
+const std::string& Transaction::prepared(std::string_view query) {
+    auto& names = database_.prepared_;
+    const auto [known, is_new] = names.try_emplace(query.data());
+    if (is_new) {
+        known->second = fmt::format("runledger_{}", names.size());
+        conn().prepare(known->second, std::string(query));  // libpqxx sends it at the first use.
+    }
+    return known->second;
+}
+
+const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query) {
+    auto* const transaction = dynamic_cast<Transaction*>(&work);
+    if (transaction == nullptr || !transaction->session_keeps_statements()) {
+        return nullptr;
+    }
+    return &transaction->prepared(query);
 }
 
 void ArrayLiteral::separate() {

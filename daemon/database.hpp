@@ -15,6 +15,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace runledger {
@@ -28,7 +30,7 @@ class CommitDoubtful : public std::runtime_error {
 class Database {
 public:
     // Connects later. application_name is "runledgerd <purpose>", or the uri's own in the first word's place. No state
-    // is left in the session: it may be a pooler's.
+    // is left in the session where it may be a pooler's.
     Database(std::string uri, std::string_view purpose);
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
@@ -44,20 +46,64 @@ public:
     void commit(pqxx::work& work);
 
 private:
+    friend class Transaction;
     class NoticeWatch;
     std::string uri_;
     std::string purpose_;
     std::unique_ptr<pqxx::connection> connection_;
     std::unique_ptr<NoticeWatch> notices_;
+    std::optional<bool> keeps_statements_;                     // Of this connection; not asked yet.
+    std::unordered_map<const char*, std::string> prepared_{};  // Names, by the address of the query.
 };
 
 // What is said first in every transaction: durability explicitly, and bounds on waiting.
 // `statement_timeout` bounds each statement, `lock_timeout` each wait for a lock.
+// `plans_once`: PostgreSQL plans each statement that it keeps, those in functions included, for any parameters instead
+// of for each call's. For statements that no parameter's value makes another plan better for.
 struct TransactionBounds {
     std::chrono::milliseconds statement_timeout{std::chrono::seconds{60}};
     std::chrono::milliseconds lock_timeout{std::chrono::seconds{10}};
+    bool plans_once{false};
 };
 void begin_durably(pqxx::work& work, const TransactionBounds& bounds);
+
+// A transaction that has begun durably, whose queries are prepared where the session can keep them.
+class Transaction : public pqxx::work {
+public:
+    // Throws what connecting and beginning throw.
+    Transaction(Database& database, const TransactionBounds& bounds);
+
+private:
+    friend const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query);
+    [[nodiscard]] bool session_keeps_statements();
+    [[nodiscard]] const std::string& prepared(std::string_view query);
+
+    Database& database_;
+};
+
+// The name under which this session has the query prepared, preparing it the first time. Null where it can't keep it:
+// behind a pooler, whose next transaction may run in another session, or in a transaction that is no Transaction.
+// `query`: a constant of queries::, which is known by its address.
+[[nodiscard]] const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query);
+
+// Executes a query that is asked again and again: parsed once for each session that can keep it.
+template <class... Values>
+pqxx::result ask(pqxx::transaction_base& work, std::string_view query, const Values&... values) {
+    if (const std::string* name = prepared_name(work, query)) {
+        return work.exec_prepared(*name, values...);
+    }
+    return work.exec_params(std::string(query), values...);
+}
+
+// The same, for one that answers with one row. Throws pqxx::unexpected_rows where it does not.
+template <class... Values>
+pqxx::row ask1(pqxx::transaction_base& work, std::string_view query, const Values&... values) {
+    const pqxx::result rows = ask(work, query, values...);
+    if (rows.size() != 1) {
+        throw pqxx::unexpected_rows("one row was expected of: " + std::string(query));
+    }
+    return rows.front();
+}
 
 // Builds a PostgreSQL array literal ("{\"a\",NULL}") as a parameter for unnest($n::type[]).
 class ArrayLiteral {

@@ -27,7 +27,7 @@ std::map<std::string, Late> find_late(pqxx::work& work, const std::vector<Accept
         array.add(run_id);
     }
     std::map<std::string, Late> late;
-    for (const auto& row : work.exec_params(std::string(queries::apply_find_late_events), array.str())) {
+    for (const auto& row : ask(work, queries::apply_find_late_events, array.str())) {
         late.emplace(
             row[0].as<std::string>(),
             Late{row[1].is_null() ? std::nullopt : std::optional{row[1].as<std::string>()}, row[2].as<bool>()});
@@ -44,9 +44,8 @@ void scrub(pqxx::work& work, ReceivedEvent& received, const std::string& pseudon
     // As text: a double's shortest digits are what the ledger keeps of a progress anyway.
     const std::optional<std::string> progress =
         event.progress ? std::optional{fmt::format("{}", *event.progress)} : std::nullopt;
-    bodies.push_back(work.exec_params1(std::string(queries::apply_scrub_body), storable_text(event.event_type),
-                                       storable_text(event.status_word), pseudonym,
-                                       progress ? progress->c_str() : nullptr)[0]
+    bodies.push_back(ask1(work, queries::apply_scrub_body, storable_text(event.event_type),
+                          storable_text(event.status_word), pseudonym, progress ? progress->c_str() : nullptr)[0]
                          .as<std::string>());
     received.body = bodies.back();
 }

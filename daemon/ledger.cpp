@@ -17,8 +17,6 @@
 namespace runledger {
 namespace {
 
-std::string text(std::string_view view) { return std::string(view); }
-
 // Tombstones: what the segment's batch count is, for those that are retired.
 std::map<SegmentId, std::optional<std::uint64_t>> lock_segments(pqxx::work& work,
                                                                 std::span<const wire::Batch* const> batches) {
@@ -33,9 +31,9 @@ std::map<SegmentId, std::optional<std::uint64_t>> lock_segments(pqxx::work& work
         names.add(edge);
     }
     const std::string segment_array = segments.str();
-    work.exec_params(text(queries::apply_insert_segments), segment_array, names.str());
+    ask(work, queries::apply_insert_segments, segment_array, names.str());
     std::map<SegmentId, std::optional<std::uint64_t>> known;
-    for (const auto& row : work.exec_params(text(queries::apply_lock_segments), segment_array)) {
+    for (const auto& row : ask(work, queries::apply_lock_segments, segment_array)) {
         const auto segment = SegmentId::parse(row[0].as<std::string>());
         known[segment.value()] =
             row[1].is_null() ? std::nullopt : std::optional<std::uint64_t>{row[1].as<std::uint64_t>()};
@@ -64,7 +62,7 @@ void count_late(pqxx::work& work, const std::map<SegmentId, LateCopies>& late) {
         duplicate.add(events.duplicate);
         quarantined.add(events.quarantined);
     }
-    work.exec_params(text(queries::apply_count_late), segments.str(), names.str(), duplicate.str(), quarantined.str());
+    ask(work, queries::apply_count_late, segments.str(), names.str(), duplicate.str(), quarantined.str());
 }
 
 // Says of each batch that is not of a retired segment what it is; its name is in the ledger then.
@@ -83,8 +81,7 @@ void enter_open_batches(pqxx::work& work, std::span<const wire::Batch* const> ba
         digests.add(hex(batches[i]->digest));
         counts.add(static_cast<std::int64_t>(batches[i]->events.size()));
     }
-    const auto rows =
-        work.exec_params(text(queries::apply_insert_batches), ids.str(), numbers.str(), digests.str(), counts.str());
+    const auto rows = ask(work, queries::apply_insert_batches, ids.str(), numbers.str(), digests.str(), counts.str());
     for (const auto& row : rows) {
         const BatchName name{SegmentId::parse(row[0].as<std::string>()).value(), row[1].as<std::uint64_t>()};
         const std::size_t i = open.at(name);
@@ -138,16 +135,16 @@ void count_quarantined(pqxx::work& work, const std::map<BatchName, std::int64_t>
         numbers.add(static_cast<std::int64_t>(name.number));
         counts.add(events);
     }
-    work.exec_params(text(queries::apply_count_quarantined), segments.str(), numbers.str(), counts.str());
+    ask(work, queries::apply_count_quarantined, segments.str(), numbers.str(), counts.str());
 }
 
 void write_quarantine(pqxx::work& work, const QuarantineRow& row) {
     // libpqxx 6 takes a null pointer for NULL.
     const auto or_null = [](const std::optional<std::string>& value) { return value ? value->c_str() : nullptr; };
-    work.exec_params(text(queries::apply_insert_quarantine), row.scope, row.reason, row.name.batch.segment.hex(),
-                     row.name.batch.number, or_null(row.index), row.edge, or_null(row.received_at), or_null(row.boot),
-                     or_null(row.boottime_us), or_null(row.run_id), row.content_hex, or_null(row.batch_event_count),
-                     or_null(row.redelivered));
+    ask(work, queries::apply_insert_quarantine, row.scope, row.reason, row.name.batch.segment.hex(),
+        row.name.batch.number, or_null(row.index), row.edge, or_null(row.received_at), or_null(row.boot),
+        or_null(row.boottime_us), or_null(row.run_id), row.content_hex, or_null(row.batch_event_count),
+        or_null(row.redelivered));
 }
 
 void write_events(pqxx::transaction_base& work, std::span<const AcceptedEvent> events) {
@@ -166,12 +163,18 @@ void write_events(pqxx::transaction_base& work, std::span<const AcceptedEvent> e
     stream.complete();
 }
 
+template <class... Values>
+pqxx::result ask_in(std::string_view schema, pqxx::transaction_base& work, std::string_view query,
+                    const Values&... values) {
+    return schema == "runledger" ? ask(work, query, values...) : work.exec_params(text_in(schema, query), values...);
+}
+
 // Returns the runs that it has queued for settlement.
 ArrayLiteral write_runs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs,
                         std::string_view schema) {
     const RunArrays r(runs);
-    const auto queued = work.exec_params(
-        text_in(schema, queries::apply_upsert_runs), r.run_id.str(), r.not_started_at.str(), r.queued_at.str(),
+    const auto queued = ask_in(
+        schema, work, queries::apply_upsert_runs, r.run_id.str(), r.not_started_at.str(), r.queued_at.str(),
         r.started_at.str(), r.uploading_at.str(), r.running.at.str(), r.running.boot.str(), r.running.boottime.str(),
         r.running.redelivered.str(), r.ending_status.str(), r.ending.at.str(), r.ending.boot.str(),
         r.ending.boottime.str(), r.ending.redelivered.str(), r.ending.digest.str(), r.ending_progress.str(),
@@ -180,8 +183,7 @@ ArrayLiteral write_runs(pqxx::transaction_base& work, const std::map<std::string
         r.latest_progress.str(), r.latest_live_status.str(), r.first_received_at.str(), r.event_count.str());
     const OtherStatusArrays o(runs);
     if (o.run_id.size() > 0) {
-        work.exec_params(text_in(schema, queries::apply_upsert_other_statuses), o.run_id.str(), o.status.str(),
-                         o.received_at.str());
+        ask_in(schema, work, queries::apply_upsert_other_statuses, o.run_id.str(), o.status.str(), o.received_at.str());
     }
     ArrayLiteral run_ids;
     for (const auto& row : queued) {
@@ -194,10 +196,9 @@ void write_outputs(pqxx::transaction_base& work, const std::map<std::string, Run
                    const std::map<SegmentId, std::string>& edges, const ArrayLiteral& queued, std::string_view schema) {
     const OutputArrays o(runs, edges);
     if (o.run_id.size() > 0) {
-        work.exec_params(text_in(schema, queries::apply_upsert_outputs), o.run_id.str(), o.key.str(),
-                         o.updated_at.str(), o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(),
-                         o.position.str(), o.output.str(), o.segment.str(), o.batch.str(), o.index.str(), o.edge.str(),
-                         queued.str());
+        ask_in(schema, work, queries::apply_upsert_outputs, o.run_id.str(), o.key.str(), o.updated_at.str(),
+               o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(), o.output.str(),
+               o.segment.str(), o.batch.str(), o.index.str(), o.edge.str(), queued.str());
     }
 }
 
@@ -276,9 +277,8 @@ void write_outputs_again(pqxx::transaction_base& work, const AcceptedEvent& acce
     const std::map<SegmentId, std::string> edges{{accepted.received.name.batch.segment, *accepted.edge}};
     write_outputs(work, runs, edges, {}, "runledger");
     const OutputArrays o(runs, edges);
-    work.exec_params(text(queries::tool_quarantine_fill_outputs), o.run_id.str(), o.key.str(), o.updated_at.str(),
-                     o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(),
-                     o.output.str());
+    ask(work, queries::tool_quarantine_fill_outputs, o.run_id.str(), o.key.str(), o.updated_at.str(),
+        o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(), o.output.str());
 }
 
 TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batches, Care care) {
@@ -333,10 +333,10 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
 
 bool write_retirement(pqxx::work& work, const wire::Retire& retire) {
     const std::string segment = retire.segment.hex();
-    if (work.exec_params(text(queries::retire_segment), segment, retire.batch_count).empty()) {
+    if (ask(work, queries::retire_segment, segment, retire.batch_count).empty()) {
         return false;
     }
-    work.exec_params(text(queries::retire_forget_batches), segment);
+    ask(work, queries::retire_forget_batches, segment);
     return true;
 }
 

@@ -126,9 +126,8 @@ void ProgressTeller::take_answer(telegram::BotApi::Ticket ticket, const telegram
 }
 
 pqxx::result ProgressTeller::take(std::string_view query, std::size_t count_max) {
-    pqxx::work work(database_.connection());
-    begin_durably(work, progress_bounds);
-    const auto rows = work.exec_params(std::string(query), interval_.count(), count_max);
+    Transaction work(database_, progress_bounds);
+    const auto rows = ask(work, query, interval_.count(), count_max);
     if (!rows.empty()) {
         database_.commit(work);  // The mark before the calls.
     }
@@ -136,12 +135,11 @@ pqxx::result ProgressTeller::take(std::string_view query, std::size_t count_max)
 }
 
 void ProgressTeller::store(std::string_view query, const std::string& run_id, std::optional<std::int64_t> message_id) {
-    pqxx::work work(database_.connection());
-    begin_durably(work, progress_bounds);
+    Transaction work(database_, progress_bounds);
     if (query == queries::progress_told) {
-        work.exec_params(std::string(query), run_id, message_id);
+        ask(work, query, run_id, message_id);
     } else {
-        work.exec_params(std::string(query), run_id);
+        ask(work, query, run_id);
     }
     database_.commit(work);
 }

@@ -9,8 +9,8 @@ namespace runledger {
 namespace {
 
 // The calls in flight are not moved on while a statement runs, so none may take long beside a call's time-out.
-constexpr TransactionBounds outbox_bounds{.statement_timeout = std::chrono::seconds{5},
-                                          .lock_timeout = std::chrono::seconds{2}};
+constexpr TransactionBounds outbox_bounds{
+    .statement_timeout = std::chrono::seconds{5}, .lock_timeout = std::chrono::seconds{2}, .plans_once = true};
 constexpr std::size_t stale_a_look_max = 1000;
 
 std::string array_of(std::span<const std::int64_t> values) {
@@ -31,7 +31,8 @@ Outbox::Outbox(Options options)
     : options_(std::move(options)), database_(options_.uri, "notify"), bounds_(outbox_bounds) {}
 
 void Outbox::hurry(std::chrono::milliseconds statement_timeout) noexcept {
-    bounds_ = {.statement_timeout = statement_timeout, .lock_timeout = statement_timeout};
+    bounds_.statement_timeout = statement_timeout;
+    bounds_.lock_timeout = statement_timeout;
 }
 
 // From the chat after the last one's turn to the highest id, then from the lowest.
@@ -41,8 +42,8 @@ void Outbox::find_due(pqxx::work& work, const Request& request, const std::strin
     constexpr auto highest = std::numeric_limits<std::int64_t>::max();
     const std::int64_t begun_after = last_chat_;
     const auto look = [&](std::int64_t after, std::int64_t up_to) {
-        const auto due = work.exec_params(std::string(queries::notify_find_due), chats_waiting, after, up_to,
-                                          request.count_max - chosen.size());
+        const auto due =
+            ask(work, queries::notify_find_due, chats_waiting, after, up_to, request.count_max - chosen.size());
         for (const auto& row : due) {
             chosen.push_back(row["id"].as<std::int64_t>());
             last_chat_ = row["chat_id"].as<std::int64_t>();
@@ -57,12 +58,10 @@ void Outbox::find_due(pqxx::work& work, const Request& request, const std::strin
 }
 
 Outbox::Taken Outbox::lease(const Request& request) {
-    pqxx::work work(database_.connection());
-    begin_durably(work, bounds_);
+    Transaction work(database_, bounds_);
     Taken taken;
     bool has_written = false;
-    const auto stale =
-        work.exec_params(std::string(queries::notify_skip_stale), options_.not_after.count(), stale_a_look_max);
+    const auto stale = ask(work, queries::notify_skip_stale, options_.not_after.count(), stale_a_look_max);
     for (const auto& row : stale) {
         has_written = true;
         ++(row[0].as<std::string>() == to_word(NextState::skipped) ? taken.skipped : taken.given_up);
@@ -70,19 +69,19 @@ Outbox::Taken Outbox::lease(const Request& request) {
     const std::string chats_waiting = array_of(request.chats_waiting);
     std::vector<std::int64_t> chosen;
     std::vector<std::int64_t> used_up;
-    const auto expired = work.exec_params(std::string(queries::notify_find_expired), chats_waiting, request.count_max);
+    const auto expired = ask(work, queries::notify_find_expired, chats_waiting, request.count_max);
     for (const auto& row : expired) {
         (row["attempts"].as<unsigned>() >= options_.attempts_max ? used_up : chosen)
             .push_back(row["id"].as<std::int64_t>());
     }
     find_due(work, request, chats_waiting, chosen);
     if (!used_up.empty()) {
-        taken.given_up += work.exec_params(std::string(queries::notify_give_up_expired), array_of(used_up)).size();
+        taken.given_up += ask(work, queries::notify_give_up_expired, array_of(used_up)).size();
         has_written = true;
     }
     if (!chosen.empty()) {
-        const auto rows = work.exec_params(std::string(queries::notify_lease), array_of(chosen), options_.lease_owner,
-                                           options_.lease.count());
+        const auto rows =
+            ask(work, queries::notify_lease, array_of(chosen), options_.lease_owner, options_.lease.count());
         has_written = true;
         for (const auto& row : rows) {
             taken.leased.push_back({.id = row["id"].as<std::int64_t>(),
@@ -96,7 +95,7 @@ Outbox::Taken Outbox::lease(const Request& request) {
                                     .age = std::chrono::milliseconds{row["age_ms"].as<std::int64_t>()}});
         }
     } else {
-        const auto next = work.exec_params1(std::string(queries::notify_next_due));
+        const auto next = ask1(work, queries::notify_next_due);
         if (!next[0].is_null()) {
             taken.next_due = std::chrono::milliseconds{next[0].as<std::int64_t>()};
         }
@@ -111,8 +110,7 @@ Outbox::Taken Outbox::lease(const Request& request) {
 Outbox::Stored Outbox::store(std::span<const Outcome> outcomes) {
     Stored stored;
     stored.ours.reserve(outcomes.size());
-    pqxx::work work(database_.connection());
-    begin_durably(work, bounds_);
+    Transaction work(database_, bounds_);
     for (const Outcome& outcome : outcomes) {
         stored.ours.push_back(store_one(work, outcome));
         store_chat(work, outcome, stored);
@@ -128,18 +126,16 @@ void Outbox::store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored
         case ChatFate::none:
             break;
         case ChatFate::held:
-            work.exec_params(std::string(queries::notify_chat_held), outcome.chat_id, decision.delay.count(),
-                             decision.error);
+            ask(work, queries::notify_chat_held, outcome.chat_id, decision.delay.count(), decision.error);
             break;
         case ChatFate::moved:
             if (decision.new_chat_id && *decision.new_chat_id != outcome.chat_id) {
-                work.exec_params(std::string(queries::notify_chat_moved), outcome.chat_id, *decision.new_chat_id,
-                                 decision.error);
+                ask(work, queries::notify_chat_moved, outcome.chat_id, *decision.new_chat_id, decision.error);
             }
             break;
         case ChatFate::refused:
-            for (const auto& row : work.exec_params(std::string(queries::notify_chat_refused), outcome.chat_id,
-                                                    decision.error + " (to another message in this chat)")) {
+            for (const auto& row : ask(work, queries::notify_chat_refused, outcome.chat_id,
+                                       decision.error + " (to another message in this chat)")) {
                 ++(row[0].as<std::string>() == to_word(NextState::dead) ? stored.dead_chats : stored.uncertain);
             }
             break;
@@ -153,32 +149,29 @@ bool Outbox::store_one(pqxx::work& work, const Outcome& outcome) const {
     pqxx::result result;
     switch (decision.state) {
         case NextState::sent:
-            result = work.exec_params(std::string(queries::notify_sent), outcome.id, options_.lease_owner,
-                                      outcome.message_id, error);
+            result = ask(work, queries::notify_sent, outcome.id, options_.lease_owner, outcome.message_id, error);
             break;
         case NextState::pending:
-            result = work.exec_params(std::string(queries::notify_later), outcome.id, options_.lease_owner,
-                                      decision.delay.count(), decision.gives_attempt_back ? 1 : 0, uncertain, error);
+            result = ask(work, queries::notify_later, outcome.id, options_.lease_owner, decision.delay.count(),
+                         decision.gives_attempt_back ? 1 : 0, uncertain, error);
             break;
         case NextState::send_again:
-            result = work.exec_params(std::string(queries::notify_renew), outcome.id, options_.lease_owner,
-                                      options_.lease.count(), decision.new_chat_id, error,
-                                      decision.confirms_part ? 1 : 0, outcome.message_id);
+            result = ask(work, queries::notify_renew, outcome.id, options_.lease_owner, options_.lease.count(),
+                         decision.new_chat_id, error, decision.confirms_part ? 1 : 0, outcome.message_id);
             break;
         case NextState::uncertain:
         case NextState::dead:
         case NextState::skipped:
-            result = work.exec_params(std::string(queries::notify_end), outcome.id, options_.lease_owner,
-                                      std::string(to_word(decision.state)), uncertain, decision.error);
+            result = ask(work, queries::notify_end, outcome.id, options_.lease_owner,
+                         std::string(to_word(decision.state)), uncertain, decision.error);
             break;
     }
     return result.affected_rows() == 1;
 }
 
 void Outbox::recover(std::span<const std::int64_t> held_ids) {
-    pqxx::work work(database_.connection());
-    begin_durably(work, bounds_);
-    work.exec_params(std::string(queries::notify_recover), options_.lease_owner, array_of(held_ids));
+    Transaction work(database_, bounds_);
+    ask(work, queries::notify_recover, options_.lease_owner, array_of(held_ids));
     database_.commit(work);
 }
 

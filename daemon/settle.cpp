@@ -89,19 +89,17 @@ void Settler::put_off_culprit() {
     if (!culprit_) {
         return;
     }
-    pqxx::work work(database_.connection());
-    begin_durably(work, bounds_of(lane_));
-    work.exec_params(std::string(queries::settle_later), culprit_->entry.id,
-                     delay_after("failed", culprit_->entry.attempts).count(), "failed: " + culprit_->error, true);
+    Transaction work(database_, bounds_of(lane_));
+    ask(work, queries::settle_later, culprit_->entry.id, delay_after("failed", culprit_->entry.attempts).count(),
+        "failed: " + culprit_->error, true);
     database_.commit(work);
     culprit_.reset();
 }
 
 bool Settler::turn(std::size_t entries_max) {
-    pqxx::work work(database_.connection());
-    begin_durably(work, bounds_of(lane_));
+    Transaction work(database_, bounds_of(lane_));
     taken_.clear();
-    const auto entries = work.exec_params(std::string(queries::settle_take), entries_max, lane_ == SettleLane::patient);
+    const auto entries = ask(work, queries::settle_take, entries_max, lane_ == SettleLane::patient);
     if (entries.empty()) {
         return false;
     }
@@ -117,16 +115,16 @@ bool Settler::turn(std::size_t entries_max) {
     bool slow = false;
     for (const auto& [run_id, run_entries] : runs) {
         const auto began_at = std::chrono::steady_clock::now();
-        const auto row = work.exec_params1(std::string(queries::settle_run), run_id, config_.outputs_grace.count(),
-                                           config_.duration_max.count());
+        const auto row =
+            ask1(work, queries::settle_run, run_id, config_.outputs_grace.count(), config_.duration_max.count());
         slow = std::chrono::steady_clock::now() - began_at >= slow_from;
         const auto outcome = row[0].as<std::string>();
         const auto detail = row[1].is_null() ? std::string{} : row[1].as<std::string>();
         if (outcome == "locked" || outcome == "busy" || outcome == "failed") {
             ++now.postponed;
             for (const auto& [id, attempts] : run_entries) {
-                work.exec_params(std::string(queries::settle_later), id, delay_after(outcome, attempts).count(),
-                                 fmt::format("{}{}{}", outcome, detail.empty() ? "" : ": ", detail), slow);
+                ask(work, queries::settle_later, id, delay_after(outcome, attempts).count(),
+                    fmt::format("{}{}{}", outcome, detail.empty() ? "" : ": ", detail), slow);
             }
             if (outcome == "failed") {
                 spdlog::warn("settlement refused, trying again later run_id={} error=\"{}\"", run_id, detail);
@@ -147,7 +145,7 @@ bool Settler::turn(std::size_t entries_max) {
             break;  // What is settled becomes visible, and its rows free, before the next may be slow as well.
         }
     }
-    work.exec_params(std::string(queries::settle_done), done.str());
+    ask(work, queries::settle_done, done.str());
     database_.commit(work);
     counters_.settled += now.settled;
     counters_.resettled += now.resettled;

@@ -23,21 +23,64 @@ double quantile(std::vector<double> values, double share) {
     return values[std::min(values.size() - 1, static_cast<std::size_t>(share * static_cast<double>(values.size())))];
 }
 
-class NotifyLatency : public Pipeline {};
+class NotifyLatency : public Pipeline {
+protected:
+    // PostgreSQL's own account of where its time goes, statements inside functions included. It costs time itself.
+    void watch_statements() {
+        const auto set = [this](const char* setting) {
+            const auto connection = connect_to(uri());
+            pqxx::nontransaction(*connection).exec(fmt::format("ALTER SYSTEM SET {}", setting));
+        };
+        set("shared_preload_libraries = 'pg_stat_statements'");
+        postgres().restart();
+        for (const char* setting : {"pg_stat_statements.track = 'all'", "pg_stat_statements.track_planning = on",
+                                    "track_functions = 'all'"}) {
+            set(setting);
+        }
+        postgres().restart();
+        const auto connection = connect_to(uri());
+        pqxx::nontransaction(*connection).exec("CREATE EXTENSION pg_stat_statements");
+    }
+
+    void print_statements() {
+        const auto connection = connect_to(uri());
+        pqxx::work work(*connection);
+        fmt::print("{:>9} {:>9} {:>9} {}\n", "calls", "plan ms", "exec ms", "statement (with those inside it)");
+        for (const auto& row : work.exec("SELECT calls, round(total_plan_time), round(total_exec_time), "
+                                         "left(regexp_replace(query, '\\s+', ' ', 'g'), 120) FROM pg_stat_statements "
+                                         "ORDER BY total_plan_time + total_exec_time DESC LIMIT 40")) {
+            fmt::print("{:>9} {:>9} {:>9} {}\n", row[0].c_str(), row[1].c_str(), row[2].c_str(), row[3].c_str());
+        }
+        fmt::print("{:>9} {:>9} {:>9} {}\n", "calls", "total ms", "self ms", "function");
+        for (const auto& row : work.exec("SELECT calls, round(total_time), round(self_time), funcname "
+                                         "FROM pg_stat_user_functions ORDER BY self_time DESC LIMIT 25")) {
+            fmt::print("{:>9} {:>9} {:>9} {}\n", row[0].c_str(), row[1].c_str(), row[2].c_str(), row[3].c_str());
+        }
+    }
+};
 
 TEST_F(NotifyLatency, FromReceiptToTelegram) {
     const int per_second = from_environment("RUNLEDGER_BENCH_RUNS_PER_SECOND", 200);
     const int span_seconds = from_environment("RUNLEDGER_BENCH_SECONDS", 20);
     telegram_extra = "messages_per_second = 10000\nchat_messages_per_second = 1000\n";
+    const bool with_statements = from_environment("RUNLEDGER_BENCH_STATEMENTS", 0) > 0;
+    if (with_statements) {
+        watch_statements();
+    }
     start_all();
-    const auto runs = make_runs({.seed = 1,
-                                 .runs = static_cast<std::size_t>(per_second * span_seconds),
-                                 .habits = Habits::none(),
-                                 .arrival_span = std::chrono::seconds{span_seconds},
-                                 .progress_events_min = 0,
-                                 .progress_events_max = 0,
-                                 .with_chat = 1.0,
-                                 .success = 1.0});
+    auto runs = make_runs({.seed = 1,
+                           .runs = static_cast<std::size_t>(per_second * span_seconds),
+                           .habits = Habits::none(),
+                           .arrival_span = std::chrono::seconds{span_seconds},
+                           .progress_events_min = 0,
+                           .progress_events_max = 0,
+                           .with_chat = 1.0,
+                           .success = 1.0});
+
+    // As an application does that records a run as soon as it has submitted it; not all of them before the first.
+    for (RunPlan& run : runs) {
+        run.record_after_events = 1;
+    }
 
     (void)send(runs);
     eventually(
@@ -73,6 +116,9 @@ TEST_F(NotifyLatency, FromReceiptToTelegram) {
     for (const auto& [name, seconds] : stages) {
         fmt::print("{:<36} {:>9.1f} {:>9.1f} {:>9.1f}\n", name, quantile(seconds, 0.5) * 1000,
                    quantile(seconds, 0.99) * 1000, quantile(seconds, 1.0) * 1000);
+    }
+    if (with_statements) {
+        print_statements();
     }
     fmt::print("without {} runs that have no outputs, whose notice waits outputs_grace\n", runs.size() - rows.size());
 }
