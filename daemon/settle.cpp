@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <map>
 #include <vector>
 
 #include "queries.hpp"
@@ -104,55 +103,80 @@ bool Settler::turn(std::size_t entries_max) {
         return false;
     }
     // A run may stand in the queue several times; settling it once serves them all.
-    std::map<std::string, std::vector<Entry>> runs;
+    Runs runs;
     for (const auto& row : entries) {
         const Entry entry{row[0].as<std::int64_t>(), row[2].as<int>()};
         taken_.push_back(entry);
         runs[row[1].as<std::string>()].push_back(entry);
     }
-    ArrayLiteral done;
-    SettleCounters now;
+    Tally tally;
+    if (lane_ == SettleLane::prompt && entries_max > 1) {
+        settle_together(work, runs, tally);
+    }
     bool slow = false;
     for (const auto& [run_id, run_entries] : runs) {
         const auto began_at = std::chrono::steady_clock::now();
         const auto row =
             ask1(work, queries::settle_run, run_id, config_.outputs_grace.count(), config_.duration_max.count());
         slow = std::chrono::steady_clock::now() - began_at >= slow_from;
-        const auto outcome = row[0].as<std::string>();
-        const auto detail = row[1].is_null() ? std::string{} : row[1].as<std::string>();
-        if (outcome == "locked" || outcome == "busy" || outcome == "failed") {
-            ++now.postponed;
-            for (const auto& [id, attempts] : run_entries) {
-                ask(work, queries::settle_later, id, delay_after(outcome, attempts).count(),
-                    fmt::format("{}{}{}", outcome, detail.empty() ? "" : ": ", detail), slow);
-            }
-            if (outcome == "failed") {
-                spdlog::warn("settlement refused, trying again later run_id={} error=\"{}\"", run_id, detail);
-            }
+        const Settled settled{row[0].as<std::string>(), row[1].is_null() ? "" : row[1].as<std::string>()};
+        if (settled.outcome == "locked" || settled.outcome == "busy" || settled.outcome == "failed") {
+            ++tally.postponed;
+            postpone(work, run_id, run_entries, settled, slow);
         } else {
-            now.settled += outcome == "settled" || outcome == "kept" ? 1U : 0U;
-            now.resettled += outcome == "resettled" ? 1U : 0U;
-            if (outcome == "edited_by_hand") {
-                ++now.edited_by_hand;
-                spdlog::warn("generation was edited by hand, left as it is run_id={}", run_id);
-            }
-            spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, outcome, detail);
-            for (const Entry& entry : run_entries) {
-                done.add(entry.id);
-            }
+            tally.add(run_id, run_entries, settled);
         }
         if (slow) {
             break;  // What is settled becomes visible, and its rows free, before the next may be slow as well.
         }
     }
-    ask(work, queries::settle_done, done.str());
+    ask(work, queries::settle_done, tally.done.str());
     database_.commit(work);
-    counters_.settled += now.settled;
-    counters_.resettled += now.resettled;
-    counters_.edited_by_hand += now.edited_by_hand;
-    counters_.postponed += now.postponed;
+    counters_.settled += tally.settled;
+    counters_.resettled += tally.resettled;
+    counters_.edited_by_hand += tally.edited_by_hand;
+    counters_.postponed += tally.postponed;
     outbox_.notify();
     return slow || entries.size() == entries_max;
+}
+
+// The usual case, by one statement. Removes from `runs` those that it has settled: all others, and all where one of
+// them was refused, have to be asked for one by one.
+void Settler::settle_together(pqxx::work& work, Runs& runs, Tally& tally) {
+    ArrayLiteral run_ids;
+    for (const auto& [run_id, entries] : runs) {
+        run_ids.add(run_id);
+    }
+    for (const auto& row :
+         ask(work, queries::settle_runs, run_ids.str(), config_.outputs_grace.count(), config_.duration_max.count())) {
+        const auto settled = runs.extract(row[0].as<std::string>());
+        tally.add(settled.key(), settled.mapped(),
+                  {row[1].as<std::string>(), row[2].is_null() ? "" : row[2].as<std::string>()});
+    }
+}
+
+void Settler::postpone(pqxx::work& work, const std::string& run_id, const std::vector<Entry>& entries,
+                       const Settled& settled, bool slow) {
+    for (const auto& [id, attempts] : entries) {
+        ask(work, queries::settle_later, id, delay_after(settled.outcome, attempts).count(),
+            fmt::format("{}{}{}", settled.outcome, settled.detail.empty() ? "" : ": ", settled.detail), slow);
+    }
+    if (settled.outcome == "failed") {
+        spdlog::warn("settlement refused, trying again later run_id={} error=\"{}\"", run_id, settled.detail);
+    }
+}
+
+void Settler::Tally::add(const std::string& run_id, const std::vector<Entry>& entries, const Settled& result) {
+    settled += result.outcome == "settled" || result.outcome == "kept" ? 1U : 0U;
+    resettled += result.outcome == "resettled" ? 1U : 0U;
+    if (result.outcome == "edited_by_hand") {
+        ++edited_by_hand;
+        spdlog::warn("generation was edited by hand, left as it is run_id={}", run_id);
+    }
+    spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, result.outcome, result.detail);
+    for (const Entry& entry : entries) {
+        done.add(entry.id);
+    }
 }
 
 }  // namespace runledger

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,8 +42,32 @@ public:
     void run();
 
 private:
+    struct Entry {
+        std::int64_t id{};
+        int attempts{};
+    };
+    using Runs = std::map<std::string, std::vector<Entry>>;
+    // What became of a run: the words of runledger.settle_run.
+    struct Settled {
+        std::string outcome;
+        std::string detail;
+    };
+    // What a turn has done, counted once it is committed.
+    struct Tally {
+        ArrayLiteral done{};  // Entries to be removed.
+        std::uint64_t settled{0};
+        std::uint64_t resettled{0};
+        std::uint64_t edited_by_hand{0};
+        std::uint64_t postponed{0};
+
+        void add(const std::string& run_id, const std::vector<Entry>& entries, const Settled& result);
+    };
+
     // One transaction. Returns whether there may be more to take at once.
     bool turn(std::size_t entries_max);
+    void settle_together(pqxx::work& work, Runs& runs, Tally& tally);
+    static void postpone(pqxx::work& work, const std::string& run_id, const std::vector<Entry>& entries,
+                         const Settled& settled, bool slow);
     // After a turn that failed: the next ones take one entry each, so that the one at fault is found and put off.
     void after_failure(const std::exception& error);
     void put_off_culprit();
@@ -54,10 +79,6 @@ private:
     Wakeup& outbox_;
     SettleCounters& counters_;
     Backoff backoff_;
-    struct Entry {
-        std::int64_t id{};
-        int attempts{};
-    };
     struct Culprit {
         Entry entry;
         std::string error;

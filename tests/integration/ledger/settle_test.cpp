@@ -203,6 +203,27 @@ TEST_F(Ledger, SendsOneFollowUpForOutputsThatComeAfterTheMessage) {
     EXPECT_EQ(value("SELECT jsonb_array_length(response_payload -> 'outputs') FROM runledger.generations"), "2");
 }
 
+// It moves no timing: the outputs alone are the news.
+TEST_F(Ledger, QueuesARunWhoseOutputsComeAfterItsEnding) {
+    insert_generation("run-1");
+    apply_events({{event_text({.status = "running"}), 0}, {event_text({.status = "success"}), 1'000'000}});
+    EXPECT_EQ(settle("run-1"), "settled");
+    {
+        pqxx::work settler(db());
+        settler.exec("DELETE FROM runledger.settle_queue");
+        settler.commit();
+    }
+    const std::string late = event_text({.status = "uploading", .outputs = "[" + picture("late") + "]"});
+
+    apply_events({{late, 1'500'000}});
+    EXPECT_EQ(value("SELECT string_agg(run_id, ' ') FROM runledger.settle_queue"), "run-1");
+    EXPECT_EQ(settle("run-1"), "resettled");
+    apply_events({{late, 1'600'000, true}});
+
+    EXPECT_EQ(value("SELECT string_agg(run_id, ' ') FROM runledger.settle_queue"), "run-1 run-1")
+        << "the same version, received later, is the newer one";
+}
+
 TEST_F(Ledger, CorrectsATimingInSilence) {
     insert_generation("run-1");
     apply_events({{event_text({.status = "success"}), 10'000'000}});
