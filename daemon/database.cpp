@@ -103,7 +103,7 @@ pqxx::connection& Database::connection() {
 void Database::disconnect() noexcept {
     notices_.reset();  // Before the connection that it watches.
     connection_.reset();
-    keeps_statements_.reset();
+    is_own_session_.reset();
     prepared_.clear();
 }
 
@@ -133,11 +133,12 @@ Transaction::Transaction(Database& database, const TransactionBounds& bounds)
 }
 
 // A pooler answers a connection with a process id of its own making, a server with the session's.
-bool Transaction::session_keeps_statements() {
-    if (!database_.keeps_statements_) {
-        database_.keeps_statements_ = exec1("SELECT pg_catalog.pg_backend_pid()")[0].as<int>() == conn().backendpid();
+std::optional<int> Transaction::own_backend() {
+    const int backend = conn().backendpid();
+    if (!database_.is_own_session_) {
+        database_.is_own_session_ = exec1("SELECT pg_catalog.pg_backend_pid()")[0].as<int>() == backend;
     }
-    return *database_.keeps_statements_;
+    return *database_.is_own_session_ ? std::optional(backend) : std::nullopt;
 }
 
 const std::string& Transaction::prepared(std::string_view query) {
@@ -152,7 +153,7 @@ const std::string& Transaction::prepared(std::string_view query) {
 
 const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query) {
     auto* const transaction = dynamic_cast<Transaction*>(&work);
-    if (transaction == nullptr || !transaction->session_keeps_statements()) {
+    if (transaction == nullptr || !transaction->own_backend()) {
         return nullptr;
     }
     return &transaction->prepared(query);

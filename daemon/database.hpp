@@ -52,7 +52,7 @@ private:
     std::string purpose_;
     std::unique_ptr<pqxx::connection> connection_;
     std::unique_ptr<NoticeWatch> notices_;
-    std::optional<bool> keeps_statements_;                     // Of this connection; not asked yet.
+    std::optional<bool> is_own_session_;                       // Of this connection; not asked yet.
     std::unordered_map<const char*, std::string> prepared_{};  // Names, by the address of the query.
 };
 
@@ -73,9 +73,11 @@ public:
     // Throws what connecting and beginning throw.
     Transaction(Database& database, const TransactionBounds& bounds);
 
+    // The server's process, where the session is ours alone; asks for it once in a session.
+    [[nodiscard]] std::optional<int> own_backend();
+
 private:
     friend const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query);
-    [[nodiscard]] bool session_keeps_statements();
     [[nodiscard]] const std::string& prepared(std::string_view query);
 
     Database& database_;

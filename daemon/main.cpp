@@ -125,7 +125,9 @@ int serve(const Config& config, const sigset_t& signals) {
             };
             Notifier notifier(config.telegram, config.postgres.uri, lease_owner(), notify_wakeup, counters.notify,
                               std::move(notify_tuning));
-            OutboxListener outbox_listener(config.postgres.direct_uri, notify_wakeup);
+            OutboxListener outbox_listener(config.postgres.direct_uri, notify_wakeup, [&](int backend) {
+                return backend == settler.backend() || backend == slow_settler.backend();
+            });
             Maintainer maintainer(config, stop, counters.maintain);
             Reconciler reconciler(config.comfydeploy, config.postgres.uri, lease_owner(), reconcile_stop, settle_wakeup,
                                   counters.reconcile);

@@ -89,8 +89,11 @@ void Notifier::guarded(Step step) {
 void Notifier::turn() {
     auto now = steady_clock::now();
     look_after_token(now);
-    const bool all_stored = store_outcomes();
-    if (all_stored && now >= next_look_ && now >= database_retry_at_) {
+    const bool is_look_due = now >= next_look_ && now >= database_retry_at_;
+    if (is_look_due && !outcomes_.empty() && database_failures_ == 0 && capacity(now) > 0) {
+        store_and_look(now);
+        now = steady_clock::now();
+    } else if (store_outcomes() && is_look_due) {
         look(now);
         now = steady_clock::now();
     }
@@ -167,7 +170,7 @@ std::size_t Notifier::capacity(Time now) const {
     }
     const bool one_at_a_time = bot_ && (!token_is_proven_ || outage_failures_ >= outage_failures_max);
     const std::size_t in_flight_max = one_at_a_time ? 1 : tuning_.in_flight_max;
-    const std::size_t held = deliveries_.size();
+    const std::size_t held = deliveries_.size() - leaving().size();
     std::size_t room = in_flight_max > held ? in_flight_max - held : 0;
     if (fetcher_) {
         const std::size_t with_bytes = deliveries_with_bytes();
@@ -181,10 +184,38 @@ std::size_t Notifier::capacity(Time now) const {
 // One call at a time in each chat, so that its messages keep their order.
 std::vector<std::int64_t> Notifier::chats_waiting(Time now) {
     std::vector<std::int64_t> chats = pace_.chats_not_ready(now);
+    const auto gone = leaving();
     for (const auto& [id, delivery] : deliveries_) {
-        chats.push_back(delivery.row.chat_id);
+        if (!gone.contains(id)) {
+            chats.push_back(delivery.row.chat_id);
+        }
     }
     return chats;
+}
+
+// Those that are ours no more once their outcomes are stored.
+std::unordered_set<std::int64_t> Notifier::leaving() const {
+    std::unordered_set<std::int64_t> ids;
+    for (const Outcome& outcome : outcomes_) {
+        if (outcome.decision.state != NextState::send_again) {
+            ids.insert(outcome.id);
+        }
+    }
+    return ids;
+}
+
+// The usual case while there is much to do: one COMMIT for both.
+void Notifier::store_and_look(Time now) {
+    Outbox::Exchanged exchanged;
+    try {
+        exchanged =
+            outbox_.store_and_lease(outcomes_, {.chats_waiting = chats_waiting(now), .count_max = capacity(now)});
+    } catch (const std::exception& error) {
+        database_failed(error);
+        return;
+    }
+    take_stored(exchanged.stored);
+    take_leased(now, std::move(exchanged.taken));
 }
 
 void Notifier::look(Time now) {
@@ -209,6 +240,10 @@ void Notifier::look(Time now) {
             return;
         }
     }
+    take_leased(now, std::move(taken));
+}
+
+void Notifier::take_leased(Time now, Outbox::Taken taken) {
     if (taken.given_up > 0) {
         counters_.uncertain += taken.given_up;
         spdlog::error("notifications given up that may have arrived notifications={}", taken.given_up);
@@ -265,6 +300,11 @@ bool Notifier::store_outcomes() {
         database_failed(error);
         return false;
     }
+    take_stored(result);
+    return outcomes_.empty();  // What went on may have ended at once.
+}
+
+void Notifier::take_stored(const Outbox::Stored& result) {
     counters_.dead += result.dead_chats;
     counters_.uncertain += result.uncertain;
     const std::vector<Outcome> stored = std::exchange(outcomes_, {});
@@ -282,7 +322,6 @@ bool Notifier::store_outcomes() {
         }
     }
     counters_.in_flight = deliveries_.size();
-    return outcomes_.empty();  // What went on may have ended at once.
 }
 
 void Notifier::database_failed(const std::exception& error) {

@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "daemon/backoff.hpp"
@@ -95,12 +96,16 @@ private:
     void turn();
     void finish();
     void look(Time now);
+    void store_and_look(Time now);
+    void take_leased(Time now, Outbox::Taken taken);
+    void take_stored(const Outbox::Stored& result);
     void drive(std::chrono::milliseconds bound);
     [[nodiscard]] bool store_outcomes();  // True: none is left.
     void go_on(Delivery& delivery, const Decision& decision);
     void database_failed(const std::exception& error);
     [[nodiscard]] std::size_t capacity(Time now) const;
     [[nodiscard]] std::vector<std::int64_t> chats_waiting(Time now);
+    [[nodiscard]] std::unordered_set<std::int64_t> leaving() const;
 
     void begin(Leased row);
     void begin_part(Delivery& delivery);

@@ -12,6 +12,8 @@ namespace {
 constexpr TransactionBounds outbox_bounds{
     .statement_timeout = std::chrono::seconds{5}, .lock_timeout = std::chrono::seconds{2}, .plans_once = true};
 constexpr std::size_t stale_a_look_max = 1000;
+// While there is always something due: how often it is looked for what has waited too long, and for leases of the dead.
+constexpr std::chrono::seconds aged_look_interval{1};
 
 std::string array_of(std::span<const std::int64_t> values) {
     ArrayLiteral array;
@@ -55,26 +57,63 @@ void Outbox::find_due(pqxx::work& work, const Request& request, const std::strin
     if (chosen.size() < request.count_max && begun_after != lowest) {
         look(lowest, begun_after);
     }
+    if (chosen.size() < request.count_max) {
+        last_chat_ = lowest;  // All had their turn.
+    }
 }
 
 Outbox::Taken Outbox::lease(const Request& request) {
     Transaction work(database_, bounds_);
-    Taken taken;
     bool has_written = false;
-    const auto stale = ask(work, queries::notify_skip_stale, options_.not_after.count(), stale_a_look_max);
-    for (const auto& row : stale) {
-        has_written = true;
-        ++(row[0].as<std::string>() == to_word(NextState::skipped) ? taken.skipped : taken.given_up);
+    Taken taken = lease(work, request, has_written);
+    if (has_written) {  // Else no COMMIT.
+        database_.commit(work);
     }
+    return taken;
+}
+
+Outbox::Stored Outbox::store(std::span<const Outcome> outcomes) {
+    Transaction work(database_, bounds_);
+    Stored stored = store(work, outcomes);
+    database_.commit(work);
+    return stored;
+}
+
+Outbox::Exchanged Outbox::store_and_lease(std::span<const Outcome> outcomes, const Request& request) {
+    Transaction work(database_, bounds_);
+    bool has_written = true;
+    Stored stored = store(work, outcomes);
+    Taken taken = lease(work, request, has_written);
+    database_.commit(work);
+    return {.stored = std::move(stored), .taken = std::move(taken)};
+}
+
+Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request, bool& has_written) {
+    Taken taken;
     const std::string chats_waiting = array_of(request.chats_waiting);
     std::vector<std::int64_t> chosen;
     std::vector<std::int64_t> used_up;
-    const auto expired = ask(work, queries::notify_find_expired, chats_waiting, request.count_max);
-    for (const auto& row : expired) {
-        (row["attempts"].as<unsigned>() >= options_.attempts_max ? used_up : chosen)
-            .push_back(row["id"].as<std::int64_t>());
+    const auto look_for_aged = [&] {
+        next_aged_look_ = std::chrono::steady_clock::now() + aged_look_interval;
+        const auto stale = ask(work, queries::notify_skip_stale, options_.not_after.count(), stale_a_look_max);
+        for (const auto& row : stale) {
+            has_written = true;
+            ++(row[0].as<std::string>() == to_word(NextState::skipped) ? taken.skipped : taken.given_up);
+        }
+        const auto expired = ask(work, queries::notify_find_expired, chats_waiting, request.count_max);
+        for (const auto& row : expired) {
+            (row["attempts"].as<unsigned>() >= options_.attempts_max ? used_up : chosen)
+                .push_back(row["id"].as<std::int64_t>());
+        }
+    };
+    const bool is_time = std::chrono::steady_clock::now() >= next_aged_look_;
+    if (is_time) {
+        look_for_aged();
     }
     find_due(work, request, chats_waiting, chosen);
+    if (chosen.empty() && !is_time) {
+        look_for_aged();  // Before it is said that nothing is there.
+    }
     if (!used_up.empty()) {
         taken.given_up += ask(work, queries::notify_give_up_expired, array_of(used_up)).size();
         has_written = true;
@@ -100,22 +139,17 @@ Outbox::Taken Outbox::lease(const Request& request) {
             taken.next_due = std::chrono::milliseconds{next[0].as<std::int64_t>()};
         }
     }
-    if (has_written) {  // Else no COMMIT.
-        database_.commit(work);
-    }
     std::sort(taken.leased.begin(), taken.leased.end(), [](const Leased& a, const Leased& b) { return a.id < b.id; });
     return taken;
 }
 
-Outbox::Stored Outbox::store(std::span<const Outcome> outcomes) {
+Outbox::Stored Outbox::store(pqxx::work& work, std::span<const Outcome> outcomes) const {
     Stored stored;
     stored.ours.reserve(outcomes.size());
-    Transaction work(database_, bounds_);
     for (const Outcome& outcome : outcomes) {
         stored.ours.push_back(store_one(work, outcome));
         store_chat(work, outcome, stored);
     }
-    database_.commit(work);
     return stored;
 }
 

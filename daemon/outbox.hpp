@@ -77,6 +77,13 @@ public:
     // Writes outcomes, and what they say of the chat as a whole.
     [[nodiscard]] Stored store(std::span<const Outcome> outcomes);
 
+    struct Exchanged {
+        Stored stored;
+        Taken taken;
+    };
+    // Both in one transaction.
+    [[nodiscard]] Exchanged store_and_lease(std::span<const Outcome> outcomes, const Request& request);
+
     // Gives back what the table says we hold though we don't.
     void recover(std::span<const std::int64_t> held_ids);
 
@@ -85,6 +92,8 @@ public:
     void hurry(std::chrono::milliseconds statement_timeout) noexcept;
 
 private:
+    [[nodiscard]] Stored store(pqxx::work& work, std::span<const Outcome> outcomes) const;
+    [[nodiscard]] Taken lease(pqxx::work& work, const Request& request, bool& has_written);
     [[nodiscard]] bool store_one(pqxx::work& work, const Outcome& outcome) const;
     static void store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored);
     void find_due(pqxx::work& work, const Request& request, const std::string& chats_waiting,
@@ -94,6 +103,7 @@ private:
     Database database_;
     TransactionBounds bounds_;
     std::int64_t last_chat_{std::numeric_limits<std::int64_t>::min()};  // Whose turn was last.
+    std::chrono::steady_clock::time_point next_aged_look_{};
 };
 
 }  // namespace runledger

@@ -16,19 +16,27 @@ constexpr int look_again_milliseconds = 30'000;                  // Where there 
 
 class Receiver : public pqxx::notification_receiver {
 public:
-    Receiver(pqxx::connection& connection, Wakeup& outbox)
-        : pqxx::notification_receiver(connection, std::string(outbox_channel)), outbox_(outbox) {}
+    Receiver(pqxx::connection& connection, Wakeup& outbox, const std::function<bool(int)>& is_told)
+        : pqxx::notification_receiver(connection, std::string(outbox_channel)), outbox_(outbox), is_told_(is_told) {}
 
-    void operator()(const std::string& /*payload*/, int /*backend_pid*/) override { outbox_.notify(); }
+    void operator()(const std::string& /*payload*/, int backend) override {
+        if (!is_told_ || !is_told_(backend)) {
+            outbox_.notify();
+        }
+    }
 
 private:
     Wakeup& outbox_;
+    const std::function<bool(int)>& is_told_;
 };
 
 }  // namespace
 
-OutboxListener::OutboxListener(std::string direct_uri, Wakeup& outbox)
-    : database_(std::move(direct_uri), "listen"), outbox_(outbox), thread_([this] { run(); }) {}
+OutboxListener::OutboxListener(std::string direct_uri, Wakeup& outbox, std::function<bool(int backend)> is_told)
+    : database_(std::move(direct_uri), "listen"),
+      outbox_(outbox),
+      is_told_(std::move(is_told)),
+      thread_([this] { run(); }) {}
 
 OutboxListener::~OutboxListener() {
     stop_.stop();
@@ -61,8 +69,8 @@ void OutboxListener::run() noexcept {
 // Until it is stopped; throws when the connection is lost.
 void OutboxListener::listen() {
     pqxx::connection& connection = database_.connection();
-    Receiver receiver(connection, outbox_);  // Says LISTEN.
-    outbox_.notify();                        // For what came before it.
+    Receiver receiver(connection, outbox_, is_told_);  // Says LISTEN.
+    outbox_.notify();                                  // For what came before it.
     while (!stop_.is_stopped()) {
         wait(connection);
         connection.get_notifs();

@@ -5,6 +5,7 @@
 // the stage's own poll.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -15,8 +16,9 @@ namespace runledger {
 
 class OutboxListener {
 public:
-    // `direct_uri` leads past any pooler in transaction mode. `outbox` outlives this.
-    OutboxListener(std::string direct_uri, Wakeup& outbox);
+    // `direct_uri` leads past any pooler in transaction mode. `is_told`: whether `outbox` is woken anyway of what this
+    // process of the server's commits; called on the listener's thread. Both outlive this.
+    OutboxListener(std::string direct_uri, Wakeup& outbox, std::function<bool(int backend)> is_told = {});
     ~OutboxListener();  // Ends the thread.
     OutboxListener(const OutboxListener&) = delete;
     OutboxListener& operator=(const OutboxListener&) = delete;
@@ -28,6 +30,7 @@ private:
 
     Database database_;
     Wakeup& outbox_;
+    std::function<bool(int backend)> is_told_;
     Wakeup stop_;
     std::thread thread_;
 };

@@ -97,6 +97,7 @@ void Settler::put_off_culprit() {
 
 bool Settler::turn(std::size_t entries_max) {
     Transaction work(database_, bounds_of(lane_));
+    backend_.store(work.own_backend().value_or(0), std::memory_order_relaxed);
     taken_.clear();
     const auto entries = ask(work, queries::settle_take, entries_max, lane_ == SettleLane::patient);
     if (entries.empty()) {
@@ -136,7 +137,9 @@ bool Settler::turn(std::size_t entries_max) {
     counters_.resettled += tally.resettled;
     counters_.edited_by_hand += tally.edited_by_hand;
     counters_.postponed += tally.postponed;
-    outbox_.notify();
+    if (tally.settled + tally.resettled > 0) {
+        outbox_.notify();
+    }
     return slow || entries.size() == entries_max;
 }
 

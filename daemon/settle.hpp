@@ -41,6 +41,9 @@ public:
     // The thread's body, until the wakeup is stopped. Never throws.
     void run();
 
+    // The server's process in which it settles, from any thread; 0: none, or a pooler's.
+    [[nodiscard]] int backend() const noexcept { return backend_.load(std::memory_order_relaxed); }
+
 private:
     struct Entry {
         std::int64_t id{};
@@ -79,6 +82,7 @@ private:
     Wakeup& outbox_;
     SettleCounters& counters_;
     Backoff backoff_;
+    std::atomic<int> backend_{0};
     struct Culprit {
         Entry entry;
         std::string error;

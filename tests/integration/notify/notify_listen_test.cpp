@@ -15,7 +15,8 @@ protected:
     void SetUp() override {
         NotifyFixture::SetUp();
         tuning_.poll_interval = std::chrono::hours{1};
-        listener_ = std::make_unique<OutboxListener>(uri_, wakeup_);
+        listener_ = std::make_unique<OutboxListener>(uri_, wakeup_,
+                                                     [this](int backend) { return backend == told_backend_.load(); });
         listens();
     }
 
@@ -34,6 +35,7 @@ protected:
     }
 
     Wakeup wakeup_;
+    std::atomic<int> told_backend_{0};
     std::unique_ptr<OutboxListener> listener_;
 };
 
@@ -43,6 +45,20 @@ TEST_F(NotifyListen, HearsOfASettlementOfAnotherDaemon) {
     settle_somewhere();
 
     eventually("the notice comes", [&] { return wakeup_.take_notice(); });
+}
+
+TEST_F(NotifyListen, PassesByWhatTheOutboxIsWokenOfAnyway) {
+    const auto ours = connect_to(uri_);
+    told_backend_ = ours->backendpid();
+    pqxx::nontransaction(*ours).exec("NOTIFY runledger_outbox");
+    pqxx::nontransaction(*ours).exec("NOTIFY runledger_settled");
+    const auto theirs = connect_to(uri_);
+    EXPECT_FALSE(wakeup_.take_notice());
+
+    pqxx::nontransaction(*theirs).exec("NOTIFY runledger_outbox");  // Behind ours, in their order of commit.
+
+    eventually("the notice comes", [&] { return wakeup_.take_notice(); });
+    EXPECT_FALSE(wakeup_.take_notice());
 }
 
 TEST_F(NotifyListen, ListensAgainAfterItsConnectionIsLost) {
