@@ -10,7 +10,7 @@
 namespace runledger {
 namespace {
 
-constexpr std::size_t entries_a_turn_max = 64;
+constexpr std::size_t entries_a_turn_max = 128;
 // Behind the wake-ups of apply: how long the application's own commit may wait to be seen.
 constexpr std::chrono::milliseconds poll_interval{100};
 // What takes longer than this in vain is tried again in the patient lane.

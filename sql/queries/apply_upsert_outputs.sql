@@ -4,12 +4,13 @@
 -- $14 text[] runs that this transaction has queued already.
 -- The newer version wins. What jsonb can't hold goes to quarantine, and its row here keeps the place without it.
 WITH incoming AS MATERIALIZED (
-    SELECT item.*, attempt.value, attempt.reason
-    FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::bigint[], $7::bigint[],
-                $8::integer[], $9::text[], $10::uuid[], $11::bigint[], $12::integer[], $13::text[])
+    SELECT item.*
+    FROM ROWS FROM (
+        unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::bigint[], $7::bigint[],
+               $8::integer[], $9::text[], $10::uuid[], $11::bigint[], $12::integer[], $13::text[]),
+        runledger.try_jsonb_all($9::text[]))
          AS item (run_id, output_key, updated_at, received_at, boot_id, boottime_us, digest, position, output,
-                  segment_id, batch_number, event_index, edge),
-         runledger.try_jsonb(item.output) AS attempt
+                  segment_id, batch_number, event_index, edge, value, reason)
 ),
 upserted AS (
     INSERT INTO runledger.run_outputs AS o (
