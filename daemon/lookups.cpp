@@ -45,8 +45,7 @@ std::vector<LeasedLookup> Lookups::lease(std::size_t count_max) {
         statuses.add(status);
         milliseconds.add(static_cast<std::int64_t>(limit.count()));
     }
-    pqxx::work work(database_.connection());
-    begin_durably(work, bounds_);
+    Transaction work(database_, bounds_);
     work.exec(std::string(queries::reconcile_forget_heard));
     work.exec_params(std::string(queries::reconcile_enrol_silent), statuses.str(), milliseconds.str(),
                      std::chrono::milliseconds{silence.unheard}.count(), options_.lookback.count(),
@@ -63,8 +62,7 @@ std::vector<LeasedLookup> Lookups::lease(std::size_t count_max) {
 }
 
 void Lookups::postpone(const Postponed& postponed) {
-    pqxx::work work(database_.connection());
-    begin_durably(work, bounds_);
+    Transaction work(database_, bounds_);
     const std::optional<std::string> delay =
         postponed.delay ? std::optional(std::to_string(postponed.delay->count())) : std::nullopt;
     work.exec_params(std::string(queries::reconcile_later), postponed.run_id, options_.lease_owner, null_if_none(delay),
@@ -98,8 +96,7 @@ bool Lookups::store(const Reported& reported) {
     const std::optional<std::string> progress =
         report.progress ? std::optional(fmt::format("{}", *report.progress)) : std::nullopt;
 
-    pqxx::work work(database_.connection());
-    begin_durably(work, bounds_);
+    Transaction work(database_, bounds_);
     const bool is_new =
         !work.exec_params(std::string(queries::reconcile_insert_report), reported.run_id, report.digest,
                           report.status_word, null_if_none(time_text(report.queued_at)),

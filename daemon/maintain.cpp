@@ -101,8 +101,7 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
 
 Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(pqxx::work&)>& step) {
     try {
-        pqxx::work work(database_.connection());
-        begin_durably(work, maintain_bounds);
+        Transaction work(database_, maintain_bounds);
         if (!work.exec1(std::string(queries::maintain_try_turn))[0].as<bool>()) {
             return Step::not_ours;
         }
