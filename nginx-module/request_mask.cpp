@@ -3,6 +3,9 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 
@@ -45,15 +48,15 @@ namespace {
 }
 
 [[nodiscard]] bool is_own(const ngx_http_request_t& request, const ngx_str_t& text) noexcept {
+    const ngx_http_request_t& main = *request.main;  // A subrequest does not know its HTTP connection.
+    if (main.stream == nullptr && is_in_buffer(text, request.connection->buffer)) {
+        return true;  // Most of HTTP/1's.
+    }
     if (is_in_pool(text, request.pool)) {
         return true;
     }
-    const ngx_http_request_t& main = *request.main;  // A subrequest does not know its HTTP connection.
     if (main.stream != nullptr) {
         return is_in_pool(text, main.stream->pool);
-    }
-    if (is_in_buffer(text, request.connection->buffer)) {
-        return true;
     }
     for (const ngx_chain_t* link = main.http_connection->busy; link != nullptr; link = link->next) {
         if (is_in_buffer(text, link->buf)) {
@@ -104,8 +107,9 @@ public:
         : request_{request},
           rule_{rule},
           presented_{presented.value},
-          value_{view(presented.value)},
-          unescaped_{unescape(value_)},
+          value_{view(presented.value), &memory_},
+          is_escaped_{value_.find('%') != std::string_view::npos},
+          unescaped_{is_escaped_ ? std::string_view{unescape(value_)} : std::string_view{value_}, &memory_},
           is_searched_{presented.is_known && unescaped_.size() >= token_bytes_weak} {}
 
     void run() {
@@ -120,7 +124,7 @@ public:
 private:
     void mask_value_in(Writable text, Bounds bounds) const {
         mask_value(text, value_, bounds);
-        if (unescaped_ != value_) {
+        if (is_escaped_) {
             mask_value(text, unescaped_, bounds);
         }
     }
@@ -137,8 +141,11 @@ private:
 
     void mask_uri(const ngx_http_request_t& one) const {
         const Writable sent = writable(one, one.unparsed_uri);
-        for (const Writable text : {sent, writable(one, one.args), writable(one, one.uri)}) {
-            mask_text(text);
+        mask_text(sent);
+        for (const ngx_str_t& text : {one.args, one.uri}) {
+            if (!is_part(text, one.unparsed_uri)) {  // Otherwise it has been masked, or may not be written to either.
+                mask_text(writable(one, text));
+            }
         }
         if (rule_.source == TokenSource::other && !value_.empty()) {
             mask_derived(one, sent);
@@ -170,10 +177,10 @@ private:
 
     // HTTP/1's is where the URI lies; HTTP/2's is made of a copy.
     static void mask_request_line(const ngx_http_request_t& one, Writable sent) {
-        const Writable uri = uri_of_request_line(writable(one, one.request_line));
         if (is_part(one.unparsed_uri, one.request_line) || sent.empty()) {
             return;
         }
+        const Writable uri = uri_of_request_line(writable(one, one.request_line));
         if (uri.size() == sent.size()) {
             std::ranges::copy(sent, uri.begin());
         } else {
@@ -186,36 +193,36 @@ private:
         for (; part != nullptr; part = part->next) {
             const auto* headers = static_cast<const ngx_table_elt_t*>(part->elts);
             for (ngx_uint_t i = 0; i < part->nelts; ++i) {
-                mask_header(view(headers[i].key), writable(request_, headers[i].value));
+                mask_header(view(headers[i].key), headers[i].value);
             }
         }
     }
 
-    void mask_header(std::string_view name, Writable value) const {
+    void mask_header(std::string_view name, const ngx_str_t& value) const {
         switch (rule_.source) {
             case TokenSource::argument:
                 if (is_same_ignoring_case(name, "referer")) {
-                    mask_argument(value, rule_.source_name);
+                    mask_argument(writable(request_, value), rule_.source_name);
                 }
                 break;
             case TokenSource::header:
                 if (is_header_of_variable(name, rule_.source_name)) {
-                    mask(value);
+                    mask(writable(request_, value));
                 }
                 break;
             case TokenSource::cookie:
                 if (is_same_ignoring_case(name, "cookie")) {
-                    mask_cookie(value, rule_.source_name);
+                    mask_cookie(writable(request_, value), rule_.source_name);
                 }
                 break;
             case TokenSource::other:
                 if (is_same_ignoring_case(name, "authorization")) {
-                    mask_value_in(value, Bounds::whole_word);
+                    mask_value_in(writable(request_, value), Bounds::whole_word);
                 }
                 break;
         }
-        if (is_searched_) {
-            mask_value_in(value, Bounds::anywhere);
+        if (is_searched_ && value.len >= unescaped_.size()) {  // A shorter one can't hold it, however escaped.
+            mask_value_in(writable(request_, value), Bounds::anywhere);
         }
     }
 
@@ -231,7 +238,11 @@ private:
             if (kept.valid == 0 || kept.not_found != 0 || name == "request_body") {
                 continue;
             }
-            const Writable text = writable(request_, {kept.len, kept.data});
+            const ngx_str_t value{kept.len, kept.data};
+            if (is_part(value, request_.unparsed_uri)) {
+                continue;  // As above.
+            }
+            const Writable text = writable(request_, value);
             mask_text(text);
             if (rule_.source == TokenSource::cookie && name == "http_cookie") {
                 mask_cookie(text, rule_.source_name);
@@ -242,8 +253,11 @@ private:
     const ngx_http_request_t& request_;
     const TokenRule& rule_;
     ngx_str_t presented_;
-    std::string value_;
-    std::string unescaped_;
+    std::array<std::byte, 512> room_;  // For the texts below, unless they are very long.
+    std::pmr::monotonic_buffer_resource memory_{room_.data(), room_.size()};
+    std::pmr::string value_;
+    bool is_escaped_;
+    std::pmr::string unescaped_;  // The same as value_ where that has no escapes.
     bool is_searched_;
 };
 

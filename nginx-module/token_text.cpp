@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -22,6 +23,8 @@ namespace {
 [[nodiscard]] bool is_same_ignoring_case(std::string_view a, std::string_view b) noexcept {
     return std::ranges::equal(a, b, {}, lower, lower);
 }
+
+[[nodiscard]] bool is_escaped(std::string_view text) noexcept { return text.find('%') != std::string_view::npos; }
 
 // A text with its escapes resolved, and where each of its characters stands.
 struct Unescaped {
@@ -92,6 +95,12 @@ private:
 
 [[nodiscard]] std::string_view view(Writable text) noexcept { return {text.data(), text.size()}; }
 
+// As it is written in a URI, escaped perhaps.
+[[nodiscard]] bool is_argument_name(std::string_view written, std::string_view name) {
+    return is_same_ignoring_case(written, name) ||
+           (is_escaped(written) && is_same_ignoring_case(unescape(written), name));
+}
+
 // Each byte once, however many of the places overlap there.
 void mask_each(std::vector<Writable>& places) {
     std::ranges::sort(places, {}, &Writable::data);
@@ -133,14 +142,21 @@ void mask(Writable text) noexcept { std::ranges::fill(text, '*'); }
 
 void mask_argument(Writable uri, std::string_view name) {
     const std::string_view text = view(uri);
-    std::size_t begin = 0;
-    while (begin < text.size()) {
-        const std::size_t end = std::min(text.find_first_of("?&", begin), text.size());
-        const std::size_t equals = text.substr(begin, end - begin).find('=');
-        if (equals != std::string_view::npos && is_same_ignoring_case(unescape(text.substr(begin, equals)), name)) {
-            mask(uri.subspan(begin + equals + 1, end - begin - equals - 1));
+    const auto separates = [text](std::size_t i) { return text[i] == '?' || text[i] == '&'; };
+    std::size_t begin = 0;  // Where an argument may begin.
+    for (auto equals = text.find('='); equals != std::string_view::npos; equals = text.find('=', begin)) {
+        std::size_t name_begin = equals;
+        while (name_begin > begin && !separates(name_begin - 1)) {
+            --name_begin;
         }
-        begin = end + 1;
+        std::size_t end = equals + 1;
+        while (end < text.size() && !separates(end)) {
+            ++end;
+        }
+        if (is_argument_name(text.substr(name_begin, equals - name_begin), name)) {
+            mask(uri.subspan(equals + 1, end - equals - 1));
+        }
+        begin = end;
     }
 }
 
@@ -160,6 +176,10 @@ bool mask_value(Writable text, std::string_view value, Bounds bounds) {
     if (value.empty() || text.size() < value.size()) {  // Most headers; unescaping makes no text longer.
         return false;
     }
+    const bool has_escapes = is_escaped(view(text));
+    if (!has_escapes && memmem(text.data(), text.size(), value.data(), value.size()) == nullptr) {
+        return false;  // Nearly all that is left. The C library's search is linear, too, and needs no memory.
+    }
     // All are found before any is overwritten: one may overlap another.
     std::vector<Writable> found;
     const Search search{value};
@@ -171,7 +191,7 @@ bool mask_value(Writable text, std::string_view value, Bounds bounds) {
             found.push_back(text.subspan(begin, value.size()));
         }
     });
-    if (view(text).find('%') != std::string_view::npos) {
+    if (has_escapes) {
         const Unescaped unescaped = unescape_with_places(view(text));
         search.run(unescaped.text, [&](std::size_t begin) {
             if (is_meant(unescaped.text, begin)) {
