@@ -14,13 +14,16 @@ namespace {
 // What is known of a request's tokens; in its pool, which its subrequests share.
 class RequestTokens {
 public:
+    explicit RequestTokens(ngx_pool_t& pool)
+        : rules_{PoolAllocator<Seen>{pool}}, presented_{PoolAllocator<Presented>{pool}} {}
+
     [[nodiscard]] static RequestTokens* find(const ngx_http_request_t& request) noexcept {
         return find_in_pool<RequestTokens>(*request.pool, [](const RequestTokens&) { return true; });
     }
 
     [[nodiscard]] static RequestTokens& of(ngx_http_request_t& request) {
         auto* tokens = find(request);
-        return tokens != nullptr ? *tokens : make_in_pool<RequestTokens>(*request.pool);
+        return tokens != nullptr ? *tokens : make_in_pool<RequestTokens>(*request.pool, *request.pool);
     }
 
     [[nodiscard]] std::optional<std::string_view> check(ngx_http_request_t& request, const TokenRule& rule) {
@@ -107,8 +110,8 @@ private:
         return std::ranges::find(presented_, rule.variable_index, &Presented::variable_index) != presented_.end();
     }
 
-    std::vector<Seen> rules_;
-    std::vector<Presented> presented_;
+    std::vector<Seen, PoolAllocator<Seen>> rules_;
+    std::vector<Presented, PoolAllocator<Presented>> presented_;
 };
 
 }  // namespace

@@ -100,4 +100,29 @@ template <class T, class Predicate>
     return nullptr;
 }
 
+// For what lives no longer than the pool and grows little: memory is given back with the pool only.
+template <class T>
+class PoolAllocator {
+public:
+    using value_type = T;
+
+    explicit PoolAllocator(ngx_pool_t& pool) noexcept : pool_{&pool} {}
+
+    [[nodiscard]] T* allocate(std::size_t count) {
+        static_assert(alignof(T) <= NGX_ALIGNMENT);
+        void* memory = count <= max_size() ? ngx_palloc(pool_, count * sizeof(T)) : nullptr;
+        if (memory == nullptr) {
+            throw std::bad_alloc{};
+        }
+        return static_cast<T*>(memory);
+    }
+    void deallocate(T*, std::size_t) noexcept {}
+    [[nodiscard]] static constexpr std::size_t max_size() noexcept { return SIZE_MAX / sizeof(T); }
+
+    friend bool operator==(const PoolAllocator&, const PoolAllocator&) noexcept = default;
+
+private:
+    ngx_pool_t* pool_;
+};
+
 }  // namespace runledger::edge
