@@ -41,9 +41,10 @@ void get_bytes(std::span<const std::byte> frame, std::size_t offset, Array& byte
     std::memcpy(bytes.data(), frame.data() + offset, bytes.size());
 }
 
-// Not memcpy, which may not be given the null pointer of an empty view.
 void put_text(std::span<std::byte> frame, std::size_t offset, std::string_view text) {
-    std::ranges::copy(std::as_bytes(std::span(text)), frame.subspan(offset).begin());
+    if (!text.empty()) {  // Whose null pointer memcpy may not be given.
+        std::memcpy(frame.subspan(offset).data(), text.data(), text.size());
+    }
 }
 
 void put_prelude(std::span<std::byte> frame, Kind kind) {
