@@ -98,6 +98,7 @@ private:
     BatchNumber next_number_{};
     std::uint64_t used_bytes_{};
     std::uint64_t reserved_bytes_{};
+    std::uint64_t filled_bytes_{};  // Up to here the file has been written: records, and zeros behind them.
     std::vector<std::byte> record_;
 };
 

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <vector>
 
 #include "tests/unit/nginx-module/spool_fixture.hpp"
 
@@ -82,6 +83,92 @@ TEST_F(SpoolSegmentFile, WritesTheWholeRecordThoughEachWriteIsShort) {
 
     EXPECT_EQ(read(file).batches().size(), 1U);
     EXPECT_EQ(read(file).end(), ScanEnd::clean);
+}
+
+// Files that note where was written.
+class NotedFiles : public PosixFiles {
+public:
+    struct Written {
+        std::uint64_t begin{};
+        std::uint64_t end{};
+    };
+
+    [[nodiscard]] std::size_t write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override {
+        written.push_back({.begin = offset, .end = offset + bytes.size()});
+        return PosixFiles::write_at(fd, bytes, offset);
+    }
+
+    std::vector<Written> written;
+};
+
+class SpoolSegmentFileAhead : public SpoolSegmentFile {
+protected:
+    SegmentFile create_noted(std::uint64_t bytes) {
+        plan_.reserved_bytes = bytes;
+        auto file = SegmentFile::create(noted_, plan_);
+        EXPECT_TRUE(file.has_value());
+        noted_.written.clear();
+        return std::move(*file);
+    }
+
+    NotedFiles noted_;
+};
+
+TEST_F(SpoolSegmentFileAhead, FillsSpaceForManyRecordsAtOnce) {
+    auto file = create_noted(1024UL * 1024);
+
+    append(file, 1);
+    const auto first = noted_.written.back();
+    for (std::uint64_t i = 2; file.used_bytes() + 4096 < first.end; ++i) {
+        const std::uint64_t begin = file.used_bytes();
+        append(file, i, 1000);
+        EXPECT_EQ(noted_.written.back().begin, begin);
+        EXPECT_EQ(noted_.written.back().end, file.used_bytes()) << "nothing but the record";
+    }
+
+    EXPECT_GT(noted_.written.size(), 30U);
+    append(file, 0, 5000);
+    EXPECT_GT(noted_.written.back().end, file.used_bytes()) << "filled again";
+    EXPECT_EQ(read(file).batches().size(), noted_.written.size());
+    EXPECT_EQ(read(file).end(), ScanEnd::clean);
+}
+
+TEST_F(SpoolSegmentFileAhead, WritesLargeRecordsOnce) {
+    auto file = create_noted(1024UL * 1024);
+
+    for (std::uint64_t i = 0; i < 4; ++i) {
+        append(file, i, 100'000);
+        EXPECT_EQ(noted_.written.back().end, file.used_bytes());
+    }
+    append(file, 4);
+
+    EXPECT_GT(noted_.written.back().end, file.used_bytes()) << "filled for small ones again";
+    EXPECT_EQ(read(file).batches().size(), 5U);
+}
+
+TEST_F(SpoolSegmentFileAhead, NeverWritesBeyondWhatIsReserved) {
+    auto file = create_noted(reserved_bytes);
+
+    std::uint64_t batches = 0;
+    for (; file.takes(5100); ++batches) {
+        append(file, batches, 5000);
+    }
+
+    for (const auto& one : noted_.written) {
+        EXPECT_LE(one.end, reserved_bytes);
+    }
+    EXPECT_EQ(files_.facts(file.path())->size_bytes, reserved_bytes);
+    EXPECT_EQ(read(file).batches().size(), batches);
+}
+
+TEST_F(SpoolSegmentFileAhead, LeavesZerosBehindTheLastRecord) {
+    auto file = create_noted(reserved_bytes);
+    append(file, 1);
+    append(file, 2);
+
+    const std::string bytes = runledger::test::read_text(file.path());
+
+    EXPECT_EQ(bytes.find_first_not_of('\0', file.used_bytes()), std::string::npos);
 }
 
 TEST_F(SpoolSegmentFile, IsNeverWrittenAgainAfterAnyFailure) {
