@@ -132,8 +132,9 @@ std::string to_utf8(const char* text, std::size_t length) {
 // Takes the reader's events and keeps what an Event says. Depth counts open objects and arrays.
 class EventHandler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, EventHandler> {
 public:
-    EventHandler(std::string_view body, const rapidjson::MemoryStream& stream, Want want)
-        : body_(body), stream_(stream), want_(want) {}
+    // Fills the event; of a summary, only what a summary has.
+    EventHandler(std::string_view body, const rapidjson::MemoryStream& stream, Want want, Event& event)
+        : body_(body), stream_(stream), want_(want), event_(event) {}
 
     // Everything that is neither string, number, object nor array.
     bool Default() {
@@ -164,7 +165,7 @@ public:
     bool Key(const char* text, rapidjson::SizeType length, bool /*copy*/) {
         const std::string_view key(text, length);
         if (depth_ == 1) {
-            key_ = top_level_key(key);
+            key_ = want_ == Want::summary ? summary_key(key) : top_level_key(key);
             if (key_ == TopKey::outputs) {
                 event_.outputs.clear();
             }
@@ -222,8 +223,8 @@ public:
 
     [[nodiscard]] std::optional<EventFault> fault() const { return fault_; }
 
-    // What the keys say once the whole body was read.
-    [[nodiscard]] std::optional<EventFault> check() const {
+    // What the keys say once the whole body was read. Completes the event where there is no fault.
+    [[nodiscard]] std::optional<EventFault> finish() {
         if (!run_id_seen_) {
             return EventFault::run_id_missing;
         }
@@ -242,15 +243,11 @@ public:
         if (!status_is_string_) {
             return EventFault::status_not_string;
         }
-        return std::nullopt;
-    }
-
-    [[nodiscard]] Event take_event() {
         if (event_.error.empty()) {
             event_.error = std::move(error_details_);
         }
         event_.status = find_run_status(event_.status_word);
-        return std::move(event_);
+        return std::nullopt;
     }
 
 private:
@@ -282,6 +279,10 @@ private:
         const auto* found =
             std::find_if(keys.begin(), keys.end(), [&](const auto& entry) { return entry.first == key; });
         return found == keys.end() ? TopKey::other : found->second;
+    }
+
+    static TopKey summary_key(std::string_view key) {
+        return key == "run_id" ? TopKey::run_id : key == "status" ? TopKey::status : TopKey::other;
     }
 
     // Any value but an object at the root is a fault.
@@ -430,7 +431,7 @@ private:
     std::string_view body_;
     const rapidjson::MemoryStream& stream_;
     Want want_;
-    Event event_;
+    Event& event_;
     std::string error_details_;
     std::optional<EventFault> fault_;
     std::size_t depth_{0};
@@ -566,30 +567,35 @@ EventFault fault_of(rapidjson::ParseErrorCode code, std::string_view body, std::
                                                                            : EventFault::body_not_json;
 }
 
+// Nothing: the event is filled. A code: what RapidJSON can't represent though JSON allows it.
+using ParseFault = std::variant<std::monostate, Refusal, rapidjson::ParseErrorCode>;
+
 // `text` is what is parsed, `body` what spans point into: the same bytes, or the masked copy and the original.
-std::variant<DecodeResult, rapidjson::ParseErrorCode> parse(std::string_view text, std::string_view body, Want want) {
+ParseFault parse(std::string_view text, std::string_view body, Want want, Event& event) {
     rapidjson::MemoryStream stream(text.data(), text.size());
-    EventHandler handler(body, stream, want);
-    rapidjson::Reader reader;
+    EventHandler handler(body, stream, want, event);
+    rapidjson::CrtAllocator allocator;  // The reader's own would be one allocation more.
+    rapidjson::Reader reader(&allocator);
     const rapidjson::ParseResult result = is_utf8(text) ? reader.Parse<parse_flags>(stream, handler)
                                                         : reader.Parse<validating_parse_flags>(stream, handler);
     if (handler.fault()) {
-        return DecodeResult{Refusal{*handler.fault(), stream.Tell()}};
+        return Refusal{*handler.fault(), stream.Tell()};
     }
     if (result.IsError()) {
         if (result.Code() == rapidjson::kParseErrorNumberTooBig ||
             result.Code() == rapidjson::kParseErrorStringUnicodeSurrogateInvalid) {
             return result.Code();
         }
-        return DecodeResult{Refusal{fault_of(result.Code(), text, result.Offset()), result.Offset()}};
+        return Refusal{fault_of(result.Code(), text, result.Offset()), result.Offset()};
     }
-    if (const auto fault = handler.check()) {
-        return DecodeResult{Refusal{*fault, 0}};
+    if (const auto fault = handler.finish()) {
+        return Refusal{*fault, 0};
     }
-    return DecodeResult{handler.take_event()};
+    return std::monostate{};
 }
 
-DecodeResult decode(std::string_view body, Want want) {
+// Fills the event, which must be empty, or says why not.
+std::optional<Refusal> decode(std::string_view body, Want want, Event& event) {
     if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
         return Refusal{EventFault::body_empty, 0};
     }
@@ -599,18 +605,23 @@ DecodeResult decode(std::string_view body, Want want) {
     }
     try {
         if (!may_overflow_reader(body)) {
-            auto first = parse(body, body, want);
-            if (auto* decoded = std::get_if<DecodeResult>(&first)) {
-                return std::move(*decoded);
+            const auto fault = parse(body, body, want, event);
+            if (std::holds_alternative<std::monostate>(fault)) {
+                return std::nullopt;
             }
+            if (const auto* refusal = std::get_if<Refusal>(&fault)) {
+                return *refusal;
+            }
+            event = Event{};  // What was read up to the fault.
         }
         const std::string masked = mask_beyond_parser(body);
-        auto second = parse(masked, body, want);
-        if (auto* decoded = std::get_if<DecodeResult>(&second)) {
-            if (auto* event = std::get_if<Event>(decoded)) {
-                event->beyond_parser = masked != body;
-            }
-            return std::move(*decoded);
+        const auto fault = parse(masked, body, want, event);
+        if (const auto* refusal = std::get_if<Refusal>(&fault)) {
+            return *refusal;
+        }
+        event.beyond_parser = masked != body;
+        if (std::holds_alternative<std::monostate>(fault)) {
+            return std::nullopt;
         }
         return Refusal{EventFault::body_not_json, 0};
     } catch (const std::logic_error&) {
@@ -677,14 +688,19 @@ std::string_view describe(EventFault fault) noexcept {
     return "unknown fault";
 }
 
-DecodeResult decode_event(std::string_view body) { return decode(body, Want::everything); }
+DecodeResult decode_event(std::string_view body) {
+    DecodeResult result{std::in_place_type<Event>};
+    if (const auto refusal = decode(body, Want::everything, std::get<Event>(result))) {
+        result = *refusal;
+    }
+    return result;
+}
 
 std::variant<EventSummary, Refusal> validate_event(std::string_view body) {
-    DecodeResult decoded = decode(body, Want::summary);
-    if (auto* refusal = std::get_if<Refusal>(&decoded)) {
+    Event event;
+    if (const auto refusal = decode(body, Want::summary, event)) {
         return *refusal;
     }
-    Event& event = std::get<Event>(decoded);
     return EventSummary{std::move(event.run_id), std::move(event.status_word), event.beyond_parser};
 }
 

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 // Instructions an event, averaged over tests/data/payloads/wire. Changed on purpose only: a figure that has become
 // better is pinned anew, too, so that it stays.
 const std::map<std::string, double> pinned{
-    {"validate", 11'670.4}, {"decode", 11'746.1}, {"encode", 236.9}, {"read_batch", 201.6}, {"fold", 1647.0},
+    {"validate", 10'544.0}, {"decode", 11'083.4}, {"encode", 236.9}, {"read_batch", 201.6}, {"fold", 1647.0},
 };
 constexpr double margin = 0.05;
 constexpr std::chrono::seconds patience{60};  // It takes two.
