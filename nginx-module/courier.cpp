@@ -1,6 +1,7 @@
 #include "nginx-module/courier.hpp"
 
 #include <csignal>
+#include <memory>
 #include <system_error>
 #include <thread>
 
@@ -32,6 +33,19 @@ private:
 }  // namespace
 
 HeldEvent::~HeldEvent() { const Fd closed(body_fd); }
+
+void HeldEvent::renew() noexcept {
+    constexpr std::size_t kept_bytes_max = 4096;  // Nearly every body; so many are kept that it matters.
+    std::string memory;
+    if (body.capacity() <= kept_bytes_max) {
+        memory = std::move(body);
+        memory.clear();
+    }
+    // Made anew as a whole, so that no member can be forgotten here.
+    std::destroy_at(this);
+    std::construct_at(this);
+    body = std::move(memory);
+}
 
 class Courier::Impl {
 public:

@@ -36,10 +36,12 @@ enum class CommitTrouble : std::uint8_t {
     disk_failing,  // Whatever else the disk says.
 };
 
+class Waiter;  // nginx-module/worker.hpp
+
 // One event on its way, shared by the loop and the courier. Made and filled by the loop before submit(); after
-// that the loop touches only `fate`, and reads `trouble`, until the courier has posted it back.
+// that the loop touches only `fate` and `waiter`, and reads `trouble`, until the courier has posted it back.
 struct HeldEvent {
-    std::uint64_t ticket{};  // The loop's key for the request; the courier carries it untouched.
+    Waiter* waiter{nullptr};  // The loop's alone: who waits for the event's fate. The courier carries it untouched.
     Stamp stamp;
     std::uint32_t flags{};     // wire::EventFlag
     std::string body;          // Our own copy, never pool memory. Empty if the body is in `body_fd`.
@@ -61,6 +63,9 @@ struct HeldEvent {
     HeldEvent(const HeldEvent&) = delete;
     HeldEvent& operator=(const HeldEvent&) = delete;
     ~HeldEvent();  // Closes body_fd.
+
+    // As if newly made, but for the memory of its body, which is kept unless it is large.
+    void renew() noexcept;
 };
 
 using HeldEventPtr = std::shared_ptr<HeldEvent>;

@@ -48,7 +48,12 @@ SubmitResult CourierShared::submit(HeldEventPtr event) {
         return SubmitResult::over_bound;
     }
     SubmittedEvents one;
-    one.push_back({.event = std::move(event), .submitted_at = std::chrono::steady_clock::now()});
+    if (spare_.empty()) {
+        one.emplace_back();
+    } else {
+        one.splice(one.begin(), spare_, spare_.begin());
+    }
+    one.front() = {.event = std::move(event), .submitted_at = std::chrono::steady_clock::now()};
     held_events_ += 1;
     held_bytes_ += body_bytes;
     bool was_empty = false;
@@ -80,6 +85,7 @@ std::vector<HeldEventPtr> CourierShared::take_results() {
     for (SubmittedEvent& result : taken) {
         events.push_back(std::move(result.event));
     }
+    spare_.splice(spare_.end(), taken);
     return events;
 }
 

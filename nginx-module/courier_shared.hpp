@@ -72,6 +72,8 @@ private:
     SubmittedEvents results_;
     CourierStats stats_;
 
+    SubmittedEvents spare_;  // The loop's: places without an event, no more than were ever held at once.
+
     std::atomic<std::size_t> held_events_{0};
     std::atomic<std::size_t> held_bytes_{0};
     std::atomic<bool> stopping_{false};

@@ -2,7 +2,6 @@
 
 #include "common/wire.hpp"
 #include "nginx-module/answer.hpp"
-#include "nginx-module/seconds.hpp"
 
 namespace runledger::edge {
 
@@ -78,8 +77,7 @@ HeldRequest::HeldRequest(ngx_http_request_t& request) noexcept
 
 std::optional<Problem> HeldRequest::suspend(HeldEventPtr event, ngx_msec_t timeout) {
     if (event->validated) {
-        run_id_ = event->run_id;
-        status_word_ = event->status_word;
+        note_run(*event);
     }
     if (!Worker::current()->hold(event, *this)) {
         return problem_of(Outcome::over_bound);
@@ -119,11 +117,11 @@ void HeldRequest::on_fate(const HeldEventPtr& event) noexcept {
 ngx_int_t HeldRequest::answer(const HeldEvent& event) {
     switch (event.outcome) {
         case CourierOutcome::committed:
-            run_id_ = event.run_id;
-            status_word_ = event.status_word;
+            if (run_id_.empty()) {  // The courier has validated it.
+                note_run(event);
+            }
             outcome_ = (event.flags & wire::redelivered) != 0 ? Outcome::redelivered : Outcome::accepted;
             commit_time_ = event.commit_time;
-            commit_time_text_ = to_seconds_text(event.commit_time);
             log_event(request_, event);
             return send_accepted(request_);
         case CourierOutcome::refused:
@@ -134,6 +132,11 @@ ngx_int_t HeldRequest::answer(const HeldEvent& event) {
     throw std::logic_error("the courier gave an event no known outcome");
 }
 
+void HeldRequest::note_run(const HeldEvent& event) {
+    run_id_ = copy_to_pool(*request_.pool, event.run_id);
+    status_word_ = copy_to_pool(*request_.pool, event.status_word);
+}
+
 void HeldRequest::on_deadline() noexcept {
     Fate expected = Fate::waiting;
     if (!event_->fate.compare_exchange_strong(expected, Fate::abandoned)) {
@@ -141,7 +144,7 @@ void HeldRequest::on_deadline() noexcept {
         return;
     }
     const Outcome outcome = event_->trouble.load() == CommitTrouble::no_room ? Outcome::spool_full : Outcome::timeout;
-    Worker::current()->forget(*event_);
+    Worker::forget(*event_);
     let_go();
     if (has_been_ended()) {
         outcome_ = Outcome::client_gone;
@@ -160,9 +163,7 @@ void HeldRequest::on_request_end() noexcept {
     Fate expected = Fate::waiting;
     // Where the courier was first, the event is stored, which is right: its sender will only send it again.
     event_->fate.compare_exchange_strong(expected, Fate::abandoned);
-    if (Worker* worker = Worker::current()) {
-        worker->forget(*event_);
-    }
+    Worker::forget(*event_);
     outcome_ = Outcome::client_gone;
     let_go();
 }

@@ -7,7 +7,7 @@
 
 #include <chrono>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "nginx-module/ngx.hpp"
 #include "nginx-module/problem.hpp"
@@ -43,9 +43,8 @@ public:
     [[nodiscard]] std::string_view token_name() const noexcept { return token_name_; }
     [[nodiscard]] std::string_view run_id() const noexcept { return run_id_; }
     [[nodiscard]] std::string_view status_word() const noexcept { return status_word_; }
-    // From the body's coming to the event's being on stable storage; nothing, and no text, unless it was answered 200.
+    // From the body's coming to the event's being on stable storage; nothing unless it was answered 200.
     [[nodiscard]] std::optional<std::chrono::microseconds> commit_time() const noexcept { return commit_time_; }
-    [[nodiscard]] std::string_view commit_time_text() const noexcept { return commit_time_text_; }
 
 private:
     void on_fate(const HeldEventPtr& event) noexcept override;
@@ -53,6 +52,7 @@ private:
     void on_request_end() noexcept;
 
     [[nodiscard]] ngx_int_t answer(const HeldEvent& event);
+    void note_run(const HeldEvent& event);
     void finalize(ngx_int_t rc) noexcept;
     // The client left while the request was suspended, and nginx runs the location's post_action in it now: it is
     // nginx's again, and not ours to answer or finalise.
@@ -65,10 +65,9 @@ private:
     HeldEventPtr event_;         // Set while the request is suspended.
     Outcome outcome_{Outcome::none};
     std::string_view token_name_;
-    std::string run_id_;
-    std::string status_word_;
+    std::string_view run_id_;  // In the request's pool, as is the next.
+    std::string_view status_word_;
     std::optional<std::chrono::microseconds> commit_time_;
-    std::string commit_time_text_;
     ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
     ngx_event_t deadline_{};
 };

@@ -1,6 +1,7 @@
 #include "nginx-module/ngx.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace runledger::edge {
 
@@ -44,6 +45,18 @@ void log_escaped_exception(const ngx_log_t* log, const char* what) noexcept {
     } catch (...) {  // Not a std::exception: thrown by nothing we call, but the gate lets nothing through.
         ngx_log_error_core(NGX_LOG_ALERT, &quiet, 0, "runledger: unexpected exception (%s)", what);
     }
+}
+
+std::string_view copy_to_pool(ngx_pool_t& pool, std::string_view text) {
+    if (text.empty()) {
+        return {};
+    }
+    auto* copy = static_cast<char*>(ngx_pnalloc(&pool, text.size()));
+    if (copy == nullptr) {
+        throw std::bad_alloc{};
+    }
+    std::memcpy(copy, text.data(), text.size());
+    return {copy, text.size()};
 }
 
 void add_header(ngx_http_request_t& request, std::string_view name, std::string_view value) {

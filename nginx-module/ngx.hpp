@@ -68,6 +68,9 @@ bool guarded_run(const ngx_log_t* log, const char* what, Fn&& fn) noexcept {
     return {text.size(), reinterpret_cast<u_char*>(const_cast<char*>(text.data()))};
 }
 
+// A copy that lives as long as the pool. Throws std::bad_alloc.
+[[nodiscard]] std::string_view copy_to_pool(ngx_pool_t& pool, std::string_view text);
+
 // Adds a header to the answer. Neither text is copied: both must be constants. Throws std::bad_alloc.
 void add_header(ngx_http_request_t& request, std::string_view name, std::string_view value);
 

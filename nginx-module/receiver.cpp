@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -53,7 +52,8 @@ namespace {
         type.remove_suffix(1);
     }
     constexpr std::string_view json = "application/json";
-    return type.size() == json.size() && ngx_strncasecmp(borrow(type).data, borrow(json).data, json.size()) == 0;
+    return type == json ||
+           (type.size() == json.size() && ngx_strncasecmp(borrow(type).data, borrow(json).data, json.size()) == 0);
 }
 
 // False where another location has passed the body on as it came (proxy_request_buffering off) and nginx then sent the
@@ -131,7 +131,7 @@ namespace {
     if (bytes > body_bytes_max) {
         return problem_of(Outcome::refused_size);
     }
-    auto event = std::make_shared<HeldEvent>();
+    HeldEventPtr event = Worker::current()->make_event();
     event->stamp = stamp;
     event->flags = request.method == NGX_HTTP_GET ? wire::redelivered : 0U;
     take_body(request, *event);

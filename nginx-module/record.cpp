@@ -6,6 +6,7 @@
 #include "nginx-module/held_request.hpp"
 #include "nginx-module/nginx_cause.hpp"
 #include "nginx-module/outcome.hpp"
+#include "nginx-module/seconds.hpp"
 #include "nginx-module/status_zone.hpp"
 
 namespace runledger::edge {
@@ -113,7 +114,13 @@ std::string_view run_status_of(const ngx_http_request_t& request) noexcept {
 
 std::string_view commit_time_of(const ngx_http_request_t& request) noexcept {
     const HeldRequest* held = HeldRequest::find(request);
-    return held != nullptr ? held->commit_time_text() : std::string_view{};
+    if (held == nullptr || !held->commit_time()) {
+        return {};
+    }
+    std::string_view text;
+    guarded_run(request.connection->log, "write a commit time",
+                [&] { text = copy_to_pool(*request.pool, to_seconds_text(*held->commit_time())); });
+    return text;
 }
 
 std::string_view outcome_word_of(const ngx_http_request_t& request) noexcept {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <iterator>
 #include <system_error>
+#include <utility>
 
 #include "nginx-module/status_zone.hpp"
 
@@ -18,6 +19,9 @@ constexpr ngx_msec_t housekeeping_every = 1000;
 
 // Requests answered before the event loop gets to look at its other events.
 constexpr std::size_t results_per_turn_max = 256;
+
+// Events that are kept to be used again: as many as a busy worker has under way, and with their bodies 1 MiB.
+constexpr std::size_t spare_events_max = 256;
 
 [[nodiscard]] ngx_log_t* current_log() noexcept { return const_cast<ngx_cycle_t*>(ngx_cycle)->log; }
 
@@ -78,6 +82,7 @@ void Worker::end() noexcept {
 
 Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
     : status_table_{&status_table(*main.status_zone)}, courier_{courier_config(cycle, main)} {
+    spare_events_.reserve(spare_events_max);
     courier_.start();
     watch_courier(cycle);
     timer_owner_.fd = -1;
@@ -119,18 +124,25 @@ Worker::~Worker() {
 }
 
 bool Worker::hold(const HeldEventPtr& event, Waiter& waiter) {
-    event->ticket = next_ticket_++;
-    const auto [place, added] = waiters_.emplace(event->ticket, &waiter);
-    try {
-        if (courier_.submit(event) == SubmitResult::submitted) {
-            return true;
-        }
-    } catch (...) {  // Out of memory: whoever waits is about to be told, and must not be told again.
-        waiters_.erase(place);
-        throw;
+    // Not taken, or out of memory: the event is the caller's still, and nobody will post it back.
+    event->waiter = &waiter;
+    return courier_.submit(event) == SubmitResult::submitted;
+}
+
+HeldEventPtr Worker::make_event() {
+    if (spare_events_.empty()) {
+        return std::make_shared<HeldEvent>();
     }
-    waiters_.erase(place);
-    return false;
+    HeldEventPtr event = std::move(spare_events_.back());
+    spare_events_.pop_back();
+    return event;
+}
+
+void Worker::keep_spare(HeldEventPtr event) noexcept {
+    if (event.use_count() == 1 && spare_events_.size() < spare_events_max) {
+        event->renew();
+        spare_events_.push_back(std::move(event));  // Within what was reserved.
+    }
 }
 
 void Worker::watch_courier(ngx_cycle_t& cycle) {
@@ -165,12 +177,12 @@ void Worker::on_wake() {
     results_.insert(results_.end(), std::make_move_iterator(posted.begin()), std::make_move_iterator(posted.end()));
 
     for (std::size_t told = 0; told < results_per_turn_max && !results_.empty(); ++told) {
-        const HeldEventPtr event = std::move(results_.front());
+        HeldEventPtr event = std::move(results_.front());
         results_.pop_front();
-        const auto waiter = waiters_.extract(event->ticket);
-        if (!waiter.empty()) {  // Empty: its request has been answered or its client has left.
-            waiter.mapped()->on_fate(event);
+        if (Waiter* waiter = std::exchange(event->waiter, nullptr)) {  // Else its request has been answered, or left.
+            waiter->on_fate(event);
         }
+        keep_spare(std::move(event));
     }
     if (!results_.empty()) {
         ngx_post_event(wake_connection_->read, &ngx_posted_next_events);

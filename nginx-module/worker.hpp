@@ -5,9 +5,8 @@
 // Event-loop thread only. Knows nothing of HTTP.
 #pragma once
 
-#include <cstdint>
 #include <deque>
-#include <unordered_map>
+#include <vector>
 
 #include "nginx-module/conf.hpp"
 #include "nginx-module/courier.hpp"
@@ -44,15 +43,19 @@ public:
     Worker& operator=(const Worker&) = delete;
     ~Worker();
 
+    // An event to fill; one that was used before, if there is one. Throws std::bad_alloc.
+    [[nodiscard]] HeldEventPtr make_event();
+
     // Hands the event to the courier and remembers who waits. False, and nothing taken, when over a bound.
     [[nodiscard]] bool hold(const HeldEventPtr& event, Waiter& waiter);
 
     // The waiter is not called any more.
-    void forget(const HeldEvent& event) noexcept { waiters_.erase(event.ticket); }
+    static void forget(HeldEvent& event) noexcept { event.waiter = nullptr; }
 
 private:
     void watch_courier(ngx_cycle_t& cycle);
     void on_wake();
+    void keep_spare(HeldEventPtr event) noexcept;
     void write_log_lines();
     void publish_status();
 
@@ -63,9 +66,8 @@ private:
     ngx_connection_t* wake_connection_{nullptr};
     ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
     ngx_event_t housekeeping_{};
-    std::uint64_t next_ticket_{1};
-    std::unordered_map<std::uint64_t, Waiter*> waiters_;
-    std::deque<HeldEventPtr> results_;  // Posted back by the courier, not yet told to their waiters.
+    std::deque<HeldEventPtr> results_;        // Posted back by the courier, not yet told to their waiters.
+    std::vector<HeldEventPtr> spare_events_;  // Nobody else's, and renewed.
 };
 
 }  // namespace runledger::edge

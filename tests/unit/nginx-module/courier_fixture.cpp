@@ -42,7 +42,6 @@ void CourierFixture::stop() {
 
 HeldEventPtr CourierFixture::make_event(std::uint64_t number, std::size_t body_bytes) {
     auto event = std::make_shared<HeldEvent>();
-    event->ticket = number;
     event->stamp.received_at = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
     event->body = body_of(number, body_bytes);
     event->body_bytes = event->body.size();

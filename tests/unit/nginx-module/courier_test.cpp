@@ -1,5 +1,6 @@
 #include "nginx-module/courier.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -74,6 +75,74 @@ TEST_F(CourierTest, IsDurableBeforeItAnswers) {
 
     files_->on_change({});
     all_answered(1);
+}
+
+TEST_F(CourierTest, StoresALoneEventThatComesBehindABurst) {
+    start();
+    std::uint64_t number = 0;
+    for (int round = 0; round < 50; ++round) {
+        (void)submit_all(number, 20);
+        number += 20;
+        all_answered(number);
+
+        (void)submit(number++);
+
+        all_answered(number);
+    }
+    const auto stats = courier_->stats();
+    EXPECT_EQ(stats.events_committed, number);
+    EXPECT_EQ(stats.held_events, 0U);
+}
+
+TEST(HeldEvent, IsAsNewWhenItIsUsedAgain) {
+    runledger::test::TempFolder temp;
+    temp.write_file("body", "{}");
+    HeldEvent event;
+    event.body_fd = ::open((temp / "body").c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd = event.body_fd;
+    event.body = std::string(1000, 'a');
+    const char* const memory = event.body.data();
+    event.body_bytes = 1000;
+    event.flags = 1;
+    event.validated = true;
+    event.run_id = std::string(128, 'b');
+    event.status_word = "running";
+    event.fate = Fate::taken;
+    event.trouble = CommitTrouble::no_room;
+    event.outcome = CourierOutcome::failed;
+    event.refusal.offset = 7;
+    event.commit_time = 3us;
+    event.stamp.received_at = WallTime{5us};
+
+    event.renew();
+
+    EXPECT_EQ(::fcntl(fd, F_GETFD), -1) << "the descriptor is closed";
+    const HeldEvent made;
+    EXPECT_EQ(event.body_fd, made.body_fd);
+    EXPECT_THAT(event.body, IsEmpty());
+    EXPECT_EQ(event.body_bytes, made.body_bytes);
+    EXPECT_EQ(event.flags, made.flags);
+    EXPECT_FALSE(event.validated);
+    EXPECT_THAT(event.run_id, IsEmpty());
+    EXPECT_THAT(event.status_word, IsEmpty());
+    EXPECT_EQ(event.fate.load(), Fate::waiting);
+    EXPECT_EQ(event.trouble.load(), CommitTrouble::none);
+    EXPECT_EQ(event.outcome, made.outcome);
+    EXPECT_EQ(event.refusal.offset, 0U);
+    EXPECT_EQ(event.commit_time, 0us);
+    EXPECT_EQ(event.stamp.received_at, made.stamp.received_at);
+    EXPECT_EQ(event.waiter, nullptr);
+    event.body.assign(1000, 'c');
+    EXPECT_EQ(event.body.data(), memory) << "the same memory";
+}
+
+TEST(HeldEvent, GivesTheMemoryOfALargeBodyBack) {
+    HeldEvent event;
+    event.body = std::string(100'000, 'a');
+
+    event.renew();
+
+    EXPECT_LT(event.body.capacity(), 100U);
 }
 
 TEST_F(CourierTest, WakesTheLoop) {
