@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "nginx-module/courier_committer.hpp"
 #include "nginx-module/link.hpp"
@@ -29,6 +30,11 @@ constexpr std::chrono::milliseconds wait_max{1000};
 constexpr std::chrono::milliseconds link_retry_after{1000};
 constexpr std::chrono::milliseconds pause_after_exception{100};
 constexpr std::size_t answers_per_turn_max = 2048;
+
+// Fewer events in a batch are not worth a wait. A slow disk gathers them without: more than the bound would only add to
+// what they wait already.
+constexpr std::uint64_t gather_events_min = 4;
+constexpr SteadyTime::duration gather_max = std::chrono::microseconds{250};
 
 WallTime wall_now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
@@ -71,6 +77,7 @@ public:
     // One turn; false when the thread is to end.
     [[nodiscard]] bool turn() {
         wait();
+        gather();
         const bool is_stopping = shared_.is_stopping();  // Read first: what was submitted before it is taken below.
         committer_.take_submitted();
         open_link();
@@ -98,6 +105,17 @@ private:
         }
         // A failure (a signal's, which are blocked) is as good as a wake-up: the turn looks at everything anyway.
         (void)zmq_poll(waited_.data(), static_cast<int>(waited_.size()), wait_time().count());
+    }
+
+    // Where many events came together, many more are on their way: the clients that have just been answered send their
+    // next ones. A sync costs the processor the same for one event as for all of them, so it is put off for a part of
+    // the time that it takes.
+    void gather() const {
+        const bool has_come = (waited_.front().revents & ZMQ_POLLIN) != 0;
+        const bool is_full = committer_.has_waiting();  // The last batch could not take all.
+        if (has_come && !is_full && last_batch_.events >= gather_events_min && !shared_.is_stopping()) {
+            std::this_thread::sleep_for(std::min(last_batch_.took / 2, gather_max));
+        }
     }
 
     [[nodiscard]] std::chrono::milliseconds wait_time() const {
@@ -129,7 +147,12 @@ private:
     }
 
     void commit() {
-        const auto stored = committer_.commit(now());
+        const SteadyTime begun_at = now();
+        const std::uint64_t events_before = committer_.events_committed();
+        const auto stored = committer_.commit(begun_at);
+        if (stored) {
+            last_batch_ = {.events = committer_.events_committed() - events_before, .took = now() - begun_at};
+        }
         if (stored && link_) {
             delivery_.offer(*stored, now(), send_);
         }
@@ -237,6 +260,10 @@ private:
     Committer committer_;
     std::optional<Link> link_;
     std::vector<zmq_pollitem_t> waited_;
+    struct {
+        std::uint64_t events{};
+        SteadyTime::duration took{};
+    } last_batch_;
     std::uint64_t peers_lost_{};
     std::uint64_t handshakes_failed_{};
     SteadyTime link_retry_at_{};
