@@ -267,7 +267,7 @@ std::optional<double> find_number(const Value& object, std::string_view key) {
     return number;
 }
 
-// Positive, as queue_notification() writes it.
+// Positive, as notice_payload() writes it.
 std::optional<std::int64_t> find_message_number(const Value& object, std::string_view key) {
     const std::string_view text = find_text(object, key);
     std::int64_t number = 0;
