@@ -15,6 +15,9 @@ constexpr std::size_t entries_a_turn_max = 128;
 constexpr std::chrono::milliseconds poll_interval{100};
 // What takes longer than this in vain is tried again in the patient lane.
 constexpr std::chrono::milliseconds slow_from{200};
+// Where the many hung, as behind a trigger of the application's, the next turns do not try them together again: the
+// rows that hang would each cost the others that time twice.
+constexpr std::size_t turns_apart = 16;
 
 // The application's triggers run inside, and those that hang or wait must not hold the turn for long. lock_timeout
 // stays well under PostgreSQL's deadlock_timeout of 1 s: settle gives way before the application's transaction could be
@@ -111,7 +114,9 @@ bool Settler::turn(std::size_t entries_max) {
         runs[row[1].as<std::string>()].push_back(entry);
     }
     Tally tally;
-    if (lane_ == SettleLane::prompt && entries_max > 1) {
+    if (turns_apart_left_ > 0) {
+        --turns_apart_left_;
+    } else if (lane_ == SettleLane::prompt && entries_max > 1) {
         settle_together(work, runs, tally);
     }
     bool slow = false;
@@ -150,11 +155,15 @@ void Settler::settle_together(pqxx::work& work, Runs& runs, Tally& tally) {
     for (const auto& [run_id, entries] : runs) {
         run_ids.add(run_id);
     }
+    const auto began_at = std::chrono::steady_clock::now();
     for (const auto& row :
          ask(work, queries::settle_runs, run_ids.str(), config_.outputs_grace.count(), config_.duration_max.count())) {
         const auto settled = runs.extract(row[0].as<std::string>());
         tally.add(settled.key(), settled.mapped(),
                   {row[1].as<std::string>(), row[2].is_null() ? "" : row[2].as<std::string>()});
+    }
+    if (tally.done.size() == 0 && std::chrono::steady_clock::now() - began_at >= slow_from) {
+        turns_apart_left_ = turns_apart;
     }
 }
 

@@ -90,6 +90,7 @@ private:
     std::vector<Entry> taken_;  // By the turn under way or the one that failed.
     std::optional<Culprit> culprit_;
     std::size_t single_turns_left_{0};
+    std::size_t turns_apart_left_{0};
 };
 
 }  // namespace runledger

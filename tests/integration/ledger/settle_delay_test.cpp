@@ -132,6 +132,22 @@ TEST_F(SettleDelay, ByTriggersThatHangStaysWithTheirRows) {
     EXPECT_NE(last_error_of("hindered-1").find("statement timeout"), std::string::npos);
 }
 
+// Each is met once by the prompt lane, and one of them once more: in the attempt to settle them together.
+TEST_F(SettleDelay, ByTriggersThatHangIsNotPaidTwiceForEachRow) {
+    application_does("CREATE SEQUENCE hangs");  // A sequence counts on though the statement is rolled back.
+    make_trigger("BEFORE",
+                 "IF current_setting('application_name') = 'runledgerd settle' THEN PERFORM nextval('hangs'); END IF; "
+                 "PERFORM pg_sleep(600);");
+    for (int i = 1; i <= 4; ++i) {
+        arrive(fmt::format("hindered-{}", i));
+    }
+
+    eventually("all are known to be slow",
+               [&] { return value("SELECT count(DISTINCT run_id) FROM runledger.settle_queue WHERE is_slow") == "4"; });
+
+    EXPECT_EQ(value("SELECT last_value FROM hangs"), "5");
+}
+
 // The trigger wants what another transaction holds, which in turn wants a row that settle holds.
 TEST_F(SettleDelay, NeverMakesTheApplicationsTransactionADeadlocksVictim) {
     application_does("CREATE TABLE tally (n integer); INSERT INTO tally VALUES (0)");
