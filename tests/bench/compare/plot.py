@@ -42,10 +42,21 @@ def svg(title, x_title, y_title, series):
     for tick in ticks(y_low, y_high):
         out.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at_y(tick):.1f}" y2="{at_y(tick):.1f}" stroke="#ddd"/>'
                    f'<text x="{LEFT - 6}" y="{at_y(tick) + 4:.1f}" text-anchor="end" fill="#444">{number(tick)}</text>')
+    labelled_x = -math.inf  # Points may lie close together.
     for tick in sorted({x for x, _ in points} if len({x for x, _ in points}) <= 8 else ticks(x_low, x_high)):
         out.append(f'<line x1="{at_x(tick):.1f}" x2="{at_x(tick):.1f}" y1="{top}" y2="{HEIGHT - BOTTOM}" stroke="#eee"/>'
-                   f'<text x="{at_x(tick):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle" fill="#444">'
-                   f'{number(tick)}</text>')
+                   + (f'<text x="{at_x(tick):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle" fill="#444">'
+                      f'{number(tick)}</text>' if at_x(tick) - labelled_x > 34 else ""))
+        labelled_x = at_x(tick) if at_x(tick) - labelled_x > 34 else labelled_x
+    placed = []
+
+    def is_free(x, y):
+        """Whether a label there leaves those before it readable; then it is taken."""
+        if any(abs(x - other_x) < 30 and abs(y - other_y) < 11 for other_x, other_y in placed):
+            return False
+        placed.append((x, y))
+        return True
+
     for index, (name, line) in enumerate(series.items()):
         colour = COLOURS[index % len(COLOURS)]
         line = sorted(map(tuple, line))
@@ -53,9 +64,12 @@ def svg(title, x_title, y_title, series):
         out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for x, y in line:
             anchor = "start" if x == x_low else "end" if x == x_high else "middle"
-            out.append(f'<circle cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3.5" fill="{colour}"/>'
-                       f'<text x="{at_x(x):.1f}" y="{at_y(y) - 8:.1f}" text-anchor="{anchor}" font-size="10" '
-                       f'fill="{colour}">{number(y)}</text>')
+            out.append(f'<circle cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3.5" fill="{colour}"/>')
+            for label_y in (at_y(y) - 8, at_y(y) + 16):
+                if is_free(at_x(x), label_y):
+                    out.append(f'<text x="{at_x(x):.1f}" y="{label_y:.1f}" text-anchor="{anchor}" font-size="10" '
+                               f'fill="{colour}">{number(y)}</text>')
+                    break
         y = 32 + index * LEGEND_LINE
         out.append(f'<rect x="{LEFT}" y="{y}" width="12" height="12" fill="{colour}"/>'
                    f'<text x="{LEFT + 17}" y="{y + 10}" font-size="11" fill="#222">{name}</text>')
