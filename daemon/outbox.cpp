@@ -64,9 +64,8 @@ void Outbox::find_due(pqxx::work& work, const Request& request, const std::strin
 
 Outbox::Taken Outbox::lease(const Request& request) {
     Transaction work(database_, bounds_);
-    bool has_written = false;
-    Taken taken = lease(work, request, has_written);
-    if (has_written) {  // Else no COMMIT.
+    Taken taken = lease(work, request);
+    if (!taken.leased.empty() || taken.given_up > 0 || taken.skipped > 0) {  // Else no COMMIT: nothing was written.
         database_.commit(work);
     }
     return taken;
@@ -81,14 +80,13 @@ Outbox::Stored Outbox::store(std::span<const Outcome> outcomes) {
 
 Outbox::Exchanged Outbox::store_and_lease(std::span<const Outcome> outcomes, const Request& request) {
     Transaction work(database_, bounds_);
-    bool has_written = true;
     Stored stored = store(work, outcomes);
-    Taken taken = lease(work, request, has_written);
+    Taken taken = lease(work, request);
     database_.commit(work);
     return {.stored = std::move(stored), .taken = std::move(taken)};
 }
 
-Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request, bool& has_written) {
+Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request) {
     Taken taken;
     const std::string chats_waiting = array_of(request.chats_waiting);
     std::vector<std::int64_t> chosen;
@@ -97,7 +95,6 @@ Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request, bool& has_
         next_aged_look_ = std::chrono::steady_clock::now() + aged_look_interval;
         const auto stale = ask(work, queries::notify_skip_stale, options_.not_after.count(), stale_a_look_max);
         for (const auto& row : stale) {
-            has_written = true;
             ++(row[0].as<std::string>() == to_word(NextState::skipped) ? taken.skipped : taken.given_up);
         }
         const auto expired = ask(work, queries::notify_find_expired, chats_waiting, request.count_max);
@@ -116,12 +113,10 @@ Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request, bool& has_
     }
     if (!used_up.empty()) {
         taken.given_up += ask(work, queries::notify_give_up_expired, array_of(used_up)).size();
-        has_written = true;
     }
     if (!chosen.empty()) {
         const auto rows =
             ask(work, queries::notify_lease, array_of(chosen), options_.lease_owner, options_.lease.count());
-        has_written = true;
         for (const auto& row : rows) {
             taken.leased.push_back({.id = row["id"].as<std::int64_t>(),
                                     .chat_id = row["chat_id"].as<std::int64_t>(),

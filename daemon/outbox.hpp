@@ -93,7 +93,7 @@ public:
 
 private:
     [[nodiscard]] Stored store(pqxx::work& work, std::span<const Outcome> outcomes) const;
-    [[nodiscard]] Taken lease(pqxx::work& work, const Request& request, bool& has_written);
+    [[nodiscard]] Taken lease(pqxx::work& work, const Request& request);
     [[nodiscard]] bool store_one(pqxx::work& work, const Outcome& outcome) const;
     static void store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored);
     void find_due(pqxx::work& work, const Request& request, const std::string& chats_waiting,
