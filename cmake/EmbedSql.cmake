@@ -1,7 +1,7 @@
 # Turns folders of .sql files into C++ string constants, so that the programs need no files beside them.
 #
-# runledger_embed_queries(<target> <folder>): runledger::queries::<file name without .sql>, a std::string_view each,
-#   declared in the generated header "queries.hpp".
+# runledger_embed_queries(<target> <folder>): for each folder of a stage in it a generated header "queries/<stage>.hpp" with
+#   runledger::queries::<stage>::<file name without .sql>, a std::string_view each.
 # runledger_embed_migrations(<target> <folder>...): runledger::migrations::all, in the files' order, in
 #   "migrations.hpp". A file's name is <four digits>_<what it does>.sql.
 
@@ -16,16 +16,20 @@ function(runledger_write_if_changed path content)
 endfunction()
 
 function(runledger_embed_queries target folder)
-    file(GLOB files CONFIGURE_DEPENDS ${folder}/*.sql)
-    set(header "// Generated from sql/queries.\n#pragma once\n#include <string_view>\nnamespace runledger::queries {\n")
-    foreach(file IN LISTS files)
-        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
-        get_filename_component(name ${file} NAME_WE)
-        file(READ ${file} sql)
-        string(APPEND header "inline constexpr std::string_view ${name} = R\"sql(${sql})sql\";\n")
+    file(GLOB stages CONFIGURE_DEPENDS LIST_DIRECTORIES true ${folder}/*)
+    foreach(stage_folder IN LISTS stages)
+        get_filename_component(stage ${stage_folder} NAME)
+        file(GLOB files CONFIGURE_DEPENDS ${stage_folder}/*.sql)
+        set(header "// Generated from sql/queries/${stage}.\n#pragma once\n#include <string_view>\nnamespace runledger::queries::${stage} {\n")
+        foreach(file IN LISTS files)
+            set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+            get_filename_component(name ${file} NAME_WE)
+            file(READ ${file} sql)
+            string(APPEND header "inline constexpr std::string_view ${name} = R\"sql(${sql})sql\";\n")
+        endforeach()
+        string(APPEND header "}  // namespace runledger::queries::${stage}\n")
+        runledger_write_if_changed(${CMAKE_CURRENT_BINARY_DIR}/generated/queries/${stage}.hpp "${header}")
     endforeach()
-    string(APPEND header "}  // namespace runledger::queries\n")
-    runledger_write_if_changed(${CMAKE_CURRENT_BINARY_DIR}/generated/queries.hpp "${header}")
     target_include_directories(${target} PUBLIC ${CMAKE_CURRENT_BINARY_DIR}/generated)
 endfunction()
 

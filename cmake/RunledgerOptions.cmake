@@ -2,7 +2,6 @@
 
 add_library(runledger_options INTERFACE)
 add_library(runledger::options ALIAS runledger_options)
-target_include_directories(runledger_options INTERFACE ${PROJECT_SOURCE_DIR})
 
 if(RUNLEDGER_WERROR)
     target_compile_options(runledger_options INTERFACE -Werror)

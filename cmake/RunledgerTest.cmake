@@ -20,6 +20,7 @@ function(runledger_test name)
     add_executable(${name} ${TEST_SOURCES})
     target_link_libraries(${name} PRIVATE runledger::strict_warnings ${TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
     target_precompile_headers(${name} REUSE_FROM runledger_test_headers)
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
     target_compile_definitions(${name} PRIVATE
         RUNLEDGER_SOURCE_DIR="${PROJECT_SOURCE_DIR}" RUNLEDGER_BINARY_DIR="${PROJECT_BINARY_DIR}")
     set(is_small FALSE)

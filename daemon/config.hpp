@@ -12,9 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "daemon/curve.hpp"
-#include "daemon/secret.hpp"
-#include "daemon/telegram_template.hpp"
+#include "daemon/base/log.hpp"
+#include "daemon/base/secret.hpp"
+#include "daemon/net/curve.hpp"
+#include "daemon/telegram/template.hpp"
 
 namespace runledger {
 
@@ -28,8 +29,6 @@ enum class TelegramMode : std::uint8_t {
     send,
     log,  // Writes to the log what it would send, and counts it as sent.
 };
-
-enum class LogFormat : std::uint8_t { text, json };
 
 struct Config {
     struct Intake {
@@ -107,10 +106,7 @@ struct Config {
         std::string listen{"127.0.0.1:9464"};  // Empty: none.
     } metrics;
 
-    struct Log {
-        std::string level{"info"};  // trace, debug, info, warn, error
-        LogFormat format{LogFormat::text};
-    } log;
+    LogSettings log;
 };
 
 // What the file holds, without white space around it; nothing where it can't be read or holds nothing.

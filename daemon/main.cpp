@@ -21,17 +21,17 @@
 #include <vector>
 #include <zmq.hpp>
 
-#include "daemon/apply.hpp"
+#include "daemon/base/log.hpp"
 #include "daemon/config.hpp"
-#include "daemon/intake.hpp"
-#include "daemon/log.hpp"
-#include "daemon/maintain.hpp"
+#include "daemon/database/schema.hpp"
+#include "daemon/ingest/apply.hpp"
+#include "daemon/ingest/intake.hpp"
 #include "daemon/metrics.hpp"
-#include "daemon/notify.hpp"
-#include "daemon/outbox_listener.hpp"
-#include "daemon/reconcile.hpp"
-#include "daemon/schema.hpp"
-#include "daemon/settle.hpp"
+#include "daemon/notify/notify.hpp"
+#include "daemon/notify/outbox_listener.hpp"
+#include "daemon/reconcile/reconcile.hpp"
+#include "daemon/settle/maintain.hpp"
+#include "daemon/settle/settle.hpp"
 
 namespace runledger {
 namespace {

@@ -6,12 +6,12 @@
 #include <memory>
 #include <string>
 
-#include "daemon/apply.hpp"
-#include "daemon/intake.hpp"
-#include "daemon/maintain.hpp"
-#include "daemon/notify.hpp"
-#include "daemon/reconcile.hpp"
-#include "daemon/settle.hpp"
+#include "daemon/ingest/apply.hpp"
+#include "daemon/ingest/intake.hpp"
+#include "daemon/notify/notify.hpp"
+#include "daemon/reconcile/reconcile.hpp"
+#include "daemon/settle/maintain.hpp"
+#include "daemon/settle/settle.hpp"
 
 namespace runledger {
 

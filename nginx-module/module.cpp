@@ -2,12 +2,12 @@
 // file; nothing is done here but to call it.
 #include <algorithm>
 
-#include "nginx-module/authenticate.hpp"
-#include "nginx-module/conf.hpp"
-#include "nginx-module/ngx.hpp"
-#include "nginx-module/record.hpp"
-#include "nginx-module/status_zone.hpp"
-#include "nginx-module/worker.hpp"
+#include "nginx-module/directives.hpp"
+#include "nginx-module/nginx/ngx.hpp"
+#include "nginx-module/status/zone.hpp"
+#include "nginx-module/webhook/authenticate.hpp"
+#include "nginx-module/webhook/logged_request.hpp"
+#include "nginx-module/worker/worker.hpp"
 
 namespace runledger::edge {
 

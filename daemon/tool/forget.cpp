@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/database.hpp"
+#include "daemon/database/database.hpp"
 
 namespace runledger::tool {
 namespace {

@@ -12,16 +12,16 @@
 #include <vector>
 
 #include "daemon/config.hpp"
-#include "daemon/tool/audit.hpp"
-#include "daemon/tool/explain.hpp"
+#include "daemon/tool/audit/audit.hpp"
+#include "daemon/tool/explain/explain.hpp"
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/migrate.hpp"
 #include "daemon/tool/outbox.hpp"
-#include "daemon/tool/quarantine_cli.hpp"
-#include "daemon/tool/replay_cli.hpp"
+#include "daemon/tool/quarantine/quarantine.hpp"
+#include "daemon/tool/replay/command.hpp"
 #include "daemon/tool/reprice.hpp"
-#include "daemon/tool/spool_cli.hpp"
+#include "daemon/tool/spool/spool.hpp"
 
 namespace {
 

@@ -4,9 +4,9 @@
 
 #include <string_view>
 
-#include "daemon/adopt.hpp"
-#include "daemon/database.hpp"
-#include "daemon/schema.hpp"
+#include "daemon/database/adopt.hpp"
+#include "daemon/database/database.hpp"
+#include "daemon/database/schema.hpp"
 
 namespace runledger::tool {
 namespace {

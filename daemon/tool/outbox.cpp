@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "daemon/json.hpp"
-#include "queries.hpp"
+#include "daemon/base/json.hpp"
+#include "queries/outbox.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -115,7 +115,7 @@ OutboxCli::Parameters OutboxCli::parameters() const {
 
 pqxx::result OutboxCli::choose(pqxx::work& work, int count_max) const {
     const Parameters given = parameters();
-    return work.exec_params(std::string(queries::tool_outbox_list), given.ids, given.states, given.chat, given.error,
+    return work.exec_params(std::string(queries::outbox::list), given.ids, given.states, given.chat, given.error,
                             given.least_age_seconds, count_max);
 }
 
@@ -171,8 +171,8 @@ int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
     pqxx::work work(database.connection());
     begin_durably(work, {});
     const Parameters given = parameters();
-    const auto rows = work.exec_params(std::string(retries ? queries::tool_outbox_retry : queries::tool_outbox_drop),
-                                       given.ids, given.states, given.chat, given.error, given.least_age_seconds);
+    const auto rows = work.exec_params(std::string(retries ? queries::outbox::retry : queries::outbox::drop), given.ids,
+                                       given.states, given.chat, given.error, given.least_age_seconds);
     database.commit(work);
     fmt::print(out, "{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/database.hpp"
+#include "daemon/database/database.hpp"
 
 namespace runledger::tool {
 

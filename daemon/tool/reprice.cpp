@@ -7,8 +7,8 @@
 #include <map>
 #include <stdexcept>
 
-#include "daemon/database.hpp"
-#include "queries.hpp"
+#include "daemon/database/database.hpp"
+#include "queries/reprice.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -90,7 +90,7 @@ void RepriceCli::read_times(pqxx::connection& connection) {
 }
 
 pqxx::result RepriceCli::rows(pqxx::transaction_base& work, const std::string& verdicts) const {
-    return work.exec_params(std::string(queries::tool_reprice_rows), gpu_, from_, to_, verdicts);
+    return work.exec_params(std::string(queries::reprice::rows), gpu_, from_, to_, verdicts);
 }
 
 void RepriceCli::show_plan(pqxx::connection& connection, std::FILE* out) const {
@@ -98,7 +98,7 @@ void RepriceCli::show_plan(pqxx::connection& connection, std::FILE* out) const {
     fmt::print(out, "{}: settled runs that ended from {} to before {}\n", gpu_, from_, to_);
     std::int64_t runs_to_reprice = 0;
     std::map<std::string, std::int64_t> left;
-    for (const auto& row : work.exec_params(std::string(queries::tool_reprice_plan), gpu_, from_, to_)) {
+    for (const auto& row : work.exec_params(std::string(queries::reprice::plan), gpu_, from_, to_)) {
         const auto verdict = row["verdict"].as<std::string>();
         const auto runs = row["runs"].as<std::int64_t>();
         if (verdict != "reprice") {
@@ -147,8 +147,7 @@ int RepriceCli::apply(pqxx::connection& connection, std::FILE* out) const {
         begin_durably(work, write_bounds);
         std::int64_t written_now = 0;
         for (std::size_t i = begin; i < std::min(begin + rows_a_transaction, generations.size()); ++i) {
-            const auto row =
-                work.exec_params1(std::string(queries::tool_reprice_write), generations[i], gpu_, from_, to_);
+            const auto row = work.exec_params1(std::string(queries::reprice::write), generations[i], gpu_, from_, to_);
             const auto verdict = row[0].as<std::string>();
             if (verdict == "reprice") {
                 ++written_now;

@@ -10,7 +10,7 @@
 #include <random>
 
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
-#include "tests/support/generation_rows.hpp"
+#include "tests/oracle/generation_rows.hpp"
 #include "tests/support/http_client.hpp"
 
 namespace runledger::test {

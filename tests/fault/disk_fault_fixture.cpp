@@ -7,8 +7,8 @@
 #include <variant>
 
 #include "common/wire.hpp"
-#include "nginx-module/spool_files.hpp"
-#include "nginx-module/spool_reader.hpp"
+#include "nginx-module/spool/files.hpp"
+#include "nginx-module/spool/reader.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <memory>
 
-#include "nginx-module/courier.hpp"
+#include "nginx-module/courier/courier.hpp"
 #include "tests/fault/disk_fault_fixture.hpp"
 #include "tests/integration/edge/raw_connection.hpp"
 #include "tests/support/eventually.hpp"

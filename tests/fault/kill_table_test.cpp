@@ -15,9 +15,9 @@
 #include <unordered_map>
 
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
+#include "tests/oracle/ledger_rows.hpp"
 #include "tests/support/daemonised_nginx.hpp"
 #include "tests/support/dice.hpp"
-#include "tests/support/ledger_rows.hpp"
 
 namespace runledger::test {
 namespace {

@@ -14,7 +14,7 @@
 #include <pqxx/pqxx>
 #include <set>
 
-#include "tests/support/bot_api.hpp"
+#include "tests/stand_ins/bot_api.hpp"
 #include "tests/support/daemon_process.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres_server.hpp"

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
-#include "tests/support/generation_rows.hpp"
+#include "tests/oracle/generation_rows.hpp"
 
 namespace runledger::test {
 namespace {

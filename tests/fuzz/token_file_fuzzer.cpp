@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "nginx-module/token_file.hpp"
+#include "nginx-module/token/token_file.hpp"
 #include "tests/fuzz/claim.hpp"
 
 namespace runledger::fuzz {

@@ -12,10 +12,10 @@ only=${1:-}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-cpp=daemon/run_state.cpp
-runs=sql/queries/apply_upsert_runs.sql
-outputs=sql/queries/apply_upsert_outputs.sql
-words=sql/queries/apply_upsert_other_statuses.sql
+cpp=daemon/ingest/run_state.cpp
+runs=sql/queries/apply/upsert_runs.sql
+outputs=sql/queries/apply/upsert_outputs.sql
+words=sql/queries/apply/upsert_other_statuses.sql
 mutations=(
     "a status' latest moment|$cpp|s/\*other < \*into\)/*other > *into)/"
     "the latest running|$cpp|s/\*other\.running < \*into\.running/*other.running > *into.running/"
@@ -52,14 +52,14 @@ mutations=(
     "SQL: the oldest version of an output|$outputs|s/> \(o\.updated_at/< (o.updated_at/"
     "SQL: an output's last version|$outputs|s/WHERE \(EXCLUDED\.updated_at/WHERE true OR (EXCLUDED.updated_at/"
     "SQL: runs in any order|$runs|s/ORDER BY run_id COLLATE \"C\"\s+ON CONFLICT/ORDER BY random() ON CONFLICT/|ledger_test"
-    "SQL: batches in any order|sql/queries/apply_insert_batches.sql|s/ORDER BY segment_id, batch_number/ORDER BY random()/|ledger_test"
-    "SQL: a retired segment without its lock|sql/queries/apply_lock_segments.sql|s/FOR SHARE//|ledger_test"
-    "apply: one by one in the events' order|daemon/ledger.cpp|s/return a\.received\.event\.run_id < b\.received\.event\.run_id/return false/|ledger_test"
-    "apply: quarantined events uncounted|daemon/ledger.cpp|s/    count_quarantined\(work, quarantined\);//|ledger_test"
-    "apply: a warning at COMMIT is a commit|daemon/database.cpp|s/if \(!notices_->last\(\)\.empty\(\)\)/if (false)/|ledger_test"
-    "apply: connections are opened anew|daemon/database.cpp|s/inhibit_reactivation\(true\)/inhibit_reactivation(false)/|ledger_test"
-    "apply: replication is not waited for|daemon/database.cpp|s/synchronous_commit = on/synchronous_commit = local/|ledger_test"
-    "apply: the default isolation|daemon/database.cpp|s/SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; //|ledger_test"
+    "SQL: batches in any order|sql/queries/apply/insert_batches.sql|s/ORDER BY segment_id, batch_number/ORDER BY random()/|ledger_test"
+    "SQL: a retired segment without its lock|sql/queries/apply/lock_segments.sql|s/FOR SHARE//|ledger_test"
+    "apply: one by one in the events' order|daemon/ingest/ledger.cpp|s/return a\.received\.event\.run_id < b\.received\.event\.run_id/return false/|ledger_test"
+    "apply: quarantined events uncounted|daemon/ingest/ledger.cpp|s/    count_quarantined\(work, quarantined\);//|ledger_test"
+    "apply: a warning at COMMIT is a commit|daemon/database/database.cpp|s/if \(!notices_->last\(\)\.empty\(\)\)/if (false)/|ledger_test"
+    "apply: connections are opened anew|daemon/database/database.cpp|s/inhibit_reactivation\(true\)/inhibit_reactivation(false)/|ledger_test"
+    "apply: replication is not waited for|daemon/database/database.cpp|s/synchronous_commit = on/synchronous_commit = local/|ledger_test"
+    "apply: the default isolation|daemon/database/database.cpp|s/SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; //|ledger_test"
     "SQL: an output without digest and position|$outputs|s/boottime_us, EXCLUDED\.digest,\s+EXCLUDED\.position\)/boottime_us)/; s/o\.boottime_us, o\.digest, o\.position\)/o.boottime_us)/"
 )
 

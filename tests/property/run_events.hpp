@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/run_state.hpp"
+#include "daemon/ingest/run_state.hpp"
 
 namespace runledger::test {
 

@@ -5,7 +5,7 @@
 # signature of a callback. A const pointer (a log to write to) is none.
 set -u
 cd "$1" || exit 1
-callbacks=$(grep -nE '(\]|[A-Za-z0-9_]|>)\((ngx_[a-z_]+_t|void)\*( [a-z_]+)?[,)]' nginx-module/*.?pp)
+callbacks=$(grep -nE '(\]|[A-Za-z0-9_]|>)\((ngx_[a-z_]+_t|void)\*( [a-z_]+)?[,)]' nginx-module/*.?pp nginx-module/*/*.?pp)
 count=$(grep -c . <<<"$callbacks")
 if [ "$count" -lt 15 ]; then  # There were 27: the pattern no longer finds them, and the test would say nothing.
     printf 'only %s callbacks were found\n' "$count"

@@ -17,7 +17,7 @@
 #include "common/event.hpp"
 #include "common/spool_format.hpp"
 #include "common/wire.hpp"
-#include "daemon/run_state.hpp"
+#include "daemon/ingest/run_state.hpp"
 
 namespace {
 

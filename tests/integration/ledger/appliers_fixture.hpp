@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/apply.hpp"
+#include "daemon/ingest/apply.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/support/eventually.hpp"
 

@@ -4,7 +4,7 @@
 
 #include <future>
 
-#include "daemon/database.hpp"
+#include "daemon/database/database.hpp"
 #include "tests/integration/ledger/appliers_fixture.hpp"
 
 namespace runledger::test {

@@ -1,6 +1,7 @@
 // A session that is ours alone keeps the statements that it is asked again and again; one behind a pooler does not.
-#include "daemon/database.hpp"
-#include "queries.hpp"
+#include "daemon/database/database.hpp"
+#include "queries/notify.hpp"
+#include "queries/settle.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/support/pgbouncer.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -13,8 +14,8 @@ protected:
     // Asks as settle does; returns how many statements the session holds then.
     static int kept_after_asking(Database& database) {
         Transaction work(database, {});
-        EXPECT_EQ(ask(work, queries::settle_take, 1, false).size(), 0U);
-        EXPECT_TRUE(ask1(work, queries::notify_next_due)[0].is_null());
+        EXPECT_EQ(ask(work, queries::settle::take, 1, false).size(), 0U);
+        EXPECT_TRUE(ask1(work, queries::notify::next_due)[0].is_null());
         const int kept = work.exec1("SELECT count(*) FROM pg_prepared_statements")[0].as<int>();
         database.commit(work);
         return kept;
@@ -44,7 +45,7 @@ TEST_F(KeptStatements, AreNoneBehindAPooler) {
     Database one(pooler.uri(name), "test");
     Database other(pooler.uri(name), "test");
     Transaction work(one, {});  // Holds one of the two sessions.
-    EXPECT_EQ(ask(work, queries::settle_take, 1, false).size(), 0U);
+    EXPECT_EQ(ask(work, queries::settle::take, 1, false).size(), 0U);
 
     EXPECT_EQ(kept_after_asking(other), 0);
 
@@ -56,7 +57,7 @@ TEST_F(KeptStatements, SurviveATransactionThatFailed) {
     Database database(uri(), "test");
     try {
         Transaction work(database, {});
-        EXPECT_EQ(ask(work, queries::settle_take, 1, false).size(), 0U);
+        EXPECT_EQ(ask(work, queries::settle::take, 1, false).size(), 0U);
         work.exec("SELECT 1 / 0");
         ADD_FAILURE() << "a division by zero was taken";
     } catch (const pqxx::sql_error&) {

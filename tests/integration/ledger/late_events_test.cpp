@@ -3,7 +3,7 @@
 
 #include <future>
 
-#include "daemon/database.hpp"
+#include "daemon/database/database.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {

@@ -4,8 +4,8 @@
 
 #include <atomic>
 
-#include "daemon/database.hpp"
-#include "daemon/schema.hpp"
+#include "daemon/database/database.hpp"
+#include "daemon/database/schema.hpp"
 
 namespace runledger::test {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "common/wire.hpp"
 #include "daemon/config.hpp"
-#include "daemon/ledger.hpp"
+#include "daemon/ingest/ledger.hpp"
 #include "tests/support/postgres_server.hpp"
 
 namespace runledger::test {

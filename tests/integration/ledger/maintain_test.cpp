@@ -4,7 +4,7 @@
 #include <atomic>
 #include <thread>
 
-#include "daemon/maintain.hpp"
+#include "daemon/settle/maintain.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/masked_links.hpp"
+#include "daemon/base/masked_links.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/support/dice.hpp"
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <thread>
 
-#include "daemon/settle.hpp"
+#include "daemon/settle/settle.hpp"
 
 namespace runledger::test {
 

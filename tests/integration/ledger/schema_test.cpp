@@ -3,7 +3,7 @@
 #include <exception>
 #include <thread>
 
-#include "daemon/schema.hpp"
+#include "daemon/database/schema.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {

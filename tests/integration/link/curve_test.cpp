@@ -13,9 +13,9 @@
 #include <sstream>
 #include <thread>
 
-#include "daemon/intake.hpp"
-#include "nginx-module/courier.hpp"
-#include "nginx-module/link_keys.hpp"
+#include "daemon/ingest/intake.hpp"
+#include "nginx-module/courier/courier.hpp"
+#include "nginx-module/link/keys.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_folder.hpp"

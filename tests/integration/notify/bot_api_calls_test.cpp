@@ -1,5 +1,5 @@
 // Calls of the Bot API against servers that do what no Bot API should.
-#include "daemon/bot_api.hpp"
+#include "daemon/telegram/bot_api.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

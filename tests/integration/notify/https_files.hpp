@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "daemon/telegram_fetch.hpp"
+#include "daemon/telegram/fetch.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace runledger::test {

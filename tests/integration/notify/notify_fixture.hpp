@@ -16,8 +16,8 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/notify.hpp"
-#include "tests/support/bot_api.hpp"
+#include "daemon/notify/notify.hpp"
+#include "tests/stand_ins/bot_api.hpp"
 #include "tests/support/postgres_server.hpp"
 
 namespace runledger::test {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "daemon/outbox_listener.hpp"
+#include "daemon/notify/outbox_listener.hpp"
 #include "tests/integration/notify/notify_fixture.hpp"
 #include "tests/support/eventually.hpp"
 

@@ -1,5 +1,5 @@
 // Each way round the rule for what the daemon fetches by itself (TELEGRAM.md), tried on a real TLS server.
-#include "daemon/telegram_fetch.hpp"
+#include "daemon/telegram/fetch.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

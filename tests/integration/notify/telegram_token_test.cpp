@@ -8,7 +8,7 @@
 #include <pqxx/pqxx>
 #include <sstream>
 
-#include "tests/support/bot_api.hpp"
+#include "tests/stand_ins/bot_api.hpp"
 #include "tests/support/daemon_process.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/http_client.hpp"

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "tests/support/generation_rows.hpp"
+#include "tests/oracle/generation_rows.hpp"
 #include "tests/support/http_client.hpp"
 
 namespace runledger::test {

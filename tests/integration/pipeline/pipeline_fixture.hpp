@@ -13,13 +13,13 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/support/bot_api.hpp"
-#include "tests/support/comfy_run.hpp"
-#include "tests/support/comfy_sender.hpp"
+#include "tests/oracle/oracle.hpp"
+#include "tests/stand_ins/bot_api.hpp"
+#include "tests/stand_ins/comfy_run.hpp"
+#include "tests/stand_ins/comfy_sender.hpp"
 #include "tests/support/daemon_process.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/nginx_server.hpp"
-#include "tests/support/oracle.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/temp_folder.hpp"
 

@@ -14,9 +14,9 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/reconcile.hpp"
+#include "daemon/reconcile/reconcile.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
-#include "tests/support/comfy_api.hpp"
+#include "tests/stand_ins/comfy_api.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "daemon/lookups.hpp"
+#include "daemon/reconcile/lookups.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {

@@ -6,8 +6,8 @@
 #include <functional>
 #include <random>
 
-#include "daemon/lookups.hpp"
-#include "queries.hpp"
+#include "daemon/reconcile/lookups.hpp"
+#include "queries/reconcile.hpp"
 #include "tests/integration/reconcile/reconcile_fixture.hpp"
 
 namespace runledger::test {
@@ -25,7 +25,7 @@ protected:
             "ended_at, output_count, body) VALUES ($1, to_timestamp($2), $3, $4, to_timestamp($2), "
             "to_timestamp($2 + 1), 0, '')",
             run_id, fetched_at_s, made.digest, made.status_word);
-        work.exec_params(std::string(queries::reconcile_upsert_runs), fmt::format("{{\"{}\"}}", run_id));
+        work.exec_params(std::string(queries::reconcile::upsert_runs), fmt::format("{{\"{}\"}}", run_id));
         work.commit();
     }
 

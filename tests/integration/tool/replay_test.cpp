@@ -4,9 +4,9 @@
 #include <gmock/gmock.h>
 #include <rapidjson/document.h>
 
-#include "daemon/lookups.hpp"
+#include "daemon/reconcile/lookups.hpp"
 #include "tests/integration/tool/ledger_tool_fixture.hpp"
-#include "tests/support/comfy_api.hpp"
+#include "tests/stand_ins/comfy_api.hpp"
 
 namespace runledger::test {
 namespace {

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "common/spool_format.hpp"
-#include "daemon/database.hpp"
-#include "daemon/schema.hpp"
+#include "daemon/database/database.hpp"
+#include "daemon/database/schema.hpp"
 #include "tests/integration/tool/tool_fixture.hpp"
 #include "tests/support/frames.hpp"
 #include "tests/support/postgres_server.hpp"

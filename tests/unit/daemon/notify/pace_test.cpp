@@ -1,4 +1,4 @@
-#include "daemon/pace.hpp"
+#include "daemon/notify/pace.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <deque>
 #include <random>
 
-#include "tests/support/bot_api_pace.hpp"
+#include "tests/stand_ins/bot_api_pace.hpp"
 
 namespace runledger {
 namespace {

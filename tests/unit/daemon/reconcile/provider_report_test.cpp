@@ -1,9 +1,9 @@
-#include "daemon/provider_report.hpp"
+#include "daemon/reconcile/provider_report.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "daemon/comfy_api.hpp"
+#include "daemon/reconcile/comfy_api.hpp"
 
 namespace runledger {
 namespace {

@@ -1,0 +1,212 @@
+#include "daemon/database/database.hpp"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+
+namespace runledger {
+namespace {
+
+// A host that is gone without a word is noticed within about half a minute, whether bytes are under way to it
+// (tcp_user_timeout) or its answer is waited for (keepalives). libpq's own default is the kernel's: hours.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> usual_parameters{
+    {{"keepalives_idle", "10"},
+     {"keepalives_interval", "5"},
+     {"keepalives_count", "3"},
+     {"tcp_user_timeout", "30000"}}};
+
+// The operator's connection string with what it leaves open. Whatever it says itself is kept, but for
+// application_name, to which the purpose is added: a parameter of the connection, which a pooler passes on with each
+// transaction, while a SET would stick to somebody else's session.
+std::string connection_text(const std::string& uri, std::string_view purpose) {
+    char* complaint = nullptr;
+    PQconninfoOption* const parsed = PQconninfoParse(uri.c_str(), &complaint);
+    if (parsed == nullptr) {
+        // Without what libpq quotes: that may be a part of the password.
+        std::string why = complaint == nullptr ? "out of memory" : complaint;
+        why.resize(std::min(why.size(), why.find('"')));
+        PQfreemem(complaint);
+        throw pqxx::broken_connection("the connection string can't be read: " + why);
+    }
+    std::map<std::string, std::string, std::less<>> parameters;
+    for (const PQconninfoOption* option = parsed; option->keyword != nullptr; ++option) {
+        if (option->val != nullptr) {
+            parameters.emplace(option->keyword, option->val);
+        }
+    }
+    PQconninfoFree(parsed);
+    for (const auto& [keyword, value] : usual_parameters) {
+        parameters.emplace(keyword, value);
+    }
+    std::string& application_name = parameters.try_emplace("application_name", "runledgerd").first->second;
+    application_name += fmt::format(" {}", purpose);
+
+    std::string text;
+    for (const auto& [keyword, value] : parameters) {
+        text += keyword + "='";
+        for (const char c : value) {
+            if (c == '\'' || c == '\\') {
+                text.push_back('\\');
+            }
+            text.push_back(c);
+        }
+        text += "' ";
+    }
+    return text;
+}
+
+}  // namespace
+
+// Collects what the server says beside results, so that commit() can see a warning.
+class Database::NoticeWatch : public pqxx::errorhandler {
+public:
+    explicit NoticeWatch(pqxx::connection& connection) : pqxx::errorhandler(connection) {}
+
+    bool operator()(const char message[]) noexcept override {
+        try {
+            last_ = message;
+        } catch (const std::bad_alloc&) {
+            last_.assign("?");  // Fits without allocation; that there was a notice is what counts.
+        }
+        return false;  // No other handler: nothing goes to standard error.
+    }
+
+    void clear() noexcept { last_.clear(); }
+    [[nodiscard]] const std::string& last() const noexcept { return last_; }
+
+private:
+    std::string last_;
+};
+
+Database::Database(std::string uri, std::string_view purpose) : uri_(std::move(uri)), purpose_(purpose) {}
+
+Database::~Database() { disconnect(); }
+
+pqxx::connection& Database::connection() {
+    if (!connection_) {
+        auto fresh = std::make_unique<pqxx::connection>(connection_text(uri_, purpose_));
+        // Deprecated because libpqxx 7 never re-opens by itself; this one (6.4) does unless it is told not to.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+        fresh->inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+        notices_ = std::make_unique<NoticeWatch>(*fresh);
+        connection_ = std::move(fresh);
+    }
+    return *connection_;
+}
+
+void Database::disconnect() noexcept {
+    notices_.reset();  // Before the connection that it watches.
+    connection_.reset();
+    is_own_session_.reset();
+    prepared_.clear();
+}
+
+void Database::commit(pqxx::work& work) {
+    notices_->clear();
+    work.commit();
+    if (!notices_->last().empty()) {
+        throw CommitDoubtful("COMMIT came back with: " + notices_->last());
+    }
+}
+
+void begin_durably(pqxx::work& work, const TransactionBounds& bounds) {
+    // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
+    // The isolation is said, too: under another default, a statement would not see what was committed before it.
+    work.exec(
+        fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
+                    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}{}",
+                    bounds.statement_timeout.count(), bounds.lock_timeout.count(),
+                    bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));
+}
+
+Transaction::Transaction(Database& database, const TransactionBounds& bounds)
+    : pqxx::internal::namedclass("transaction"),  // A virtual base of libpqxx 6's transactions.
+      pqxx::work(database.connection()),
+      database_(database) {
+    begin_durably(*this, bounds);
+}
+
+// A pooler answers a connection with a process id of its own making, a server with the session's.
+std::optional<int> Transaction::own_backend() {
+    const int backend = conn().backendpid();
+    if (!database_.is_own_session_) {
+        database_.is_own_session_ = exec1("SELECT pg_catalog.pg_backend_pid()")[0].as<int>() == backend;
+    }
+    return *database_.is_own_session_ ? std::optional(backend) : std::nullopt;
+}
+
+const std::string& Transaction::prepared(std::string_view query) {
+    auto& names = database_.prepared_;
+    const auto [known, is_new] = names.try_emplace(query.data());
+    if (is_new) {
+        known->second = fmt::format("runledger_{}", names.size());
+        conn().prepare(known->second, std::string(query));  // libpqxx sends it at the first use.
+    }
+    return known->second;
+}
+
+const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query) {
+    auto* const transaction = dynamic_cast<Transaction*>(&work);
+    if (transaction == nullptr || !transaction->own_backend()) {
+        return nullptr;
+    }
+    return &transaction->prepared(query);
+}
+
+void ArrayLiteral::separate() {
+    if (count_++ > 0) {
+        text_.push_back(',');
+    }
+}
+
+void ArrayLiteral::add(std::string_view text) {
+    separate();
+    text_.push_back('"');
+    for (const char c : text) {
+        if (c == '"' || c == '\\') {
+            text_.push_back('\\');
+        }
+        text_.push_back(c);
+    }
+    text_.push_back('"');
+}
+
+void ArrayLiteral::add_null() {
+    separate();
+    text_ += "NULL";
+}
+
+void ArrayLiteral::add(std::int64_t value) {
+    separate();
+    fmt::format_to(std::back_inserter(text_), "{}", value);
+}
+
+void ArrayLiteral::add(double value) {
+    separate();
+    fmt::format_to(std::back_inserter(text_), "{}", value);  // The shortest text that reads back the same.
+}
+
+void ArrayLiteral::add(bool value) {
+    separate();
+    text_.push_back(value ? 't' : 'f');
+}
+
+std::string ArrayLiteral::str() const { return text_ + '}'; }
+
+Failure classify(const std::exception& error) noexcept {
+    if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error)) {
+        const std::string& state = sql->sqlstate();
+        if (state.starts_with("22") || state.starts_with("23")) {
+            return Failure::poison;
+        }
+    }
+    return Failure::try_again;
+}
+
+}  // namespace runledger

@@ -1,0 +1,285 @@
+#include "daemon/ingest/intake.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <zmq.hpp>
+
+#include "common/limits.hpp"
+#include "daemon/net/gatekeeper.hpp"
+
+namespace runledger {
+namespace {
+
+int make_eventfd() {
+    const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0) {
+        throw std::system_error(errno, std::generic_category(), "eventfd");
+    }
+    return fd;
+}
+
+void signal_fd(int fd) noexcept {
+    const std::uint64_t one = 1;
+    // Fails only when the counter is full: then it is readable already.
+    [[maybe_unused]] const auto written = write(fd, &one, sizeof one);
+}
+
+void drain_fd(int fd) noexcept {
+    std::uint64_t count = 0;
+    // Fails only when there is nothing to read.
+    [[maybe_unused]] const auto got = read(fd, &count, sizeof count);
+}
+
+std::span<const std::byte> bytes_of(const zmq::message_t& message) {
+    return {static_cast<const std::byte*>(message.data()), message.size()};
+}
+
+}  // namespace
+
+IntakeQueue::IntakeQueue() : answers_fd_(make_eventfd()) {}
+
+IntakeQueue::~IntakeQueue() {
+    close();
+    ::close(answers_fd_);
+}
+
+IntakeQueue::Offer IntakeQueue::offer(Arrival arrival) {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = open_.find(arrival.key); known != open_.end()) {
+        // The edge sent again, perhaps over a new connection: the old one's name would reach nobody.
+        known->second->peer = std::move(arrival.peer);
+        return Offer::known;
+    }
+    if (closed_ || open_bytes_ + arrival.frame.size() > intake_bytes_max) {
+        return Offer::full;
+    }
+    open_bytes_ += arrival.frame.size();
+    auto shared = std::make_shared<Arrival>(std::move(arrival));
+    open_.emplace(shared->key, shared);
+    queue_.push_back(std::move(shared));
+    filled_.notify_one();
+    return Offer::queued;
+}
+
+std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take(std::size_t bytes_max) {
+    std::unique_lock lock(mutex_);
+    filled_.wait(lock, [&] { return closed_ || !queue_.empty(); });
+    std::vector<ArrivalPtr> taken;
+    std::size_t bytes = 0;
+    while (!queue_.empty() && (taken.empty() || bytes + queue_.front()->frame.size() <= bytes_max)) {
+        bytes += queue_.front()->frame.size();
+        taken.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+    }
+    return taken;
+}
+
+void IntakeQueue::answer(const ArrivalPtr& arrival, const wire::Answer& answer) {
+    {
+        const std::lock_guard lock(mutex_);
+        answers_.push_back({arrival->peer, answer});
+        close_arrival(arrival);
+    }
+    signal_fd(answers_fd_);
+}
+
+void IntakeQueue::forget(const ArrivalPtr& arrival) {
+    const std::lock_guard lock(mutex_);
+    close_arrival(arrival);
+}
+
+void IntakeQueue::close_arrival(const ArrivalPtr& arrival) {
+    const auto found = open_.find(arrival->key);
+    if (found != open_.end() && found->second == arrival) {
+        open_bytes_ -= arrival->frame.size();
+        open_.erase(found);
+    }
+}
+
+void IntakeQueue::close() {
+    {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+    }
+    filled_.notify_all();
+}
+
+void IntakeQueue::abandon() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    queue_.clear();
+    open_.clear();
+    open_bytes_ = 0;
+}
+
+std::vector<IntakeQueue::AddressedAnswer> IntakeQueue::take_answers() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(answers_, {});
+}
+
+std::size_t IntakeQueue::queued_bytes() {
+    const std::lock_guard lock(mutex_);
+    return open_bytes_;
+}
+
+std::size_t IntakeQueue::open_arrivals() {
+    const std::lock_guard lock(mutex_);
+    return open_.size();
+}
+
+class Intake::Socket {
+public:
+    zmq::context_t context{1};
+    std::optional<Gatekeeper> gatekeeper;  // Before the router, which asks it.
+    zmq::socket_t router{context, zmq::socket_type::router};
+
+    Socket(const std::vector<std::string>& endpoints, const std::optional<CurveServer>& curve,
+           IntakeCounters& counters) {
+        if (curve) {
+            gatekeeper.emplace(context, curve->authorized_keys_file, counters.handshakes_denied);
+        }
+        router.set(zmq::sockopt::linger, 1000);  // The last answers; the edges send again if they are lost.
+        router.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(wire_message_bytes_max));
+        router.set(zmq::sockopt::rcvhwm, 64);
+        router.set(zmq::sockopt::sndhwm, 0);  // Answers are 36 bytes, and no more of them than batches were sent.
+        router.set(zmq::sockopt::heartbeat_ivl, 2000);
+        router.set(zmq::sockopt::heartbeat_timeout, 6000);
+        for (const std::string& endpoint : endpoints) {
+            // Options hold for the endpoints that are bound after them: who may open an ipc:// socket's file is let in.
+            const bool has_curve = curve && endpoint.starts_with("tcp://");
+            router.set(zmq::sockopt::curve_server, has_curve ? 1 : 0);
+            if (has_curve) {
+                router.set(zmq::sockopt::curve_secretkey, std::string(curve->secret_key.reveal()));
+            }
+            router.bind(endpoint);
+            constexpr std::string_view ipc = "ipc://";
+            if (endpoint.starts_with(ipc)) {
+                // Connecting takes the right to write: for the group that nginx's workers are in.
+                const std::string path = endpoint.substr(ipc.size());
+                if (chmod(path.c_str(), 0660) != 0) {
+                    spdlog::warn("the socket's mode can't be set path={} error=\"{}\"", path,
+                                 std::generic_category().message(errno));
+                }
+            }
+            spdlog::info("listening for edges endpoint={} curve={}", endpoint, has_curve ? "yes" : "no");
+        }
+    }
+
+    // An edge that is gone is no error: it sends again where it comes back.
+    void send(const std::string& peer, const wire::Answer& answer) {
+        const auto frame = wire::encode(answer);
+        if (router.send(zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+            [[maybe_unused]] const auto sent = router.send(zmq::buffer(frame), zmq::send_flags::dontwait);
+        }
+    }
+};
+
+Intake::Intake(const std::vector<std::string>& endpoints, IntakeQueue& queue, IntakeCounters& counters,
+               const std::optional<CurveServer>& curve)
+    : socket_(std::make_unique<Socket>(endpoints, curve, counters)),
+      queue_(queue),
+      counters_(counters),
+      stop_fd_(make_eventfd()) {}
+
+Intake::~Intake() { close(stop_fd_); }
+
+void Intake::stop() { signal_fd(stop_fd_); }
+
+void Intake::run() {
+    // After stop(), for a turn of apply that is under way to end; the edges have the rest.
+    constexpr std::chrono::seconds drain_bound{10};
+    std::chrono::steady_clock::time_point drain_until = std::chrono::steady_clock::time_point::max();
+    bool stopping = false;
+    while (true) {
+        try {
+            std::vector<zmq::pollitem_t> items{{nullptr, queue_.answers_fd(), ZMQ_POLLIN, 0},
+                                               {nullptr, stop_fd_, ZMQ_POLLIN, 0},
+                                               {socket_->router.handle(), 0, ZMQ_POLLIN, 0}};
+            if (socket_->gatekeeper) {
+                items.push_back({socket_->gatekeeper->socket(), 0, ZMQ_POLLIN, 0});
+            }
+            zmq::poll(items.data(), stopping ? 1 : items.size(), std::chrono::milliseconds{stopping ? 50 : 1000});
+            if ((items[0].revents & ZMQ_POLLIN) != 0) {
+                drain_fd(queue_.answers_fd());
+            }
+            for (const auto& [peer, answer] : queue_.take_answers()) {
+                socket_->send(peer, answer);
+                counters_.answers.fetch_add(1, std::memory_order_relaxed);
+            }
+            if (!stopping && (items[1].revents & ZMQ_POLLIN) != 0) {
+                stopping = true;
+                drain_until = std::chrono::steady_clock::now() + drain_bound;
+                queue_.close();
+            }
+            if (stopping) {
+                if (queue_.open_arrivals() == 0 || std::chrono::steady_clock::now() > drain_until) {
+                    for (const auto& [peer, answer] : queue_.take_answers()) {
+                        socket_->send(peer, answer);
+                    }
+                    return;
+                }
+                continue;
+            }
+            if (socket_->gatekeeper) {
+                socket_->gatekeeper->answer();
+            }
+            // A bounded number, so that answers don't wait behind a flood.
+            for (int i = 0; i < 256; ++i) {
+                zmq::message_t peer;
+                zmq::message_t frame;
+                if (!socket_->router.recv(peer, zmq::recv_flags::dontwait)) {
+                    break;
+                }
+                if (!peer.more() || !socket_->router.recv(frame, zmq::recv_flags::dontwait)) {
+                    continue;
+                }
+                if (frame.more()) {
+                    // Ours are one frame; the rest of this message is read and thrown away.
+                    zmq::message_t rest;
+                    while (socket_->router.recv(rest, zmq::recv_flags::dontwait) && rest.more()) {
+                    }
+                    counters_.damaged.fetch_add(1, std::memory_order_relaxed);
+                    continue;
+                }
+                counters_.messages.fetch_add(1, std::memory_order_relaxed);
+                const auto bytes = bytes_of(frame);
+                Arrival arrival{.peer = peer.to_string(), .frame = {bytes.begin(), bytes.end()}, .key = {}};
+                const auto header = wire::decode_batch_header(bytes);
+                if (const auto* batch = std::get_if<wire::BatchHeader>(&header)) {
+                    arrival.key = batch->name;
+                } else if (const auto request = wire::decode_request(bytes);
+                           const auto* retire = std::get_if<wire::Retire>(&request)) {
+                    arrival.key = {retire->segment, retire_key};
+                } else {
+                    // There is no name in it to answer for.
+                    const auto damage = std::get<wire::Damage>(header);
+                    counters_.damaged.fetch_add(1, std::memory_order_relaxed);
+                    spdlog::error("a message can't be read and is dropped bytes={} reason={}", bytes.size(),
+                                  wire::to_word(damage));
+                    continue;
+                }
+                const std::string to = arrival.peer;
+                const BatchName key = arrival.key;
+                if (queue_.offer(std::move(arrival)) == IntakeQueue::Offer::full) {
+                    counters_.busy.fetch_add(1, std::memory_order_relaxed);
+                    socket_->send(to, {.verdict = wire::Verdict::busy, .reason = wire::Damage::none, .batch = key});
+                }
+            }
+        } catch (const zmq::error_t& error) {
+            if (error.num() != EINTR) {
+                // EHOSTUNREACH and the like: one answer is lost, and its batch comes again.
+                spdlog::warn("intake error=\"{}\"", error.what());
+            }
+        } catch (const std::exception& error) {
+            spdlog::error("intake error=\"{}\"", error.what());
+        }
+    }
+}
+
+}  // namespace runledger

@@ -1,0 +1,123 @@
+// Where the edges' batches come in: one thread that owns the ROUTER socket, and a bounded queue to the appliers.
+//
+// The socket is always read: over the queue's bound a batch is answered `busy` rather than left in the socket, so
+// that an edge knows to slow down. A copy of a batch that is queued or being applied is not queued again.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/identity.hpp"
+#include "common/wire.hpp"
+#include "daemon/net/curve.hpp"
+
+namespace runledger {
+
+// One message of an edge on its way through the daemon.
+struct Arrival {
+    std::string peer;              // The edge's routing id: whom to answer.
+    std::vector<std::byte> frame;  // As it came.
+    BatchName key;                 // From the header; for a retirement, the segment and retire_key.
+};
+
+// No segment has that many batches: the key of a segment's retirement among its batches'.
+inline constexpr BatchNumber retire_key = ~BatchNumber{0};
+
+struct IntakeCounters {
+    std::atomic<std::uint64_t> messages{0};
+    std::atomic<std::uint64_t> busy{0};
+    std::atomic<std::uint64_t> damaged{0};
+    std::atomic<std::uint64_t> answers{0};
+    std::atomic<std::uint64_t> handshakes_denied{0};
+    std::atomic<std::uint64_t> queued_bytes{0};
+    std::atomic<std::uint64_t> queued_batches{0};
+};
+
+// The queue between intake and the appliers, and the way back for answers. Any thread.
+class IntakeQueue {
+public:
+    using ArrivalPtr = std::shared_ptr<Arrival>;
+
+    IntakeQueue();
+    IntakeQueue(const IntakeQueue&) = delete;
+    IntakeQueue& operator=(const IntakeQueue&) = delete;
+    ~IntakeQueue();
+
+    enum class Offer : std::uint8_t {
+        queued,
+        known,  // Its copy is in the queue or being applied; that one's answer will go to this peer.
+        full,
+    };
+    [[nodiscard]] Offer offer(Arrival arrival);
+
+    // Up to `bytes_max` of frames, at least one; waits until there is something. Empty: closed and drained.
+    [[nodiscard]] std::vector<ArrivalPtr> take(std::size_t bytes_max);
+
+    // The arrival is done with; `answer` goes to the peer that sent it last.
+    void answer(const ArrivalPtr& arrival, const wire::Answer& answer);
+    // Not done, and not to be tried again here: its copy will be a new arrival. Nothing if it was answered.
+    void forget(const ArrivalPtr& arrival);
+
+    // No more offers are taken; take() drains what is there.
+    void close();
+    // The appliers are gone: what they did not answer, nobody will. The edges send it again.
+    void abandon();
+
+    // Readable when take_answers() has something; drain it first.
+    [[nodiscard]] int answers_fd() const noexcept { return answers_fd_; }
+    struct AddressedAnswer {
+        std::string peer;
+        wire::Answer answer;
+    };
+    [[nodiscard]] std::vector<AddressedAnswer> take_answers();
+
+    [[nodiscard]] std::size_t queued_bytes();
+    // Queued or being applied.
+    [[nodiscard]] std::size_t open_arrivals();
+
+private:
+    void close_arrival(const ArrivalPtr& arrival);
+
+    std::mutex mutex_;
+    std::condition_variable filled_;
+    std::deque<ArrivalPtr> queue_;
+    std::map<BatchName, ArrivalPtr> open_;  // Queued or being applied.
+    std::size_t open_bytes_{0};
+    bool closed_{false};
+    std::vector<AddressedAnswer> answers_;
+    int answers_fd_{-1};
+};
+
+class Intake {
+public:
+    // Binds the endpoints; those that are tcp:// speak CURVE if there are keys for it. Throws zmq::error_t, with the
+    // endpoint named in the log, if one can't be bound; KeyFileError.
+    Intake(const std::vector<std::string>& endpoints, IntakeQueue& queue, IntakeCounters& counters,
+           const std::optional<CurveServer>& curve = std::nullopt);
+    Intake(const Intake&) = delete;
+    Intake& operator=(const Intake&) = delete;
+    ~Intake();
+
+    // The thread's body: until stop(). Never throws.
+    void run();
+    // From any thread: stop reading, close the queue, and end when the last answer is sent.
+    void stop();
+
+private:
+    class Socket;
+    std::unique_ptr<Socket> socket_;
+    IntakeQueue& queue_;
+    IntakeCounters& counters_;
+    int stop_fd_{-1};
+};
+
+}  // namespace runledger

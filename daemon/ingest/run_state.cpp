@@ -1,0 +1,269 @@
+#include "daemon/ingest/run_state.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <span>
+#include <tuple>
+
+#include "common/digest.hpp"
+
+namespace runledger {
+namespace {
+
+std::int64_t digest_of(std::string_view bytes) {
+    return std::bit_cast<std::int64_t>(checksum64(std::as_bytes(std::span(bytes))));
+}
+
+// Cuts at a character's boundary.
+std::string cut_utf8(std::string text, std::size_t bytes_max) {
+    if (text.size() > bytes_max) {
+        std::size_t end = bytes_max;
+        while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) {
+            --end;
+        }
+        text.resize(end);
+    }
+    return text;
+}
+
+void keep_earliest(std::optional<WallTime>& into, const std::optional<WallTime>& other) {
+    if (other && (!into || *other < *into)) {
+        into = other;
+    }
+}
+
+void keep_newest(std::map<std::string, OutputVersion>& outputs, const std::string& key, const OutputVersion& version) {
+    const auto [place, is_first] = outputs.try_emplace(key, version);
+    if (!is_first && version.is_newer_than(place->second)) {
+        place->second = version;
+    }
+}
+
+std::string output_key(const Output& output, std::int64_t digest) {
+    const bool usable = !output.id.empty() && output.id.size() <= output_key_bytes_max &&
+                        output.id.find('\0') == std::string::npos && output.id.front() != '#';
+    return usable ? output.id : fmt::format("#{:016x}", std::bit_cast<std::uint64_t>(digest));
+}
+
+void add_outputs(RunState& state, const ReceivedEvent& received, const EventStamp& stamp) {
+    std::int32_t position = 0;
+    for (const Output& output : received.event.outputs) {
+        OutputVersion version{.updated_at = parse_provider_time(output.updated_at),
+                              .stamp = stamp,
+                              .position = position++,
+                              .json = output.json,
+                              .event = received.name};
+        version.stamp.digest = digest_of(output.json);
+        version.stamp.redelivered = false;  // No part of an output's order, so no part of what is kept.
+        keep_newest(state.outputs, output_key(output, version.stamp.digest), version);
+    }
+}
+
+// Two to four decimal digits at the front of `text`, taken off it.
+std::optional<int> take_number(std::string_view& text, std::size_t digits) {
+    if (text.size() < digits) {
+        return std::nullopt;
+    }
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
+    if (error != std::errc{} || end != text.data() + digits || value < 0) {
+        return std::nullopt;
+    }
+    text.remove_prefix(digits);
+    return value;
+}
+
+bool take_char(std::string_view& text, std::string_view any_of) {
+    if (text.empty() || any_of.find(text.front()) == std::string_view::npos) {
+        return false;
+    }
+    text.remove_prefix(1);
+    return true;
+}
+
+// Digits behind the point; anything past the sixth is dropped.
+std::chrono::microseconds take_fraction(std::string_view& text) {
+    std::int64_t micros = 0;
+    int digits = 0;
+    while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
+        if (digits < 6) {
+            micros = micros * 10 + (text.front() - '0');
+            ++digits;
+        }
+        text.remove_prefix(1);
+    }
+    for (; digits < 6; ++digits) {
+        micros *= 10;
+    }
+    return std::chrono::microseconds{micros};
+}
+
+}  // namespace
+
+bool OutputVersion::is_newer_than(const OutputVersion& other) const noexcept {
+    // An empty optional is less than any value, as -infinity is in SQL.
+    const auto order = [](const OutputVersion& v) {
+        return std::tie(v.updated_at, v.stamp.received_at, v.stamp.boot, v.stamp.boottime, v.stamp.digest, v.position);
+    };
+    return order(*this) > order(other);
+}
+
+RunState state_of(const ReceivedEvent& received, bool with_outputs) {
+    const Event& event = received.event;
+    const EventStamp stamp{.received_at = received.stamp.received_at,
+                           .boot = received.boot,
+                           .boottime = received.stamp.boottime,
+                           .redelivered = received.redelivered,
+                           .digest = digest_of(received.body)};
+    const WallTime at = stamp.received_at;
+    RunState state;
+    state.first_received_at = at;
+    state.event_count = 1;
+    state.latest = RunLatest{.stamp = stamp,
+                             .status_word = storable_text(event.status_word),
+                             .progress = event.progress,
+                             .live_status = storable_text(event.live_status)};
+    if (!event.status) {
+        state.other_statuses.emplace(cut_utf8(storable_text(event.status_word), other_status_bytes_max), at);
+    } else {
+        switch (*event.status) {
+            case RunStatus::not_started:
+                state.not_started_at = at;
+                break;
+            case RunStatus::queued:
+                state.queued_at = at;
+                break;
+            case RunStatus::started:
+                state.started_at = at;
+                break;
+            case RunStatus::running:
+                state.running = stamp;
+                state.running->digest = 0;  // The moment is all that counts; bodies of progress differ.
+                break;
+            case RunStatus::uploading:
+                state.uploading_at = at;
+                break;
+            case RunStatus::success:
+            case RunStatus::failed:
+            case RunStatus::timeout:
+            case RunStatus::cancelled:
+                state.ending = RunEnding{.stamp = stamp,
+                                         .status = *event.status,
+                                         .progress = event.progress,
+                                         .live_status = storable_text(event.live_status),
+                                         .error = storable_text(event.error)};
+                break;
+        }
+    }
+    if (with_outputs) {
+        add_outputs(state, received, stamp);
+    }
+    return state;
+}
+
+void merge(RunState& into, const RunState& other) {
+    keep_earliest(into.not_started_at, other.not_started_at);
+    keep_earliest(into.queued_at, other.queued_at);
+    keep_earliest(into.started_at, other.started_at);
+    keep_earliest(into.uploading_at, other.uploading_at);
+    if (other.running && (!into.running || *other.running < *into.running)) {
+        into.running = other.running;
+    }
+    if (other.ending && (!into.ending || other.ending->stamp < into.ending->stamp)) {
+        into.ending = other.ending;
+    }
+    if (into.event_count == 0 || other.latest.stamp > into.latest.stamp) {
+        into.latest = other.latest;
+    }
+    into.first_received_at =
+        into.event_count == 0 ? other.first_received_at : std::min(into.first_received_at, other.first_received_at);
+    into.event_count += other.event_count;
+    for (const auto& [word, at] : other.other_statuses) {
+        const auto [place, is_first] = into.other_statuses.try_emplace(word, at);
+        if (!is_first) {
+            place->second = std::min(place->second, at);
+        }
+    }
+    for (const auto& [key, version] : other.outputs) {
+        keep_newest(into.outputs, key, version);
+    }
+}
+
+std::optional<WallTime> parse_provider_time(std::string_view text) noexcept {
+    const auto year = take_number(text, 4);
+    if (!year || !take_char(text, "-")) {
+        return std::nullopt;
+    }
+    const auto month = take_number(text, 2);
+    if (!month || !take_char(text, "-")) {
+        return std::nullopt;
+    }
+    const auto day = take_number(text, 2);
+    if (!day || !take_char(text, "T ")) {
+        return std::nullopt;
+    }
+    const auto hour = take_number(text, 2);
+    if (!hour || !take_char(text, ":")) {
+        return std::nullopt;
+    }
+    const auto minute = take_number(text, 2);
+    if (!minute) {
+        return std::nullopt;
+    }
+    std::optional<int> second = 0;
+    std::chrono::microseconds fraction{0};
+    if (take_char(text, ":")) {
+        second = take_number(text, 2);
+        if (take_char(text, ".")) {
+            fraction = take_fraction(text);
+        }
+    }
+    std::chrono::minutes offset{0};
+    if (!take_char(text, "Zz") && !text.empty()) {
+        const bool west = text.front() == '-';
+        if (!take_char(text, "+-")) {
+            return std::nullopt;
+        }
+        const auto offset_hours = take_number(text, 2);
+        (void)take_char(text, ":");  // "+0200" and "+02:00" are both in use.
+        const auto offset_minutes = take_number(text, 2);
+        if (!offset_hours || !offset_minutes || *offset_hours > 23 || *offset_minutes > 59) {
+            return std::nullopt;
+        }
+        offset = std::chrono::hours{*offset_hours} + std::chrono::minutes{*offset_minutes};
+        if (west) {
+            offset = -offset;
+        }
+    }
+    const std::chrono::year_month_day date{std::chrono::year{*year}, std::chrono::month{static_cast<unsigned>(*month)},
+                                           std::chrono::day{static_cast<unsigned>(*day)}};
+    if (!text.empty() || !second || *year < 1 || !date.ok() || *hour > 23 || *minute > 59 || *second > 59) {
+        return std::nullopt;
+    }
+    const WallTime time = WallTime{std::chrono::sys_days{date}} + std::chrono::hours{*hour} +
+                          std::chrono::minutes{*minute} + std::chrono::seconds{*second} + fraction - offset;
+    // The zone may lead out of the years that were read.
+    if (time < std::chrono::sys_days{std::chrono::year{1} / 1 / 1} ||
+        time >= std::chrono::sys_days{std::chrono::year{10000} / 1 / 1}) {
+        return std::nullopt;
+    }
+    return time;
+}
+
+std::string storable_text(std::string_view text) {
+    std::string stored;
+    stored.reserve(text.size());
+    for (const char c : text) {
+        if (c == '\0') {
+            stored += "\xEF\xBF\xBD";
+        } else {
+            stored.push_back(c);
+        }
+    }
+    return stored;
+}
+
+}  // namespace runledger

@@ -1,0 +1,207 @@
+#include "daemon/notify/outbox.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "queries/notify.hpp"
+
+namespace runledger {
+namespace {
+
+// The calls in flight are not moved on while a statement runs, so none may take long beside a call's time-out.
+constexpr TransactionBounds outbox_bounds{
+    .statement_timeout = std::chrono::seconds{5}, .lock_timeout = std::chrono::seconds{2}, .plans_once = true};
+constexpr std::size_t stale_a_look_max = 1000;
+// While there is always something due: how often it is looked for what has waited too long, and for leases of the dead.
+constexpr std::chrono::seconds aged_look_interval{1};
+
+std::string array_of(std::span<const std::int64_t> values) {
+    ArrayLiteral array;
+    for (const std::int64_t value : values) {
+        array.add(value);
+    }
+    return array.str();
+}
+
+std::optional<std::string> unless_empty(const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional(text);
+}
+
+}  // namespace
+
+Outbox::Outbox(Options options)
+    : options_(std::move(options)), database_(options_.uri, "notify"), bounds_(outbox_bounds) {}
+
+void Outbox::hurry(std::chrono::milliseconds statement_timeout) noexcept {
+    bounds_.statement_timeout = statement_timeout;
+    bounds_.lock_timeout = statement_timeout;
+}
+
+// From the chat after the last one's turn to the highest id, then from the lowest.
+void Outbox::find_due(pqxx::work& work, const Request& request, const std::string& chats_waiting,
+                      std::vector<std::int64_t>& chosen) {
+    constexpr auto lowest = std::numeric_limits<std::int64_t>::min();
+    constexpr auto highest = std::numeric_limits<std::int64_t>::max();
+    const std::int64_t begun_after = last_chat_;
+    const auto look = [&](std::int64_t after, std::int64_t up_to) {
+        const auto due =
+            ask(work, queries::notify::find_due, chats_waiting, after, up_to, request.count_max - chosen.size());
+        for (const auto& row : due) {
+            chosen.push_back(row["id"].as<std::int64_t>());
+            last_chat_ = row["chat_id"].as<std::int64_t>();
+        }
+    };
+    if (chosen.size() < request.count_max) {
+        look(begun_after, highest);
+    }
+    if (chosen.size() < request.count_max && begun_after != lowest) {
+        look(lowest, begun_after);
+    }
+    if (chosen.size() < request.count_max) {
+        last_chat_ = lowest;  // All had their turn.
+    }
+}
+
+Outbox::Taken Outbox::lease(const Request& request) {
+    Transaction work(database_, bounds_);
+    Taken taken = lease(work, request);
+    if (!taken.leased.empty() || taken.given_up > 0 || taken.skipped > 0) {  // Else no COMMIT: nothing was written.
+        database_.commit(work);
+    }
+    return taken;
+}
+
+Outbox::Stored Outbox::store(std::span<const Outcome> outcomes) {
+    Transaction work(database_, bounds_);
+    Stored stored = store(work, outcomes);
+    database_.commit(work);
+    return stored;
+}
+
+Outbox::Exchanged Outbox::store_and_lease(std::span<const Outcome> outcomes, const Request& request) {
+    Transaction work(database_, bounds_);
+    Stored stored = store(work, outcomes);
+    Taken taken = lease(work, request);
+    database_.commit(work);
+    return {.stored = std::move(stored), .taken = std::move(taken)};
+}
+
+Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request) {
+    Taken taken;
+    const std::string chats_waiting = array_of(request.chats_waiting);
+    std::vector<std::int64_t> chosen;
+    std::vector<std::int64_t> used_up;
+    const auto look_for_aged = [&] {
+        next_aged_look_ = std::chrono::steady_clock::now() + aged_look_interval;
+        const auto stale = ask(work, queries::notify::skip_stale, options_.not_after.count(), stale_a_look_max);
+        for (const auto& row : stale) {
+            ++(row[0].as<std::string>() == to_word(NextState::skipped) ? taken.skipped : taken.given_up);
+        }
+        const auto expired = ask(work, queries::notify::find_expired, chats_waiting, request.count_max);
+        for (const auto& row : expired) {
+            (row["attempts"].as<unsigned>() >= options_.attempts_max ? used_up : chosen)
+                .push_back(row["id"].as<std::int64_t>());
+        }
+    };
+    const bool is_time = std::chrono::steady_clock::now() >= next_aged_look_;
+    if (is_time) {
+        look_for_aged();
+    }
+    find_due(work, request, chats_waiting, chosen);
+    if (chosen.empty() && !is_time) {
+        look_for_aged();  // Before it is said that nothing is there.
+    }
+    if (!used_up.empty()) {
+        taken.given_up += ask(work, queries::notify::give_up_expired, array_of(used_up)).size();
+    }
+    if (!chosen.empty()) {
+        const auto rows =
+            ask(work, queries::notify::lease, array_of(chosen), options_.lease_owner, options_.lease.count());
+        for (const auto& row : rows) {
+            taken.leased.push_back({.id = row["id"].as<std::int64_t>(),
+                                    .chat_id = row["chat_id"].as<std::int64_t>(),
+                                    .run_id = row["run_id"].as<std::string>(),
+                                    .kind = row["kind"].as<std::string>(),
+                                    .payload = row["payload"].as<std::string>(),
+                                    .attempts = row["attempts"].as<unsigned>(),
+                                    .uncertain_attempts = row["uncertain_attempts"].as<unsigned>(),
+                                    .parts_sent = row["parts_sent"].as<std::size_t>(),
+                                    .age = std::chrono::milliseconds{row["age_ms"].as<std::int64_t>()}});
+        }
+    } else {
+        const auto next = ask1(work, queries::notify::next_due);
+        if (!next[0].is_null()) {
+            taken.next_due = std::chrono::milliseconds{next[0].as<std::int64_t>()};
+        }
+    }
+    std::sort(taken.leased.begin(), taken.leased.end(), [](const Leased& a, const Leased& b) { return a.id < b.id; });
+    return taken;
+}
+
+Outbox::Stored Outbox::store(pqxx::work& work, std::span<const Outcome> outcomes) const {
+    Stored stored;
+    stored.ours.reserve(outcomes.size());
+    for (const Outcome& outcome : outcomes) {
+        stored.ours.push_back(store_one(work, outcome));
+        store_chat(work, outcome, stored);
+    }
+    return stored;
+}
+
+// Of the chat it is true whoever holds the notification by now.
+void Outbox::store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored) {
+    const Decision& decision = outcome.decision;
+    switch (decision.chat) {
+        case ChatFate::none:
+            break;
+        case ChatFate::held:
+            ask(work, queries::notify::chat_held, outcome.chat_id, decision.delay.count(), decision.error);
+            break;
+        case ChatFate::moved:
+            if (decision.new_chat_id && *decision.new_chat_id != outcome.chat_id) {
+                ask(work, queries::notify::chat_moved, outcome.chat_id, *decision.new_chat_id, decision.error);
+            }
+            break;
+        case ChatFate::refused:
+            for (const auto& row : ask(work, queries::notify::chat_refused, outcome.chat_id,
+                                       decision.error + " (to another message in this chat)")) {
+                ++(row[0].as<std::string>() == to_word(NextState::dead) ? stored.dead_chats : stored.uncertain);
+            }
+            break;
+    }
+}
+
+bool Outbox::store_one(pqxx::work& work, const Outcome& outcome) const {
+    const Decision& decision = outcome.decision;
+    const auto error = unless_empty(decision.error);
+    const int uncertain = decision.may_have_arrived ? 1 : 0;
+    pqxx::result result;
+    switch (decision.state) {
+        case NextState::sent:
+            result = ask(work, queries::notify::sent, outcome.id, options_.lease_owner, outcome.message_id, error);
+            break;
+        case NextState::pending:
+            result = ask(work, queries::notify::later, outcome.id, options_.lease_owner, decision.delay.count(),
+                         decision.gives_attempt_back ? 1 : 0, uncertain, error);
+            break;
+        case NextState::send_again:
+            result = ask(work, queries::notify::renew, outcome.id, options_.lease_owner, options_.lease.count(),
+                         decision.new_chat_id, error, decision.confirms_part ? 1 : 0, outcome.message_id);
+            break;
+        case NextState::uncertain:
+        case NextState::dead:
+        case NextState::skipped:
+            result = ask(work, queries::notify::end, outcome.id, options_.lease_owner,
+                         std::string(to_word(decision.state)), uncertain, decision.error);
+            break;
+    }
+    return result.affected_rows() == 1;
+}
+
+void Outbox::recover(std::span<const std::int64_t> held_ids) {
+    Transaction work(database_, bounds_);
+    ask(work, queries::notify::recover, options_.lease_owner, array_of(held_ids));
+    database_.commit(work);
+}
+
+}  // namespace runledger

@@ -1,0 +1,68 @@
+// What becomes of a notification after an answer: sent, once more now, later, or given up.
+//
+// A message that can't have arrived is tried again; one that may have is tried once more, marked, and then left as
+// `uncertain`. Pure; chance comes as a number.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "daemon/telegram/bot_answer.hpp"
+
+namespace runledger {
+
+struct NotifyPolicy {
+    unsigned attempts_max{12};
+    std::chrono::milliseconds retry_delay_min{500};  // Doubled with each attempt up to the most; half of it is chance.
+    std::chrono::milliseconds retry_delay_max{std::chrono::minutes{5}};
+    unsigned uncertain_attempts_max{2};  // Tried once more after the first, then left alone.
+    // One wait after a 429, which costs no attempt; [telegram] not_after_seconds bounds all of them.
+    std::chrono::milliseconds hold_max{std::chrono::hours{1}};
+    unsigned calls_max{4};  // In one attempt: a new chat id, text instead of media.
+};
+
+// A notification that was leased, as of the answer.
+struct Attempt {
+    unsigned attempts{1};            // This one included.
+    unsigned uncertain_attempts{0};  // Before this one.
+    unsigned calls{1};               // Of this attempt, the one that was answered included.
+};
+
+enum class NextState : std::uint8_t {
+    sent,
+    pending,
+    send_again,  // Still ours: another call in the same attempt.
+    uncertain,
+    dead,
+    skipped,
+};
+
+// The notifications' state where it is one; "send_again".
+[[nodiscard]] std::string_view to_word(NextState state) noexcept;
+
+// What the answer says of the chat as a whole, beside the message.
+enum class ChatFate : std::uint8_t {
+    none,
+    held,     // After a 429, by every daemon, for Decision::delay.
+    moved,    // To new_chat_id, from now on.
+    refused,  // For good: what else waits for it is dead, too.
+};
+
+struct Decision {
+    NextState state{};
+    std::chrono::milliseconds delay{};  // With `pending`: not before now and this.
+    bool gives_attempt_back{false};     // The attempt does not count against attempts_max.
+    bool may_have_arrived{false};       // Counts as uncertain.
+    bool confirms_part{false};          // With `send_again`: this call was taken, the next one has what follows.
+    ChatFate chat{ChatFate::none};
+    std::optional<std::int64_t> new_chat_id{};
+    std::string error{};  // For last_error; empty with `sent`.
+};
+
+// `chance` is between 0 and 1.
+[[nodiscard]] Decision decide(const telegram::Answer& answer, const Attempt& attempt, const NotifyPolicy& policy,
+                              double chance);
+
+}  // namespace runledger

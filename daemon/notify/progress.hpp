@@ -1,0 +1,61 @@
+// Optional: tells how a run is getting on, in one message a run that is edited at most every few seconds and deleted
+// once the ending is told. The ending itself is a message of its own, since an edit alerts nobody (TELEGRAM.md).
+//
+// Invariant: nothing here can hold up or lose an ending: it takes only what is left of the pace, and whatever fails is
+// left out. A progress message may stay behind where Telegram's answer to its sending was lost. Owned by the notify
+// thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "daemon/database/database.hpp"
+#include "daemon/notify/pace.hpp"
+#include "daemon/telegram/bot_api.hpp"
+#include "daemon/telegram/template.hpp"
+
+namespace runledger {
+
+class ProgressTeller {
+public:
+    using Time = std::chrono::steady_clock::time_point;
+
+    ProgressTeller(std::string postgres_uri, std::chrono::milliseconds interval, telegram::Wording wording);
+
+    [[nodiscard]] Time next_look() const noexcept { return next_look_; }
+    // Begins calls for what is new, as far as the pace allows. PostgreSQL's errors are logged, and it is tried later.
+    void look(Time now, telegram::BotApi& bot, Pace& pace) noexcept;
+
+    // Its tickets are below zero.
+    [[nodiscard]] std::int64_t chat_of(telegram::BotApi::Ticket ticket) const { return calls_.at(ticket).chat_id; }
+    void take_answer(telegram::BotApi::Ticket ticket, const telegram::Answer& answer) noexcept;
+
+private:
+    enum class Kind : std::uint8_t { send, edit, remove };
+    struct Call {
+        Kind kind{};
+        std::string run_id;
+        std::int64_t chat_id{};
+    };
+
+    void tell(Time now, telegram::BotApi& bot, Pace& pace);
+    void remove_ended(telegram::BotApi& bot);
+    [[nodiscard]] pqxx::result take(std::string_view query, std::size_t count_max);
+    void store(std::string_view query, const std::string& run_id, std::optional<std::int64_t> message_id = {});
+    [[nodiscard]] telegram::BotApi::Ticket add(Call call);
+    void failed(const std::exception& error) noexcept;
+
+    Database database_;
+    std::chrono::milliseconds interval_;
+    telegram::Wording wording_;
+    std::unordered_map<telegram::BotApi::Ticket, Call> calls_;
+    telegram::BotApi::Ticket last_ticket_{0};
+    Time next_look_{};
+    bool is_failing_{false};
+};
+
+}  // namespace runledger

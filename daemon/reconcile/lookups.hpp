@@ -1,0 +1,80 @@
+// The look-ups in PostgreSQL: which silent runs are to be asked about, who is asking, and what came of it.
+//
+// Each function is one short transaction; none is open while the provider is called. A run is leased by one daemon at a
+// time; a report is stored whoever holds the lease, since one answer has its effect once. Owned by one thread. Every
+// function throws what pqxx throws, and CommitDoubtful: then disconnect(), wait, and do it again.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "daemon/config.hpp"
+#include "daemon/database/database.hpp"
+#include "daemon/reconcile/provider_report.hpp"
+
+namespace runledger {
+
+struct LeasedLookup {
+    std::string run_id;
+    unsigned attempts{};              // This one included.
+    std::chrono::milliseconds age{};  // Since its silence was noticed.
+};
+
+// A look-up that told no ending.
+struct Postponed {
+    std::string run_id;
+    std::optional<std::chrono::milliseconds> delay;  // Nothing: never again.
+    bool gives_attempt_back{false};                  // The provider was not asked after all.
+    std::string provider_status{};                   // Empty: it told none.
+    std::string error{};                             // Empty: it told a status.
+};
+
+// One that did.
+struct Reported {
+    std::string run_id;
+    ProviderReport report;
+};
+
+// Joins the outputs of a report that is in provider_reports with those that are stored, in this schema or in one with
+// the same tables.
+void write_report_outputs(pqxx::transaction_base& work, const std::string& run_id, const ProviderReport& report,
+                          std::string_view schema = "runledger");
+
+class Lookups {
+public:
+    struct Options {
+        std::string uri;
+        std::string lease_owner;  // Names the daemon's process, and no other for ever.
+        std::chrono::milliseconds lease{};
+        Config::Comfydeploy::Silence silence;
+        std::chrono::milliseconds lookback{};  // Runs that have been silent for longer are left alone.
+    };
+
+    explicit Lookups(Options options);
+
+    // Forgets what is no longer silent, enrols what has become so, and leases up to `count_max` that are due.
+    [[nodiscard]] std::vector<LeasedLookup> lease(std::size_t count_max);
+
+    void postpone(const Postponed& postponed);
+
+    // Keeps the report and ends the run with it, unless a webhook does. False: that answer was known already.
+    [[nodiscard]] bool store(const Reported& reported);
+
+    void disconnect() noexcept { database_.disconnect(); }
+    // For an orderly end: no statement may take longer from now on.
+    void hurry(std::chrono::milliseconds statement_timeout) noexcept;
+
+private:
+    Options options_;
+    Database database_;
+    TransactionBounds bounds_;
+};
+
+}  // namespace runledger

@@ -1,0 +1,306 @@
+#include "daemon/reconcile/reconcile.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace runledger {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds drive_bound{50};  // How late a stop is seen while calls are in flight.
+constexpr long http_ok = 200;
+constexpr long http_redirects = 300;
+constexpr long http_unauthorized = 401;
+constexpr long http_forbidden = 403;
+constexpr long http_not_found = 404;
+constexpr long http_client_faults = 400;
+constexpr long http_too_many = 429;
+constexpr long http_server_faults = 500;
+constexpr std::size_t status_word_bytes_max = 100;  // Of a word that is not known, for the log and the table.
+
+}  // namespace
+
+Reconciler::Reconciler(Config::Comfydeploy comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& stop,
+                       Wakeup& settle, ReconcileCounters& counters, ReconcileTuning tuning)
+    : config_(std::move(comfydeploy)),
+      tuning_(tuning),
+      stop_(stop),
+      settle_(settle),
+      counters_(counters),
+      lookups_({.uri = std::move(postgres_uri),
+                .lease_owner = std::move(lease_owner),
+                .lease = config_.timeout + tuning_.lease_margin,
+                .silence = config_.silence,
+                .lookback = config_.give_up}),
+      database_backoff_({}),
+      outage_backoff_({.delay_min = tuning_.outage_delay_min, .delay_max = tuning_.outage_delay_max}),
+      random_(std::random_device{}()) {}
+
+void Reconciler::run() noexcept {
+    try {
+        start_calls();
+        while (!stop_.is_stopped()) {
+            try {
+                turn();
+            } catch (const std::exception& error) {
+                // Database errors are met where they happen: this is want of memory or a bug of ours. Leases run out.
+                ++counters_.turns_failed;
+                spdlog::critical("reconcile's turn failed error={:?}", std::string_view(error.what()));
+                (void)stop_.pause(tuning_.poll_interval);  // Whether to go on is asked by the loop.
+            }
+        }
+        finish();
+    } catch (...) {
+        // Even the log refuses. The leases run out by themselves.
+        ++counters_.turns_failed;
+    }
+}
+
+void Reconciler::start_calls() {
+    while (!api_ && !stop_.is_stopped()) {
+        try {
+            api_.emplace(ComfyApi::Options{.api_url = config_.api_url,
+                                           .key = config_.api_key,
+                                           .timeout = config_.timeout,
+                                           .answer_bytes_max = tuning_.answer_bytes_max});
+        } catch (const std::exception& error) {
+            spdlog::error("the provider can't be called error={:?}", std::string_view(error.what()));
+            (void)stop_.pause(tuning_.key_retry);  // Whether to go on is asked by the loop.
+        }
+    }
+}
+
+void Reconciler::turn() {
+    const bool all_stored = store_outcomes();
+    auto now = steady_clock::now();
+    const auto look_at = std::max({next_look_, hold_until_, database_retry_at_});
+    if (all_stored && now >= look_at) {
+        look(now);
+        now = steady_clock::now();
+    }
+    if (api_->in_flight() > 0) {
+        for (auto& ended : api_->drive(drive_bound)) {
+            take_result(ended.run_id, std::move(ended.result));
+            next_look_ = Time{};  // There is room.
+        }
+    } else if (outcomes_.empty() || now < database_retry_at_) {
+        const auto until = std::max({next_look_, hold_until_, database_retry_at_}) - now;
+        const auto bound = std::clamp(std::chrono::ceil<milliseconds>(until), milliseconds{0}, tuning_.poll_interval);
+        (void)stop_.pause(bound);  // Whether to go on is asked by the loop.
+    }
+}
+
+std::size_t Reconciler::capacity() const {
+    const std::size_t most = is_away_ || counters_.key_is_refused ? 1 : config_.concurrency;
+    return most > leased_.size() ? most - leased_.size() : 0;
+}
+
+void Reconciler::look(Time now) {
+    next_look_ = now + tuning_.poll_interval;
+    const std::size_t count_max = capacity();
+    if (count_max == 0) {
+        return;
+    }
+    try {
+        for (LeasedLookup& lookup : lookups_.lease(count_max)) {
+            const std::string run_id = lookup.run_id;
+            spdlog::debug("look-up run_id={:?} attempt={} silent_ms={}", run_id, lookup.attempts, lookup.age.count());
+            if (leased_.insert_or_assign(run_id, std::move(lookup)).second) {
+                api_->ask(run_id);
+            }
+        }
+        if (std::exchange(database_failures_, 0) > 0) {
+            spdlog::info("reconcile reached PostgreSQL again");
+            database_backoff_.reset();
+        }
+    } catch (const std::exception& error) {
+        database_failed(error);
+    }
+    counters_.in_flight = leased_.size();
+}
+
+void Reconciler::take_result(const std::string& run_id, LookupResult result) {
+    outcomes_.push_back(outcome_of(leased_.at(run_id), std::move(result)));
+}
+
+Reconciler::Outcome Reconciler::outcome_of(const LeasedLookup& lookup, LookupResult result) {
+    if (auto* answer = std::get_if<ApiAnswer>(&result)) {
+        return outcome_of_answer(lookup, std::move(*answer));
+    }
+    const NoAnswer& none = std::get<NoAnswer>(result);
+    ++counters_.failed;
+    if (!none.is_too_large) {  // That is this run's trouble alone.
+        outage(none.why);
+    }
+    return later(lookup, {}, none.why);
+}
+
+Reconciler::Outcome Reconciler::outcome_of_answer(const LeasedLookup& lookup, ApiAnswer answer) {
+    if (answer.status == http_unauthorized || answer.status == http_forbidden) {
+        ++counters_.refused;
+        if (!counters_.key_is_refused.exchange(true)) {
+            spdlog::error(
+                "the provider refuses the key: runs are not looked up; check [comfydeploy] api_key_file and api_url "
+                "status={} retry_ms={}",
+                answer.status, tuning_.key_retry.count());
+        }
+        hold_for(tuning_.key_retry);
+        return later(lookup, {}, fmt::format("refused: {}", answer.status));
+    }
+    if (answer.status == http_too_many) {
+        ++counters_.too_many;
+        const auto asked_for = answer.retry_after ? milliseconds{*answer.retry_after} : outage_backoff_.next();
+        const auto delay = std::clamp(asked_for, tuning_.outage_delay_min, tuning_.too_many_delay_max);
+        spdlog::warn("the provider asks for fewer look-ups hold_ms={}", delay.count());
+        hold_for(delay);
+        return later(lookup, {}, "too_many: 429");
+    }
+    if (answer.status >= http_server_faults || answer.status < http_client_faults) {
+        if (answer.status != http_ok) {
+            ++counters_.failed;
+            const std::string why = answer.status >= http_redirects && answer.status < http_client_faults
+                                        ? fmt::format("it redirects with {}: check api_url", answer.status)
+                                        : fmt::format("it answers {}", answer.status);
+            outage(why);
+            return later(lookup, {}, why);
+        }
+    }
+    answered();
+    if (answer.status == http_not_found) {
+        ++counters_.not_found;
+        spdlog::warn("the provider knows no such run run_id={:?}", lookup.run_id);
+        return later(lookup, {}, "not_found: the provider knows no such run");
+    }
+    if (answer.status != http_ok) {
+        ++counters_.failed;
+        return later(lookup, {}, fmt::format("it answers {}", answer.status));
+    }
+    auto decoded = decode_report(lookup.run_id, std::move(answer.body));
+    if (const auto* fault = std::get_if<ReportFault>(&decoded)) {
+        ++counters_.failed;
+        spdlog::warn("the provider's answer can't be read run_id={:?} error={:?}", lookup.run_id, fault->sentence);
+        return later(lookup, {}, fmt::format("unreadable answer: {}", fault->sentence));
+    }
+    auto& report = std::get<ProviderReport>(decoded);
+    if (!report.is_ending()) {
+        ++counters_.not_ended;
+        return later(lookup, report.status_word.substr(0, status_word_bytes_max), {});
+    }
+    ++counters_.ended;
+    spdlog::info("the provider tells a run's ending run_id={:?} status={} outputs={}", lookup.run_id,
+                 report.status_word, report.outputs.size());
+    return Reported{lookup.run_id, std::move(report)};
+}
+
+Postponed Reconciler::later(const LeasedLookup& lookup, std::string provider_status, std::string error) {
+    Postponed postponed{.run_id = lookup.run_id,
+                        .delay = std::nullopt,
+                        .provider_status = std::move(provider_status),
+                        .error = std::move(error)};
+    if (lookup.age >= config_.give_up) {
+        ++counters_.given_up;
+        spdlog::warn("a silent run is not looked up any more run_id={:?} attempts={} error={:?}", lookup.run_id,
+                     lookup.attempts, postponed.error);
+        postponed.error = fmt::format("given up: {}", postponed.error);
+        return postponed;
+    }
+    milliseconds delay = config_.retry_delay_min;
+    for (unsigned attempt = 1; attempt < lookup.attempts && delay < config_.retry_delay_max; ++attempt) {
+        delay *= 2;
+    }
+    delay = std::min(delay, config_.retry_delay_max);
+    std::uniform_int_distribution<milliseconds::rep> jitter(delay.count() / 2, delay.count());
+    postponed.delay = milliseconds{jitter(random_)};
+    return postponed;
+}
+
+void Reconciler::hold_for(milliseconds delay) { hold_until_ = std::max(hold_until_, steady_clock::now() + delay); }
+
+void Reconciler::answered() {
+    if (std::exchange(is_away_, false)) {
+        spdlog::info("the provider answers again");
+    }
+    if (counters_.key_is_refused.exchange(false)) {
+        spdlog::info("the provider takes the key again");
+    }
+    outage_backoff_.reset();
+}
+
+void Reconciler::outage(const std::string& why) {
+    const auto delay = outage_backoff_.next();
+    hold_for(delay);
+    if (!std::exchange(is_away_, true)) {
+        spdlog::warn("the provider can't be asked, trying one look-up at a time error={:?} delay_ms={}", why,
+                     delay.count());
+    }
+}
+
+bool Reconciler::store_outcomes() {
+    if (!outcomes_.empty() && steady_clock::now() < database_retry_at_) {
+        return false;
+    }
+    while (!outcomes_.empty()) {
+        const Outcome& outcome = outcomes_.front();
+        std::string run_id;
+        try {
+            if (const auto* reported = std::get_if<Reported>(&outcome)) {
+                run_id = reported->run_id;
+                if (lookups_.store(*reported)) {
+                    settle_.notify();
+                }
+            } else {
+                run_id = std::get<Postponed>(outcome).run_id;
+                lookups_.postpone(std::get<Postponed>(outcome));
+            }
+        } catch (const std::exception& error) {
+            if (classify(error) != Failure::poison) {
+                // Safe to repeat: a report is kept once, and a lease that ran out is passed by.
+                database_failed(error);
+                return false;
+            }
+            // PostgreSQL can't hold this answer. The lease is let run out behind a long delay; nothing else waits.
+            spdlog::error("a provider's report can't be stored run_id={:?} error={:?}", run_id,
+                          std::string_view(error.what()));
+            outcomes_.front() = later(leased_.at(run_id), {}, fmt::format("can't be stored: {}", error.what()));
+            lookups_.disconnect();
+            continue;
+        }
+        leased_.erase(run_id);
+        outcomes_.pop_front();
+    }
+    counters_.in_flight = leased_.size();
+    return true;
+}
+
+void Reconciler::finish() {
+    if (!api_) {
+        return;
+    }
+    for (std::string& run_id : api_->abort_all()) {
+        outcomes_.push_back(
+            Postponed{.run_id = std::move(run_id), .delay = milliseconds{0}, .gives_attempt_back = true});
+    }
+    lookups_.hurry(std::max(tuning_.stop_bound / 2, milliseconds{100}));
+    database_retry_at_ = Time{};
+    if (!store_outcomes()) {
+        spdlog::warn("PostgreSQL is away, look-ups' leases are left to run out look-ups={}", leased_.size());
+    }
+}
+
+void Reconciler::database_failed(const std::exception& error) {
+    ++counters_.turns_failed;
+    const auto delay = database_backoff_.next();
+    if (++database_failures_ == 1) {
+        spdlog::warn("reconcile lost PostgreSQL, trying again error={:?} delay_ms={}", std::string_view(error.what()),
+                     delay.count());
+    }
+    lookups_.disconnect();
+    database_retry_at_ = steady_clock::now() + delay;
+}
+
+}  // namespace runledger

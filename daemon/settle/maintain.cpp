@@ -1,0 +1,119 @@
+#include "daemon/settle/maintain.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "queries/maintain.hpp"
+
+namespace runledger {
+namespace {
+
+// Enough for a long weekend of failures, each of which is in the log.
+constexpr int days_ahead = 4;
+constexpr std::size_t rows_a_step_max = 1000;
+constexpr std::chrono::hours between_turns{1};
+constexpr std::chrono::minutes after_failure{1};
+// Between two steps of a removal, so that vacuum, replicas and the other stages keep up.
+constexpr std::chrono::milliseconds between_steps{20};
+// A step that would take longer is not worth what it holds up; apply waits 10 s for a lock.
+constexpr TransactionBounds maintain_bounds{.statement_timeout = std::chrono::seconds{5},
+                                            .lock_timeout = std::chrono::seconds{1}};
+
+}  // namespace
+
+Maintainer::Maintainer(const Config& config, Wakeup& stop, MaintainCounters& counters)
+    : retention_(config.retention), database_(config.postgres.uri, "maintain"), stop_(stop), counters_(counters) {}
+
+void Maintainer::run() {
+    std::chrono::milliseconds delay{0};
+    while (stop_.pause(delay)) {
+        delay = turn() ? std::chrono::milliseconds{between_turns} : std::chrono::milliseconds{after_failure};
+    }
+}
+
+bool Maintainer::turn() {
+    // Each is tried though another failed: they have nothing to do with each other.
+    bool done = maintain_days() == Step::done;
+    done &=
+        remove_expired("notifications", retention_.notifications_days, counters_.notifications_removed) == Step::done;
+    done &= remove_expired("runs", retention_.runs_days, counters_.runs_removed) == Step::done;
+    done &= remove_expired("settlements", retention_.settlements_days, counters_.settlements_removed) == Step::done;
+    done &= remove_expired("quarantine", retention_.quarantine_days, counters_.quarantine_removed) == Step::done;
+    done &= remove_expired("tombstones", retention_.tombstones_days, counters_.tombstones_removed) == Step::done;
+    database_.disconnect();  // Not held for an hour: a pooler's, or the server's, connections are counted.
+    return done;
+}
+
+Maintainer::Step Maintainer::maintain_days() {
+    struct Day {
+        bool is_made{};
+        std::string date;
+    };
+    std::vector<Day> days;
+    Step worst = attempt("plan", [&](pqxx::work& work) {
+        for (const auto& row :
+             work.exec_params(std::string(queries::maintain::plan_days), days_ahead, retention_.webhook_events_days)) {
+            days.push_back({row[0].as<std::string>() == "make", row[1].as<std::string>()});
+        }
+    });
+    for (const Day& day : days) {
+        if (stop_.is_stopped()) {
+            return worst;
+        }
+        const Step step = attempt(day.date, [&](pqxx::work& work) {
+            const auto outcome =
+                work.exec_params1(std::string(day.is_made ? queries::maintain::make_day : queries::maintain::drop_day),
+                                  day.date)[0]
+                    .as<std::string>();
+            spdlog::info("events of a day: partition {} day={}", day.is_made ? outcome : "dropped", day.date);
+        });
+        if (step == Step::done) {
+            (day.is_made ? counters_.days_made : counters_.days_dropped).fetch_add(1, std::memory_order_relaxed);
+        }
+        worst = std::max(worst, step);
+    }
+    return worst;
+}
+
+Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days, std::atomic<std::uint64_t>& removed) {
+    std::uint64_t in_all = 0;
+    Step step = Step::done;
+    std::uint64_t rows = days == 0 ? 0 : rows_a_step_max;
+    while (rows == rows_a_step_max && step == Step::done && stop_.pause(between_steps)) {
+        step = attempt(what, [&](pqxx::work& work) {
+            rows = work.exec_params1(std::string(queries::maintain::remove_expired), std::string(what), days,
+                                     rows_a_step_max)[0]
+                       .as<std::uint64_t>();
+        });
+        if (step == Step::done) {
+            in_all += rows;
+            removed.fetch_add(rows, std::memory_order_relaxed);
+        }
+    }
+    if (in_all > 0) {
+        spdlog::info("expired rows removed of={} rows={} days={}", what, in_all, days);
+    }
+    return step;
+}
+
+Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(pqxx::work&)>& step) {
+    try {
+        Transaction work(database_, maintain_bounds);
+        if (!work.exec1(std::string(queries::maintain::try_turn))[0].as<bool>()) {
+            return Step::not_ours;
+        }
+        step(work);
+        database_.commit(work);
+        return Step::done;
+    } catch (const std::exception& error) {
+        counters_.steps_failed.fetch_add(1, std::memory_order_relaxed);
+        spdlog::warn("maintenance put off, trying again step={} error=\"{}\"", what, error.what());
+        database_.disconnect();
+        return Step::failed;
+    }
+}
+
+}  // namespace runledger

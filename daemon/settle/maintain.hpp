@@ -1,0 +1,58 @@
+// The maintain stage: makes the day partitions of webhook_events ahead, drops those that are past their retention, and
+// removes what else has expired, a bounded number of rows at a time. One thread.
+//
+// Each step is a transaction of its own, gives way where a lock is not had soon, and is tried again a minute later:
+// apply never waits for it for long. Of several daemons one maintains at a time. Nothing depends on its being in time:
+// events of a day without a partition go to the DEFAULT one, and are moved later.
+#pragma once
+
+#include <pqxx/pqxx>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/wakeup.hpp"
+#include "daemon/config.hpp"
+#include "daemon/database/database.hpp"
+
+namespace runledger {
+
+struct MaintainCounters {
+    std::atomic<std::uint64_t> days_made{0};
+    std::atomic<std::uint64_t> days_dropped{0};
+    std::atomic<std::uint64_t> runs_removed{0};
+    std::atomic<std::uint64_t> notifications_removed{0};
+    std::atomic<std::uint64_t> settlements_removed{0};
+    std::atomic<std::uint64_t> quarantine_removed{0};
+    std::atomic<std::uint64_t> tombstones_removed{0};
+    std::atomic<std::uint64_t> steps_failed{0};  // Tried again a minute later.
+};
+
+class Maintainer {
+public:
+    // `stop` ends run(); nobody wakes it.
+    Maintainer(const Config& config, Wakeup& stop, MaintainCounters& counters);
+
+    // The thread's body: at once, then hourly, until stopped. Never throws.
+    void run();
+
+    // One round of all that is due. False: something failed, or another daemon is at it; try again soon.
+    [[nodiscard]] bool turn();
+
+private:
+    enum class Step : std::uint8_t { done, not_ours, failed };
+    Step maintain_days();
+    Step remove_expired(std::string_view what, unsigned days, std::atomic<std::uint64_t>& removed);
+    // In a transaction of its own, if no other daemon maintains. `what` names it in the log.
+    Step attempt(std::string_view what, const std::function<void(pqxx::work&)>& step);
+
+    Config::Retention retention_;
+    Database database_;
+    Wakeup& stop_;
+    MaintainCounters& counters_;
+};
+
+}  // namespace runledger

@@ -1,0 +1,180 @@
+#include "daemon/telegram/bot_answer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "daemon/base/json.hpp"
+#include "daemon/telegram/text.hpp"
+
+namespace runledger::telegram {
+namespace {
+
+constexpr std::size_t description_bytes_max = 300;
+constexpr std::chrono::seconds retry_after_default{5};  // Where a 429 says nothing of it.
+
+// 400s that are about the chat, so that a text would meet them too. Every other 400 to a call with media may be the
+// media's fault, and saying it in text costs one call.
+constexpr std::array<std::string_view, 12> chat_faults{
+    "chat not found",
+    "can't initiate conversation",
+    "user not found",
+    "peer_id_invalid",
+    "chat_write_forbidden",
+    "have no rights to send a message",
+    "need administrator rights",
+    "message thread not found",
+    "topic closed",
+    "topic_closed",
+    "group chat was deactivated",
+    "user is deactivated",
+};
+
+// 403s that every message to the chat would meet. Another one may be about what was sent.
+constexpr std::array<std::string_view, 6> chat_ends{
+    "bot was blocked",
+    "user is deactivated",
+    "bot was kicked",
+    "bot is not a member",
+    "bot can't initiate conversation",
+    "the group chat was deleted",
+};
+
+// The Bot API's own answer, as far as it matters here.
+struct BotJson {
+    bool ok{false};
+    std::optional<std::int64_t> message_id{};
+    std::optional<int> error_code{};
+    std::string description{};
+    std::optional<std::int64_t> retry_after{};
+    std::optional<std::int64_t> migrate_to{};
+};
+
+const rapidjson::Value* find_member(const rapidjson::Value& object, const char* key) {
+    if (!object.IsObject()) {
+        return nullptr;
+    }
+    const auto found = object.FindMember(key);
+    return found == object.MemberEnd() ? nullptr : &found->value;
+}
+
+std::optional<std::int64_t> find_integer(const rapidjson::Value* object, const char* key) {
+    const rapidjson::Value* value = object == nullptr ? nullptr : find_member(*object, key);
+    return value != nullptr && value->IsInt64() ? std::optional(value->GetInt64()) : std::nullopt;
+}
+
+// Nothing where it is no object with a boolean `ok`: somebody else's answer.
+std::optional<BotJson> read_answer(const std::string& body) {
+    try {
+        rapidjson::Document document;
+        document.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
+        const rapidjson::Value* ok = document.HasParseError() ? nullptr : find_member(document, "ok");
+        if (ok == nullptr || !ok->IsBool()) {
+            return std::nullopt;
+        }
+        BotJson answer{.ok = ok->GetBool()};
+        if (const rapidjson::Value* result = find_member(document, "result")) {
+            // An album's answer is an array of messages.
+            const bool is_album = result->IsArray() && !result->Empty();
+            answer.message_id = find_integer(is_album ? &(*result)[0] : result, "message_id");
+        }
+        if (const auto code = find_integer(&document, "error_code"); code && *code >= 100 && *code <= 999) {
+            answer.error_code = static_cast<int>(*code);
+        }
+        if (const rapidjson::Value* words = find_member(document, "description");
+            words != nullptr && words->IsString()) {
+            answer.description =
+                clean_line(cut_to_bytes({words->GetString(), words->GetStringLength()}, description_bytes_max - 16));
+        }
+        const rapidjson::Value* parameters = find_member(document, "parameters");
+        answer.retry_after = find_integer(parameters, "retry_after");
+        answer.migrate_to = find_integer(parameters, "migrate_to_chat_id");
+        return answer;
+    } catch (const std::logic_error&) {
+        return std::nullopt;  // RAPIDJSON_ASSERT: no body is known to reach it.
+    }
+}
+
+template <std::size_t Count>
+bool has_any(std::string_view description, const std::array<std::string_view, Count>& words) {
+    std::string lowered(description);
+    std::transform(lowered.begin(), lowered.end(), lowered.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return std::any_of(words.begin(), words.end(),
+                       [&](std::string_view word) { return lowered.find(word) != std::string::npos; });
+}
+
+bool is_chat_fault(std::string_view description) { return has_any(description, chat_faults); }
+
+bool is_chat_refusal(long code, std::string_view description) { return code == 403 && has_any(description, chat_ends); }
+
+Answer too_many(const HttpAnswer& http, std::optional<std::int64_t> said, std::string description) {
+    std::chrono::seconds wait = http.retry_after.value_or(retry_after_default);
+    if (said) {
+        wait = std::chrono::seconds{*said};
+    }
+    return {.verdict = Verdict::too_many,
+            .retry_after = std::max(wait, std::chrono::seconds{1}),
+            .description = std::move(description)};
+}
+
+Answer plain(Verdict verdict, std::string description) {
+    return {.verdict = verdict, .description = std::move(description)};
+}
+
+// Not the Bot API's JSON: a proxy, a load balancer, the wrong server, or an answer that was cut off.
+Answer classify_foreign(const HttpAnswer& http) {
+    std::string words = fmt::format("HTTP {} without the Bot API's JSON", http.status);
+    if (http.status == 429) {
+        return too_many(http, std::nullopt, std::move(words));
+    }
+    if (http.status >= 200 && http.status < 300) {
+        return plain(Verdict::uncertain, std::move(words));
+    }
+    // Redirects are not followed; like an unknown path they say that api_url leads elsewhere.
+    const bool wrong_address = http.status == 401 || http.status == 404 || (http.status >= 300 && http.status < 400);
+    return plain(wrong_address ? Verdict::unauthorized : Verdict::unavailable, std::move(words));
+}
+
+Answer classify_http(const HttpAnswer& http, bool has_media) {
+    const auto answer = read_answer(http.body);
+    if (!answer) {
+        return classify_foreign(http);
+    }
+    if (answer->ok && http.status < 300) {
+        return {.verdict = Verdict::sent, .message_id = answer->message_id};
+    }
+    const long code = answer->error_code ? *answer->error_code : http.status;
+    std::string words =
+        fmt::format("{} {}", code, answer->description.empty() ? "without a word" : answer->description);
+    if (answer->migrate_to && *answer->migrate_to != 0) {
+        return {.verdict = Verdict::migrated, .migrate_to = *answer->migrate_to, .description = std::move(words)};
+    }
+    if (code == 429 || code == 420) {
+        return too_many(http, answer->retry_after, std::move(words));
+    }
+    if (code == 401 || code == 404) {
+        return plain(Verdict::unauthorized, std::move(words));
+    }
+    if (code < 400 || code >= 500 || code == 408 || code == 409) {
+        return plain(Verdict::unavailable, std::move(words));
+    }
+    if (has_media && (code == 400 || code == 413) && !is_chat_fault(answer->description)) {
+        return plain(Verdict::media_refused, std::move(words));
+    }
+    return plain(is_chat_refusal(code, answer->description) ? Verdict::chat_refused : Verdict::refused,
+                 std::move(words));
+}
+
+}  // namespace
+
+Answer classify(const CallResult& result, bool has_media) {
+    if (const auto* broken = std::get_if<Broken>(&result)) {
+        return plain(broken->may_have_arrived ? Verdict::uncertain : Verdict::unavailable, broken->why);
+    }
+    return classify_http(std::get<HttpAnswer>(result), has_media);
+}
+
+}  // namespace runledger::telegram

@@ -1,0 +1,378 @@
+#include "daemon/telegram/telegram.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <span>
+
+#include "daemon/telegram/text.hpp"
+
+namespace runledger::telegram {
+namespace {
+
+constexpr std::size_t reason_units_max = 512;
+constexpr std::size_t links_shown_max = 50;
+constexpr std::size_t more_units_max = 64;  // Kept for "… and 12 more", in whatever words.
+
+// "12.3 s", "3 min 12 s", "1 h 3 min": what a person wants to know, not what is charged.
+std::string duration_text(double milliseconds) {
+    const double tenths = std::round(milliseconds / 100);
+    if (tenths < 1) {
+        return "less than 0.1 s";
+    }
+    if (tenths < 600) {
+        return fmt::format("{:.1f} s", tenths / 10);
+    }
+    const auto seconds = static_cast<std::int64_t>(std::min(std::round(milliseconds / 1000), 1e12));
+    if (seconds < 3600) {
+        return fmt::format("{} min {} s", seconds / 60, seconds % 60);
+    }
+    return fmt::format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
+}
+
+// Likewise; the exact amount is in the database.
+std::string cost_text(double usd) {
+    if (usd >= 1) {
+        return fmt::format("${:.2f}", std::min(usd, 1e12));
+    }
+    return usd > 0 && usd < 0.00005 ? "<$0.0001" : fmt::format("${:.4f}", std::max(usd, 0.0));
+}
+
+constexpr std::array<std::string_view, 3> endings{"failed", "timed out", "cancelled"};
+
+// "failed while Executing KSampler (71 %)" tells the ending by itself; "CUDA out of memory" needs "Failed: " before it.
+std::string reason_text(const News& news) {
+    const std::string_view reason = cut_to_units(news.reason, reason_units_max);
+    const std::string_view word = news.status == EndStatus::cancelled ? "cancelled" : "failed";
+    const bool tells_ending = std::any_of(endings.begin(), endings.end(),
+                                          [&](std::string_view ending) { return reason.starts_with(ending); });
+    std::string text = reason.empty() ? std::string(word)
+                       : tells_ending ? std::string(reason)
+                                      : fmt::format("{}: {}", word, reason);
+    if (reason.size() < news.reason.size()) {
+        text += "…";
+    }
+    if (text.front() >= 'a' && text.front() <= 'z') {
+        text.front() = static_cast<char>(text.front() - 'a' + 'A');
+    }
+    return text;
+}
+
+// What is beside the ending's own word: for wordings in another language.
+std::string detail_text(const News& news) {
+    std::string_view detail = cut_to_units(news.reason, reason_units_max);
+    for (const std::string_view ending : endings) {
+        if (detail.starts_with(ending)) {
+            detail.remove_prefix(ending.size());
+            detail.remove_prefix(std::min(detail.find_first_not_of(' '), detail.size()));
+            if (detail.starts_with("while ")) {
+                detail.remove_prefix(6);
+            }
+            break;
+        }
+    }
+    return std::string(detail);
+}
+
+const Template& template_for(const News& news, const Wording& wording) {
+    switch (news.status) {
+        case EndStatus::completed:
+            if (news.kind == NewsKind::follow_up) {
+                return wording.follow_up;
+            }
+            return !news.media.empty() || !news.texts.empty() ? wording.completed
+                   : news.has_outputs                         ? wording.unshowable
+                                                              : wording.no_outputs;
+        case EndStatus::failed:
+            return news.reason.starts_with("timed out") ? wording.timed_out : wording.failed;
+        case EndStatus::cancelled:
+            return wording.cancelled;
+    }
+    return wording.failed;
+}
+
+std::string headline(const News& news, const Wording& wording) {
+    Template::Values values{{"run_id", news.run_id}, {"generation_id", news.generation_id}};
+    if (news.duration_ms) {
+        values["duration"] = duration_text(*news.duration_ms);
+    }
+    if (news.cost_usd) {
+        values["cost"] = cost_text(*news.cost_usd);
+    }
+    if (news.status != EndStatus::completed) {
+        values["reason"] = reason_text(news);
+        values["detail"] = detail_text(news);
+    }
+    std::string sentence = clean(template_for(news, wording).fill(values));
+    if (news.kind == NewsKind::correction) {
+        sentence = clean(wording.correction.fill({{"message", sentence}, {"run_id", news.run_id}}));
+    }
+    return sentence;
+}
+
+// Each link on a line of its own; what does not fit is counted.
+void add_links(HtmlText& text, std::span<const Medium* const> links, std::size_t left_out, const Wording& wording) {
+    std::size_t shown = 0;
+    while (shown < links.size() && shown < links_shown_max) {
+        const Medium& link = *links[shown];
+        const bool is_last = shown + 1 == links.size() && left_out == 0;
+        if (text.units_left() < count_units(link.name) + 1 + (is_last ? 0 : more_units_max)) {
+            break;
+        }
+        text.add("\n");
+        (void)text.add_link(link.url, link.name);  // Fits: measured above.
+        ++shown;
+    }
+    if (const std::size_t more = links.size() - shown + left_out; more > 0) {
+        text.add("\n" + wording.more.fill({{"count", std::to_string(more)}}));
+    }
+}
+
+std::size_t units_of_links(std::span<const Medium* const> links) {
+    std::size_t units = more_units_max;
+    for (const Medium* link : links.first(std::min(links.size(), links_shown_max))) {
+        units += count_units(link->name) + 1;
+    }
+    return units;
+}
+
+void add_texts(HtmlText& text, std::span<const std::string> outputs, std::size_t room) {
+    bool is_first = true;
+    for (const std::string& output : outputs) {
+        if (room < 3) {
+            text.add("\n…");
+            break;
+        }
+        if (!is_first || text.units_used() > 0) {
+            text.add("\n\n");
+        }
+        is_first = false;
+        const std::size_t before = text.units_left();
+        text.add(output, room - 2);
+        room -= 2 + (before - text.units_left());
+    }
+}
+
+std::size_t units_of_texts(std::span<const std::string> outputs) {
+    std::size_t units = 0;
+    for (const std::string& output : outputs) {
+        units += count_units(output) + 2;
+    }
+    return units;
+}
+
+Method method_for(MediumKind kind) noexcept {
+    switch (kind) {
+        case MediumKind::photo:
+            return Method::send_photo;
+        case MediumKind::video:
+            return Method::send_video;
+        case MediumKind::animation:
+            return Method::send_animation;
+        case MediumKind::audio:
+            return Method::send_audio;
+        case MediumKind::document:
+            return Method::send_document;
+    }
+    return Method::send_document;
+}
+
+Method method_for(const std::vector<Attachment>& media) noexcept {
+    return media.empty()       ? Method::send_message
+           : media.size() == 1 ? method_for(media.front().kind)
+                               : Method::send_media_group;
+}
+
+// What Telegram takes into one album: pictures and films together, sound and files each by themselves, animations not.
+enum class Shelf : std::uint8_t { visual, animation, audio, document };
+
+Shelf shelf_of(MediumKind kind) noexcept {
+    switch (kind) {
+        case MediumKind::photo:
+        case MediumKind::video:
+            return Shelf::visual;
+        case MediumKind::animation:
+            return Shelf::animation;
+        case MediumKind::audio:
+            return Shelf::audio;
+        case MediumKind::document:
+            return Shelf::document;
+    }
+    return Shelf::document;
+}
+
+// Fills albums in the outputs' order, shelf by shelf; what is left over is to be linked.
+std::vector<const Medium*> make_albums(const News& news, std::vector<Message>& parts) {
+    std::vector<const Medium*> left_over;
+    for (const Shelf shelf : {Shelf::visual, Shelf::animation, Shelf::audio, Shelf::document}) {
+        const std::size_t album_max = shelf == Shelf::animation ? 1 : album_media_max;
+        bool begins = true;
+        for (const Medium& medium : news.media) {
+            if (shelf_of(medium.kind) != shelf) {
+                continue;
+            }
+            if (begins || parts.back().media.size() == album_max) {
+                if (parts.size() == media_parts_max) {
+                    left_over.push_back(&medium);
+                    continue;
+                }
+                parts.emplace_back();
+                begins = false;
+            }
+            parts.back().media.push_back({.kind = medium.kind, .url = medium.url, .name = medium.name});
+        }
+    }
+    for (Message& part : parts) {
+        part.method = method_for(part.media);
+    }
+    return left_over;
+}
+
+}  // namespace
+
+std::string_view to_word(Method method) noexcept {
+    switch (method) {
+        case Method::send_message:
+            return "sendMessage";
+        case Method::send_photo:
+            return "sendPhoto";
+        case Method::send_video:
+            return "sendVideo";
+        case Method::send_animation:
+            return "sendAnimation";
+        case Method::send_audio:
+            return "sendAudio";
+        case Method::send_document:
+            return "sendDocument";
+        case Method::send_media_group:
+            return "sendMediaGroup";
+    }
+    return "unknown";
+}
+
+bool Message::has_uploads() const noexcept {
+    return std::any_of(media.begin(), media.end(), [](const Attachment& each) { return each.bytes != nullptr; });
+}
+
+std::vector<Message> compose(const News& news, const Wording& wording, const Telling& telling) {
+    if (news.kind == NewsKind::follow_up && news.media.empty() && news.texts.empty()) {
+        return {};
+    }
+    // What came out of a run that failed is no picture that anybody waits for.
+    News told = news;
+    if (news.status != EndStatus::completed) {
+        told.media.clear();
+        told.texts.clear();
+        told.media_left_out = 0;
+    }
+    std::vector<Message> parts;
+    const std::vector<const Medium*> links = make_albums(told, parts);
+    const std::size_t album_count = parts.size();
+    const std::string note = clean(wording.duplicate.fill({}));
+    const std::size_t note_units = count_units(note) + 2;
+
+    // The caption's room, whether this is a duplicate or not: the parts must not depend on it.
+    const std::string first_line = headline(told, wording);
+    const bool texts_fit = count_units(first_line) + units_of_texts(told.texts) + note_units <= caption_units_max;
+    const bool has_last_part =
+        album_count == 0 || !links.empty() || told.media_left_out > 0 || (!told.texts.empty() && !texts_fit);
+    if (has_last_part) {
+        parts.emplace_back();
+    }
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        Message& part = parts[i];
+        const bool is_marked = telling.may_be_duplicate && i == telling.parts_sent;
+        const std::size_t units_max = part.has_media() ? caption_units_max : text_units_max;
+        HtmlText text(units_max - (is_marked ? note_units : 0));
+        if (i == 0) {
+            text.add(first_line);
+            if (told.media.empty() && told.texts.empty() && text.units_left() > told.run_id.size() + 1) {
+                text.add("\n");
+                (void)text.add_code(told.run_id);  // Fits: a unit is at most a byte.
+            }
+            if (part.has_media() && texts_fit) {
+                add_texts(text, told.texts, text.units_left());
+            }
+        }
+        if (!part.has_media()) {
+            if (album_count == 0 || !texts_fit) {
+                // Half of the room is the texts' in any case, the links take what they need of the other half.
+                const std::size_t links_units = links.empty() && told.media_left_out == 0 ? 0 : units_of_links(links);
+                add_texts(text, told.texts, text.units_left() - std::min(links_units, text.units_left() / 2));
+            }
+            add_links(text, links, told.media_left_out, wording);
+        }
+        part.text = text.take();
+        if (is_marked) {
+            HtmlText marked(note_units);
+            marked.add(part.text.empty() ? "" : "\n\n");
+            (void)marked.add_italic(note);  // Fits: its own length.
+            part.text += marked.take();
+        }
+        part.thread_id = news.thread_id;
+        if (i == 0) {
+            part.reply_to = news.reply_to;
+        }
+    }
+    return parts;
+}
+
+std::optional<Message> as_documents(const Message& message) {
+    const bool is_other = std::any_of(message.media.begin(), message.media.end(),
+                                      [](const Attachment& each) { return each.kind != MediumKind::document; });
+    if (!is_other) {
+        return std::nullopt;
+    }
+    Message documents = message;
+    for (Attachment& attachment : documents.media) {
+        attachment.kind = MediumKind::document;
+    }
+    documents.method = method_for(documents.media);
+    return documents;
+}
+
+Message as_text(const Message& message) {
+    Message text = message;
+    text.method = Method::send_message;
+    text.media.clear();
+    // A caption and ten names of 64 units each are within a text's bound.
+    HtmlText links(text_units_max - caption_units_max);
+    bool is_first = message.text.empty();
+    for (const Attachment& attachment : message.media) {
+        if (!is_first) {
+            links.add("\n");
+        }
+        is_first = false;
+        (void)links.add_link(attachment.url, attachment.name);
+    }
+    text.text += links.take();
+    return text;
+}
+
+Message without(const Message& message, const std::vector<bool>& is_gone, const Wording& wording) {
+    Message left = message;
+    left.media.clear();
+    for (std::size_t i = 0; i < message.media.size(); ++i) {
+        if (i >= is_gone.size() || !is_gone[i]) {
+            left.media.push_back(message.media[i]);
+        }
+    }
+    if (left.media.size() == message.media.size()) {
+        return left;
+    }
+    left.method = method_for(left.media);
+    const std::string sentence = clean(wording.link_expired.fill({}));
+    const std::size_t units_max = left.has_media() ? caption_units_max : text_units_max;
+    const std::size_t units = visible_units(left.text);
+    if (units + count_units(sentence) + 1 <= units_max) {
+        HtmlText added(count_units(sentence) + 1);
+        added.add(left.text.empty() ? "" : "\n");
+        added.add(sentence);
+        left.text += added.take();
+    }
+    return left;
+}
+
+}  // namespace runledger::telegram

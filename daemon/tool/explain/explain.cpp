@@ -1,0 +1,160 @@
+#include "daemon/tool/explain/explain.hpp"
+
+#include <fmt/format.h>
+#include <pqxx/pqxx>
+
+#include <string_view>
+
+#include "daemon/database/database.hpp"
+#include "daemon/tool/explain/text.hpp"
+#include "queries/explain.hpp"
+
+namespace runledger::tool {
+namespace {
+
+constexpr int exit_explained = 0;
+constexpr int exit_unknown = 3;
+constexpr std::size_t events_shown_max = 500;
+
+// One snapshot of everything, so that what is said of the row and of the audit fits together.
+using Snapshot = pqxx::transaction<pqxx::repeatable_read, pqxx::read_only>;
+
+pqxx::result ask(Snapshot& work, std::string_view query, const std::string& run_id) {
+    return work.exec_params(std::string(query), run_id);
+}
+
+void explain_events(Snapshot& work, const std::string& run_id, std::int64_t counted, std::FILE* out) {
+    const auto events = ask(work, queries::explain::events, run_id);
+    fmt::print(out, "\nEvents, as the edge received them (UTC)\n");
+    std::size_t shown = 0;
+    for (const auto& event : events) {
+        if (shown++ == events_shown_max) {
+            fmt::print(out, "  … and more: only {} are shown\n", events_shown_max);
+            return;
+        }
+        fmt::print(out, "{}", event_line(event));
+    }
+    if (static_cast<std::int64_t>(events.size()) < counted) {
+        fmt::print(out, "  {} more were counted; their rows are no longer in webhook_events\n",
+                   counted - static_cast<std::int64_t>(events.size()));
+    }
+}
+
+// What the row says now, against what was settled, or why nothing was.
+std::string row_lines(const pqxx::row& generation, bool has_ended, const pqxx::row& rest) {
+    std::string text = fmt::format("  {}, {}\n", text_or(generation["status"], "?"),
+                                   amounts(generation["duration_ms"], generation["cost_usd"], generation["cost_note"]));
+    if (generation["is_edited"].as<bool>(false)) {
+        text += fmt::format(
+            "  It was edited by hand: what was settled is {}, {}. News of the run is reported in the "
+            "audit and changes nothing; docs/dba.md, \"Edit a row\", says how to give it back.\n",
+            text_or(generation["settled_status"], "?"),
+            amounts(generation["settled_ms"], generation["settled_cost"], generation["settled_note"]));
+    } else if (generation["is_settled"].as<bool>(false)) {
+        text += "  It is as it was settled.\n";
+        if (generation["keeps_status"].as<bool>(false)) {
+            text += "  The application had ended it itself: that status stands, and nobody was told.\n";
+        }
+    } else if (!has_ended) {
+        text += "  It is settled within a second of the run's ending.\n";
+    }
+    if (rest["queued"].as<std::int64_t>() > 0) {
+        text += fmt::format("  The run waits in settle_queue{}\n",
+                            rest["last_error"].is_null()
+                                ? "; is a daemon running?"
+                                : ", since it could not be settled yet: " + text_or(rest["last_error"], ""));
+    }
+    return text;
+}
+
+void explain_generation(Snapshot& work, const std::string& run_id, const pqxx::row& generation, bool has_ended,
+                        const pqxx::row& rest, std::FILE* out) {
+    const auto id = generation["id"].as<std::int64_t>();
+    const bool names_it = generation["names_it"].as<bool>();
+    const bool settled_by_it =
+        text_or(generation["settled_by"], "") == run_id && generation["is_settled"].as<bool>(false);
+    if (names_it || settled_by_it) {
+        fmt::print(out, "\nRate of generation {}\n{}", id, rate_lines(generation));
+        if (settled_by_it) {
+            fmt::print(out, "\nSum\n{}", sum_lines(generation));
+        }
+        fmt::print(out, "\nThe row of generation {}\n{}", id, row_lines(generation, has_ended, rest));
+    } else {
+        fmt::print(out, "\nGeneration {} was settled by this run once; {}\n", id,
+                   generation["run_id"].is_null() ? "it names none now."
+                                                  : "it names run " + text_or(generation["run_id"], "") + " now.");
+    }
+    const auto settlements = work.exec_params(std::string(queries::explain::settlements), id);
+    if (!settlements.empty()) {
+        fmt::print(out, "\nWhat was settled, and why\n");
+    }
+    for (const auto& settlement : settlements) {
+        fmt::print(out, "{}", settlement_lines(settlement, run_id));
+    }
+    const auto notifications = work.exec_params(std::string(queries::explain::notifications), run_id, id);
+    fmt::print(out, "\nWho was told\n");
+    for (const auto& notification : notifications) {
+        fmt::print(out, "{}", notification_line(notification));
+    }
+    if (notifications.empty()) {
+        fmt::print(out, "  nobody\n");
+    }
+}
+
+}  // namespace
+
+ExplainCli::ExplainCli(CLI::App& app)
+    : command_(app.add_subcommand("explain", "What was received about a run, and how its time and cost came about")) {
+    command_->add_option("RUN_ID", run_id_, "The provider's id of the run")->required();
+}
+
+int ExplainCli::run(const Config& config, std::FILE* out) const {
+    Database database(config.postgres.direct_uri, "explain");
+    Snapshot work(database.connection());
+    const auto runs = work.exec_params(std::string(queries::explain::run), run_id_, config.settle.duration_max.count());
+    const auto generations = ask(work, queries::explain::generation, run_id_);
+    const auto rest = ask(work, queries::explain::rest, run_id_);
+    const auto quarantined = rest[0]["quarantined"].as<std::int64_t>();
+    const std::string set_aside =
+        quarantined == 0
+            ? ""
+            : fmt::format("{} things of this run were set aside: see runledger.quarantine.\n", quarantined);
+    if (runs.empty() && generations.empty()) {
+        fmt::print(out, "Run {} is unknown: no event of it was received, and no generation names it.\n{}", run_id_,
+                   set_aside);
+        return exit_unknown;
+    }
+    bool has_ended = false;
+    if (runs.empty()) {
+        fmt::print(out,
+                   "Run {}: no event of it was received, though a generation names it. Either it has sent none yet, or "
+                   "its webhook leads elsewhere, or the edge refused it (the edge's log and status say so).\n{}",
+                   run_id_, set_aside);
+    } else {
+        const pqxx::row run = runs[0];
+        has_ended = !run["terminal_status"].is_null();
+        fmt::print(out, "Run {}: {}, {} events, {} outputs\n{}", run_id_, text_or(run["status"], "?"),
+                   run["event_count"].as<std::string>(), run["output_count"].as<std::string>(), set_aside);
+        if (!has_ended) {
+            const auto live = text_of(run["latest_live_status"]);
+            fmt::print(
+                out, "Not ended. Last heard of at {}: {}{}{}\n", run["latest_at"].as<std::string>(),
+                text_or(run["latest_status"], "?"), live ? ", " + *live : "",
+                run["latest_percent"].is_null() ? "" : fmt::format(" ({} %)", run["latest_percent"].as<std::string>()));
+        }
+        explain_events(work, run_id_, run["event_count"].as<std::int64_t>(), out);
+        fmt::print(out, "\nTime\n{}", timing_lines(run));
+    }
+    if (generations.empty()) {
+        fmt::print(
+            out,
+            "\nNo generation names this run, so nothing is priced and nobody is told. Once the application writes "
+            "the run_id into a generation's metadata, it is settled within a second.\n");
+    }
+    for (const auto& generation : generations) {
+        explain_generation(work, run_id_, generation, has_ended, rest[0], out);
+    }
+    return exit_explained;
+}
+
+}  // namespace runledger::tool

@@ -1,0 +1,244 @@
+#include "daemon/tool/spool/move.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <span>
+#include <system_error>
+#include <vector>
+
+#include "common/spool_format.hpp"
+#include "daemon/tool/spool/commands.hpp"
+#include "daemon/tool/spool/text.hpp"
+
+namespace runledger::tool {
+namespace {
+
+[[nodiscard]] SpoolError error(const std::filesystem::path& path, std::string_view doing) {
+    return SpoolError(fmt::format("{}: can't {}: {}", path.string(), doing, std::generic_category().message(errno)));
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+    const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1) {
+        throw error(folder, "open the folder");
+    }
+    const int result = ::fsync(fd);
+    const int code = errno;
+    ::close(fd);
+    if (result == -1) {
+        errno = code;
+        throw error(folder, "sync the folder");
+    }
+}
+
+// A file under a name that no courier looks at; gone again unless it was given its own.
+class HalfFile {
+public:
+    HalfFile(const std::filesystem::path& folder, std::string_view name, mode_t mode)
+        : path_(folder / fmt::format(".{}-{}", name, ::getpid())) {
+        fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (fd_ == -1) {
+            throw error(path_, "make it");
+        }
+    }
+    HalfFile(const HalfFile&) = delete;
+    HalfFile& operator=(const HalfFile&) = delete;
+    ~HalfFile() {
+        ::close(fd_);             // Synced before, or about to go.
+        ::unlink(path_.c_str());  // The name of its own remains, if it has got one.
+    }
+
+    void write(std::span<const std::byte> bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
+            if (count == -1 && errno != EINTR) {
+                throw error(path_, "write it");
+            }
+            bytes = bytes.subspan(count > 0 ? static_cast<std::size_t>(count) : 0);
+        }
+    }
+
+    // The workers must be able to open it, whoever runs the tool.
+    void give_to_owner_of(const std::filesystem::path& folder) {
+        struct stat facts {};
+        if (::stat(folder.c_str(), &facts) == -1) {
+            throw error(folder, "look at the folder");
+        }
+        if (::geteuid() == 0 && ::fchown(fd_, facts.st_uid, facts.st_gid) == -1) {
+            throw error(path_, "give it to the folder's owner");
+        }
+    }
+
+    // Throws nothing away: false if that name is taken.
+    [[nodiscard]] bool take_name(const std::filesystem::path& path) {
+        if (::fsync(fd_) == -1) {
+            throw error(path_, "sync it");
+        }
+        if (::link(path_.c_str(), path.c_str()) == -1) {
+            if (errno == EEXIST) {
+                return false;
+            }
+            throw error(path, "name it");
+        }
+        return true;
+    }
+
+    void replace(const std::filesystem::path& path) {
+        if (::fsync(fd_) == -1 || ::rename(path_.c_str(), path.c_str()) == -1) {
+            throw error(path, "write it");
+        }
+    }
+
+private:
+    std::filesystem::path path_;
+    int fd_{-1};
+};
+
+// In whatever state: its name may also be that of a kept one.
+[[nodiscard]] bool has_segment(const std::filesystem::path& folder, const SegmentId& id) {
+    for (const SegmentKind kind : {SegmentKind::live, SegmentKind::kept, SegmentKind::damaged}) {
+        struct stat facts {};
+        if (::lstat((folder / file_name(id, kind)).c_str(), &facts) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+[[nodiscard]] std::vector<SegmentPath> segments_at(const std::filesystem::path& from) {
+    std::error_code code;
+    if (std::filesystem::is_directory(from, code)) {
+        return find_segments(from);
+    }
+    auto name = parse_segment_path(from);
+    if (!name) {
+        throw SpoolError(fmt::format("{}: is neither a folder nor a segment's file", from.string()));
+    }
+    return {std::move(*name)};
+}
+
+[[nodiscard]] bool is_same_folder(const std::filesystem::path& one, const std::filesystem::path& other) {
+    std::error_code code;
+    return std::filesystem::equivalent(one, other, code) && !code;
+}
+
+}  // namespace
+
+bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
+                  CopyAs as) {
+    const SegmentId& id = look.name.id;
+    if (has_segment(folder, id)) {
+        return false;
+    }
+    // Records are taken over byte by byte and keep their numbers; gaps that damage has left remain gaps.
+    std::vector<std::byte> records;
+    records.reserve(content.used_bytes());
+    for (const RecordPlace& place : content.batches()) {
+        append_record(records, place.number, content.frame(place));
+    }
+    const WallTime created_at = content.header() ? content.header()->created_at : WallTime{};
+    const bool was_copy = content.header() && content.header()->is_copy;
+    const auto header = encode_segment_header({.id = id,
+                                               .reserved_bytes = segment_header_bytes + records.size(),
+                                               .created_at = created_at,
+                                               .is_copy = as == CopyAs::copy || was_copy});
+    HalfFile file(folder, id.hex(), 0600);
+    file.write(header);
+    file.write(records);
+    file.give_to_owner_of(folder);
+    if (!file.take_name(folder / file_name(id, SegmentKind::live))) {
+        return false;
+    }
+    sync_folder(folder);
+    return true;
+}
+
+void replace_file(const std::filesystem::path& path, std::string_view text) {
+    const auto folder = path.parent_path();
+    HalfFile file(folder, path.filename().string(), 0644);
+    file.write(std::as_bytes(std::span(text)));
+    file.give_to_owner_of(folder);
+    file.replace(path);
+    sync_folder(folder);
+}
+
+int import_segments(const ImportOptions& options, std::FILE* out) {
+    std::size_t imported = 0;
+    for (const std::filesystem::path& from : options.from) {
+        const std::filesystem::path from_folder = std::filesystem::is_directory(from) ? from : from.parent_path();
+        if (is_same_folder(from_folder.empty() ? "." : from_folder, options.folder)) {
+            throw SpoolError(fmt::format("{}: is in the spool already; resend sends it again", from.string()));
+        }
+        for (const SegmentPath& name : segments_at(from)) {
+            const auto look = look_at(name);
+            if (!look) {
+                throw SpoolError(fmt::format("{}: is not there", name.path.string()));
+            }
+            const SegmentContent* content = look->segment();
+            if (content == nullptr) {
+                throw SpoolError(
+                    fmt::format("{}: is no segment that this build can read: {}", name.path.string(), state_of(*look)));
+            }
+            if (look->is_owned && options.source_is_gone) {
+                throw SpoolError(fmt::format("{}: an nginx has it open: its source is not gone", name.path.string()));
+            }
+            if (content->batches().empty()) {
+                continue;
+            }
+            const bool is_whole = options.source_is_gone && content->end() != ScanEnd::damaged;
+            if (copy_segment(*look, *content, options.folder, is_whole ? CopyAs::original : CopyAs::copy)) {
+                ++imported;
+                fmt::print(out, "{} {} batches imported\n", name.id.hex(), content->batches().size());
+            } else {
+                fmt::print(out, "{} is in the spool already\n", name.id.hex());
+            }
+            if (content->end() == ScanEnd::damaged) {
+                fmt::print(stderr, "runledger: {}: damaged: only what can be read was imported\n", name.path.string());
+            }
+        }
+    }
+    fmt::print(out, "{} segments imported\n", imported);
+    return exit_yes;
+}
+
+int resend_segments(const ResendOptions& options, std::FILE* out) {
+    std::vector<SegmentPath> names;
+    for (const std::string& text : options.segments) {
+        names.push_back(find_segment(options.folder, text));
+    }
+    if (options.all_kept) {
+        for (SegmentPath& name : find_segments(options.folder)) {
+            if (name.kind == SegmentKind::kept) {
+                names.push_back(std::move(name));
+            }
+        }
+    }
+    for (const SegmentPath& name : names) {
+        if (name.kind == SegmentKind::live) {
+            throw SpoolError(
+                fmt::format("{}: is sent until the ledger has it; there is nothing to resend", name.path.string()));
+        }
+        const auto live = options.folder / file_name(name.id, SegmentKind::live);
+        // link() and not rename(): it never replaces what is there.
+        if (::link(name.path.c_str(), live.c_str()) == -1) {
+            if (errno == ENOENT) {
+                fmt::print(stderr, "runledger: {}: was removed meanwhile\n", name.path.string());
+                continue;
+            }
+            throw error(name.path, "give it its name back");
+        }
+        if (::unlink(name.path.c_str()) == -1 && errno != ENOENT) {
+            throw error(name.path, "remove its other name");
+        }
+        fmt::print(out, "{} will be sent again\n", name.id.hex());
+    }
+    sync_folder(options.folder);
+    return exit_yes;
+}
+
+}  // namespace runledger::tool

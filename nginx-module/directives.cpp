@@ -1,0 +1,173 @@
+#include "nginx-module/directives.hpp"
+
+#include "common/curve.hpp"
+#include "nginx-module/nginx/conf_words.hpp"
+#include "nginx-module/status/status.hpp"
+#include "nginx-module/webhook/receiver.hpp"
+
+namespace runledger::edge {
+
+namespace {
+
+constexpr ngx_msec_t timeout_default = 15'000;
+constexpr ngx_msec_t sender_patience = 20'000;  // SENDER.md: the sender hangs up after 20 s.
+
+// The location's content handler is ours from now on; one location can have only one.
+[[nodiscard]] char* claim_location(ngx_conf_t& cf, ngx_http_handler_pt handler) {
+    auto* core = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf((&cf), ngx_http_core_module));
+    if (core->handler != nullptr) {
+        return refuse(cf, std::string{Words{cf}[0]} + " can't share its location with another content handler");
+    }
+    core->handler = handler;
+    return NGX_CONF_OK;
+}
+
+[[nodiscard]] MainConf& main_conf(ngx_conf_t& cf) {
+    return *static_cast<MainConf*>(ngx_http_conf_get_module_main_conf((&cf), ngx_http_runledger_module));
+}
+
+char* read_webhook(ngx_conf_t& cf, LocationConf& location) {
+    location.is_webhook = true;
+    MainConf& main = main_conf(cf);
+    if (main.first_webhook.empty()) {
+        main.first_webhook = std::string{view(cf.conf_file->file.name)} + ":" + std::to_string(cf.conf_file->line);
+    }
+    return claim_location(cf, on_webhook);
+}
+
+char* read_status(ngx_conf_t& cf, LocationConf& location) {
+    location.is_status = true;
+    main_conf(cf).has_status = true;
+    return claim_location(cf, on_status);
+}
+
+char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
+    const Words words{cf};
+    if (location.timeout != NGX_CONF_UNSET_MSEC) {
+        return refuse(cf, "runledger_timeout is given twice");
+    }
+    const ngx_int_t milliseconds = ngx_parse_time(&words.raw(1), 0);
+    if (milliseconds == NGX_ERROR || milliseconds == 0) {
+        return refuse(cf, "runledger_timeout: " + quoted(words[1]) + " is not a time, such as 15s");
+    }
+    location.timeout = static_cast<ngx_msec_t>(milliseconds);
+    if (location.timeout >= sender_patience) {
+        warn(cf,
+             "runledger_timeout: " + quoted(words[1]) + " is not less than the 20s after which the sender hangs up");
+    }
+    return NGX_CONF_OK;
+}
+
+// To nginx an if block and a limit_except block are locations of their own, without a name. A request that falls into
+// one is still a webhook's: without a handler there, nginx would look for a file, and the sender's second and third
+// try, which are GET, would be lost in `limit_except POST`.
+void inherit_handler(ngx_http_core_loc_conf_t& core, const LocationConf& outer, LocationConf& inner) {
+    if (core.noname == 0 || core.handler != nullptr) {
+        return;
+    }
+    if (outer.is_webhook) {
+        inner.is_webhook = true;
+        core.handler = on_webhook;
+    } else if (outer.is_status) {
+        inner.is_status = true;
+        core.handler = on_status;
+    }
+}
+
+// Makes nginx's directive setter of a function that can throw.
+template <auto Read, class Conf>
+char* directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
+    static_cast<void>(command);  // The directive's name is the first of its words.
+    return guarded(
+        cf->log, "read a directive", [&] { return Read(*cf, *static_cast<Conf*>(conf)); },
+        static_cast<char*>(NGX_CONF_ERROR));
+}
+
+constexpr ngx_uint_t any_level = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
+
+}  // namespace
+
+ngx_command_t commands[] = {
+    {ngx_string("runledger_spool"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, directive<read_spool, MainConf>,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_daemon"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, directive<read_daemon, MainConf>,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_curve"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE2, directive<read_curve, MainConf>,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_webhook"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, directive<read_webhook, LocationConf>,
+     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, directive<read_status, LocationConf>,
+     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_token"), any_level | NGX_CONF_TAKE12, directive<read_token, LocationConf>,
+     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_timeout"), any_level | NGX_CONF_TAKE1, directive<read_timeout, LocationConf>,
+     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    ngx_null_command,
+};
+
+void* create_main_conf(ngx_conf_t* cf) noexcept {
+    return guarded(
+        cf->log, "make the http configuration",
+        [cf]() -> void* {
+            auto& main = make_in_pool<MainConf>(*cf->pool);
+            main.cycle = cf->cycle;
+            return &main;
+        },
+        nullptr);
+}
+
+void* create_location_conf(ngx_conf_t* cf) noexcept {
+    return guarded(
+        cf->log, "make a location's configuration", [cf]() -> void* { return &make_in_pool<LocationConf>(*cf->pool); },
+        nullptr);
+}
+
+char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
+    return guarded(
+        cf->log, "merge a location's configuration",
+        [&]() -> char* {
+            const auto& outer = *static_cast<LocationConf*>(parent);
+            auto& inner = *static_cast<LocationConf*>(child);
+            ngx_conf_merge_msec_value(inner.timeout, outer.timeout, timeout_default);
+            if (!inner.token) {
+                inner.token = outer.token;
+            }
+            auto& core =
+                *static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+            if (inner.is_webhook && !inner.token) {
+                warn(*cf, "runledger_webhook in location " + quoted(view(core.name)) +
+                              " without runledger_token: anyone can post events; runledger_token off says so is meant");
+            }
+            inherit_handler(core, outer, inner);
+            return NGX_CONF_OK;
+        },
+        static_cast<char*>(NGX_CONF_ERROR));
+}
+
+bool check_main_conf(ngx_conf_t& cf, const MainConf& main) {
+    for (const std::string& endpoint : main.daemon_endpoints) {
+        if (!main.curve && leaves_the_host(endpoint)) {
+            static_cast<void>(
+                refuse(cf, "runledger_daemon: " + quoted(endpoint) +
+                               " leaves this host, and needs runledger_curve at http level: anyone on the "
+                               "way could read and forge events; use ipc:// or 127.0.0.1 on one host"));
+            return false;
+        }
+    }
+    if (main.first_webhook.empty()) {
+        return true;
+    }
+    if (main.spool_dir.empty()) {
+        static_cast<void>(refuse(cf, "runledger_webhook in " + main.first_webhook +
+                                         " needs runledger_spool at http level: there is no place to store events"));
+        return false;
+    }
+    if (main.daemon_endpoints.empty()) {
+        static_cast<void>(refuse(cf, "runledger_webhook in " + main.first_webhook +
+                                         " needs runledger_daemon at http level: there is nobody to send events to"));
+        return false;
+    }
+    return true;
+}
+
+}  // namespace runledger::edge

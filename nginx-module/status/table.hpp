@@ -1,0 +1,90 @@
+// What all workers have done, in shared memory.
+//
+// Counters are atomic, are added to by every worker and outlive workers and reloads. Gauges stand in a slot for each
+// worker, which writes it every second; a slot counts no more when its worker is gone, or has not written for ten
+// seconds. Each number is read by itself: the set of them is no snapshot. Event-loop threads only.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "nginx-module/courier/courier.hpp"
+#include "nginx-module/nginx/ngx.hpp"
+#include "nginx-module/status/fields.hpp"
+#include "nginx-module/status/figures.hpp"
+#include "nginx-module/status/nginx_cause.hpp"
+#include "nginx-module/status/outcome.hpp"
+
+namespace runledger::edge {
+
+// Lives in shared memory, zeroed when made: no pointer, nothing that a constructor would be needed for.
+class StatusTable {
+public:
+    // In the master, once, before any worker can see it.
+    void start(time_t now) noexcept;
+
+    void count(Outcome outcome) noexcept;
+    // An index of nginx_causes.
+    void count_refusal_by_nginx(std::size_t cause) noexcept;
+    // For each accepted event. Precondition: not negative.
+    void count_commit(std::chrono::microseconds duration) noexcept;
+
+    // Before tokens of that name are counted, in the master only, which may do so while workers count: gives the name
+    // a place that it keeps, unless it has one or there is none left.
+    void add_token(std::string_view name) noexcept;
+    // A request that a token of that name has let in, whatever became of it then.
+    void count_token(std::string_view name, time_t now, bool is_accepted) noexcept;
+
+    // From a worker's housekeeping: adds what its counters have gained and sets its gauges.
+    void publish(const CourierStats& stats) noexcept;
+    // The worker ends: its gauges count no more.
+    void leave() noexcept;
+
+    // Throws std::bad_alloc.
+    [[nodiscard]] StatusFigures read() const;
+
+private:
+    using Cell = std::atomic<std::uint64_t>;
+    static_assert(Cell::is_always_lock_free, "a lock would not work between processes");
+
+    static constexpr std::size_t slots_max = 256;
+
+    static constexpr std::size_t token_places = 256;
+    static constexpr std::size_t token_name_bytes_max = 64;
+
+    struct Token {
+        std::array<char, token_name_bytes_max> name;  // Written once, before the place is counted as taken.
+        std::size_t name_bytes;
+        Cell accepted;
+        Cell last_use;
+
+        [[nodiscard]] std::string_view view() const noexcept { return {name.data(), name_bytes}; }
+    };
+
+    struct Slot {
+        std::atomic<std::int64_t> pid;  // 0: free.
+        Cell written_at;                // ngx_current_msec, which is monotonic and the same in all processes.
+        std::array<Cell, gauge_fields.size()> gauges;
+    };
+
+    // The place of the name, or token_places.
+    [[nodiscard]] std::size_t find_token(std::string_view name) const noexcept;
+    [[nodiscard]] static bool is_alive(const Slot& slot) noexcept;
+    [[nodiscard]] Slot* claim_slot() noexcept;
+
+    Cell started_at_;
+    std::array<Cell, outcome_words.size()> outcomes_;
+    std::array<Cell, nginx_causes.size()> refusals_by_nginx_;
+    std::array<Cell, counter_fields.size()> counters_;
+    std::array<Cell, commit_buckets.size() + 1> commits_;
+    Cell commit_microseconds_;
+    std::atomic<std::size_t> tokens_taken_;
+    std::array<Token, token_places + 1> tokens_;  // The last is for all that have no place.
+    std::array<Slot, slots_max> slots_;
+};
+
+}  // namespace runledger::edge

@@ -1,0 +1,186 @@
+#include "nginx-module/webhook/held_request.hpp"
+
+#include "common/wire.hpp"
+#include "nginx-module/webhook/answer.hpp"
+
+namespace runledger::edge {
+
+namespace {
+
+// The event is durable and its result already on its way to the loop; the deadline looks again after this long.
+constexpr ngx_msec_t deadline_grace = 100;
+
+// An error for each request that we fail would bury the log when a disk fills up: one a second, with a count.
+class FailureLog {
+public:
+    void report(const ngx_http_request_t& request, std::string_view text) {
+        if (ngx_time() == last_) {
+            ++unreported_;
+            return;
+        }
+        std::string line{text};
+        if (unreported_ > 0) {
+            line += ", and " + std::to_string(unreported_) + " more requests failed since the last such line";
+        }
+        log_line(request, NGX_LOG_ERR, line);
+        last_ = ngx_time();
+        unreported_ = 0;
+    }
+
+private:
+    time_t last_{0};
+    std::uint64_t unreported_{0};
+};
+FailureLog failures;
+
+// Every field of an event can be followed at debug, from here to the ledger.
+void log_event(const ngx_http_request_t& request, const HeldEvent& event) {
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, request.connection->log, 0,
+                   "runledger: stored event run_id=%*s flags=%uD stored_in=%L us", event.run_id.size(),
+                   event.run_id.data(), event.flags, static_cast<std::int64_t>(event.commit_time.count()));
+}
+
+}  // namespace
+
+HeldRequest& HeldRequest::make(ngx_http_request_t& request) {
+    auto& held = make_in_pool<HeldRequest>(*request.pool, request);
+    ngx_http_set_ctx((&request), &held, ngx_http_runledger_module);
+    ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&request, 0);
+    if (cleanup == nullptr) {
+        throw std::bad_alloc{};
+    }
+    cleanup->handler = [](void* data) noexcept { static_cast<HeldRequest*>(data)->on_request_end(); };
+    cleanup->data = &held;
+    return held;
+}
+
+HeldRequest* HeldRequest::find(const ngx_http_request_t& request) noexcept {
+    auto* held = static_cast<HeldRequest*>(ngx_http_get_module_ctx((&request), ngx_http_runledger_module));
+    if (held == nullptr && (request.internal != 0 || request.filter_finalize != 0)) {
+        // A subrequest shares its parent's pool: each has its own.
+        held = find_in_pool<HeldRequest>(*request.pool,
+                                         [&](const HeldRequest& other) { return &other.request_ == &request; });
+    }
+    return held;
+}
+
+HeldRequest::HeldRequest(ngx_http_request_t& request) noexcept
+    : request_{request}, is_post_action_{request.post_action != 0} {
+    timer_owner_.fd = -1;
+    timer_owner_.data = this;
+    deadline_.data = &timer_owner_;
+    deadline_.log = request.connection->log;
+    deadline_.handler = [](ngx_event_t* event) noexcept {
+        static_cast<HeldRequest*>(static_cast<ngx_connection_t*>(event->data)->data)->on_deadline();
+    };
+}
+
+std::optional<Problem> HeldRequest::suspend(HeldEventPtr event, ngx_msec_t timeout) {
+    if (event->validated) {
+        note_run(*event);
+    }
+    if (!Worker::current()->hold(event, *this)) {
+        return problem_of(Outcome::over_bound);
+    }
+    event_ = std::move(event);
+    // Not cancelable: a worker that drains waits for it, and so answers every request that it holds.
+    ngx_add_timer(&deadline_, timeout);
+    // A client that left together with its last byte gives no event any more: its event is stored all the same, and
+    // the deadline bounds the wait. Behind a mirrored copy or a post_action there is a client who waits for no answer.
+    if (&request_ == request_.main && !is_post_action_) {
+        request_.read_event_handler = ngx_http_test_reading;
+    }
+    return std::nullopt;
+}
+
+ngx_int_t HeldRequest::refuse(const Problem& problem) {
+    outcome_ = problem.outcome;
+    std::string line = "refused with " + std::to_string(problem.http_status) + ": " + problem.detail;
+    if (problem.http_status >= NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        failures.report(request_, line + " (" + std::string{problem.word} + ")");
+    } else {
+        log_line(request_, NGX_LOG_INFO, line);
+    }
+    return send_problem(request_, problem);
+}
+
+void HeldRequest::on_fate(const HeldEventPtr& event) noexcept {
+    let_go();
+    if (has_been_ended()) {
+        outcome_ = Outcome::client_gone;
+        return;
+    }
+    finalize(guarded(
+        request_.connection->log, "answer a webhook", [&] { return answer(*event); }, NGX_HTTP_SERVICE_UNAVAILABLE));
+}
+
+ngx_int_t HeldRequest::answer(const HeldEvent& event) {
+    switch (event.outcome) {
+        case CourierOutcome::committed:
+            if (run_id_.empty()) {  // The courier has validated it.
+                note_run(event);
+            }
+            outcome_ = (event.flags & wire::redelivered) != 0 ? Outcome::redelivered : Outcome::accepted;
+            commit_time_ = event.commit_time;
+            log_event(request_, event);
+            return send_accepted(request_);
+        case CourierOutcome::refused:
+            return refuse(problem_of(event.refusal));
+        case CourierOutcome::failed:
+            return refuse(problem_of(Outcome::body_unreadable));
+    }
+    throw std::logic_error("the courier gave an event no known outcome");
+}
+
+void HeldRequest::note_run(const HeldEvent& event) {
+    run_id_ = copy_to_pool(*request_.pool, event.run_id);
+    status_word_ = copy_to_pool(*request_.pool, event.status_word);
+}
+
+void HeldRequest::on_deadline() noexcept {
+    Fate expected = Fate::waiting;
+    if (!event_->fate.compare_exchange_strong(expected, Fate::abandoned)) {
+        ngx_add_timer(&deadline_, deadline_grace);
+        return;
+    }
+    const Outcome outcome = event_->trouble.load() == CommitTrouble::no_room ? Outcome::spool_full : Outcome::timeout;
+    Worker::forget(*event_);
+    let_go();
+    if (has_been_ended()) {
+        outcome_ = Outcome::client_gone;
+        return;
+    }
+    finalize(guarded(
+        request_.connection->log, "give up a webhook", [&] { return refuse(problem_of(outcome)); },
+        NGX_HTTP_SERVICE_UNAVAILABLE));
+}
+
+// nginx ends the request. While it is suspended that means: its client has left.
+void HeldRequest::on_request_end() noexcept {
+    if (event_ == nullptr) {
+        return;
+    }
+    Fate expected = Fate::waiting;
+    // Where the courier was first, the event is stored, which is right: its sender will only send it again.
+    event_->fate.compare_exchange_strong(expected, Fate::abandoned);
+    Worker::forget(*event_);
+    outcome_ = Outcome::client_gone;
+    let_go();
+}
+
+bool HeldRequest::has_been_ended() const noexcept { return (request_.post_action != 0) != is_post_action_; }
+
+void HeldRequest::let_go() noexcept {
+    event_.reset();
+    if (deadline_.timer_set != 0) {
+        ngx_del_timer(&deadline_);
+    }
+}
+
+void HeldRequest::finalize(ngx_int_t rc) noexcept {
+    ngx_connection_t* connection = request_.connection;  // The request, and this with it, may be gone afterwards.
+    ngx_http_finalize_request(&request_, rc);
+    ngx_http_run_posted_requests(connection);
+}
+
+}  // namespace runledger::edge

@@ -1,0 +1,180 @@
+#include "nginx-module/webhook/logged_request.hpp"
+
+#include <optional>
+
+#include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/nginx/seconds.hpp"
+#include "nginx-module/status/nginx_cause.hpp"
+#include "nginx-module/status/outcome.hpp"
+#include "nginx-module/status/zone.hpp"
+#include "nginx-module/webhook/held_request.hpp"
+
+namespace runledger::edge {
+
+namespace {
+
+// Codes of nginx's own that are never sent: the client has left, or nginx has closed the connection.
+constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
+
+[[nodiscard]] ngx_uint_t http_status(const ngx_http_request_t& request) noexcept {
+    return request.err_status != 0 ? request.err_status : request.headers_out.status;
+}
+
+// For a request that nginx ended between our content handler and its whole body.
+[[nodiscard]] Outcome outcome_without_body(const ngx_http_request_t& request, ngx_uint_t status) noexcept {
+    switch (status) {
+        case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
+            return Outcome::refused_size;  // Chunked, over client_max_body_size.
+        case NGX_HTTP_BAD_REQUEST:
+            // nginx's code for broken chunks, and also for a client that left with its body half sent.
+            return request.connection->error != 0 ? Outcome::client_gone : Outcome::refused_by_nginx;
+        case NGX_HTTP_REQUEST_TIME_OUT:
+        case status_client_closed:
+            return Outcome::client_gone;
+        default:
+            return Outcome::failed;
+    }
+}
+
+// Left in the pool of a request that has come to a webhook location. If nginx then refuses it, and an error_page sends
+// it to another location, this is all that tells where it wanted to go.
+class Visit {
+public:
+    explicit Visit(const ngx_http_request_t& request) noexcept : request_{request} {}
+
+    // A subrequest shares its parent's pool: whose visit it was must be told.
+    [[nodiscard]] static bool was_made_by(const ngx_http_request_t& request) noexcept {
+        return find_in_pool<Visit>(*request.pool, [&](const Visit& visit) { return &visit.request_ == &request; }) !=
+               nullptr;
+    }
+
+private:
+    const ngx_http_request_t& request_;
+};
+
+[[nodiscard]] bool has_come_to_webhook(const ngx_http_request_t& request) noexcept {
+    return location_conf(request).is_webhook || (request.internal != 0 && Visit::was_made_by(request));
+}
+
+// An index of nginx_causes, for a request whose outcome is refused_by_nginx.
+[[nodiscard]] std::size_t nginx_cause(const ngx_http_request_t& request) noexcept {
+    // As ngx_http_limit_req_module.c and ngx_http_limit_conn_module.c number them, and $limit_req_status names them.
+    constexpr unsigned limit_req_rejected = 3;
+    constexpr unsigned limit_conn_rejected = 2;
+    if (request.main->limit_req_status == limit_req_rejected) {
+        return cause_limit_req;
+    }
+    if (request.main->limit_conn_status == limit_conn_rejected) {
+        return cause_limit_conn;
+    }
+    return cause_of_status(static_cast<unsigned>(http_status(request)));
+}
+
+// Nothing for a request that has nothing to do with a webhook location, or is still on its way.
+[[nodiscard]] std::optional<Outcome> find_outcome(const ngx_http_request_t& request) noexcept {
+    const ngx_uint_t status = http_status(request);
+    if (const HeldRequest* held = HeldRequest::find(request)) {
+        if (held->outcome() != Outcome::none) {
+            return held->outcome();
+        }
+        return status == 0 ? std::nullopt : std::optional{outcome_without_body(request, status)};
+    }
+    if (!has_come_to_webhook(request) || status == 0) {
+        return std::nullopt;
+    }
+    return status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE ? Outcome::refused_size : Outcome::refused_by_nginx;
+}
+
+void set_value(ngx_http_variable_value_t& value, std::string_view text) noexcept {
+    value.not_found = text.empty() ? 1 : 0;
+    value.valid = text.empty() ? 0 : 1;
+    value.no_cacheable = 0;
+    value.len = static_cast<unsigned>(text.size()) & 0x0FFF'FFFFU;  // 28 bits wide; a run_id has at most 128 bytes.
+    value.data = borrow(text).data;
+}
+
+// The texts live as long as the request, or for ever.
+using TextOf = std::string_view (*)(const ngx_http_request_t& request) noexcept;
+
+template <TextOf Text>
+ngx_int_t get_variable(ngx_http_request_t* request, ngx_http_variable_value_t* value, uintptr_t) noexcept {
+    set_value(*value, Text(*request));
+    return NGX_OK;
+}
+
+std::string_view run_id_of(const ngx_http_request_t& request) noexcept {
+    const HeldRequest* held = HeldRequest::find(request);
+    return held != nullptr ? held->run_id() : std::string_view{};
+}
+
+std::string_view run_status_of(const ngx_http_request_t& request) noexcept {
+    const HeldRequest* held = HeldRequest::find(request);
+    return held != nullptr ? held->status_word() : std::string_view{};
+}
+
+std::string_view commit_time_of(const ngx_http_request_t& request) noexcept {
+    const HeldRequest* held = HeldRequest::find(request);
+    if (held == nullptr || !held->commit_time()) {
+        return {};
+    }
+    std::string_view text;
+    guarded_run(request.connection->log, "write a commit time",
+                [&] { text = copy_to_pool(*request.pool, to_seconds_text(*held->commit_time())); });
+    return text;
+}
+
+std::string_view outcome_word_of(const ngx_http_request_t& request) noexcept {
+    const auto outcome = find_outcome(request);
+    return outcome ? to_word(*outcome) : std::string_view{};
+}
+
+void add_variable(ngx_conf_t& cf, std::string_view name, ngx_http_get_variable_pt get) {
+    ngx_str_t text = borrow(name);
+    ngx_http_variable_t* variable = ngx_http_add_variable(&cf, &text, NGX_HTTP_VAR_NOCACHEABLE);
+    if (variable == nullptr) {
+        throw std::bad_alloc{};
+    }
+    variable->get_handler = get;
+}
+
+}  // namespace
+
+void add_variables(ngx_conf_t& cf) {
+    add_variable(cf, "runledger_run_id", get_variable<run_id_of>);
+    add_variable(cf, "runledger_run_status", get_variable<run_status_of>);
+    add_variable(cf, "runledger_outcome", get_variable<outcome_word_of>);
+    add_variable(cf, "runledger_commit_time", get_variable<commit_time_of>);
+}
+
+ngx_int_t note_visit(ngx_http_request_t* request) noexcept {
+    return guarded(
+        request->connection->log, "note a visit",
+        [&]() -> ngx_int_t {
+            if (location_conf(*request).is_webhook && !Visit::was_made_by(*request)) {
+                static_cast<void>(make_in_pool<Visit>(*request->pool, *request));
+            }
+            return NGX_DECLINED;
+        },
+        NGX_DECLINED);
+}
+
+ngx_int_t count_outcome(ngx_http_request_t* request) noexcept {
+    if (const auto outcome = find_outcome(*request)) {
+        StatusTable& table = status_table(*main_conf(*request).status_zone);
+        table.count(*outcome);
+        if (*outcome == Outcome::refused_by_nginx) {
+            table.count_refusal_by_nginx(nginx_cause(*request));
+        }
+        const HeldRequest* held = HeldRequest::find(*request);
+        if (held != nullptr && !held->token_name().empty()) {
+            const bool is_accepted = *outcome == Outcome::accepted || *outcome == Outcome::redelivered;
+            table.count_token(held->token_name(), ngx_time(), is_accepted);
+        }
+        if (held != nullptr && held->commit_time()) {
+            table.count_commit(*held->commit_time());
+        }
+    }
+    return NGX_OK;
+}
+
+}  // namespace runledger::edge

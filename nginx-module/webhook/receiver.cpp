@@ -1,0 +1,175 @@
+#include "nginx-module/webhook/receiver.hpp"
+
+#include <time.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "common/event.hpp"
+#include "common/limits.hpp"
+#include "common/wire.hpp"
+#include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/webhook/authenticate.hpp"
+#include "nginx-module/webhook/body.hpp"
+#include "nginx-module/webhook/held_request.hpp"
+#include "nginx-module/webhook/problem.hpp"
+#include "nginx-module/worker/worker.hpp"
+
+namespace runledger::edge {
+
+namespace {
+
+// The sender's second and third tries come as GET with the same body (SENDER.md).
+[[nodiscard]] bool has_body(const ngx_http_request_t& request) noexcept {
+    if (&request != request.main && request.background == 0) {
+        // SSI, auth_request and their like ask by GET, with the header of their parent, whose body is not theirs.
+        // A mirrored copy, in the background, has the body for its own.
+        return false;
+    }
+    if (request.request_body != nullptr) {  // Read before nginx sent the request here: HTTP/2 has nothing left to say.
+        return request.request_body->bufs != nullptr;
+    }
+    if (request.headers_in.content_length_n > 0 || request.headers_in.chunked != 0) {
+        return true;
+    }
+    return request.stream != nullptr && request.stream->in_closed == 0 && request.headers_in.content_length_n < 0;
+}
+
+[[nodiscard]] bool is_method_allowed(const ngx_http_request_t& request) noexcept {
+    return request.method == NGX_HTTP_POST || (request.method == NGX_HTTP_GET && has_body(request));
+}
+
+// Parameters, such as a charset, change nothing: JSON is UTF-8. The sender always gives the type; who leaves it out
+// is let in, since a refused event is a lost one.
+[[nodiscard]] bool is_type_json(const ngx_http_request_t& request) noexcept {
+    if (request.headers_in.content_type == nullptr) {
+        return true;
+    }
+    std::string_view type = view(request.headers_in.content_type->value);
+    type = type.substr(0, type.find(';'));
+    while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) {
+        type.remove_suffix(1);
+    }
+    constexpr std::string_view json = "application/json";
+    return type == json ||
+           (type.size() == json.size() && ngx_strncasecmp(borrow(type).data, borrow(json).data, json.size()) == 0);
+}
+
+// False where another location has passed the body on as it came (proxy_request_buffering off) and nginx then sent the
+// request here: what is left of the body may still look like an event.
+[[nodiscard]] bool is_body_whole(const ngx_http_request_t& request) noexcept {
+    return request.request_body_no_buffering == 0 ||
+           static_cast<off_t>(body_size(request)) == request.headers_in.content_length_n;
+}
+
+// What the request's header alone gives away. In this order: a stranger learns nothing but that he is one.
+[[nodiscard]] std::optional<Problem> find_header_problem(ngx_http_request_t& request, HeldRequest& held) {
+    // First of all, whatever comes of it: from here on no log shows the token.
+    const TokenRule* rule = location_conf(request).token_rule();
+    const auto token_name = rule != nullptr ? authenticate(request, *rule) : std::nullopt;
+    if (!is_method_allowed(request)) {
+        return problem_of(Outcome::refused_method);
+    }
+    if (rule != nullptr && !token_name) {
+        return problem_of(Outcome::refused_token);
+    }
+    held.set_token_name(token_name.value_or(std::string_view{}));
+    if (!is_type_json(request)) {
+        return problem_of(Outcome::refused_type);
+    }
+    if (request.headers_in.content_length_n > static_cast<off_t>(body_bytes_max)) {
+        return problem_of(Outcome::refused_size);
+    }
+    if (!is_body_whole(request)) {
+        return problem_of(Outcome::body_unreadable);
+    }
+    if (Worker::current() == nullptr) {
+        return problem_of(Outcome::failed);
+    }
+    return std::nullopt;
+}
+
+// The event is received when all of it is here: before that there is nothing to store. Both clocks are read next to
+// each other, and not from nginx's cache, which is as old as the event loop's turn.
+[[nodiscard]] Stamp stamp_now() noexcept {
+    timespec wall{};
+    timespec boot{};
+    clock_gettime(CLOCK_REALTIME, &wall);  // Can't fail for these clocks.
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    const auto to_microseconds = [](const timespec& time) {
+        return std::chrono::floor<std::chrono::microseconds>(std::chrono::seconds{time.tv_sec} +
+                                                             std::chrono::nanoseconds{time.tv_nsec});
+    };
+    return {WallTime{to_microseconds(wall)}, BootTime{to_microseconds(boot)}};
+}
+
+// Validates in the event loop what takes well under a millisecond; the courier does it for the rest.
+[[nodiscard]] std::optional<Refusal> find_fault(HeldEvent& event) {
+    if (event.body_fd != -1 || event.body_bytes > body_in_loop_bytes_max) {
+        return std::nullopt;
+    }
+    auto result = validate_event(event.body);
+    if (const auto* refusal = std::get_if<Refusal>(&result)) {
+        return *refusal;
+    }
+    auto& summary = std::get<EventSummary>(result);
+    event.run_id = std::move(summary.run_id);
+    event.status_word = std::move(summary.status_word);
+    event.flags |= summary.beyond_parser ? wire::beyond_parser : 0U;
+    event.validated = true;
+    return std::nullopt;
+}
+
+// Hands the event over and suspends the request, or says why not.
+[[nodiscard]] std::optional<Problem> accept_body(ngx_http_request_t& request, HeldRequest& held) {
+    const Stamp stamp = stamp_now();
+    const std::size_t bytes = body_size(request);
+    if (bytes == 0) {
+        return problem_of(Refusal{EventFault::body_empty, 0});
+    }
+    if (bytes > body_bytes_max) {
+        return problem_of(Outcome::refused_size);
+    }
+    HeldEventPtr event = Worker::current()->make_event();
+    event->stamp = stamp;
+    event->flags = request.method == NGX_HTTP_GET ? wire::redelivered : 0U;
+    take_body(request, *event);
+    if (const auto refusal = find_fault(*event)) {
+        return problem_of(*refusal);
+    }
+    return held.suspend(std::move(event), location_conf(request).timeout);
+}
+
+// nginx has the whole body. It holds a reference for us, which the finalisation gives back.
+void on_body(ngx_http_request_t* request) noexcept {
+    const ngx_int_t rc = guarded(
+        request->connection->log, "take a body",
+        [&]() -> ngx_int_t {
+            HeldRequest& held = *HeldRequest::find(*request);
+            const auto problem = accept_body(*request, held);
+            return problem ? held.refuse(*problem) : NGX_DONE;
+        },
+        NGX_HTTP_SERVICE_UNAVAILABLE);
+    if (rc != NGX_DONE) {
+        ngx_http_finalize_request(request, rc);
+    }
+}
+
+[[nodiscard]] ngx_int_t receive(ngx_http_request_t& request) {
+    HeldRequest& held = HeldRequest::make(request);
+    if (const auto problem = find_header_problem(request, held)) {
+        return held.refuse(*problem);
+    }
+    const ngx_int_t rc = ngx_http_read_client_request_body(&request, on_body);
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+}  // namespace
+
+ngx_int_t on_webhook(ngx_http_request_t* request) noexcept {
+    return guarded(
+        request->connection->log, "receive a webhook", [&] { return receive(*request); }, NGX_HTTP_SERVICE_UNAVAILABLE);
+}
+
+}  // namespace runledger::edge

@@ -1,0 +1,73 @@
+// What one nginx worker process has of ours: its courier, the eventfd by which the courier wakes the event loop,
+// and who waits for which event.
+//
+// Made in init_process, after the fork, in worker and single processes that serve a webhook; ended in exit_process.
+// Event-loop thread only. Knows nothing of HTTP.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "nginx-module/courier/courier.hpp"
+#include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/nginx/ngx.hpp"
+#include "nginx-module/status/table.hpp"
+
+namespace runledger::edge {
+
+// Whoever waits for an event's fate: the receiver's suspended request.
+class Waiter {
+public:
+    // The courier has posted the event back. Called once, from the event loop, after the waiter is forgotten.
+    virtual void on_fate(const HeldEventPtr& event) noexcept = 0;
+
+protected:
+    Waiter() = default;
+    Waiter(const Waiter&) = default;
+    Waiter& operator=(const Waiter&) = default;
+    ~Waiter() = default;
+};
+
+class Worker {
+public:
+    // Nothing where this process has none: a helper process, no webhook location, or a start that failed.
+    [[nodiscard]] static Worker* current() noexcept { return current_; }
+
+    // A failed start is logged, and the process goes on without: other sites must not suffer. Webhooks then get 503.
+    static void start(ngx_cycle_t& cycle, const MainConf& main) noexcept;
+    // Commits what the courier still has, within a bound.
+    static void end() noexcept;
+
+    Worker(ngx_cycle_t& cycle, const MainConf& main);
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+    ~Worker();
+
+    // An event to fill; one that was used before, if there is one. Throws std::bad_alloc.
+    [[nodiscard]] HeldEventPtr make_event();
+
+    // Hands the event to the courier and remembers who waits. False, and nothing taken, when over a bound.
+    [[nodiscard]] bool hold(const HeldEventPtr& event, Waiter& waiter);
+
+    // The waiter is not called any more.
+    static void forget(HeldEvent& event) noexcept { event.waiter = nullptr; }
+
+private:
+    void watch_courier(ngx_cycle_t& cycle);
+    void on_wake();
+    void keep_spare(HeldEventPtr event) noexcept;
+    void write_log_lines();
+    void publish_status();
+
+    static inline Worker* current_{nullptr};
+
+    StatusTable* status_table_;  // In shared memory.
+    Courier courier_;
+    ngx_connection_t* wake_connection_{nullptr};
+    ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
+    ngx_event_t housekeeping_{};
+    std::deque<HeldEventPtr> results_;        // Posted back by the courier, not yet told to their waiters.
+    std::vector<HeldEventPtr> spare_events_;  // Nobody else's, and renewed.
+};
+
+}  // namespace runledger::edge

@@ -1,0 +1,167 @@
+#include "daemon/ingest/intake.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+#include <zmq.hpp>
+
+#include "common/limits.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/temp_folder.hpp"
+
+namespace runledger {
+namespace {
+
+Arrival arrival(BatchNumber number, std::size_t bytes = 100, std::string peer = "edge") {
+    return {.peer = std::move(peer), .frame = std::vector<std::byte>(bytes), .key = {SegmentId{}, number}};
+}
+
+wire::Answer committed(BatchNumber number) {
+    return {.verdict = wire::Verdict::committed, .reason = wire::Damage::none, .batch = {SegmentId{}, number}};
+}
+
+TEST(IntakeQueue, HandsOverInOrderUpToABound) {
+    IntakeQueue queue;
+    for (BatchNumber number = 0; number < 3; ++number) {
+        ASSERT_EQ(queue.offer(arrival(number)), IntakeQueue::Offer::queued);
+    }
+
+    const auto first = queue.take(250);
+    const auto rest = queue.take(1);
+
+    ASSERT_EQ(first.size(), 2U);
+    EXPECT_EQ(first[0]->key.number, 0U);
+    ASSERT_EQ(rest.size(), 1U) << "at least one, however large";
+}
+
+TEST(IntakeQueue, IsBusyOverItsBoundUntilSomethingIsAnswered) {
+    IntakeQueue queue;
+    ASSERT_EQ(queue.offer(arrival(0, intake_bytes_max)), IntakeQueue::Offer::queued);
+    EXPECT_EQ(queue.offer(arrival(1)), IntakeQueue::Offer::full);
+
+    const auto taken = queue.take(1);
+    EXPECT_EQ(queue.offer(arrival(1)), IntakeQueue::Offer::full) << "what is being applied still counts";
+    queue.answer(taken[0], committed(0));
+
+    EXPECT_EQ(queue.offer(arrival(1)), IntakeQueue::Offer::queued);
+}
+
+TEST(IntakeQueue, AnswersTheLastWhoSentACopy) {
+    IntakeQueue queue;
+    ASSERT_EQ(queue.offer(arrival(7, 100, "old connection")), IntakeQueue::Offer::queued);
+    const auto taken = queue.take(1000);
+    EXPECT_EQ(queue.offer(arrival(7, 100, "new connection")), IntakeQueue::Offer::known);
+
+    queue.answer(taken[0], committed(7));
+
+    const auto answers = queue.take_answers();
+    ASSERT_EQ(answers.size(), 1U);
+    EXPECT_EQ(answers[0].peer, "new connection");
+    EXPECT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued) << "answered: a later copy is a new arrival";
+}
+
+TEST(IntakeQueue, TakesACopyAnewOnceTheFirstIsForgotten) {
+    IntakeQueue queue;
+    ASSERT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued);
+    const auto taken = queue.take(1000);
+
+    queue.forget(taken[0]);
+    queue.forget(taken[0]);
+
+    EXPECT_EQ(queue.queued_bytes(), 0U);
+    EXPECT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued);
+}
+
+TEST(IntakeQueue, DrainsOnceItIsClosed) {
+    IntakeQueue queue;
+    ASSERT_EQ(queue.offer(arrival(0)), IntakeQueue::Offer::queued);
+    queue.close();
+
+    EXPECT_EQ(queue.offer(arrival(1)), IntakeQueue::Offer::full);
+    EXPECT_EQ(queue.take(1000).size(), 1U);
+    EXPECT_TRUE(queue.take(1000).empty());
+}
+
+// A real ROUTER, and an edge that is a bare DEALER.
+class IntakeSocket : public testing::Test {
+protected:
+    IntakeSocket() : endpoint_("ipc://" + (folder_ / "d.sock").string()), intake_({endpoint_}, queue_, counters_) {
+        thread_ = std::thread([this] { intake_.run(); });
+        dealer_.set(zmq::sockopt::linger, 0);
+        dealer_.set(zmq::sockopt::rcvtimeo, 5000 * test::patience_factor);
+        dealer_.connect(endpoint_);
+    }
+    ~IntakeSocket() override {
+        intake_.stop();
+        queue_.abandon();
+        thread_.join();
+    }
+
+    void send(const std::vector<std::byte>& frame) { dealer_.send(zmq::buffer(frame), zmq::send_flags::none); }
+
+    wire::Answer receive() {
+        zmq::message_t message;
+        if (!dealer_.recv(message)) {
+            ADD_FAILURE() << "no answer";
+            return {};
+        }
+        return std::get<wire::Answer>(
+            wire::decode_answer({static_cast<const std::byte*>(message.data()), message.size()}));
+    }
+
+    static std::vector<std::byte> batch(BatchNumber number, std::size_t body_bytes = 10) {
+        wire::BatchEncoder encoder({.boot = {}, .edge_name = "edge"});
+        const std::string body(body_bytes, 'x');
+        encoder.add({.stamp = {}, .flags = 0, .body = body});
+        return encoder.finish({SegmentId{}, number});
+    }
+
+    IntakeQueue queue_;
+    IntakeCounters counters_;
+
+private:
+    test::TempFolder folder_;
+    std::string endpoint_;
+    Intake intake_;
+    std::thread thread_;
+    zmq::context_t context_;
+    zmq::socket_t dealer_{context_, zmq::socket_type::dealer};
+};
+
+TEST_F(IntakeSocket, AnswersWhoeverSent) {
+    send(batch(3));
+    const auto taken = queue_.take(1000);
+    ASSERT_EQ(taken.size(), 1U);
+    EXPECT_EQ(taken[0]->key.number, 3U);
+
+    queue_.answer(taken[0], committed(3));
+
+    EXPECT_EQ(receive().batch.number, 3U);
+}
+
+TEST_F(IntakeSocket, SaysBusyWhileNobodyTakesAndStillReads) {
+    constexpr std::size_t body_bytes = 4UL * 1024 * 1024;
+    constexpr std::size_t fit = intake_bytes_max / body_bytes;
+    for (BatchNumber number = 0; number < fit + 2; ++number) {
+        send(batch(number, body_bytes));
+    }
+
+    const wire::Answer first = receive();
+    const wire::Answer second = receive();
+
+    EXPECT_EQ(first.verdict, wire::Verdict::busy);
+    EXPECT_EQ(second.verdict, wire::Verdict::busy);
+    EXPECT_GE(first.batch.number, fit - 1);
+}
+
+TEST_F(IntakeSocket, DropsWhatHasNoName) {
+    send(std::vector<std::byte>(50, std::byte{'x'}));
+    send(batch(4));
+
+    EXPECT_EQ(queue_.take(1000)[0]->key.number, 4U);
+    EXPECT_EQ(counters_.damaged, 1U);
+}
+
+}  // namespace
+}  // namespace runledger

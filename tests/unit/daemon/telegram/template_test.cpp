@@ -1,0 +1,80 @@
+#include "daemon/telegram/template.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace runledger::telegram {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::array<std::string_view, 2> known{"duration", "cost"};
+
+struct Filled {
+    const char* name;
+    const char* text;
+    const char* with_both;
+    const char* with_none;
+};
+
+class Templates : public testing::TestWithParam<Filled> {};
+
+TEST_P(Templates, AreFilled) {
+    const Template made(GetParam().text, known);
+
+    EXPECT_EQ(made.fill({{"duration", "1 s"}, {"cost", "$2"}}), GetParam().with_both);
+    EXPECT_EQ(made.fill({{"duration", ""}}), GetParam().with_none);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Templates,
+                         testing::Values(Filled{"plain", "Done", "Done", "Done"},
+                                         Filled{"value", "Done in {duration}!", "Done in 1 s!", "Done in !"},
+                                         Filled{"option", "Done[ in {duration}][, {cost}]", "Done in 1 s, $2", "Done"},
+                                         Filled{"option_of_two", "Done[ in {duration} for {cost}].",
+                                                "Done in 1 s for $2.", "Done."},
+                                         Filled{"option_of_text", "Done[ really]", "Done really", "Done really"},
+                                         Filled{"doubled", "{{x}} [[y]]", "{x} [y]", "{x} [y]"}),
+                         [](const auto& row) { return row.param.name; });
+
+struct Faulty {
+    const char* name;
+    const char* text;
+    const char* fault;
+};
+
+class FaultyTemplates : public testing::TestWithParam<Faulty> {};
+
+TEST_P(FaultyTemplates, AreRefusedWithTheReason) {
+    try {
+        (void)Template(GetParam().text, known);
+        FAIL() << "it was taken";
+    } catch (const TemplateError& error) {
+        EXPECT_THAT(error.what(), HasSubstr(GetParam().fault));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FaultyTemplates,
+                         testing::Values(Faulty{"unknown", "in {durations}",
+                                                "knows no {durations}; there is {duration} {cost}"},
+                                         Faulty{"open_brace", "in {duration", "a { without its }"},
+                                         Faulty{"lone_brace", "in duration}", "a } without its {"},
+                                         Faulty{"open_bracket", "[in {duration}", "a [ without its ]"},
+                                         Faulty{"lone_bracket", "in]", "a ] without its ["},
+                                         Faulty{"nested", "[in [{duration}]]", "a [ within a ["}),
+                         [](const auto& row) { return row.param.name; });
+
+TEST(Wordings, AreReplacedByTheirKeys) {
+    Wording wording;
+
+    wording.set("duplicate", "Vielleicht doppelt.");
+
+    EXPECT_EQ(wording.duplicate.fill({}), "Vielleicht doppelt.");
+    EXPECT_THROW(wording.set("finished", "x"), std::out_of_range);
+    EXPECT_THROW(wording.set("completed", "{message}"), TemplateError) << "only a correction has it";
+    EXPECT_THROW(wording.set("completed", ""), TemplateError);
+}
+
+}  // namespace
+}  // namespace runledger::telegram
