@@ -30,7 +30,9 @@ Applier::Applier(const std::string& postgres_uri, IntakeQueue& queue, Wakeup& st
 
 void Applier::run() {
     while (true) {
+        heartbeat_.rest();
         auto arrivals = queue_.take(turn_bytes_max);
+        heartbeat_.beat();
         if (arrivals.empty()) {
             return;
         }
@@ -75,6 +77,7 @@ std::vector<Applier::Task> Applier::sort_out(const std::vector<IntakeQueue::Arri
 template <class Step>
 std::optional<bool> Applier::persist(const char* what, std::size_t count, Step step) {
     while (true) {
+        heartbeat_.beat();
         try {
             step();
             backoff_.reset();

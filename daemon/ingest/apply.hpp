@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/database/database.hpp"
 #include "daemon/ingest/intake.hpp"
@@ -40,6 +41,7 @@ public:
     // The thread's body: until the queue is closed and drained, or stop is stopped while PostgreSQL is away.
     // Never throws.
     void run();
+    [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
 
 private:
     struct Task {
@@ -64,6 +66,7 @@ private:
     Wakeup& settle_;
     ApplyCounters& counters_;
     Backoff backoff_;
+    Heartbeat heartbeat_;
 };
 
 }  // namespace runledger

@@ -197,6 +197,7 @@ void Intake::run() {
     std::chrono::steady_clock::time_point drain_until = std::chrono::steady_clock::time_point::max();
     bool stopping = false;
     while (true) {
+        heartbeat_.beat();
         try {
             std::vector<zmq::pollitem_t> items{{nullptr, queue_.answers_fd(), ZMQ_POLLIN, 0},
                                                {nullptr, stop_fd_, ZMQ_POLLIN, 0},

@@ -18,6 +18,7 @@
 
 #include "common/identity.hpp"
 #include "common/wire.hpp"
+#include "daemon/base/stage.hpp"
 #include "daemon/net/curve.hpp"
 
 namespace runledger {
@@ -109,6 +110,7 @@ public:
 
     // The thread's body: until stop(). Never throws.
     void run();
+    [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
     // From any thread: stop reading, close the queue, and end when the last answer is sent.
     void stop();
 
@@ -118,6 +120,7 @@ private:
     IntakeQueue& queue_;
     IntakeCounters& counters_;
     int stop_fd_{-1};
+    Heartbeat heartbeat_;
 };
 
 }  // namespace runledger

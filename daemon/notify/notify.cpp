@@ -64,6 +64,7 @@ void Notifier::run() noexcept {
             return;
         }
         while (!wakeup_.is_stopped()) {
+            heartbeat_.beat();
             guarded([this] { turn(); });
         }
         guarded([this] { finish(); });

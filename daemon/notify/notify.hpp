@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/config.hpp"
 #include "daemon/notify/outbox.hpp"
@@ -73,6 +74,7 @@ public:
     // The thread's body, until the wakeup is stopped; then what is in flight gets stop_bound to end, and what is left
     // is given back or marked as what it is. Never throws.
     void run() noexcept;
+    [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
 
 private:
     using Time = std::chrono::steady_clock::time_point;
@@ -159,6 +161,7 @@ private:
     Time token_retry_at_{};
     Time token_watch_at_{};
     bool stopping_{false};
+    Heartbeat heartbeat_;
 };
 
 // A line of the log: other people's text must not begin a new one.

@@ -45,6 +45,7 @@ void Reconciler::run() noexcept {
     try {
         start_calls();
         while (!stop_.is_stopped()) {
+            heartbeat_.beat();
             try {
                 turn();
             } catch (const std::exception& error) {

@@ -17,6 +17,7 @@
 #include <variant>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/config.hpp"
 #include "daemon/reconcile/comfy_api.hpp"
@@ -59,6 +60,7 @@ public:
 
     // The thread's body, until `stop` is stopped; then what is in flight is given back. Never throws.
     void run() noexcept;
+    [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
 
 private:
     using Time = std::chrono::steady_clock::time_point;
@@ -97,6 +99,7 @@ private:
     Time database_retry_at_{};
     std::uint64_t database_failures_{0};  // In a row.
     bool is_away_{false};                 // The last call was not answered: one at a time.
+    Heartbeat heartbeat_;
 };
 
 }  // namespace runledger

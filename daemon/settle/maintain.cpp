@@ -31,6 +31,7 @@ void Maintainer::run() {
     std::chrono::milliseconds delay{0};
     while (stop_.pause(delay)) {
         delay = turn() ? std::chrono::milliseconds{between_turns} : std::chrono::milliseconds{after_failure};
+        heartbeat_.rest();
     }
 }
 
@@ -100,6 +101,7 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
 }
 
 Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(pqxx::work&)>& step) {
+    heartbeat_.beat();
     try {
         Transaction work(database_, maintain_bounds);
         if (!work.exec1(std::string(queries::maintain::try_turn))[0].as<bool>()) {

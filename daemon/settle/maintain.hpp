@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/config.hpp"
 #include "daemon/database/database.hpp"
@@ -38,6 +39,7 @@ public:
 
     // The thread's body: at once, then hourly, until stopped. Never throws.
     void run();
+    [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
 
     // One round of all that is due. False: something failed, or another daemon is at it; try again soon.
     [[nodiscard]] bool turn();
@@ -53,6 +55,7 @@ private:
     Database database_;
     Wakeup& stop_;
     MaintainCounters& counters_;
+    Heartbeat heartbeat_;
 };
 
 }  // namespace runledger

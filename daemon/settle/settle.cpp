@@ -56,9 +56,11 @@ Settler::Settler(const Config& config, SettleLane lane, Wakeup& wakeup, Wakeup& 
 void Settler::run() {
     while (wakeup_.wait(poll_interval)) {
         try {
+            heartbeat_.beat();
             put_off_culprit();
             bool more = true;
             while (more && !wakeup_.is_stopped()) {
+                heartbeat_.beat();
                 const std::size_t entries_max = single_turns_left_ > 0 ? 1 : entries_a_turn_max;
                 more = turn(entries_max);
                 single_turns_left_ -= single_turns_left_ > 0 ? 1U : 0U;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/config.hpp"
 #include "daemon/database/database.hpp"
@@ -40,6 +41,7 @@ public:
 
     // The thread's body, until the wakeup is stopped. Never throws.
     void run();
+    [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
 
     // The server's process in which it settles, from any thread; 0: none, or a pooler's.
     [[nodiscard]] int backend() const noexcept { return backend_.load(std::memory_order_relaxed); }
@@ -82,6 +84,7 @@ private:
     Wakeup& outbox_;
     SettleCounters& counters_;
     Backoff backoff_;
+    Heartbeat heartbeat_;
     std::atomic<int> backend_{0};
     struct Culprit {
         Entry entry;
