@@ -1,6 +1,7 @@
 // The daemon's configuration, from one TOML file (toml++). docs/settings.md says what each key does.
 //
-// Read once, at start, by main; everything else gets its part by value. Every key but [postgres] uri has a default.
+// Read once, at start, by main. Each stage defines its own settings, in settings.hpp of its folder, and gets them by
+// value; no stage knows this file. Every key but [postgres] uri has a default.
 #pragma once
 
 #include <chrono>
@@ -14,7 +15,9 @@
 
 #include "daemon/base/log.hpp"
 #include "daemon/base/secret.hpp"
-#include "daemon/net/curve.hpp"
+#include "daemon/database/settings.hpp"
+#include "daemon/ingest/settings.hpp"
+#include "daemon/settle/settings.hpp"
 #include "daemon/telegram/template.hpp"
 
 namespace runledger {
@@ -31,31 +34,10 @@ enum class TelegramMode : std::uint8_t {
 };
 
 struct Config {
-    struct Intake {
-        std::vector<std::string> bind{"ipc:///run/runledger/daemon.sock"};
-        std::optional<CurveServer> curve;  // For what is tcp://.
-    } intake;
-
-    struct Postgres {
-        std::string uri;         // libpq's connection URI or key=value string.
-        std::string direct_uri;  // Past a pooler, for migrate; the same as uri unless given.
-        unsigned appliers{2};    // Connections that apply batches, 1 to 64.
-    } postgres;
-
-    struct Settle {
-        std::chrono::milliseconds outputs_grace{3000};  // A completed notice without outputs waits this long.
-        std::chrono::seconds duration_max{std::chrono::hours{24 * 7}};  // A longer duration is not believed.
-    } settle;
-
-    // How long rows are kept, in days; 0: for good.
-    struct Retention {
-        unsigned webhook_events_days{0};
-        unsigned runs_days{0};  // Of settled runs, since the last event.
-        unsigned notifications_days{0};
-        unsigned settlements_days{0};  // Of those that a newer one has replaced.
-        unsigned quarantine_days{0};
-        unsigned tombstones_days{0};
-    } retention;
+    IntakeSettings intake;
+    PostgresSettings postgres;
+    SettleSettings settle;
+    RetentionSettings retention;
 
     struct Telegram {
         std::string token_file;  // Empty: none, and the mode is log.

@@ -153,12 +153,13 @@ bool Daemon::wait_for_schema(const sigset_t& signals) {
 // From the end of the data's way to its beginning, so that nothing is taken in before the stages behind it run.
 void Daemon::start() {
     const std::string& uri = config_.postgres.uri;
-    intake_.emplace(config_.intake.bind, queue_, counters_.intake, config_.intake.curve);
+    intake_.emplace(config_.intake, queue_, counters_.intake);
     for (unsigned i = 0; i < config_.postgres.appliers; ++i) {
         appliers_.emplace_back(uri, queue_, stop_, settle_wakeup_, counters_.apply);
     }
-    settler_.emplace(config_, SettleLane::prompt, settle_wakeup_, notify_wakeup_, counters_.settle);
-    slow_settler_.emplace(config_, SettleLane::patient, slow_settle_wakeup_, notify_wakeup_, counters_.settle);
+    settler_.emplace(config_.settle, uri, SettleLane::prompt, settle_wakeup_, notify_wakeup_, counters_.settle);
+    slow_settler_.emplace(config_.settle, uri, SettleLane::patient, slow_settle_wakeup_, notify_wakeup_,
+                          counters_.settle);
     const bool reconciles = !config_.comfydeploy.api_key.is_empty();
     if (reconciles) {
         reconciler_.emplace(config_.comfydeploy, uri, lease_owner_, reconcile_stop_, settle_wakeup_,
@@ -169,7 +170,7 @@ void Daemon::start() {
         sd_notify(0, is_degraded ? "STATUS=degraded: Telegram refuses the bot's token" : "STATUS=ready");
     };
     notifier_.emplace(config_.telegram, uri, lease_owner_, notify_wakeup_, counters_.notify, std::move(notify_tuning));
-    maintainer_.emplace(config_, stop_, counters_.maintain);
+    maintainer_.emplace(config_.retention, uri, stop_, counters_.maintain);
 
     notify_thread_ = start_stage("notify", *notifier_, notify_silence_max);
     try {

@@ -1,5 +1,6 @@
 #include "daemon/ingest/intake.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -139,8 +140,8 @@ public:
     std::optional<Gatekeeper> gatekeeper;  // Before the router, which asks it.
     zmq::socket_t router{context, zmq::socket_type::router};
 
-    Socket(const std::vector<std::string>& endpoints, const std::optional<CurveServer>& curve,
-           IntakeCounters& counters) {
+    Socket(const IntakeSettings& settings, IntakeCounters& counters) {
+        const std::optional<CurveServer>& curve = settings.curve;
         if (curve) {
             gatekeeper.emplace(context, curve->authorized_keys_file, counters.handshakes_denied);
         }
@@ -150,14 +151,18 @@ public:
         router.set(zmq::sockopt::sndhwm, 0);  // Answers are 36 bytes, and no more of them than batches were sent.
         router.set(zmq::sockopt::heartbeat_ivl, 2000);
         router.set(zmq::sockopt::heartbeat_timeout, 6000);
-        for (const std::string& endpoint : endpoints) {
+        for (const std::string& endpoint : settings.bind) {
             // Options hold for the endpoints that are bound after them: who may open an ipc:// socket's file is let in.
             const bool has_curve = curve && endpoint.starts_with("tcp://");
             router.set(zmq::sockopt::curve_server, has_curve ? 1 : 0);
             if (has_curve) {
                 router.set(zmq::sockopt::curve_secretkey, std::string(curve->secret_key.reveal()));
             }
-            router.bind(endpoint);
+            try {
+                router.bind(endpoint);
+            } catch (const zmq::error_t& error) {
+                throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint, error.what()));
+            }
             constexpr std::string_view ipc = "ipc://";
             if (endpoint.starts_with(ipc)) {
                 // Connecting takes the right to write: for the group that nginx's workers are in.
@@ -180,9 +185,8 @@ public:
     }
 };
 
-Intake::Intake(const std::vector<std::string>& endpoints, IntakeQueue& queue, IntakeCounters& counters,
-               const std::optional<CurveServer>& curve)
-    : socket_(std::make_unique<Socket>(endpoints, curve, counters)),
+Intake::Intake(const IntakeSettings& settings, IntakeQueue& queue, IntakeCounters& counters)
+    : socket_(std::make_unique<Socket>(settings, counters)),
       queue_(queue),
       counters_(counters),
       stop_fd_(make_eventfd()) {}

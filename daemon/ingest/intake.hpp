@@ -12,14 +12,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "common/identity.hpp"
 #include "common/wire.hpp"
 #include "daemon/base/stage.hpp"
-#include "daemon/net/curve.hpp"
+#include "daemon/ingest/settings.hpp"
 
 namespace runledger {
 
@@ -98,12 +98,16 @@ private:
     int answers_fd_{-1};
 };
 
+// An endpoint can't be bound. what() is a sentence for the operator that names it.
+class BindError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 class Intake {
 public:
-    // Binds the endpoints; those that are tcp:// speak CURVE if there are keys for it. Throws zmq::error_t, with the
-    // endpoint named in the log, if one can't be bound; KeyFileError.
-    Intake(const std::vector<std::string>& endpoints, IntakeQueue& queue, IntakeCounters& counters,
-           const std::optional<CurveServer>& curve = std::nullopt);
+    // Binds the endpoints; those that are tcp:// speak CURVE if there are keys for it. Throws BindError if one can't be
+    // bound; KeyFileError.
+    Intake(const IntakeSettings& settings, IntakeQueue& queue, IntakeCounters& counters);
     Intake(const Intake&) = delete;
     Intake& operator=(const Intake&) = delete;
     ~Intake();

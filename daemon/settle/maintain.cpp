@@ -24,8 +24,9 @@ constexpr TransactionBounds maintain_bounds{.statement_timeout = std::chrono::se
 
 }  // namespace
 
-Maintainer::Maintainer(const Config& config, Wakeup& stop, MaintainCounters& counters)
-    : retention_(config.retention), database_(config.postgres.uri, "maintain"), stop_(stop), counters_(counters) {}
+Maintainer::Maintainer(const RetentionSettings& retention, const std::string& postgres_uri, Wakeup& stop,
+                       MaintainCounters& counters)
+    : retention_(retention), database_(postgres_uri, "maintain"), stop_(stop), counters_(counters) {}
 
 void Maintainer::run() {
     std::chrono::milliseconds delay{0};

@@ -16,8 +16,8 @@
 
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
-#include "daemon/config.hpp"
 #include "daemon/database/database.hpp"
+#include "daemon/settle/settings.hpp"
 
 namespace runledger {
 
@@ -35,7 +35,8 @@ struct MaintainCounters {
 class Maintainer {
 public:
     // `stop` ends run(); nobody wakes it.
-    Maintainer(const Config& config, Wakeup& stop, MaintainCounters& counters);
+    Maintainer(const RetentionSettings& retention, const std::string& postgres_uri, Wakeup& stop,
+               MaintainCounters& counters);
 
     // The thread's body: at once, then hourly, until stopped. Never throws.
     void run();
@@ -51,7 +52,7 @@ private:
     // In a transaction of its own, if no other daemon maintains. `what` names it in the log.
     Step attempt(std::string_view what, const std::function<void(pqxx::work&)>& step);
 
-    Config::Retention retention_;
+    RetentionSettings retention_;
     Database database_;
     Wakeup& stop_;
     MaintainCounters& counters_;

@@ -44,10 +44,11 @@ std::chrono::milliseconds delay_after(const std::string& outcome, int attempts) 
 
 }  // namespace
 
-Settler::Settler(const Config& config, SettleLane lane, Wakeup& wakeup, Wakeup& outbox, SettleCounters& counters)
-    : config_(config.settle),
+Settler::Settler(const SettleSettings& settings, const std::string& postgres_uri, SettleLane lane, Wakeup& wakeup,
+                 Wakeup& outbox, SettleCounters& counters)
+    : settings_(settings),
       lane_(lane),
-      database_(config.postgres.uri, lane == SettleLane::prompt ? "settle" : "settle slow"),
+      database_(postgres_uri, lane == SettleLane::prompt ? "settle" : "settle slow"),
       wakeup_(wakeup),
       outbox_(outbox),
       counters_(counters),
@@ -125,7 +126,7 @@ bool Settler::turn(std::size_t entries_max) {
     for (const auto& [run_id, run_entries] : runs) {
         const auto began_at = std::chrono::steady_clock::now();
         const auto row =
-            ask1(work, queries::settle::run, run_id, config_.outputs_grace.count(), config_.duration_max.count());
+            ask1(work, queries::settle::run, run_id, settings_.outputs_grace.count(), settings_.duration_max.count());
         slow = std::chrono::steady_clock::now() - began_at >= slow_from;
         const Settled settled{row[0].as<std::string>(), row[1].is_null() ? "" : row[1].as<std::string>()};
         if (settled.outcome == "locked" || settled.outcome == "busy" || settled.outcome == "failed") {
@@ -158,8 +159,8 @@ void Settler::settle_together(pqxx::work& work, Runs& runs, Tally& tally) {
         run_ids.add(run_id);
     }
     const auto began_at = std::chrono::steady_clock::now();
-    for (const auto& row :
-         ask(work, queries::settle::runs, run_ids.str(), config_.outputs_grace.count(), config_.duration_max.count())) {
+    for (const auto& row : ask(work, queries::settle::runs, run_ids.str(), settings_.outputs_grace.count(),
+                               settings_.duration_max.count())) {
         const auto settled = runs.extract(row[0].as<std::string>());
         tally.add(settled.key(), settled.mapped(),
                   {row[1].as<std::string>(), row[2].is_null() ? "" : row[2].as<std::string>()});

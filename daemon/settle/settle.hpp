@@ -14,8 +14,8 @@
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
-#include "daemon/config.hpp"
 #include "daemon/database/database.hpp"
+#include "daemon/settle/settings.hpp"
 
 namespace runledger {
 
@@ -37,7 +37,8 @@ class Settler {
 public:
     // `wakeup` is notified by apply after a commit; `outbox` is notified here when there may be something to send.
     // Every daemon runs one for each lane.
-    Settler(const Config& config, SettleLane lane, Wakeup& wakeup, Wakeup& outbox, SettleCounters& counters);
+    Settler(const SettleSettings& settings, const std::string& postgres_uri, SettleLane lane, Wakeup& wakeup,
+            Wakeup& outbox, SettleCounters& counters);
 
     // The thread's body, until the wakeup is stopped. Never throws.
     void run();
@@ -77,7 +78,7 @@ private:
     void after_failure(const std::exception& error);
     void put_off_culprit();
 
-    Config::Settle config_;
+    SettleSettings settings_;
     SettleLane lane_;
     Database database_;
     Wakeup& wakeup_;

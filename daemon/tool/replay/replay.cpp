@@ -114,7 +114,7 @@ void fold_reports(pqxx::work& work, const ScratchSchema& scratch, ReplaySums& su
 }
 
 // Until none is left; each in transactions of their own.
-void settle_all(Database& database, const ScratchSchema& scratch, const Config::Settle& settle) {
+void settle_all(Database& database, const ScratchSchema& scratch, const SettleSettings& settle) {
     std::string after;
     while (true) {
         pqxx::work work(database.connection());
@@ -173,7 +173,7 @@ void compare(Database& database, const ScratchSchema& scratch, ReplaySums& sums,
 }  // namespace
 
 ReplaySums replay(Database& database, const ScratchSchema& scratch, const ReplayRange& range,
-                  const Config::Settle& settle, const std::function<void(const RunDifference&)>& report) {
+                  const SettleSettings& settle, const std::function<void(const RunDifference&)>& report) {
     ReplaySums sums;
     {
         pqxx::work work(database.connection());

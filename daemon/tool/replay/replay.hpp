@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
-#include "daemon/config.hpp"
 #include "daemon/database/database.hpp"
+#include "daemon/settle/settings.hpp"
 #include "daemon/tool/replay/scratch_schema.hpp"
 
 namespace runledger::tool {
@@ -50,6 +50,6 @@ struct RunDifference {
 // Makes the scratch schema, fills it, and calls `report` for each run that differs. Throws ScratchRefused, and what
 // pqxx throws.
 [[nodiscard]] ReplaySums replay(Database& database, const ScratchSchema& scratch, const ReplayRange& range,
-                                const Config::Settle& settle, const std::function<void(const RunDifference&)>& report);
+                                const SettleSettings& settle, const std::function<void(const RunDifference&)>& report);
 
 }  // namespace runledger::tool

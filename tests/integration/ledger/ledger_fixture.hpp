@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "common/wire.hpp"
-#include "daemon/config.hpp"
 #include "daemon/ingest/ledger.hpp"
 #include "tests/support/postgres_server.hpp"
 

@@ -12,11 +12,8 @@ namespace {
 
 class Maintain : public Ledger {
 protected:
-    [[nodiscard]] bool turn(const Config::Retention& retention = {}) {
-        Config config;
-        config.postgres.uri = uri();
-        config.retention = retention;
-        return Maintainer(config, stop_, counters_).turn();
+    [[nodiscard]] bool turn(const RetentionSettings& retention = {}) {
+        return Maintainer(retention, uri(), stop_, counters_).turn();
     }
     void exec(const std::string& statement) {
         pqxx::work work(db());

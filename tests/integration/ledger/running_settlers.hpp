@@ -11,13 +11,8 @@ namespace runledger::test {
 class RunningSettlers {
 public:
     explicit RunningSettlers(const std::string& uri)
-        : config_([&] {
-              Config config;
-              config.postgres.uri = uri;
-              return config;
-          }()),
-          prompt_(config_, SettleLane::prompt, wakeup_, outbox_, counters_),
-          patient_(config_, SettleLane::patient, slow_wakeup_, outbox_, counters_),
+        : prompt_({}, uri, SettleLane::prompt, wakeup_, outbox_, counters_),
+          patient_({}, uri, SettleLane::patient, slow_wakeup_, outbox_, counters_),
           prompt_thread_([this] { prompt_.run(); }),
           patient_thread_([this] { patient_.run(); }) {}
     RunningSettlers(const RunningSettlers&) = delete;
@@ -32,7 +27,6 @@ public:
     [[nodiscard]] const SettleCounters& counters() const { return counters_; }
 
 private:
-    Config config_;
     Wakeup wakeup_;
     Wakeup slow_wakeup_;
     Wakeup outbox_;

@@ -43,7 +43,7 @@ KeyPair make_key_pair() {
 class CommittingDaemon {
 public:
     CommittingDaemon(const std::string& endpoint, const std::optional<CurveServer>& curve)
-        : intake_({endpoint}, queue_, counters_, curve),
+        : intake_({.bind = {endpoint}, .curve = curve}, queue_, counters_),
           intake_thread_([this] { intake_.run(); }),
           apply_thread_([this] { apply(); }) {}
     ~CommittingDaemon() {

@@ -1,5 +1,6 @@
 #include "daemon/ingest/intake.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -86,7 +87,8 @@ TEST(IntakeQueue, DrainsOnceItIsClosed) {
 // A real ROUTER, and an edge that is a bare DEALER.
 class IntakeSocket : public testing::Test {
 protected:
-    IntakeSocket() : endpoint_("ipc://" + (folder_ / "d.sock").string()), intake_({endpoint_}, queue_, counters_) {
+    IntakeSocket()
+        : endpoint_("ipc://" + (folder_ / "d.sock").string()), intake_({.bind = {endpoint_}}, queue_, counters_) {
         thread_ = std::thread([this] { intake_.run(); });
         dealer_.set(zmq::sockopt::linger, 0);
         dealer_.set(zmq::sockopt::rcvtimeo, 5000 * test::patience_factor);
@@ -128,6 +130,16 @@ private:
     zmq::context_t context_;
     zmq::socket_t dealer_{context_, zmq::socket_type::dealer};
 };
+
+TEST(IntakeBind, NamesTheEndpointThatCanNotBeBound) {
+    IntakeQueue queue;
+    IntakeCounters counters;
+
+    const auto bind = [&] { Intake({.bind = {"ipc:///no/such/folder/d.sock"}}, queue, counters); };
+
+    EXPECT_THAT(bind, testing::ThrowsMessage<BindError>(testing::HasSubstr(
+                          "\"ipc:///no/such/folder/d.sock\" can't be bound: No such file or directory")));
+}
 
 TEST_F(IntakeSocket, AnswersWhoeverSent) {
     send(batch(3));
