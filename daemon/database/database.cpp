@@ -8,6 +8,8 @@
 #include <charconv>
 #include <map>
 
+#include "daemon/database/transaction.hpp"
+
 namespace runledger {
 namespace {
 
@@ -107,56 +109,12 @@ void Database::disconnect() noexcept {
     prepared_.clear();
 }
 
-void Database::commit(pqxx::work& work) {
+void Database::commit(Transaction& transaction) {
     notices_->clear();
-    work.commit();
+    transaction.work_->commit();
     if (!notices_->last().empty()) {
         throw CommitDoubtful("COMMIT came back with: " + notices_->last());
     }
-}
-
-void begin_durably(pqxx::work& work, const TransactionBounds& bounds) {
-    // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
-    // The isolation is said, too: under another default, a statement would not see what was committed before it.
-    work.exec(
-        fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
-                    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}{}",
-                    bounds.statement_timeout.count(), bounds.lock_timeout.count(),
-                    bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));
-}
-
-Transaction::Transaction(Database& database, const TransactionBounds& bounds)
-    : pqxx::internal::namedclass("transaction"),  // A virtual base of libpqxx 6's transactions.
-      pqxx::work(database.connection()),
-      database_(database) {
-    begin_durably(*this, bounds);
-}
-
-// A pooler answers a connection with a process id of its own making, a server with the session's.
-std::optional<int> Transaction::own_backend() {
-    const int backend = conn().backendpid();
-    if (!database_.is_own_session_) {
-        database_.is_own_session_ = exec1("SELECT pg_catalog.pg_backend_pid()")[0].as<int>() == backend;
-    }
-    return *database_.is_own_session_ ? std::optional(backend) : std::nullopt;
-}
-
-const std::string& Transaction::prepared(std::string_view query) {
-    auto& names = database_.prepared_;
-    const auto [known, is_new] = names.try_emplace(query.data());
-    if (is_new) {
-        known->second = fmt::format("runledger_{}", names.size());
-        conn().prepare(known->second, std::string(query));  // libpqxx sends it at the first use.
-    }
-    return known->second;
-}
-
-const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query) {
-    auto* const transaction = dynamic_cast<Transaction*>(&work);
-    if (transaction == nullptr || !transaction->own_backend()) {
-        return nullptr;
-    }
-    return &transaction->prepared(query);
 }
 
 void ArrayLiteral::separate() {

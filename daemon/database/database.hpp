@@ -1,7 +1,7 @@
 // One connection to PostgreSQL, through libpqxx, for one thread.
 //
 // libpqxx 6 re-opens a lost connection in silence, which would split a transaction: that is forbidden here. A stage
-// that meets an error drops the connection, waits and begins its turn anew.
+// that meets an error drops the connection, waits and begins its turn anew. Transactions are in transaction.hpp.
 #pragma once
 
 #include <pqxx/pqxx>
@@ -27,6 +27,8 @@ class CommitDoubtful : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+class Transaction;
+
 class Database {
 public:
     // Connects later. application_name is "runledgerd <purpose>", or the uri's own in the first word's place. No state
@@ -36,14 +38,15 @@ public:
     Database& operator=(const Database&) = delete;
     ~Database();
 
-    // The open connection; connects if there is none. Throws pqxx::broken_connection and the like.
+    // The open connection; connects if there is none. For this folder and tests: all others begin a Transaction or a
+    // Snapshot. Throws pqxx::broken_connection and the like.
     [[nodiscard]] pqxx::connection& connection();
 
     // Drops the connection; the next call of connection() makes a new one.
     void disconnect() noexcept;
 
     // Commits, and takes a warning for a failure. Throws CommitDoubtful, pqxx::in_doubt_error, pqxx::failure.
-    void commit(pqxx::work& work);
+    void commit(Transaction& transaction);
 
 private:
     friend class Transaction;
@@ -55,57 +58,6 @@ private:
     std::optional<bool> is_own_session_;                       // Of this connection; not asked yet.
     std::unordered_map<const char*, std::string> prepared_{};  // Names, by the address of the query.
 };
-
-// What is said first in every transaction: durability explicitly, and bounds on waiting.
-// `statement_timeout` bounds each statement, `lock_timeout` each wait for a lock.
-// `plans_once`: PostgreSQL plans each statement that it keeps, those in functions included, for any parameters instead
-// of for each call's. For statements that no parameter's value makes another plan better for.
-struct TransactionBounds {
-    std::chrono::milliseconds statement_timeout{std::chrono::seconds{60}};
-    std::chrono::milliseconds lock_timeout{std::chrono::seconds{10}};
-    bool plans_once{false};
-};
-void begin_durably(pqxx::work& work, const TransactionBounds& bounds);
-
-// A transaction that has begun durably, whose queries are prepared where the session can keep them.
-class Transaction : public pqxx::work {
-public:
-    // Throws what connecting and beginning throw.
-    Transaction(Database& database, const TransactionBounds& bounds);
-
-    // The server's process, where the session is ours alone; asks for it once in a session.
-    [[nodiscard]] std::optional<int> own_backend();
-
-private:
-    friend const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query);
-    [[nodiscard]] const std::string& prepared(std::string_view query);
-
-    Database& database_;
-};
-
-// The name under which this session has the query prepared, preparing it the first time. Null where it can't keep it:
-// behind a pooler, whose next transaction may run in another session, or in a transaction that is no Transaction.
-// `query`: a constant of queries::, which is known by its address.
-[[nodiscard]] const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query);
-
-// Executes a query that is asked again and again: parsed once for each session that can keep it.
-template <class... Values>
-pqxx::result ask(pqxx::transaction_base& work, std::string_view query, const Values&... values) {
-    if (const std::string* name = prepared_name(work, query)) {
-        return work.exec_prepared(*name, values...);
-    }
-    return work.exec_params(std::string(query), values...);
-}
-
-// The same, for one that answers with one row. Throws pqxx::unexpected_rows where it does not.
-template <class... Values>
-pqxx::row ask1(pqxx::transaction_base& work, std::string_view query, const Values&... values) {
-    const pqxx::result rows = ask(work, query, values...);
-    if (rows.size() != 1) {
-        throw pqxx::unexpected_rows("one row was expected of: " + std::string(query));
-    }
-    return rows.front();
-}
 
 // Builds a PostgreSQL array literal ("{\"a\",NULL}") as a parameter for unnest($n::type[]).
 class ArrayLiteral {

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "migrations.hpp"
 #include "queries/migrate.hpp"
 

@@ -15,7 +15,7 @@
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/ingest/intake.hpp"
 #include "daemon/ingest/ledger.hpp"
 

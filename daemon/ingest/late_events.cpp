@@ -17,7 +17,7 @@ struct Late {
     bool is_removed{};
 };
 
-std::map<std::string, Late> find_late(pqxx::work& work, const std::vector<AcceptedEvent>& events) {
+std::map<std::string, Late> find_late(const Statements& work, const std::vector<AcceptedEvent>& events) {
     std::set<std::string_view> run_ids;
     for (const AcceptedEvent& accepted : events) {
         run_ids.insert(accepted.received.event.run_id);
@@ -35,7 +35,8 @@ std::map<std::string, Late> find_late(pqxx::work& work, const std::vector<Accept
     return late;
 }
 
-void scrub(pqxx::work& work, ReceivedEvent& received, const std::string& pseudonym, std::deque<std::string>& bodies) {
+void scrub(const Statements& work, ReceivedEvent& received, const std::string& pseudonym,
+           std::deque<std::string>& bodies) {
     Event& event = received.event;
     event.run_id = pseudonym;
     event.live_status.clear();
@@ -52,7 +53,7 @@ void scrub(pqxx::work& work, ReceivedEvent& received, const std::string& pseudon
 
 }  // namespace
 
-LateEvents set_apart_late_events(pqxx::work& work, std::vector<AcceptedEvent>& events) {
+LateEvents set_apart_late_events(const Statements& work, std::vector<AcceptedEvent>& events) {
     LateEvents apart;
     if (events.empty()) {
         return apart;

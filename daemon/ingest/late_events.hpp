@@ -6,10 +6,10 @@
 #pragma once
 
 #include <deque>
-#include <pqxx/pqxx>
 #include <string>
 #include <vector>
 
+#include "daemon/database/transaction.hpp"
 #include "daemon/ingest/ledger_rows.hpp"
 
 namespace runledger {
@@ -21,6 +21,6 @@ struct LateEvents {
 
 // Scrubs, and takes out, in `events`. From here until the transaction ends, nobody is forgotten. Throws what pqxx
 // throws.
-[[nodiscard]] LateEvents set_apart_late_events(pqxx::work& work, std::vector<AcceptedEvent>& events);
+[[nodiscard]] LateEvents set_apart_late_events(const Statements& work, std::vector<AcceptedEvent>& events);
 
 }  // namespace runledger

@@ -9,7 +9,6 @@
 #include <set>
 #include <unordered_map>
 
-#include "daemon/database/database.hpp"
 #include "daemon/ingest/late_events.hpp"
 #include "daemon/ingest/ledger_rows.hpp"
 #include "queries/apply.hpp"
@@ -20,7 +19,7 @@ namespace runledger {
 namespace {
 
 // Tombstones: what the segment's batch count is, for those that are retired.
-std::map<SegmentId, std::optional<std::uint64_t>> lock_segments(pqxx::work& work,
+std::map<SegmentId, std::optional<std::uint64_t>> lock_segments(const Statements& work,
                                                                 std::span<const wire::Batch* const> batches) {
     std::map<SegmentId, std::string> edges;
     for (const wire::Batch* batch : batches) {
@@ -50,7 +49,7 @@ struct LateCopies {
     std::int64_t quarantined{0};
 };
 
-void count_late(pqxx::work& work, const std::map<SegmentId, LateCopies>& late) {
+void count_late(const Statements& work, const std::map<SegmentId, LateCopies>& late) {
     if (late.empty()) {
         return;
     }
@@ -68,7 +67,7 @@ void count_late(pqxx::work& work, const std::map<SegmentId, LateCopies>& late) {
 }
 
 // Says of each batch that is not of a retired segment what it is; its name is in the ledger then.
-void enter_open_batches(pqxx::work& work, std::span<const wire::Batch* const> batches,
+void enter_open_batches(const Statements& work, std::span<const wire::Batch* const> batches,
                         const std::map<BatchName, std::size_t>& open, std::vector<BatchFate>& fates) {
     if (open.empty()) {
         return;
@@ -96,7 +95,7 @@ void enter_open_batches(pqxx::work& work, std::span<const wire::Batch* const> ba
 }
 
 // Enters the names of the batches, and says what each is.
-std::vector<BatchFate> enter_batches(pqxx::work& work, std::span<const wire::Batch* const> batches) {
+std::vector<BatchFate> enter_batches(const Statements& work, std::span<const wire::Batch* const> batches) {
     const auto segments = lock_segments(work, batches);
     std::vector<BatchFate> fates(batches.size(), BatchFate::applied);
     std::map<BatchName, std::size_t> open;
@@ -125,7 +124,7 @@ std::vector<BatchFate> enter_batches(pqxx::work& work, std::span<const wire::Bat
     return fates;
 }
 
-void count_quarantined(pqxx::work& work, const std::map<BatchName, std::int64_t>& quarantined) {
+void count_quarantined(const Statements& work, const std::map<BatchName, std::int64_t>& quarantined) {
     if (quarantined.empty()) {
         return;
     }
@@ -140,7 +139,7 @@ void count_quarantined(pqxx::work& work, const std::map<BatchName, std::int64_t>
     ask(work, queries::apply::count_quarantined, segments.str(), numbers.str(), counts.str());
 }
 
-void write_quarantine(pqxx::work& work, const QuarantineRow& row) {
+void write_quarantine(const Statements& work, const QuarantineRow& row) {
     // libpqxx 6 takes a null pointer for NULL.
     const auto or_null = [](const std::optional<std::string>& value) { return value ? value->c_str() : nullptr; };
     ask(work, queries::apply::insert_quarantine, row.scope, row.reason, row.name.batch.segment.hex(),
@@ -149,31 +148,29 @@ void write_quarantine(pqxx::work& work, const QuarantineRow& row) {
         or_null(row.redelivered));
 }
 
-void write_events(pqxx::transaction_base& work, std::span<const AcceptedEvent> events) {
+void write_events(const Statements& work, std::span<const AcceptedEvent> events) {
     static const std::vector<std::string> columns{"segment_id",  "batch_number", "event_index", "edge",
                                                   "received_at", "boot_id",      "boottime_us", "redelivered",
                                                   "run_id",      "event_type",   "status",      "body"};
-    pqxx::stream_to stream(work, "runledger.webhook_events", columns);
+    RowCopy copy(work, "runledger.webhook_events", columns);
     for (const AcceptedEvent& accepted : events) {
         const ReceivedEvent& received = accepted.received;
-        stream << std::make_tuple(received.name.batch.segment.hex(), received.name.batch.number, received.name.index,
-                                  *accepted.edge, timestamp_text(received.stamp.received_at), received.boot.hex(),
-                                  received.stamp.boottime.since_boot.count(), received.redelivered,
-                                  received.event.run_id, storable_text(received.event.event_type),
-                                  storable_text(received.event.status_word), std::string(received.body));
+        copy.add(received.name.batch.segment.hex(), received.name.batch.number, received.name.index, *accepted.edge,
+                 timestamp_text(received.stamp.received_at), received.boot.hex(),
+                 received.stamp.boottime.since_boot.count(), received.redelivered, received.event.run_id,
+                 storable_text(received.event.event_type), storable_text(received.event.status_word),
+                 std::string(received.body));
     }
-    stream.complete();
+    copy.complete();
 }
 
 template <class... Values>
-pqxx::result ask_in(std::string_view schema, pqxx::transaction_base& work, std::string_view query,
-                    const Values&... values) {
-    return schema == "runledger" ? ask(work, query, values...) : work.exec_params(text_in(schema, query), values...);
+pqxx::result ask_in(std::string_view schema, const Statements& work, std::string_view query, const Values&... values) {
+    return schema == "runledger" ? ask(work, query, values...) : work.run(text_in(schema, query), values...);
 }
 
 // Returns the runs that it has queued for settlement.
-ArrayLiteral write_runs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs,
-                        std::string_view schema) {
+ArrayLiteral write_runs(const Statements& work, const std::map<std::string, RunState>& runs, std::string_view schema) {
     const RunArrays r(runs);
     const auto queued = ask_in(
         schema, work, queries::apply::upsert_runs, r.run_id.str(), r.not_started_at.str(), r.queued_at.str(),
@@ -195,7 +192,7 @@ ArrayLiteral write_runs(pqxx::transaction_base& work, const std::map<std::string
     return run_ids;
 }
 
-void write_outputs(pqxx::transaction_base& work, const std::map<std::string, RunState>& runs,
+void write_outputs(const Statements& work, const std::map<std::string, RunState>& runs,
                    const std::map<SegmentId, std::string>& edges, const ArrayLiteral& queued, std::string_view schema) {
     const OutputArrays o(runs, edges);
     if (o.run_id.size() > 0) {
@@ -205,7 +202,7 @@ void write_outputs(pqxx::transaction_base& work, const std::map<std::string, Run
     }
 }
 
-void write_together(pqxx::transaction_base& work, std::span<const AcceptedEvent> events, bool with_outputs) {
+void write_together(const Statements& work, std::span<const AcceptedEvent> events, bool with_outputs) {
     if (events.empty()) {
         return;
     }
@@ -220,7 +217,7 @@ void write_together(pqxx::transaction_base& work, std::span<const AcceptedEvent>
 }
 
 // Counts in `quarantined`, by batch, what went there. Sorts the events by run: runs are locked in that order.
-void write_one_by_one(pqxx::work& work, std::vector<AcceptedEvent>& events,
+void write_one_by_one(const Statements& work, std::vector<AcceptedEvent>& events,
                       std::map<BatchName, std::int64_t>& quarantined) {
     std::stable_sort(events.begin(), events.end(), [](const AcceptedEvent& a, const AcceptedEvent& b) {
         return a.received.event.run_id < b.received.event.run_id;
@@ -231,9 +228,9 @@ void write_one_by_one(pqxx::work& work, std::vector<AcceptedEvent>& events,
         // Without its outputs in the second try: what is at fault must not cost the run its ending.
         for (const bool with_outputs : {true, false}) {
             try {
-                pqxx::subtransaction attempt(work, "event");
+                Savepoint attempt(work);
                 write_together(attempt, {&accepted, 1}, with_outputs);
-                attempt.commit();
+                attempt.release();
                 stored = true;
                 break;
             } catch (const pqxx::sql_error& error) {
@@ -266,16 +263,16 @@ std::string text_in(std::string_view schema, std::string_view query) {
     return text;
 }
 
-void write_states(pqxx::transaction_base& work, const FoldedRuns& folded, std::string_view schema) {
+void write_states(const Statements& work, const FoldedRuns& folded, std::string_view schema) {
     const ArrayLiteral queued = write_runs(work, folded.runs, schema);
     write_outputs(work, folded.runs, folded.edges, queued, schema);
 }
 
-void write_event_again(pqxx::transaction_base& work, const AcceptedEvent& accepted) {
+void write_event_again(const Statements& work, const AcceptedEvent& accepted) {
     write_together(work, {&accepted, 1}, true);
 }
 
-void write_outputs_again(pqxx::transaction_base& work, const AcceptedEvent& accepted) {
+void write_outputs_again(const Statements& work, const AcceptedEvent& accepted) {
     const std::map<std::string, RunState> runs{{accepted.received.event.run_id, state_of(accepted.received)}};
     const std::map<SegmentId, std::string> edges{{accepted.received.name.batch.segment, *accepted.edge}};
     write_outputs(work, runs, edges, {}, "runledger");
@@ -284,7 +281,7 @@ void write_outputs_again(pqxx::transaction_base& work, const AcceptedEvent& acce
         o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(), o.output.str());
 }
 
-TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batches, Care care) {
+TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const> batches, Care care) {
     TurnResult result;
     result.fates = enter_batches(work, batches);
     std::vector<AcceptedEvent> events;
@@ -334,7 +331,7 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
     return result;
 }
 
-bool write_retirement(pqxx::work& work, const wire::Retire& retire) {
+bool write_retirement(const Statements& work, const wire::Retire& retire) {
     const std::string segment = retire.segment.hex();
     if (ask(work, queries::retire::segment, segment, retire.batch_count).empty()) {
         return false;

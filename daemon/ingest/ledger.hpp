@@ -5,8 +5,6 @@
 // Owned by one applier's thread; keeps nothing between turns.
 #pragma once
 
-#include <pqxx/pqxx>
-
 #include <cstdint>
 #include <map>
 #include <span>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "common/wire.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/ingest/run_state.hpp"
 
 namespace runledger {
@@ -38,7 +37,7 @@ enum class Care : std::uint8_t {
 };
 
 // Writes the turn. Precondition: no two batches of one name. Throws what pqxx throws; nothing of the turn is kept then.
-[[nodiscard]] TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batches, Care care);
+[[nodiscard]] TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const> batches, Care care);
 
 // A query on the ledger's tables, on those of another schema that has the same.
 [[nodiscard]] std::string text_in(std::string_view schema, std::string_view query);
@@ -49,17 +48,17 @@ struct FoldedRuns {
     const std::map<SegmentId, std::string>& edges;
 };
 // Joins them with what is stored, in this schema or in one with the same tables.
-void write_states(pqxx::transaction_base& work, const FoldedRuns& folded, std::string_view schema = "runledger");
+void write_states(const Statements& work, const FoldedRuns& folded, std::string_view schema = "runledger");
 
 struct AcceptedEvent;
 // One event that was set aside, as a turn would have written it. Throws what pqxx throws where it is still refused.
-void write_event_again(pqxx::transaction_base& work, const AcceptedEvent& accepted);
+void write_event_again(const Statements& work, const AcceptedEvent& accepted);
 // The outputs of an event that is stored, and nothing else of it; those that hold their place without content get it.
-void write_outputs_again(pqxx::transaction_base& work, const AcceptedEvent& accepted);
+void write_outputs_again(const Statements& work, const AcceptedEvent& accepted);
 
 // Puts the tombstone up and forgets the batches' names. False if the ledger does not hold `batch_count` batches of
 // the segment: nothing was changed then.
-[[nodiscard]] bool write_retirement(pqxx::work& work, const wire::Retire& retire);
+[[nodiscard]] bool write_retirement(const Statements& work, const wire::Retire& retire);
 
 // "2026-01-31 12:00:00.123456+00", as PostgreSQL reads it.
 [[nodiscard]] std::string timestamp_text(WallTime time);

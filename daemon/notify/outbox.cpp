@@ -38,7 +38,7 @@ void Outbox::hurry(std::chrono::milliseconds statement_timeout) noexcept {
 }
 
 // From the chat after the last one's turn to the highest id, then from the lowest.
-void Outbox::find_due(pqxx::work& work, const Request& request, const std::string& chats_waiting,
+void Outbox::find_due(const Statements& work, const Request& request, const std::string& chats_waiting,
                       std::vector<std::int64_t>& chosen) {
     constexpr auto lowest = std::numeric_limits<std::int64_t>::min();
     constexpr auto highest = std::numeric_limits<std::int64_t>::max();
@@ -86,7 +86,7 @@ Outbox::Exchanged Outbox::store_and_lease(std::span<const Outcome> outcomes, con
     return {.stored = std::move(stored), .taken = std::move(taken)};
 }
 
-Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request) {
+Outbox::Taken Outbox::lease(const Statements& work, const Request& request) {
     Taken taken;
     const std::string chats_waiting = array_of(request.chats_waiting);
     std::vector<std::int64_t> chosen;
@@ -138,7 +138,7 @@ Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request) {
     return taken;
 }
 
-Outbox::Stored Outbox::store(pqxx::work& work, std::span<const Outcome> outcomes) const {
+Outbox::Stored Outbox::store(const Statements& work, std::span<const Outcome> outcomes) const {
     Stored stored;
     stored.ours.reserve(outcomes.size());
     for (const Outcome& outcome : outcomes) {
@@ -149,7 +149,7 @@ Outbox::Stored Outbox::store(pqxx::work& work, std::span<const Outcome> outcomes
 }
 
 // Of the chat it is true whoever holds the notification by now.
-void Outbox::store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored) {
+void Outbox::store_chat(const Statements& work, const Outcome& outcome, Stored& stored) {
     const Decision& decision = outcome.decision;
     switch (decision.chat) {
         case ChatFate::none:
@@ -171,7 +171,7 @@ void Outbox::store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored
     }
 }
 
-bool Outbox::store_one(pqxx::work& work, const Outcome& outcome) const {
+bool Outbox::store_one(const Statements& work, const Outcome& outcome) const {
     const Decision& decision = outcome.decision;
     const auto error = unless_empty(decision.error);
     const int uncertain = decision.may_have_arrived ? 1 : 0;

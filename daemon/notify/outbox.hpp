@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/notify/policy.hpp"
 
 namespace runledger {
@@ -92,11 +92,11 @@ public:
     void hurry(std::chrono::milliseconds statement_timeout) noexcept;
 
 private:
-    [[nodiscard]] Stored store(pqxx::work& work, std::span<const Outcome> outcomes) const;
-    [[nodiscard]] Taken lease(pqxx::work& work, const Request& request);
-    [[nodiscard]] bool store_one(pqxx::work& work, const Outcome& outcome) const;
-    static void store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored);
-    void find_due(pqxx::work& work, const Request& request, const std::string& chats_waiting,
+    [[nodiscard]] Stored store(const Statements& work, std::span<const Outcome> outcomes) const;
+    [[nodiscard]] Taken lease(const Statements& work, const Request& request);
+    [[nodiscard]] bool store_one(const Statements& work, const Outcome& outcome) const;
+    static void store_chat(const Statements& work, const Outcome& outcome, Stored& stored);
+    void find_due(const Statements& work, const Request& request, const std::string& chats_waiting,
                   std::vector<std::int64_t>& chosen);
 
     Options options_;

@@ -7,28 +7,13 @@
 #include <utility>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/database/listener.hpp"
 
 namespace runledger {
 namespace {
 
 constexpr std::string_view outbox_channel = "runledger_outbox";  // As settle_new() and queue_notification() say it.
 constexpr int look_again_milliseconds = 30'000;                  // Where there is no descriptor to wait on for the end.
-
-class Receiver : public pqxx::notification_receiver {
-public:
-    Receiver(pqxx::connection& connection, Wakeup& outbox, const std::function<bool(int)>& is_told)
-        : pqxx::notification_receiver(connection, std::string(outbox_channel)), outbox_(outbox), is_told_(is_told) {}
-
-    void operator()(const std::string& /*payload*/, int backend) override {
-        if (!is_told_ || !is_told_(backend)) {
-            outbox_.notify();
-        }
-    }
-
-private:
-    Wakeup& outbox_;
-    const std::function<bool(int)>& is_told_;
-};
 
 }  // namespace
 
@@ -68,22 +53,18 @@ void OutboxListener::run() noexcept {
 
 // Until it is stopped; throws when the connection is lost.
 void OutboxListener::listen() {
-    pqxx::connection& connection = database_.connection();
-    Receiver receiver(connection, outbox_, is_told_);  // Says LISTEN.
-    outbox_.notify();                                  // For what came before it.
+    ChannelListener listener(database_, std::string(outbox_channel), [this](int backend) {
+        if (!is_told_ || !is_told_(backend)) {
+            outbox_.notify();
+        }
+    });
+    outbox_.notify();  // For what came before it.
     while (!stop_.is_stopped()) {
-        wait(connection);
-        connection.get_notifs();
+        std::array<pollfd, 2> waited{{{.fd = listener.socket(), .events = POLLIN, .revents = 0},
+                                      {.fd = stop_.descriptor(), .events = POLLIN, .revents = 0}}};
+        (void)::poll(waited.data(), waited.size(), look_again_milliseconds);  // EINTR and time-outs: look again.
+        listener.take();
     }
-}
-
-void OutboxListener::wait(pqxx::connection& connection) {
-    std::array<pollfd, 2> waited{{{.fd = connection.sock(), .events = POLLIN, .revents = 0},
-                                  {.fd = stop_.descriptor(), .events = POLLIN, .revents = 0}}};
-    if (waited[0].fd < 0) {
-        throw pqxx::broken_connection("the connection is gone");
-    }
-    (void)::poll(waited.data(), waited.size(), look_again_milliseconds);  // EINTR and time-outs: look again.
 }
 
 }  // namespace runledger

@@ -26,7 +26,6 @@ public:
 private:
     void run() noexcept;
     void listen();
-    void wait(pqxx::connection& connection);
 
     Database database_;
     Wakeup& outbox_;

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/notify/pace.hpp"
 #include "daemon/telegram/bot_api.hpp"
 #include "daemon/telegram/template.hpp"

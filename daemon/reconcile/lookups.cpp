@@ -46,13 +46,12 @@ std::vector<LeasedLookup> Lookups::lease(std::size_t count_max) {
         milliseconds.add(static_cast<std::int64_t>(limit.count()));
     }
     Transaction work(database_, bounds_);
-    work.exec(std::string(queries::reconcile::forget_heard));
-    work.exec_params(std::string(queries::reconcile::enrol_silent), statuses.str(), milliseconds.str(),
-                     std::chrono::milliseconds{silence.unheard}.count(), options_.lookback.count(),
-                     enrolled_a_look_max);
+    work.run(queries::reconcile::forget_heard);
+    work.run(queries::reconcile::enrol_silent, statuses.str(), milliseconds.str(),
+             std::chrono::milliseconds{silence.unheard}.count(), options_.lookback.count(), enrolled_a_look_max);
     std::vector<LeasedLookup> leased;
-    for (const auto& row : work.exec_params(std::string(queries::reconcile::lease), options_.lease_owner,
-                                            options_.lease.count(), count_max)) {
+    for (const auto& row :
+         work.run(queries::reconcile::lease, options_.lease_owner, options_.lease.count(), count_max)) {
         leased.push_back({.run_id = row[0].as<std::string>(),
                           .attempts = row[1].as<unsigned>(),
                           .age = std::chrono::milliseconds{row[2].as<std::int64_t>()}});
@@ -65,13 +64,13 @@ void Lookups::postpone(const Postponed& postponed) {
     Transaction work(database_, bounds_);
     const std::optional<std::string> delay =
         postponed.delay ? std::optional(std::to_string(postponed.delay->count())) : std::nullopt;
-    work.exec_params(std::string(queries::reconcile::later), postponed.run_id, options_.lease_owner,
-                     null_if_none(delay), postponed.gives_attempt_back ? 1 : 0,
-                     null_if_empty(postponed.provider_status), null_if_empty(postponed.error));
+    work.run(queries::reconcile::later, postponed.run_id, options_.lease_owner, null_if_none(delay),
+             postponed.gives_attempt_back ? 1 : 0, null_if_empty(postponed.provider_status),
+             null_if_empty(postponed.error));
     database_.commit(work);
 }
 
-void write_report_outputs(pqxx::transaction_base& work, const std::string& run_id, const ProviderReport& report,
+void write_report_outputs(const Statements& work, const std::string& run_id, const ProviderReport& report,
                           std::string_view schema) {
     ArrayLiteral keys;
     ArrayLiteral updated;
@@ -85,8 +84,8 @@ void write_report_outputs(pqxx::transaction_base& work, const std::string& run_i
         positions.add(static_cast<std::int64_t>(output.position));
         outputs.add(output.json);
     }
-    work.exec_params(text_in(schema, queries::reconcile::upsert_outputs), run_id, report.digest, keys.str(),
-                     updated.str(), digests.str(), positions.str(), outputs.str());
+    work.run(text_in(schema, queries::reconcile::upsert_outputs), run_id, report.digest, keys.str(), updated.str(),
+             digests.str(), positions.str(), outputs.str());
 }
 
 bool Lookups::store(const Reported& reported) {
@@ -98,17 +97,16 @@ bool Lookups::store(const Reported& reported) {
 
     Transaction work(database_, bounds_);
     const bool is_new =
-        !work.exec_params(std::string(queries::reconcile::insert_report), reported.run_id, report.digest,
-                          report.status_word, null_if_none(time_text(report.queued_at)),
-                          null_if_none(time_text(report.started_at)), null_if_none(time_text(report.ended_at)),
-                          null_if_empty(report.run_duration), null_if_none(progress), null_if_empty(report.live_status),
-                          null_if_empty(report.error), report.outputs.size(), report.body)
+        !work.run(queries::reconcile::insert_report, reported.run_id, report.digest, report.status_word,
+                  null_if_none(time_text(report.queued_at)), null_if_none(time_text(report.started_at)),
+                  null_if_none(time_text(report.ended_at)), null_if_empty(report.run_duration), null_if_none(progress),
+                  null_if_empty(report.live_status), null_if_empty(report.error), report.outputs.size(), report.body)
              .empty();
     if (is_new) {
-        work.exec_params(std::string(queries::reconcile::upsert_runs), runs.str());
+        work.run(queries::reconcile::upsert_runs, runs.str());
         write_report_outputs(work, reported.run_id, report);
     }
-    work.exec_params(std::string(queries::reconcile::done), reported.run_id);
+    work.run(queries::reconcile::done, reported.run_id);
     database_.commit(work);
     return is_new;
 }

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "daemon/config.hpp"
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/reconcile/provider_report.hpp"
 
 namespace runledger {
@@ -44,7 +44,7 @@ struct Reported {
 
 // Joins the outputs of a report that is in provider_reports with those that are stored, in this schema or in one with
 // the same tables.
-void write_report_outputs(pqxx::transaction_base& work, const std::string& run_id, const ProviderReport& report,
+void write_report_outputs(const Statements& work, const std::string& run_id, const ProviderReport& report,
                           std::string_view schema = "runledger");
 
 class Lookups {

@@ -55,9 +55,8 @@ Maintainer::Step Maintainer::maintain_days() {
         std::string date;
     };
     std::vector<Day> days;
-    Step worst = attempt("plan", [&](pqxx::work& work) {
-        for (const auto& row :
-             work.exec_params(std::string(queries::maintain::plan_days), days_ahead, retention_.webhook_events_days)) {
+    Step worst = attempt("plan", [&](const Statements& work) {
+        for (const auto& row : work.run(queries::maintain::plan_days, days_ahead, retention_.webhook_events_days)) {
             days.push_back({row[0].as<std::string>() == "make", row[1].as<std::string>()});
         }
     });
@@ -65,10 +64,9 @@ Maintainer::Step Maintainer::maintain_days() {
         if (stop_.is_stopped()) {
             return worst;
         }
-        const Step step = attempt(day.date, [&](pqxx::work& work) {
+        const Step step = attempt(day.date, [&](const Statements& work) {
             const auto outcome =
-                work.exec_params1(std::string(day.is_made ? queries::maintain::make_day : queries::maintain::drop_day),
-                                  day.date)[0]
+                work.run1(day.is_made ? queries::maintain::make_day : queries::maintain::drop_day, day.date)[0]
                     .as<std::string>();
             spdlog::info("events of a day: partition {} day={}", day.is_made ? outcome : "dropped", day.date);
         });
@@ -85,9 +83,8 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
     Step step = Step::done;
     std::uint64_t rows = days == 0 ? 0 : rows_a_step_max;
     while (rows == rows_a_step_max && step == Step::done && stop_.pause(between_steps)) {
-        step = attempt(what, [&](pqxx::work& work) {
-            rows = work.exec_params1(std::string(queries::maintain::remove_expired), std::string(what), days,
-                                     rows_a_step_max)[0]
+        step = attempt(what, [&](const Statements& work) {
+            rows = work.run1(queries::maintain::remove_expired, std::string(what), days, rows_a_step_max)[0]
                        .as<std::uint64_t>();
         });
         if (step == Step::done) {
@@ -101,11 +98,11 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
     return step;
 }
 
-Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(pqxx::work&)>& step) {
+Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(const Statements&)>& step) {
     heartbeat_.beat();
     try {
         Transaction work(database_, maintain_bounds);
-        if (!work.exec1(std::string(queries::maintain::try_turn))[0].as<bool>()) {
+        if (!work.run1(queries::maintain::try_turn)[0].as<bool>()) {
             return Step::not_ours;
         }
         step(work);

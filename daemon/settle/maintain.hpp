@@ -6,8 +6,6 @@
 // events of a day without a partition go to the DEFAULT one, and are moved later.
 #pragma once
 
-#include <pqxx/pqxx>
-
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -16,7 +14,7 @@
 
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/settle/settings.hpp"
 
 namespace runledger {
@@ -50,7 +48,7 @@ private:
     Step maintain_days();
     Step remove_expired(std::string_view what, unsigned days, std::atomic<std::uint64_t>& removed);
     // In a transaction of its own, if no other daemon maintains. `what` names it in the log.
-    Step attempt(std::string_view what, const std::function<void(pqxx::work&)>& step);
+    Step attempt(std::string_view what, const std::function<void(const Statements&)>& step);
 
     RetentionSettings retention_;
     Database database_;

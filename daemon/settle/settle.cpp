@@ -153,7 +153,7 @@ bool Settler::turn(std::size_t entries_max) {
 
 // The usual case, by one statement. Removes from `runs` those that it has settled: all others, and all where one of
 // them was refused, have to be asked for one by one.
-void Settler::settle_together(pqxx::work& work, Runs& runs, Tally& tally) {
+void Settler::settle_together(const Statements& work, Runs& runs, Tally& tally) {
     ArrayLiteral run_ids;
     for (const auto& [run_id, entries] : runs) {
         run_ids.add(run_id);
@@ -170,7 +170,7 @@ void Settler::settle_together(pqxx::work& work, Runs& runs, Tally& tally) {
     }
 }
 
-void Settler::postpone(pqxx::work& work, const std::string& run_id, const std::vector<Entry>& entries,
+void Settler::postpone(const Statements& work, const std::string& run_id, const std::vector<Entry>& entries,
                        const Settled& settled, bool slow) {
     for (const auto& [id, attempts] : entries) {
         ask(work, queries::settle::later, id, delay_after(settled.outcome, attempts).count(),

@@ -14,7 +14,7 @@
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/settle/settings.hpp"
 
 namespace runledger {
@@ -71,8 +71,8 @@ private:
 
     // One transaction. Returns whether there may be more to take at once.
     bool turn(std::size_t entries_max);
-    void settle_together(pqxx::work& work, Runs& runs, Tally& tally);
-    static void postpone(pqxx::work& work, const std::string& run_id, const std::vector<Entry>& entries,
+    void settle_together(const Statements& work, Runs& runs, Tally& tally);
+    static void postpone(const Statements& work, const std::string& run_id, const std::vector<Entry>& entries,
                          const Settled& settled, bool slow);
     // After a turn that failed: the next ones take one entry each, so that the one at fault is found and put off.
     void after_failure(const std::exception& error);

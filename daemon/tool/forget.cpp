@@ -1,7 +1,6 @@
 #include "daemon/tool/forget.hpp"
 
 #include <fmt/format.h>
-#include <pqxx/pqxx>
 
 #include <algorithm>
 #include <map>
@@ -9,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -29,11 +28,9 @@ public:
 
     // One transaction; rolled back in a dry run, which so says exactly what would be done.
     void forget(const std::string& call, std::int64_t id) {
-        pqxx::work work(database_.connection());
-        begin_durably(work, forget_bounds);
+        Transaction work(database_, forget_bounds);
         Tally now;
-        for (const auto& row :
-             work.exec_params("SELECT table_name, action, row_count FROM runledger." + call + "($1)", id)) {
+        for (const auto& row : work.run("SELECT table_name, action, row_count FROM runledger." + call + "($1)", id)) {
             now[{row[0].as<std::string>(), row[1].as<std::string>()}] += row[2].as<std::uint64_t>();
         }
         if (!dry_run_) {
@@ -46,10 +43,10 @@ public:
 
     // The chat's own id, and those that Telegram gave the group before and after.
     std::set<std::int64_t> ids_of(std::int64_t chat) {
-        pqxx::work work(database_.connection());
+        const Snapshot work(database_);
         std::set<std::int64_t> ids{chat};
-        if (work.exec1("SELECT to_regclass('runledger.telegram_chats') IS NOT NULL")[0].as<bool>()) {
-            for (const auto& row : work.exec_params(
+        if (work.run1("SELECT to_regclass('runledger.telegram_chats') IS NOT NULL")[0].as<bool>()) {
+            for (const auto& row : work.run(
                      "SELECT chat_id, migrated_to FROM runledger.telegram_chats WHERE chat_id = $1 OR migrated_to = $1",
                      chat)) {
                 ids.insert(row[0].as<std::int64_t>());
@@ -67,13 +64,13 @@ public:
         for (const std::int64_t chat : chats) {
             array.add(chat);
         }
-        pqxx::work work(database_.connection());
+        const Snapshot work(database_);
         std::vector<std::int64_t> ids;
         for (const auto& row :
-             work.exec_params("SELECT id FROM runledger.generations WHERE telegram_chat_id = ANY ($1::bigint[]) UNION "
-                              "SELECT g.id FROM runledger.notifications AS n JOIN runledger.generations AS g ON g.id = "
-                              "n.generation_id WHERE n.chat_id = ANY ($1::bigint[]) ORDER BY 1",
-                              array.str())) {
+             work.run("SELECT id FROM runledger.generations WHERE telegram_chat_id = ANY ($1::bigint[]) UNION "
+                      "SELECT g.id FROM runledger.notifications AS n JOIN runledger.generations AS g ON g.id = "
+                      "n.generation_id WHERE n.chat_id = ANY ($1::bigint[]) ORDER BY 1",
+                      array.str())) {
             ids.push_back(row[0].as<std::int64_t>());
         }
         return ids;

@@ -113,13 +113,13 @@ OutboxCli::Parameters OutboxCli::parameters() const {
     return given;
 }
 
-pqxx::result OutboxCli::choose(pqxx::work& work, int count_max) const {
+pqxx::result OutboxCli::choose(const Statements& work, int count_max) const {
     const Parameters given = parameters();
-    return work.exec_params(std::string(queries::outbox::list), given.ids, given.states, given.chat, given.error,
-                            given.least_age_seconds, count_max);
+    return work.run(queries::outbox::list, given.ids, given.states, given.chat, given.error, given.least_age_seconds,
+                    count_max);
 }
 
-int OutboxCli::list(pqxx::work& work, std::FILE* out) const {
+int OutboxCli::list(const Statements& work, std::FILE* out) const {
     const auto rows = choose(work, count_max_);
     if (as_json_) {
         for (const pqxx::row& row : rows) {
@@ -142,7 +142,7 @@ int OutboxCli::list(pqxx::work& work, std::FILE* out) const {
     return 0;
 }
 
-int OutboxCli::show(pqxx::work& work, std::FILE* out) const {
+int OutboxCli::show(const Statements& work, std::FILE* out) const {
     const auto rows = choose(work, static_cast<int>(choice_.ids.size()));
     for (const pqxx::row& row : rows) {
         if (as_json_) {
@@ -168,11 +168,10 @@ int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
     if (chooses == all_) {
         throw std::runtime_error("say which: ids, --state, --chat, --error, --older-than, or else --all");
     }
-    pqxx::work work(database.connection());
-    begin_durably(work, {});
+    Transaction work(database, {});
     const Parameters given = parameters();
-    const auto rows = work.exec_params(std::string(retries ? queries::outbox::retry : queries::outbox::drop), given.ids,
-                                       given.states, given.chat, given.error, given.least_age_seconds);
+    const auto rows = work.run(retries ? queries::outbox::retry : queries::outbox::drop, given.ids, given.states,
+                               given.chat, given.error, given.least_age_seconds);
     database.commit(work);
     fmt::print(out, "{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
@@ -190,7 +189,7 @@ int OutboxCli::run(const std::string& postgres_uri, std::FILE* out) {
     if (retry_command_->parsed() || drop_command_->parsed()) {
         return change(database, retry_command_->parsed(), out);
     }
-    pqxx::work work(database.connection());
+    const Snapshot work(database);
     return list_command_->parsed() ? list(work, out) : show(work, out);
 }
 

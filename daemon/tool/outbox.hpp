@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 
 namespace runledger::tool {
 
@@ -48,9 +48,9 @@ private:
 
     void add_choice(CLI::App& command, const std::vector<std::string>& states);
     [[nodiscard]] Parameters parameters() const;
-    [[nodiscard]] pqxx::result choose(pqxx::work& work, int count_max) const;
-    int list(pqxx::work& work, std::FILE* out) const;
-    int show(pqxx::work& work, std::FILE* out) const;
+    [[nodiscard]] pqxx::result choose(const Statements& work, int count_max) const;
+    int list(const Statements& work, std::FILE* out) const;
+    int show(const Statements& work, std::FILE* out) const;
     int change(Database& database, bool retries, std::FILE* out) const;
 
     Choice choice_;

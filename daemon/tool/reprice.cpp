@@ -7,7 +7,7 @@
 #include <map>
 #include <stdexcept>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "queries/reprice.hpp"
 
 namespace runledger::tool {
@@ -54,15 +54,14 @@ RepriceCli::RepriceCli(CLI::App& app)
 
 int RepriceCli::run(const std::string& postgres_uri, std::FILE* out) {
     Database database(postgres_uri, "reprice");
-    pqxx::connection& connection = database.connection();
-    read_times(connection);
+    read_times(database);
     if (json_) {
-        pqxx::work work(connection);
+        Transaction work(database, unbounded);
         for (const auto& row : rows(work, "{reprice,same,edited_by_hand,priced_by_metadata,no_rate}")) {
             fmt::print(out, "{}\n", row["json"].as<std::string>());
         }
     } else {
-        show_plan(connection, out);
+        show_plan(database, out);
     }
     if (!apply_) {
         if (!json_) {
@@ -70,35 +69,35 @@ int RepriceCli::run(const std::string& postgres_uri, std::FILE* out) {
         }
         return exit_done;
     }
-    return apply(connection, json_ ? stderr : out);
+    return apply(database, json_ ? stderr : out);
 }
 
-void RepriceCli::read_times(pqxx::connection& connection) {
+void RepriceCli::read_times(Database& database) {
     for (auto [name, text] : {std::pair{"--from", &from_}, std::pair{"--to", &to_}}) {
         try {
-            pqxx::work work(connection);
-            work.exec("SET LOCAL TIME ZONE 'UTC'");
-            *text = work.exec_params1("SELECT $1::timestamptz", *text)[0].as<std::string>();
+            Transaction work(database, unbounded);
+            work.run("SET LOCAL TIME ZONE 'UTC'");
+            *text = work.run1("SELECT $1::timestamptz", *text)[0].as<std::string>();
         } catch (const pqxx::sql_error& error) {
             throw std::runtime_error(fmt::format("{} \"{}\" is no time: {}", name, *text, error.what()));
         }
     }
-    pqxx::work work(connection);
-    if (!work.exec_params1("SELECT $1::timestamptz < $2::timestamptz", from_, to_)[0].as<bool>()) {
+    Transaction work(database, unbounded);
+    if (!work.run1("SELECT $1::timestamptz < $2::timestamptz", from_, to_)[0].as<bool>()) {
         throw std::runtime_error(fmt::format("--from {} is not before --to {}", from_, to_));
     }
 }
 
-pqxx::result RepriceCli::rows(pqxx::transaction_base& work, const std::string& verdicts) const {
-    return work.exec_params(std::string(queries::reprice::rows), gpu_, from_, to_, verdicts);
+pqxx::result RepriceCli::rows(const Statements& work, const std::string& verdicts) const {
+    return work.run(queries::reprice::rows, gpu_, from_, to_, verdicts);
 }
 
-void RepriceCli::show_plan(pqxx::connection& connection, std::FILE* out) const {
-    pqxx::work work(connection);
+void RepriceCli::show_plan(Database& database, std::FILE* out) const {
+    Transaction work(database, unbounded);
     fmt::print(out, "{}: settled runs that ended from {} to before {}\n", gpu_, from_, to_);
     std::int64_t runs_to_reprice = 0;
     std::map<std::string, std::int64_t> left;
-    for (const auto& row : work.exec_params(std::string(queries::reprice::plan), gpu_, from_, to_)) {
+    for (const auto& row : work.run(queries::reprice::plan, gpu_, from_, to_)) {
         const auto verdict = row["verdict"].as<std::string>();
         const auto runs = row["runs"].as<std::int64_t>();
         if (verdict != "reprice") {
@@ -132,10 +131,10 @@ void RepriceCli::show_plan(pqxx::connection& connection, std::FILE* out) const {
     }
 }
 
-int RepriceCli::apply(pqxx::connection& connection, std::FILE* out) const {
+int RepriceCli::apply(Database& database, std::FILE* out) const {
     std::vector<std::int64_t> generations;
     {
-        pqxx::work work(connection);
+        Transaction work(database, unbounded);
         for (const auto& row : rows(work, "{reprice}")) {
             generations.push_back(row["generation_id"].as<std::int64_t>());
         }
@@ -143,11 +142,10 @@ int RepriceCli::apply(pqxx::connection& connection, std::FILE* out) const {
     std::int64_t written = 0;
     int exit_code = exit_done;
     for (std::size_t begin = 0; begin < generations.size(); begin += rows_a_transaction) {
-        pqxx::work work(connection);
-        begin_durably(work, write_bounds);
+        Transaction work(database, write_bounds);
         std::int64_t written_now = 0;
         for (std::size_t i = begin; i < std::min(begin + rows_a_transaction, generations.size()); ++i) {
-            const auto row = work.exec_params1(std::string(queries::reprice::write), generations[i], gpu_, from_, to_);
+            const auto row = work.run1(queries::reprice::write, generations[i], gpu_, from_, to_);
             const auto verdict = row[0].as<std::string>();
             if (verdict == "reprice") {
                 ++written_now;
@@ -159,7 +157,7 @@ int RepriceCli::apply(pqxx::connection& connection, std::FILE* out) const {
             fmt::print(out, "  generation {} left: {} {}\n", generations[i], sentence_of(verdict),
                        row[1].as<std::string>());
         }
-        work.commit();
+        database.commit(work);
         written += written_now;
     }
     fmt::print(out, "{} runs repriced, with an audit row each.{}\n", written,

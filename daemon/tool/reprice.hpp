@@ -4,12 +4,12 @@
 // audit row each. Safe to repeat: what is written is no longer different.
 #pragma once
 
-#include <pqxx/pqxx>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
+
+#include "daemon/database/transaction.hpp"
 
 namespace runledger::tool {
 
@@ -26,10 +26,10 @@ public:
     int run(const std::string& postgres_uri, std::FILE* out);
 
 private:
-    void read_times(pqxx::connection& connection);
-    void show_plan(pqxx::connection& connection, std::FILE* out) const;
-    [[nodiscard]] pqxx::result rows(pqxx::transaction_base& work, const std::string& verdicts) const;
-    int apply(pqxx::connection& connection, std::FILE* out) const;
+    void read_times(Database& database);
+    void show_plan(Database& database, std::FILE* out) const;
+    [[nodiscard]] pqxx::result rows(const Statements& work, const std::string& verdicts) const;
+    int apply(Database& database, std::FILE* out) const;
 
     std::string gpu_;
     std::string from_;

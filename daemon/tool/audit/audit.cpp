@@ -150,7 +150,7 @@ int AuditCli::run(const std::string& postgres_uri, std::FILE* out) {
         scope_.since = since_;
     }
     Database database(postgres_uri, "audit");
-    const Books books = audit_books(database.connection(), scope_);
+    const Books books = audit_books(database, scope_);
     if (json_) {
         print_json(books, out);
     } else {

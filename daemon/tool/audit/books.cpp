@@ -11,8 +11,6 @@
 namespace runledger::tool {
 namespace {
 
-using Snapshot = pqxx::transaction<pqxx::repeatable_read, pqxx::read_only>;
-
 // What the ledger has of a spool's segments.
 struct KnownBatch {
     std::string digest;
@@ -23,10 +21,10 @@ struct KnownSegments {
     std::set<std::string> retired;
 };
 
-std::vector<BookEntry> read_entries(Snapshot& work, const AuditScope& scope) {
+std::vector<BookEntry> read_entries(const Statements& work, const AuditScope& scope) {
     std::vector<BookEntry> entries;
     const char* since = scope.since ? scope.since->c_str() : nullptr;  // libpqxx 6 takes a null pointer for NULL.
-    for (const auto& row : work.exec_params(std::string(queries::audit::days), since)) {
+    for (const auto& row : work.run(queries::audit::days, since)) {
         entries.push_back({.segment = row[0].c_str(),
                            .day = row[1].c_str(),
                            .edge = row[2].c_str(),
@@ -65,8 +63,8 @@ void judge(const BookEntry& entry, std::vector<std::string>& findings) {
     }
 }
 
-void judge_segments(Snapshot& work, std::vector<std::string>& findings) {
-    for (const auto& row : work.exec(std::string(queries::audit::segments))) {
+void judge_segments(const Statements& work, std::vector<std::string>& findings) {
+    for (const auto& row : work.run(queries::audit::segments)) {
         findings.push_back(fmt::format(
             "segment {} of {} was retired with {} batches, but the books have applied {}{}", row[0].c_str(),
             row[1].c_str(), row[2].c_str(), row[3].c_str(),
@@ -74,9 +72,9 @@ void judge_segments(Snapshot& work, std::vector<std::string>& findings) {
     }
 }
 
-KnownSegments read_known(Snapshot& work) {
+KnownSegments read_known(const Statements& work) {
     KnownSegments known;
-    for (const auto& row : work.exec(std::string(queries::audit::batches))) {
+    for (const auto& row : work.run(queries::audit::batches)) {
         if (row[1].is_null()) {
             known.retired.insert(row[0].c_str());
         } else {
@@ -162,15 +160,15 @@ std::map<std::pair<std::string, std::string>, BookSums> Books::by_day_and_edge()
     return days;
 }
 
-Books audit_books(pqxx::connection& connection, const AuditScope& scope) {
+Books audit_books(Database& database, const AuditScope& scope) {
     Books books;
-    Snapshot work(connection);
+    Snapshot work(database);
     books.entries = read_entries(work, scope);
     for (const BookEntry& entry : books.entries) {
         judge(entry, books.findings);
     }
     judge_segments(work, books.findings);
-    const auto totals = work.exec1(std::string(queries::audit::totals));
+    const auto totals = work.run1(queries::audit::totals);
     const auto applied = totals[0].as<std::int64_t>();
     books.events_in_runs = totals[1].as<std::int64_t>();
     books.events_in_removed_runs = totals[2].as<std::int64_t>();
@@ -180,7 +178,7 @@ Books audit_books(pqxx::connection& connection, const AuditScope& scope) {
     }
     if (!scope.spool.empty()) {
         const KnownSegments known = read_known(work);
-        work.commit();
+        work.end();
         books.spool = judge_spool(scope.spool, known, books.findings);
     }
     return books;

@@ -7,14 +7,14 @@
 // Reading takes one snapshot and changes nothing. One thread.
 #pragma once
 
-#include <pqxx/pqxx>
-
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "daemon/database/transaction.hpp"
 
 namespace runledger::tool {
 
@@ -68,6 +68,6 @@ struct AuditScope {
 };
 
 // Throws what pqxx throws, and SpoolError if the folder can't be read.
-[[nodiscard]] Books audit_books(pqxx::connection& connection, const AuditScope& scope);
+[[nodiscard]] Books audit_books(Database& database, const AuditScope& scope);
 
 }  // namespace runledger::tool

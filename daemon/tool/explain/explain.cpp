@@ -1,11 +1,10 @@
 #include "daemon/tool/explain/explain.hpp"
 
 #include <fmt/format.h>
-#include <pqxx/pqxx>
 
 #include <string_view>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/tool/explain/text.hpp"
 #include "queries/explain.hpp"
 
@@ -17,14 +16,8 @@ constexpr int exit_unknown = 3;
 constexpr std::size_t events_shown_max = 500;
 
 // One snapshot of everything, so that what is said of the row and of the audit fits together.
-using Snapshot = pqxx::transaction<pqxx::repeatable_read, pqxx::read_only>;
-
-pqxx::result ask(Snapshot& work, std::string_view query, const std::string& run_id) {
-    return work.exec_params(std::string(query), run_id);
-}
-
-void explain_events(Snapshot& work, const std::string& run_id, std::int64_t counted, std::FILE* out) {
-    const auto events = ask(work, queries::explain::events, run_id);
+void explain_events(const Statements& work, const std::string& run_id, std::int64_t counted, std::FILE* out) {
+    const auto events = work.run(queries::explain::events, run_id);
     fmt::print(out, "\nEvents, as the edge received them (UTC)\n");
     std::size_t shown = 0;
     for (const auto& event : events) {
@@ -67,7 +60,7 @@ std::string row_lines(const pqxx::row& generation, bool has_ended, const pqxx::r
     return text;
 }
 
-void explain_generation(Snapshot& work, const std::string& run_id, const pqxx::row& generation, bool has_ended,
+void explain_generation(const Statements& work, const std::string& run_id, const pqxx::row& generation, bool has_ended,
                         const pqxx::row& rest, std::FILE* out) {
     const auto id = generation["id"].as<std::int64_t>();
     const bool names_it = generation["names_it"].as<bool>();
@@ -84,14 +77,14 @@ void explain_generation(Snapshot& work, const std::string& run_id, const pqxx::r
                    generation["run_id"].is_null() ? "it names none now."
                                                   : "it names run " + text_or(generation["run_id"], "") + " now.");
     }
-    const auto settlements = work.exec_params(std::string(queries::explain::settlements), id);
+    const auto settlements = work.run(queries::explain::settlements, id);
     if (!settlements.empty()) {
         fmt::print(out, "\nWhat was settled, and why\n");
     }
     for (const auto& settlement : settlements) {
         fmt::print(out, "{}", settlement_lines(settlement, run_id));
     }
-    const auto notifications = work.exec_params(std::string(queries::explain::notifications), run_id, id);
+    const auto notifications = work.run(queries::explain::notifications, run_id, id);
     fmt::print(out, "\nWho was told\n");
     for (const auto& notification : notifications) {
         fmt::print(out, "{}", notification_line(notification));
@@ -110,10 +103,10 @@ ExplainCli::ExplainCli(CLI::App& app)
 
 int ExplainCli::run(const Config& config, std::FILE* out) const {
     Database database(config.postgres.direct_uri, "explain");
-    Snapshot work(database.connection());
-    const auto runs = work.exec_params(std::string(queries::explain::run), run_id_, config.settle.duration_max.count());
-    const auto generations = ask(work, queries::explain::generation, run_id_);
-    const auto rest = ask(work, queries::explain::rest, run_id_);
+    const Snapshot work(database);
+    const auto runs = work.run(queries::explain::run, run_id_, config.settle.duration_max.count());
+    const auto generations = work.run(queries::explain::generation, run_id_);
+    const auto rest = work.run(queries::explain::rest, run_id_);
     const auto quarantined = rest[0]["quarantined"].as<std::int64_t>();
     const std::string set_aside =
         quarantined == 0

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "common/wire.hpp"
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/tool/quarantine/replay.hpp"
 #include "queries/quarantine.hpp"
 
@@ -82,8 +82,8 @@ std::string to_json(const pqxx::row& row) {
 }
 
 int list(Database& database, bool with_resolved, bool json, std::FILE* out) {
-    pqxx::read_transaction work(database.connection());
-    const auto rows = work.exec_params(std::string(queries::quarantine::list), with_resolved);
+    const Snapshot work(database);
+    const auto rows = work.run(queries::quarantine::list, with_resolved);
     if (!json) {
         fmt::print(out, "{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", "ID", "SET ASIDE", "SCOPE", "BYTES",
                    "NAME", "RUN", "WHY, OR WHAT BECAME OF IT");
@@ -123,7 +123,7 @@ void print_content(const QuarantinedRow& row, bool raw, std::FILE* out) {
 }
 
 int show(Database& database, std::int64_t id, bool raw, std::FILE* out) {
-    pqxx::work work(database.connection());
+    Transaction work(database, unbounded);
     const auto row = find_quarantined(work, id);
     if (!row) {
         throw std::runtime_error(fmt::format("quarantine has no row {}", id));
@@ -171,9 +171,9 @@ int replay(Database& database, const std::vector<std::int64_t>& ids, std::FILE* 
 }
 
 std::vector<std::int64_t> open_ids(Database& database) {
-    pqxx::read_transaction work(database.connection());
+    const Snapshot work(database);
     std::vector<std::int64_t> ids;
-    for (const auto& row : work.exec_params(std::string(queries::quarantine::list), false)) {
+    for (const auto& row : work.run(queries::quarantine::list, false)) {
         ids.push_back(row["id"].as<std::int64_t>());
     }
     return ids;

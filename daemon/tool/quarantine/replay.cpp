@@ -36,21 +36,21 @@ BatchName batch_of(const QuarantinedRow& row) {
     return {SegmentId::parse(row.segment).value(), static_cast<std::uint64_t>(row.batch_number)};
 }
 
-void resolve(pqxx::transaction_base& work, std::int64_t id, const std::string& resolution) {
-    work.exec_params(std::string(queries::quarantine::resolve), id, resolution);
+void resolve(const Statements& work, std::int64_t id, const std::string& resolution) {
+    work.run(queries::quarantine::resolve, id, resolution);
 }
 
 // The outputs that this transaction has set aside anew, in storing an event's outputs again. What was set aside before
 // has its row already, so the new ones go; unless the event had been set aside whole.
-std::optional<std::string> drop_set_aside_anew(pqxx::transaction_base& work, const QuarantinedRow& row, bool keep_all) {
+std::optional<std::string> drop_set_aside_anew(const Statements& work, const QuarantinedRow& row, bool keep_all) {
     std::optional<std::string> same;
-    for (const auto& anew : work.exec_params(std::string(queries::quarantine::set_aside_anew), row.segment,
-                                             row.batch_number, row.event_index.value())) {
+    for (const auto& anew :
+         work.run(queries::quarantine::set_aside_anew, row.segment, row.batch_number, row.event_index.value())) {
         if (from_hex(anew["content"].as<std::string>()) == row.content) {
             same = anew["reason"].as<std::string>();
         }
         if (!keep_all) {
-            work.exec_params(std::string(queries::quarantine::drop), anew["id"].as<std::int64_t>());
+            work.run(queries::quarantine::drop, anew["id"].as<std::int64_t>());
         }
     }
     return same;
@@ -59,18 +59,16 @@ std::optional<std::string> drop_set_aside_anew(pqxx::transaction_base& work, con
 Replayed refused(std::string_view why) { return {ReplayFate::still_refused, first_line(why)}; }
 
 // The books keep saying that it was set aside first; this says that it stands in webhook_events, too.
-void note_replayed(pqxx::transaction_base& work, const QuarantinedRow& row) {
-    work.exec_params("SELECT runledger.note_replayed_event($1::uuid, $2::bigint, $3::integer)", row.segment,
-                     row.batch_number, row.event_index.value());
+void note_replayed(const Statements& work, const QuarantinedRow& row) {
+    work.run("SELECT runledger.note_replayed_event($1::uuid, $2::bigint, $3::integer)", row.segment, row.batch_number,
+             row.event_index.value());
 }
 
-bool holds_event(pqxx::transaction_base& work, const QuarantinedRow& row) {
-    return !work.exec_params(std::string(queries::quarantine::find_event), row.segment, row.batch_number,
-                             row.event_index.value())
-                .empty();
+bool holds_event(const Statements& work, const QuarantinedRow& row) {
+    return !work.run(queries::quarantine::find_event, row.segment, row.batch_number, row.event_index.value()).empty();
 }
 
-Replayed replay_event(pqxx::work& work, const QuarantinedRow& row) {
+Replayed replay_event(const Statements& work, const QuarantinedRow& row) {
     if (holds_event(work, row)) {
         resolve(work, row.id, "the ledger holds the event already");
         return {ReplayFate::known, "the ledger holds the event already"};
@@ -95,9 +93,8 @@ Replayed replay_event(pqxx::work& work, const QuarantinedRow& row) {
 }
 
 // An output is part of an event that the ledger holds: its outputs are merged anew from that.
-Replayed replay_output(pqxx::work& work, const QuarantinedRow& row) {
-    const auto rows = work.exec_params(std::string(queries::quarantine::find_event), row.segment, row.batch_number,
-                                       row.event_index.value());
+Replayed replay_output(const Statements& work, const QuarantinedRow& row) {
+    const auto rows = work.run(queries::quarantine::find_event, row.segment, row.batch_number, row.event_index.value());
     if (rows.empty()) {
         return refused("the event that it belongs to is no longer in webhook_events");
     }
@@ -129,7 +126,8 @@ wire::Batch renamed(wire::Batch batch) {
     return batch;
 }
 
-std::optional<Replayed> apply_batch(pqxx::work& work, const QuarantinedRow& row, const wire::Batch& batch, Care care) {
+std::optional<Replayed> apply_batch(const Statements& work, const QuarantinedRow& row, const wire::Batch& batch,
+                                    Care care) {
     const wire::Batch* view = &batch;
     const TurnResult turn = write_turn(work, {&view, 1}, care);
     const std::string name = fmt::format("{}/{}", batch.name.segment.hex(), batch.name.number);
@@ -152,8 +150,7 @@ std::optional<Replayed> apply_batch(pqxx::work& work, const QuarantinedRow& row,
 // Runs `step` in a transaction that holds the row; what it returns is committed if it changed anything.
 template <class Step>
 Replayed in_transaction(Database& database, std::int64_t id, Step step) {
-    pqxx::work work(database.connection());
-    begin_durably(work, {});
+    Transaction work(database, {});
     const auto row = find_quarantined(work, id);
     if (!row) {
         return {ReplayFate::not_there, "there is no such row"};
@@ -180,7 +177,7 @@ Replayed replay_batch(Database& database, std::int64_t id) {
     Replayed last;
     for (const bool under_its_own_name : {true, false}) {
         for (const Care care : {Care::together, Care::one_by_one}) {
-            last = in_transaction(database, id, [&](pqxx::work& work, const QuarantinedRow& row) {
+            last = in_transaction(database, id, [&](const Statements& work, const QuarantinedRow& row) {
                 const auto frame = std::as_bytes(std::span(row.content));
                 const auto decoded = wire::decode_batch(frame);
                 if (std::holds_alternative<wire::Damage>(decoded)) {
@@ -200,8 +197,8 @@ Replayed replay_batch(Database& database, std::int64_t id) {
 
 }  // namespace
 
-std::optional<QuarantinedRow> find_quarantined(pqxx::transaction_base& work, std::int64_t id) {
-    const auto rows = work.exec_params(std::string(queries::quarantine::get), id);
+std::optional<QuarantinedRow> find_quarantined(const Statements& work, std::int64_t id) {
+    const auto rows = work.run(queries::quarantine::get, id);
     if (rows.empty()) {
         return std::nullopt;
     }
@@ -227,7 +224,7 @@ std::optional<QuarantinedRow> find_quarantined(pqxx::transaction_base& work, std
 
 Replayed replay_quarantined(Database& database, std::int64_t id) {
     std::string scope;
-    Replayed replayed = in_transaction(database, id, [&](pqxx::work& work, const QuarantinedRow& row) {
+    Replayed replayed = in_transaction(database, id, [&](const Statements& work, const QuarantinedRow& row) {
         scope = row.scope;
         if (scope == "event") {
             return replay_event(work, row);

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 
 namespace runledger::tool {
 
@@ -49,6 +49,6 @@ struct QuarantinedRow {
     std::optional<std::string> resolution;
 };
 
-[[nodiscard]] std::optional<QuarantinedRow> find_quarantined(pqxx::transaction_base& work, std::int64_t id);
+[[nodiscard]] std::optional<QuarantinedRow> find_quarantined(const Statements& work, std::int64_t id);
 
 }  // namespace runledger::tool

@@ -24,7 +24,7 @@ constexpr int settled_a_transaction_max = 500;  // Each holds an advisory lock u
 // Events that wait to be folded: the states point into the bodies.
 class Fold {
 public:
-    Fold(pqxx::work& work, const ScratchSchema& scratch) : work_(work), scratch_(scratch) {}
+    Fold(const Statements& work, const ScratchSchema& scratch) : work_(work), scratch_(scratch) {}
 
     // False: this build would set the event aside.
     bool add(const pqxx::row& row) {
@@ -62,7 +62,7 @@ public:
     }
 
 private:
-    pqxx::work& work_;
+    const Statements& work_;
     const ScratchSchema& scratch_;
     std::map<std::string, RunState> runs_;
     std::map<SegmentId, std::string> edge_names_;
@@ -71,12 +71,11 @@ private:
     std::size_t bytes_{0};
 };
 
-void fold_events(pqxx::work& work, const ScratchSchema& scratch, const ReplayRange& range, ReplaySums& sums) {
+void fold_events(const Statements& work, const ScratchSchema& scratch, const ReplayRange& range, ReplaySums& sums) {
     Fold fold(work, scratch);
-    work.exec_params("DECLARE replayed NO SCROLL CURSOR FOR " + std::string(queries::replay::events), range.from,
-                     range.to);
+    work.run("DECLARE replayed NO SCROLL CURSOR FOR " + std::string(queries::replay::events), range.from, range.to);
     while (true) {
-        const auto rows = work.exec(fmt::format("FETCH {} FROM replayed", bodies_fetched_max));
+        const auto rows = work.run(fmt::format("FETCH {} FROM replayed", bodies_fetched_max));
         if (rows.empty()) {
             break;
         }
@@ -85,16 +84,16 @@ void fold_events(pqxx::work& work, const ScratchSchema& scratch, const ReplayRan
             sums.set_aside += fold.add(row) ? 0U : 1U;
         }
     }
-    work.exec("CLOSE replayed");
+    work.run("CLOSE replayed");
     fold.write();
 }
 
-void fold_reports(pqxx::work& work, const ScratchSchema& scratch, ReplaySums& sums) {
-    work.exec(scratch.text(queries::replay::copy_reports));
-    work.exec(fmt::format("DECLARE reports NO SCROLL CURSOR FOR SELECT run_id, body FROM {}.provider_reports",
-                          scratch.name()));
+void fold_reports(const Statements& work, const ScratchSchema& scratch, ReplaySums& sums) {
+    work.run(scratch.text(queries::replay::copy_reports));
+    work.run(fmt::format("DECLARE reports NO SCROLL CURSOR FOR SELECT run_id, body FROM {}.provider_reports",
+                         scratch.name()));
     while (true) {
-        const auto rows = work.exec(fmt::format("FETCH {} FROM reports", bodies_fetched_max));
+        const auto rows = work.run(fmt::format("FETCH {} FROM reports", bodies_fetched_max));
         if (rows.empty()) {
             break;
         }
@@ -103,23 +102,23 @@ void fold_reports(pqxx::work& work, const ScratchSchema& scratch, ReplaySums& su
             const auto run_id = row[0].as<std::string>();
             ArrayLiteral runs;
             runs.add(run_id);
-            work.exec_params(scratch.text(queries::reconcile::upsert_runs), runs.str());
+            work.run(scratch.text(queries::reconcile::upsert_runs), runs.str());
             const auto decoded = decode_report(run_id, row[1].as<std::string>());
             if (const auto* report = std::get_if<ProviderReport>(&decoded)) {
                 write_report_outputs(work, run_id, *report, scratch.name());
             }
         }
     }
-    work.exec("CLOSE reports");
+    work.run("CLOSE reports");
 }
 
 // Until none is left; each in transactions of their own.
 void settle_all(Database& database, const ScratchSchema& scratch, const SettleSettings& settle) {
     std::string after;
     while (true) {
-        pqxx::work work(database.connection());
-        const auto rows = work.exec_params(scratch.text(queries::replay::settle), after, settled_a_transaction_max,
-                                           settle.outputs_grace.count(), settle.duration_max.count());
+        Transaction work(database, unbounded);
+        const auto rows = work.run(scratch.text(queries::replay::settle), after, settled_a_transaction_max,
+                                   settle.outputs_grace.count(), settle.duration_max.count());
         if (rows.empty()) {
             return;
         }
@@ -140,15 +139,15 @@ std::optional<std::string> text_of(const pqxx::field& field) {
 
 void compare(Database& database, const ScratchSchema& scratch, ReplaySums& sums,
              const std::function<void(const RunDifference&)>& report) {
-    pqxx::work work(database.connection());
-    const auto totals = work.exec1(scratch.text(queries::replay::sums));
+    Transaction work(database, unbounded);
+    const auto totals = work.run1(scratch.text(queries::replay::sums));
     sums.runs = totals["runs"].as<std::uint64_t>();
     sums.compared = totals["compared"].as<std::uint64_t>();
     sums.cost_stored = totals["cost_stored"].as<std::string>();
     sums.cost_replayed = totals["cost_replayed"].as<std::string>();
-    work.exec("DECLARE differences NO SCROLL CURSOR FOR " + scratch.text(queries::replay::differences));
+    work.run("DECLARE differences NO SCROLL CURSOR FOR " + scratch.text(queries::replay::differences));
     while (true) {
-        const auto rows = work.exec("FETCH 1000 FROM differences");
+        const auto rows = work.run("FETCH 1000 FROM differences");
         if (rows.empty()) {
             break;
         }
@@ -176,21 +175,21 @@ ReplaySums replay(Database& database, const ScratchSchema& scratch, const Replay
                   const SettleSettings& settle, const std::function<void(const RunDifference&)>& report) {
     ReplaySums sums;
     {
-        pqxx::work work(database.connection());
+        Transaction work(database, unbounded);
         // One snapshot for the events and for what the ledger has made of them; as long as it takes.
-        work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-        work.exec("SET LOCAL statement_timeout = 0; SET LOCAL TIME ZONE 'UTC'");
-        work.exec_params("SELECT $1::timestamptz, $2::timestamptz", range.from,
-                         range.to);  // A wrong one is told first.
+        work.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+        work.run("SET LOCAL TIME ZONE 'UTC'");
+        work.run("SELECT $1::timestamptz, $2::timestamptz", range.from,
+                 range.to);  // A wrong one is told first.
         scratch.create(work);
         fold_events(work, scratch, range, sums);
         fold_reports(work, scratch, sums);
-        work.exec(scratch.text(queries::replay::copy_generations));
-        if (!work.exec1("SELECT to_regclass('runledger.gpu_rates')")[0].is_null()) {
-            work.exec(fmt::format("INSERT INTO {}.gpu_rates OVERRIDING SYSTEM VALUE SELECT * FROM runledger.gpu_rates",
-                                  scratch.name()));
+        work.run(scratch.text(queries::replay::copy_generations));
+        if (!work.run1("SELECT to_regclass('runledger.gpu_rates')")[0].is_null()) {
+            work.run(fmt::format("INSERT INTO {}.gpu_rates OVERRIDING SYSTEM VALUE SELECT * FROM runledger.gpu_rates",
+                                 scratch.name()));
         }
-        work.exec(scratch.text(queries::replay::keep_stored));
+        work.run(scratch.text(queries::replay::keep_stored));
         database.commit(work);
     }
     settle_all(database, scratch, settle);

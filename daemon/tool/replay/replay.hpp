@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/settle/settings.hpp"
 #include "daemon/tool/replay/scratch_schema.hpp"
 

@@ -21,14 +21,14 @@ bool is_plain_word(std::string_view name) {
 }
 
 // Does whatever the statements say that the query makes.
-void do_each(pqxx::work& work, const std::string& query, const std::string& schema) {
-    for (const auto& row : work.exec_params(query, schema)) {
-        work.exec(row[0].as<std::string>());
+void do_each(const Statements& work, const std::string& query, const std::string& schema) {
+    for (const auto& row : work.run(query, schema)) {
+        work.run(row[0].as<std::string>());
     }
 }
 
 // Keys and indexes by themselves: LIKE would give them names of its own, and ON CONFLICT ON CONSTRAINT asks for ours.
-void copy_tables(pqxx::work& work, const std::string& schema) {
+void copy_tables(const Statements& work, const std::string& schema) {
     static const std::string ours =
         " t.relnamespace = 'runledger'::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition "
         "AND t.relname <> 'schema_migrations' ";
@@ -53,22 +53,22 @@ void copy_tables(pqxx::work& work, const std::string& schema) {
 }
 
 // Functions may name each other in any order: those that can't be made yet are tried again behind the others.
-void copy_functions(pqxx::work& work, const std::string& schema) {
-    work.exec("SET LOCAL check_function_bodies = off");
+void copy_functions(const Statements& work, const std::string& schema) {
+    work.run("SET LOCAL check_function_bodies = off");
     std::deque<std::string> left;
-    for (const auto& row : work.exec_params(
-             "SELECT regexp_replace(pg_get_functiondef(oid), '\\mrunledger(\\.|_settled)', $1 || '\\1', 'g') "
-             "FROM pg_proc WHERE pronamespace = 'runledger'::regnamespace AND prokind IN ('f', 'p') ORDER BY oid",
-             schema)) {
+    for (const auto& row :
+         work.run("SELECT regexp_replace(pg_get_functiondef(oid), '\\mrunledger(\\.|_settled)', $1 || '\\1', 'g') "
+                  "FROM pg_proc WHERE pronamespace = 'runledger'::regnamespace AND prokind IN ('f', 'p') ORDER BY oid",
+                  schema)) {
         left.push_back(row[0].as<std::string>());
     }
     for (std::size_t refused_in_a_row = 0; !left.empty();) {
         const std::string definition = std::move(left.front());
         left.pop_front();
         try {
-            pqxx::subtransaction attempt(work, "function");
-            attempt.exec(definition);
-            attempt.commit();
+            Savepoint attempt(work);
+            attempt.run(definition);
+            attempt.release();
             refused_in_a_row = 0;
         } catch (const pqxx::sql_error&) {
             if (++refused_in_a_row > left.size()) {
@@ -93,19 +93,19 @@ ScratchSchema::ScratchSchema(std::string name) : name_(std::move(name)) {
     }
 }
 
-void ScratchSchema::create(pqxx::work& work) const {
+void ScratchSchema::create(const Statements& work) const {
     const auto existing =
-        work.exec_params("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1", name_);
+        work.run("SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1", name_);
     if (!existing.empty()) {
         const auto comment = existing[0][0].is_null() ? std::string{} : existing[0][0].as<std::string>();
         if (!comment.starts_with(mark)) {
             throw ScratchRefused(
                 fmt::format("the schema \"{}\" exists and is no scratch schema of ours: it is left alone", name_));
         }
-        work.exec(fmt::format("DROP SCHEMA {} CASCADE", name_));
+        work.run(fmt::format("DROP SCHEMA {} CASCADE", name_));
     }
-    work.exec(fmt::format("CREATE SCHEMA {}", name_));
-    work.exec(fmt::format("COMMENT ON SCHEMA {} IS '{}may be dropped at any time'", name_, mark));
+    work.run(fmt::format("CREATE SCHEMA {}", name_));
+    work.run(fmt::format("COMMENT ON SCHEMA {} IS '{}may be dropped at any time'", name_, mark));
     copy_tables(work, name_);
     copy_functions(work, name_);
 }

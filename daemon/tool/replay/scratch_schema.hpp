@@ -4,11 +4,11 @@
 // without the mark is never touched.
 #pragma once
 
-#include <pqxx/pqxx>
-
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "daemon/database/transaction.hpp"
 
 namespace runledger::tool {
 
@@ -24,7 +24,7 @@ public:
 
     // Makes it anew; one of an earlier time is dropped. Throws ScratchRefused where a schema of that name is no scratch
     // schema of ours.
-    void create(pqxx::work& work) const;
+    void create(const Statements& work) const;
 
     // A query on the ledger's tables, on the scratch schema's instead.
     [[nodiscard]] std::string text(std::string_view query) const;

@@ -1,10 +1,9 @@
 // `runledger spool retire`: is anything on this host that the ledger does not have?
 #include <fmt/format.h>
 
-#include <pqxx/pqxx>
 #include <thread>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/tool/spool/commands.hpp"
 #include "daemon/tool/spool/folder.hpp"
 #include "queries/spool.hpp"
@@ -23,9 +22,8 @@ public:
         if (content.batches().empty()) {
             return true;
         }
-        pqxx::read_transaction work(database_.connection());
-        const auto row =
-            work.exec_params1(std::string(queries::spool::find_segment), id.hex(), content.batches().back().number + 1);
+        const Snapshot work(database_);
+        const auto row = work.run1(queries::spool::find_segment, id.hex(), content.batches().back().number + 1);
         return row[0].as<bool>() || row[1].as<std::uint64_t>() == content.batches().size();
     }
 

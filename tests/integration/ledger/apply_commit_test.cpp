@@ -4,7 +4,7 @@
 
 #include <future>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "tests/integration/ledger/appliers_fixture.hpp"
 
 namespace runledger::test {

@@ -1,5 +1,5 @@
 // A session that is ours alone keeps the statements that it is asked again and again; one behind a pooler does not.
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "queries/notify.hpp"
 #include "queries/settle.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
@@ -16,7 +16,7 @@ protected:
         Transaction work(database, {});
         EXPECT_EQ(ask(work, queries::settle::take, 1, false).size(), 0U);
         EXPECT_TRUE(ask1(work, queries::notify::next_due)[0].is_null());
-        const int kept = work.exec1("SELECT count(*) FROM pg_prepared_statements")[0].as<int>();
+        const int kept = work.run1("SELECT count(*) FROM pg_prepared_statements")[0].as<int>();
         database.commit(work);
         return kept;
     }
@@ -58,7 +58,7 @@ TEST_F(KeptStatements, SurviveATransactionThatFailed) {
     try {
         Transaction work(database, {});
         EXPECT_EQ(ask(work, queries::settle::take, 1, false).size(), 0U);
-        work.exec("SELECT 1 / 0");
+        work.run("SELECT 1 / 0");
         ADD_FAILURE() << "a division by zero was taken";
     } catch (const pqxx::sql_error&) {
         // As a turn fails that meets a trigger of the application's.

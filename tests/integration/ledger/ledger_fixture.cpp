@@ -4,7 +4,7 @@
 
 #include <atomic>
 
-#include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "daemon/database/schema.hpp"
 
 namespace runledger::test {

@@ -1,0 +1,77 @@
+#include "daemon/database/transaction.hpp"
+
+#include <fmt/format.h>
+
+namespace runledger {
+
+const std::string* Statements::prepared_name(std::string_view query) const {
+    if (transaction_ == nullptr || !transaction_->own_backend()) {
+        return nullptr;
+    }
+    return &transaction_->prepared(query);
+}
+
+pqxx::row Statements::only_row(const pqxx::result& rows, std::string_view statement) {
+    if (rows.size() != 1) {
+        throw pqxx::unexpected_rows("one row was expected of: " + std::string(statement));
+    }
+    return rows.front();
+}
+
+void begin_durably(const Statements& work, const TransactionBounds& bounds) {
+    // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
+    // The isolation is said, too: under another default, a statement would not see what was committed before it.
+    work.run(
+        fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
+                    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}{}",
+                    bounds.statement_timeout.count(), bounds.lock_timeout.count(),
+                    bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));
+}
+
+Transaction::Transaction(Database& database, const TransactionBounds& bounds)
+    : database_(database), work_(std::make_unique<pqxx::work>(database.connection())) {
+    run_in(*work_, this);
+    begin_durably(*this, bounds);
+}
+
+Transaction::~Transaction() = default;
+
+// A pooler answers a connection with a process id of its own making, a server with the session's.
+std::optional<int> Transaction::own_backend() {
+    const int backend = work_->conn().backendpid();
+    if (!database_.is_own_session_) {
+        database_.is_own_session_ = run1("SELECT pg_catalog.pg_backend_pid()")[0].as<int>() == backend;
+    }
+    return *database_.is_own_session_ ? std::optional(backend) : std::nullopt;
+}
+
+const std::string& Transaction::prepared(std::string_view query) {
+    auto& names = database_.prepared_;
+    const auto [known, is_new] = names.try_emplace(query.data());
+    if (is_new) {
+        known->second = fmt::format("runledger_{}", names.size());
+        work_->conn().prepare(known->second, std::string(query));  // libpqxx sends it at the first use.
+    }
+    return known->second;
+}
+
+Snapshot::Snapshot(Database& database) : work_(std::make_unique<pqxx::work>(database.connection())) {
+    run_in(*work_, nullptr);
+    run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0; "
+        "SET LOCAL lock_timeout = 0");
+}
+
+Snapshot::~Snapshot() = default;
+
+void Snapshot::end() { work_->commit(); }
+
+Savepoint::Savepoint(const Statements& within)
+    : work_(std::make_unique<pqxx::subtransaction>(dynamic_cast<pqxx::dbtransaction&>(*within.work_), "savepoint")) {
+    run_in(*work_, nullptr);
+}
+
+Savepoint::~Savepoint() = default;
+
+void Savepoint::release() { work_->commit(); }
+
+}  // namespace runledger

@@ -1,0 +1,175 @@
+// Transactions, and the statements in them.
+//
+// Invariant: every transaction says its isolation, durability and bounds before anything else, and leaves nothing in
+// the session, which may be a pooler's. Used by the thread that owns the Database.
+//
+// Only this folder names what libpqxx 6 (Debian 12) and 7 (Debian 13) do not both have: here that is exec_params,
+// exec_prepared, stream_to and subtransaction. Results, rows, fields and exceptions are the same in both.
+#pragma once
+
+#include <pqxx/pqxx>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "daemon/database/database.hpp"
+
+namespace runledger {
+
+// What is said first in every transaction: durability explicitly, and bounds on waiting.
+// `statement_timeout` bounds each statement, `lock_timeout` each wait for a lock; 0: no bound.
+// `plans_once`: PostgreSQL plans each statement that it keeps, those in functions included, for any parameters instead
+// of for each call's. For statements that no parameter's value makes another plan better for.
+struct TransactionBounds {
+    std::chrono::milliseconds statement_timeout{std::chrono::seconds{60}};
+    std::chrono::milliseconds lock_timeout{std::chrono::seconds{10}};
+    bool plans_once{false};
+};
+
+// For the operator's commands: whoever runs one waits, or interrupts it.
+inline constexpr TransactionBounds unbounded{.statement_timeout = std::chrono::milliseconds{0},
+                                             .lock_timeout = std::chrono::milliseconds{0}};
+
+class Transaction;
+
+// Where statements run: a transaction, or a savepoint in one. All that takes part in somebody else's transaction takes
+// this. Throws what pqxx throws; after a pqxx::sql_error, the transaction or savepoint can only be given up.
+class Statements {
+public:
+    // A transaction of libpqxx's own. Not explicit: tests begin theirs with it.
+    Statements(pqxx::transaction_base& work) : work_(&work) {}  // NOLINT(google-explicit-constructor)
+
+    // Executes a statement, or, without values, several. A null `const char*` or an empty std::optional is NULL.
+    template <class... Values>
+    pqxx::result run(std::string_view statement, const Values&... values) const {
+        if constexpr (sizeof...(values) == 0) {
+            return work_->exec(std::string(statement));
+        } else {
+            return work_->exec_params(std::string(statement), values...);
+        }
+    }
+    // The same, for one that answers with one row. Throws pqxx::unexpected_rows where it does not.
+    template <class... Values>
+    pqxx::row run1(std::string_view statement, const Values&... values) const {
+        return only_row(run(statement, values...), statement);
+    }
+
+    // Executes a query that is asked again and again: parsed once for each session that can keep it. `query`: a
+    // constant of queries::, which is known by its address.
+    template <class... Values>
+    pqxx::result ask(std::string_view query, const Values&... values) const {
+        if (const std::string* name = prepared_name(query)) {
+            return work_->exec_prepared(*name, values...);
+        }
+        return work_->exec_params(std::string(query), values...);
+    }
+
+    [[nodiscard]] static pqxx::row only_row(const pqxx::result& rows, std::string_view statement);
+
+protected:
+    Statements() = default;
+    // Before the first statement. `transaction`: whose session keeps queries; null: none does.
+    void run_in(pqxx::transaction_base& work, Transaction* transaction) noexcept {
+        work_ = &work;
+        transaction_ = transaction;
+    }
+
+private:
+    friend class RowCopy;
+    friend class Savepoint;
+    // The name under which this session has the query prepared, preparing it the first time. Null where it can't keep
+    // it: behind a pooler, whose next transaction may run in another session, or in no Transaction.
+    [[nodiscard]] const std::string* prepared_name(std::string_view query) const;
+
+    pqxx::transaction_base* work_{nullptr};
+    Transaction* transaction_{nullptr};
+};
+
+template <class... Values>
+pqxx::result ask(const Statements& work, std::string_view query, const Values&... values) {
+    return work.ask(query, values...);
+}
+// The same, for one that answers with one row. Throws pqxx::unexpected_rows where it does not.
+template <class... Values>
+pqxx::row ask1(const Statements& work, std::string_view query, const Values&... values) {
+    return Statements::only_row(work.ask(query, values...), query);
+}
+
+// The first statements of a Transaction.
+void begin_durably(const Statements& work, const TransactionBounds& bounds);
+
+// A transaction that writes; Database::commit commits it, and without that it is rolled back.
+class Transaction : public Statements {
+public:
+    // Throws what connecting and beginning throw.
+    Transaction(Database& database, const TransactionBounds& bounds);
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+    ~Transaction();
+
+    // The server's process, where the session is ours alone; asks for it once in a session.
+    [[nodiscard]] std::optional<int> own_backend();
+
+private:
+    friend class Database;
+    friend class Statements;
+    [[nodiscard]] const std::string& prepared(std::string_view query);
+
+    Database& database_;
+    std::unique_ptr<pqxx::work> work_;
+};
+
+// A read-only transaction in which all statements see the database as it was at the first one.
+class Snapshot : public Statements {
+public:
+    // Throws what connecting and beginning throw. No statement is bounded.
+    explicit Snapshot(Database& database);
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+    ~Snapshot();
+
+    // Ends it before the object does.
+    void end();
+
+private:
+    std::unique_ptr<pqxx::work> work_;
+};
+
+// A part of a transaction that can fail alone: what it has written is undone unless it is released.
+class Savepoint : public Statements {
+public:
+    explicit Savepoint(const Statements& within);
+    Savepoint(const Savepoint&) = delete;
+    Savepoint& operator=(const Savepoint&) = delete;
+    ~Savepoint();
+
+    void release();
+
+private:
+    std::unique_ptr<pqxx::subtransaction> work_;
+};
+
+// COPY into a table. Nothing else may run in the transaction until it is completed.
+class RowCopy {
+public:
+    RowCopy(const Statements& within, const std::string& table, const std::vector<std::string>& columns)
+        : stream_(*within.work_, table, columns) {}
+
+    // A value for each column.
+    template <class... Values>
+    void add(const Values&... values) {
+        stream_ << std::tuple<const Values&...>(values...);
+    }
+    // Throws what the server says of the rows.
+    void complete() { stream_.complete(); }
+
+private:
+    pqxx::stream_to stream_;
+};
+
+}  // namespace runledger
