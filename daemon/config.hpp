@@ -4,14 +4,9 @@
 // value; no stage knows this file. Every key but [postgres] uri has a default.
 #pragma once
 
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 #include "daemon/base/log.hpp"
 #include "daemon/database/settings.hpp"
@@ -33,9 +28,7 @@ struct Config {
     PostgresSettings postgres;
     SettleSettings settle;
     RetentionSettings retention;
-
     TelegramSettings telegram;
-
     ReconcileSettings comfydeploy;
 
     struct Metrics {

@@ -17,7 +17,7 @@
 #include "daemon/base/wakeup.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/ingest/intake.hpp"
-#include "daemon/ingest/ledger.hpp"
+#include "daemon/ingest/write_turn.hpp"
 
 namespace runledger {
 

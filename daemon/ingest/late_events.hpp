@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "daemon/database/transaction.hpp"
-#include "daemon/ingest/ledger_rows.hpp"
+#include "daemon/ingest/turn_rows.hpp"
 
 namespace runledger {
 

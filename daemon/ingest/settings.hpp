@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/net/curve.hpp"
+#include "daemon/net/curve_keys.hpp"
 
 namespace runledger {
 

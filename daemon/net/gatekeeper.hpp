@@ -11,7 +11,7 @@
 #include <string>
 #include <zmq.hpp>
 
-#include "daemon/net/curve.hpp"
+#include "daemon/net/curve_keys.hpp"
 
 namespace runledger {
 

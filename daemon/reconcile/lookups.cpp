@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "daemon/ingest/ledger.hpp"
+#include "daemon/ingest/write_turn.hpp"
 #include "queries/reconcile.hpp"
 
 namespace runledger {

@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "daemon/ingest/ledger_rows.hpp"
+#include "daemon/ingest/turn_rows.hpp"
 #include "daemon/tool/spool/folder.hpp"
 #include "queries/audit.hpp"
 

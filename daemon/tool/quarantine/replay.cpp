@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "daemon/ingest/ledger.hpp"
-#include "daemon/ingest/ledger_rows.hpp"
+#include "daemon/ingest/write_turn.hpp"
+#include "daemon/ingest/turn_rows.hpp"
 #include "queries/quarantine.hpp"
 
 namespace runledger::tool {

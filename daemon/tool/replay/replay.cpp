@@ -6,8 +6,8 @@
 #include <map>
 #include <variant>
 
-#include "daemon/ingest/ledger.hpp"
-#include "daemon/ingest/ledger_rows.hpp"
+#include "daemon/ingest/write_turn.hpp"
+#include "daemon/ingest/turn_rows.hpp"
 #include "daemon/reconcile/lookups.hpp"
 #include "daemon/reconcile/provider_report.hpp"
 #include "queries/reconcile.hpp"

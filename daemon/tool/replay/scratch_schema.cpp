@@ -6,7 +6,7 @@
 #include <deque>
 #include <utility>
 
-#include "daemon/ingest/ledger.hpp"
+#include "daemon/ingest/write_turn.hpp"
 
 namespace runledger::tool {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/wire.hpp"
-#include "daemon/ingest/ledger.hpp"
+#include "daemon/ingest/write_turn.hpp"
 #include "tests/support/postgres_server.hpp"
 
 namespace runledger::test {

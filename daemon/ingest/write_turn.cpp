@@ -1,4 +1,4 @@
-#include "daemon/ingest/ledger.hpp"
+#include "daemon/ingest/write_turn.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -10,7 +10,7 @@
 #include <unordered_map>
 
 #include "daemon/ingest/late_events.hpp"
-#include "daemon/ingest/ledger_rows.hpp"
+#include "daemon/ingest/turn_rows.hpp"
 #include "queries/apply.hpp"
 #include "queries/quarantine.hpp"
 #include "queries/retire.hpp"

@@ -1,4 +1,4 @@
-#include "daemon/net/curve.hpp"
+#include "daemon/net/curve_keys.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>

@@ -1,10 +1,10 @@
-#include "daemon/ingest/ledger_rows.hpp"
+#include "daemon/ingest/turn_rows.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "common/limits.hpp"
-#include "daemon/ingest/ledger.hpp"
+#include "daemon/ingest/write_turn.hpp"
 
 namespace runledger {
 namespace {
