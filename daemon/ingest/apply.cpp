@@ -101,7 +101,7 @@ std::optional<bool> Applier::persist(const char* what, std::size_t count, Step s
 }
 
 void Applier::apply(std::span<const Task> tasks) {
-    const auto poisoned = persist("apply", tasks.size(), [&] { attempt(tasks, Care::together); });
+    const auto poisoned = persist("apply", tasks.size(), [&] { attempt(tasks, ApplyMode::together); });
     if (!poisoned || !*poisoned) {
         return;
     }
@@ -110,7 +110,7 @@ void Applier::apply(std::span<const Task> tasks) {
         apply(tasks.subspan(tasks.size() / 2));
         return;
     }
-    const auto still_poisoned = persist("apply one by one", 1, [&] { attempt(tasks, Care::one_by_one); });
+    const auto still_poisoned = persist("apply one by one", 1, [&] { attempt(tasks, ApplyMode::one_by_one); });
     if (still_poisoned && *still_poisoned) {
         // Not an event: the batch's own rows are refused. It stays at the edge, out of the others' way.
         counters_.batches_refused.fetch_add(1, std::memory_order_relaxed);
@@ -120,14 +120,14 @@ void Applier::apply(std::span<const Task> tasks) {
     }
 }
 
-void Applier::attempt(std::span<const Task> tasks, Care care) {
+void Applier::attempt(std::span<const Task> tasks, ApplyMode mode) {
     std::vector<const wire::Batch*> batches;
     batches.reserve(tasks.size());
     for (const Task& task : tasks) {
         batches.push_back(&task.batch);
     }
     Transaction work(database_, apply_bounds);
-    const TurnResult result = write_turn(work, batches, care);
+    const TurnResult result = write_turn(work, batches, mode);
     database_.commit(work);
 
     settle_.notify();
@@ -135,14 +135,14 @@ void Applier::attempt(std::span<const Task> tasks, Care care) {
     counters_.events_applied.fetch_add(result.events_applied, std::memory_order_relaxed);
     counters_.events_quarantined.fetch_add(result.events_quarantined, std::memory_order_relaxed);
     for (std::size_t i = 0; i < tasks.size(); ++i) {
-        switch (result.fates[i]) {
-            case BatchFate::applied:
+        switch (result.batch_results[i]) {
+            case BatchResult::applied:
                 counters_.batches_applied.fetch_add(1, std::memory_order_relaxed);
                 break;
-            case BatchFate::copy:
+            case BatchResult::copy:
                 counters_.batch_copies.fetch_add(1, std::memory_order_relaxed);
                 break;
-            case BatchFate::conflict:
+            case BatchResult::conflict:
                 counters_.batch_conflicts.fetch_add(1, std::memory_order_relaxed);
                 break;
         }

@@ -54,7 +54,7 @@ private:
     // Until it is written, or the daemon stops. Data errors are narrowed down by halving.
     void apply(std::span<const Task> tasks);
     // One transaction. Throws.
-    void attempt(std::span<const Task> tasks, Care care);
+    void attempt(std::span<const Task> tasks, ApplyMode mode);
     void retire(const IntakeQueue::ArrivalPtr& arrival, const wire::Retire& retire);
     // Runs `step` until it succeeds, fails on data (true is returned: poison) or the daemon stops (nothing).
     template <class Step>

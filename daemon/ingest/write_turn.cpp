@@ -68,7 +68,7 @@ void count_late(const Statements& work, const std::map<SegmentId, LateCopies>& l
 
 // Says of each batch that is not of a retired segment what it is; its name is in the ledger then.
 void enter_open_batches(const Statements& work, std::span<const wire::Batch* const> batches,
-                        const std::map<BatchName, std::size_t>& open, std::vector<BatchFate>& fates) {
+                        const std::map<BatchName, std::size_t>& open, std::vector<BatchResult>& results) {
     if (open.empty()) {
         return;
     }
@@ -87,17 +87,17 @@ void enter_open_batches(const Statements& work, std::span<const wire::Batch* con
         const BatchName name{SegmentId::parse(row[0].as<std::string>()).value(), row[1].as<std::uint64_t>()};
         const std::size_t i = open.at(name);
         if (row[2].as<std::string>() != hex(batches[i]->digest)) {
-            fates[i] = BatchFate::conflict;
+            results[i] = BatchResult::conflict;
         } else if (row[3].as<std::int64_t>() > 0) {
-            fates[i] = BatchFate::copy;
+            results[i] = BatchResult::copy;
         }
     }
 }
 
 // Enters the names of the batches, and says what each is.
-std::vector<BatchFate> enter_batches(const Statements& work, std::span<const wire::Batch* const> batches) {
+std::vector<BatchResult> enter_batches(const Statements& work, std::span<const wire::Batch* const> batches) {
     const auto segments = lock_segments(work, batches);
-    std::vector<BatchFate> fates(batches.size(), BatchFate::applied);
+    std::vector<BatchResult> results(batches.size(), BatchResult::applied);
     std::map<BatchName, std::size_t> open;
     for (std::size_t i = 0; i < batches.size(); ++i) {
         const auto& tombstone = segments.at(batches[i]->name.segment);
@@ -105,23 +105,23 @@ std::vector<BatchFate> enter_batches(const Statements& work, std::span<const wir
             open.emplace(batches[i]->name, i);
         } else {
             // It was committed before its segment was retired; a number past the count never existed.
-            fates[i] = batches[i]->name.number < *tombstone ? BatchFate::copy : BatchFate::conflict;
+            results[i] = batches[i]->name.number < *tombstone ? BatchResult::copy : BatchResult::conflict;
         }
     }
-    enter_open_batches(work, batches, open, fates);
+    enter_open_batches(work, batches, open, results);
 
     std::map<SegmentId, LateCopies> late;
     for (std::size_t i = 0; i < batches.size(); ++i) {
         const wire::Batch& batch = *batches[i];
-        const bool is_conflict = fates[i] == BatchFate::conflict;
-        if (is_conflict || (fates[i] == BatchFate::copy && !open.contains(batch.name))) {
+        const bool is_conflict = results[i] == BatchResult::conflict;
+        if (is_conflict || (results[i] == BatchResult::copy && !open.contains(batch.name))) {
             LateCopies& events =
                 late.try_emplace(batch.name.segment, LateCopies{.edge = edge_text(batch)}).first->second;
             (is_conflict ? events.quarantined : events.duplicate) += static_cast<std::int64_t>(batch.events.size());
         }
     }
     count_late(work, late);
-    return fates;
+    return results;
 }
 
 void count_quarantined(const Statements& work, const std::map<BatchName, std::int64_t>& quarantined) {
@@ -281,20 +281,20 @@ void write_outputs_again(const Statements& work, const AcceptedEvent& accepted) 
         o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(), o.output.str());
 }
 
-TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const> batches, Care care) {
+TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const> batches, ApplyMode mode) {
     TurnResult result;
-    result.fates = enter_batches(work, batches);
+    result.batch_results = enter_batches(work, batches);
     std::vector<AcceptedEvent> events;
     std::map<BatchName, std::int64_t> quarantined;
     std::map<SegmentId, std::string> edges;
     for (std::size_t i = 0; i < batches.size(); ++i) {
         const wire::Batch& batch = *batches[i];
-        result.events_applied += result.fates[i] == BatchFate::applied ? batch.events.size() : 0;
+        result.events_applied += result.batch_results[i] == BatchResult::applied ? batch.events.size() : 0;
         const std::string& edge = edges.try_emplace(batch.name.segment, edge_text(batch)).first->second;
-        if (result.fates[i] == BatchFate::copy) {
+        if (result.batch_results[i] == BatchResult::copy) {
             continue;
         }
-        if (result.fates[i] == BatchFate::conflict) {
+        if (result.batch_results[i] == BatchResult::conflict) {
             spdlog::error("batch conflicts with the ledger, kept in quarantine batch={}/{} digest={}",
                           batch.name.segment.hex(), batch.name.number, hex(batch.digest));
             write_quarantine(work, conflicting_batch_row(batch, edge));
@@ -315,11 +315,11 @@ TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const
         write_quarantine(work, row);
         ++quarantined[row.name.batch];
     }
-    switch (care) {
-        case Care::together:
+    switch (mode) {
+        case ApplyMode::together:
             write_together(work, events, true);
             break;
-        case Care::one_by_one:
+        case ApplyMode::one_by_one:
             write_one_by_one(work, events, quarantined);
             break;
     }

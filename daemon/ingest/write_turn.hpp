@@ -19,25 +19,26 @@
 namespace runledger {
 
 // What became of a batch in a turn that committed.
-enum class BatchFate : std::uint8_t {
+enum class BatchResult : std::uint8_t {
     applied,   // New: its events took effect.
     copy,      // Its name and digest were in the ledger, or its segment is retired: nothing was done.
     conflict,  // Its name is in the ledger with another digest: kept in quarantine.
 };
 
 struct TurnResult {
-    std::vector<BatchFate> fates;  // In the order of the batches.
+    std::vector<BatchResult> batch_results;  // In the order of the batches.
     std::uint64_t events_applied{0};
     std::uint64_t events_quarantined{0};
 };
 
-enum class Care : std::uint8_t {
+enum class ApplyMode : std::uint8_t {
     together,    // The usual way: all events folded and written in a few statements.
     one_by_one,  // After a data error: each event in a savepoint; one that is refused goes to quarantine alone.
 };
 
 // Writes the turn. Precondition: no two batches of one name. Throws what pqxx throws; nothing of the turn is kept then.
-[[nodiscard]] TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const> batches, Care care);
+[[nodiscard]] TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const> batches,
+                                    ApplyMode mode);
 
 // A query on the ledger's tables, on those of another schema that has the same.
 [[nodiscard]] std::string text_in(std::string_view schema, std::string_view query);

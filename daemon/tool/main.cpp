@@ -19,7 +19,7 @@
 #include "daemon/tool/migrate.hpp"
 #include "daemon/tool/outbox.hpp"
 #include "daemon/tool/quarantine/quarantine.hpp"
-#include "daemon/tool/replay/command.hpp"
+#include "daemon/tool/replay/replay.hpp"
 #include "daemon/tool/reprice.hpp"
 #include "daemon/tool/spool/spool.hpp"
 

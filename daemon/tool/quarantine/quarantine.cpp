@@ -148,21 +148,21 @@ int replay(Database& database, const std::vector<std::int64_t>& ids, std::FILE* 
     for (const std::int64_t id : ids) {
         const Replayed replayed = replay_quarantined(database, id);
         std::string_view word;
-        switch (replayed.fate) {
-            case ReplayFate::stored:
+        switch (replayed.result) {
+            case ReplayResult::stored:
                 word = "stored";
                 break;
-            case ReplayFate::known:
+            case ReplayResult::known:
                 word = "known";
                 break;
-            case ReplayFate::resolved:
+            case ReplayResult::resolved:
                 word = "resolved";
                 break;
-            case ReplayFate::still_refused:
+            case ReplayResult::still_refused:
                 word = "refused";
                 exit_code = exit_still_refused;
                 break;
-            case ReplayFate::not_there:
+            case ReplayResult::not_there:
                 throw std::runtime_error(fmt::format("quarantine has no row {}", id));
         }
         fmt::print(out, "{:>8}  {:<8}  {}\n", id, word, line_of(replayed.sentence));

@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "daemon/ingest/write_turn.hpp"
 #include "daemon/ingest/turn_rows.hpp"
+#include "daemon/ingest/write_turn.hpp"
 #include "queries/quarantine.hpp"
 
 namespace runledger::tool {
@@ -56,7 +56,7 @@ std::optional<std::string> drop_set_aside_anew(const Statements& work, const Qua
     return same;
 }
 
-Replayed refused(std::string_view why) { return {ReplayFate::still_refused, first_line(why)}; }
+Replayed refused(std::string_view why) { return {ReplayResult::still_refused, first_line(why)}; }
 
 // The books keep saying that it was set aside first; this says that it stands in webhook_events, too.
 void note_replayed(const Statements& work, const QuarantinedRow& row) {
@@ -71,7 +71,7 @@ bool holds_event(const Statements& work, const QuarantinedRow& row) {
 Replayed replay_event(const Statements& work, const QuarantinedRow& row) {
     if (holds_event(work, row)) {
         resolve(work, row.id, "the ledger holds the event already");
-        return {ReplayFate::known, "the ledger holds the event already"};
+        return {ReplayResult::known, "the ledger holds the event already"};
     }
     if (!row.received_us || !row.boot || !row.boottime_us) {
         return refused("its receive time is none that can be stored: " + row.reason);
@@ -89,7 +89,7 @@ Replayed replay_event(const Statements& work, const QuarantinedRow& row) {
     write_event_again(work, std::get<AcceptedEvent>(accepted));
     note_replayed(work, row);
     resolve(work, row.id, "stored as an event");
-    return {ReplayFate::stored, "stored as an event"};
+    return {ReplayResult::stored, "stored as an event"};
 }
 
 // An output is part of an event that the ledger holds: its outputs are merged anew from that.
@@ -117,7 +117,7 @@ Replayed replay_output(const Statements& work, const QuarantinedRow& row) {
         return refused(*reason);
     }
     resolve(work, row.id, "its event's outputs are stored");
-    return {ReplayFate::stored, "its event's outputs are stored"};
+    return {ReplayResult::stored, "its event's outputs are stored"};
 }
 
 // The name of a batch whose own is taken: its digest for a segment, so that whoever replays it makes the same.
@@ -127,21 +127,21 @@ wire::Batch renamed(wire::Batch batch) {
 }
 
 std::optional<Replayed> apply_batch(const Statements& work, const QuarantinedRow& row, const wire::Batch& batch,
-                                    Care care) {
+                                    ApplyMode mode) {
     const wire::Batch* view = &batch;
-    const TurnResult turn = write_turn(work, {&view, 1}, care);
+    const TurnResult turn = write_turn(work, {&view, 1}, mode);
     const std::string name = fmt::format("{}/{}", batch.name.segment.hex(), batch.name.number);
-    switch (turn.fates.front()) {
-        case BatchFate::applied: {
+    switch (turn.batch_results.front()) {
+        case BatchResult::applied: {
             const std::string sentence = fmt::format("applied as {}: {} events, {} of them set aside", name,
                                                      batch.events.size(), turn.events_quarantined);
             resolve(work, row.id, sentence);
-            return Replayed{ReplayFate::stored, sentence};
+            return Replayed{ReplayResult::stored, sentence};
         }
-        case BatchFate::copy:
+        case BatchResult::copy:
             resolve(work, row.id, "the ledger holds the batch already, as " + name);
-            return Replayed{ReplayFate::known, "the ledger holds the batch already, as " + name};
-        case BatchFate::conflict:
+            return Replayed{ReplayResult::known, "the ledger holds the batch already, as " + name};
+        case BatchResult::conflict:
             break;
     }
     return std::nullopt;
@@ -153,15 +153,15 @@ Replayed in_transaction(Database& database, std::int64_t id, Step step) {
     Transaction work(database, {});
     const auto row = find_quarantined(work, id);
     if (!row) {
-        return {ReplayFate::not_there, "there is no such row"};
+        return {ReplayResult::not_there, "there is no such row"};
     }
     if (row->resolved_at) {
-        return {ReplayFate::resolved,
+        return {ReplayResult::resolved,
                 fmt::format("resolved at {}: {}", *row->resolved_at, row->resolution.value_or(""))};
     }
     try {
         Replayed replayed = step(work, *row);
-        if (replayed.fate == ReplayFate::stored || replayed.fate == ReplayFate::known) {
+        if (replayed.result == ReplayResult::stored || replayed.result == ReplayResult::known) {
             database.commit(work);
         }
         return replayed;
@@ -176,7 +176,7 @@ Replayed in_transaction(Database& database, std::int64_t id, Step step) {
 Replayed replay_batch(Database& database, std::int64_t id) {
     Replayed last;
     for (const bool under_its_own_name : {true, false}) {
-        for (const Care care : {Care::together, Care::one_by_one}) {
+        for (const ApplyMode mode : {ApplyMode::together, ApplyMode::one_by_one}) {
             last = in_transaction(database, id, [&](const Statements& work, const QuarantinedRow& row) {
                 const auto frame = std::as_bytes(std::span(row.content));
                 const auto decoded = wire::decode_batch(frame);
@@ -184,10 +184,10 @@ Replayed replay_batch(Database& database, std::int64_t id) {
                     return refused("its content is not a batch's frame: it was set aside by an older build");
                 }
                 const auto& batch = std::get<wire::Batch>(decoded);
-                const auto applied = apply_batch(work, row, under_its_own_name ? batch : renamed(batch), care);
+                const auto applied = apply_batch(work, row, under_its_own_name ? batch : renamed(batch), mode);
                 return applied.value_or(refused("another batch has its name"));
             });
-            if (last.fate != ReplayFate::still_refused) {
+            if (last.result != ReplayResult::still_refused) {
                 return last;
             }
         }

@@ -12,7 +12,7 @@
 
 namespace runledger::tool {
 
-enum class ReplayFate : std::uint8_t {
+enum class ReplayResult : std::uint8_t {
     stored,         // It is where it belongs now.
     known,          // The ledger had it already: marked, nothing else done.
     resolved,       // An earlier replay had done it: nothing was done.
@@ -21,7 +21,7 @@ enum class ReplayFate : std::uint8_t {
 };
 
 struct Replayed {
-    ReplayFate fate{};
+    ReplayResult result{};
     std::string sentence;  // For people; one line.
 };
 

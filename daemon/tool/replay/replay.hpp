@@ -1,16 +1,19 @@
+// `runledger replay --from T --to T --into SCHEMA`: would the stored events give the same ledger again?
+//
 // Applies stored events once more, to a scratch schema, and compares what comes out with what the ledger says.
 //
 // Reads the ledger and writes the scratch schema only. What it holds in memory is bounded: some bodies at a time.
 #pragma once
 
-#include <chrono>
+#include <CLI/CLI.hpp>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
 
+#include "daemon/config.hpp"
 #include "daemon/database/transaction.hpp"
-#include "daemon/settle/settings.hpp"
 #include "daemon/tool/replay/scratch_schema.hpp"
 
 namespace runledger::tool {
@@ -51,5 +54,23 @@ struct RunDifference {
 // pqxx throws.
 [[nodiscard]] ReplaySums replay(Database& database, const ScratchSchema& scratch, const ReplayRange& range,
                                 const SettleSettings& settle, const std::function<void(const RunDifference&)>& report);
+
+// Must outlive the app's parsing, which writes into it.
+class ReplayCli {
+public:
+    explicit ReplayCli(CLI::App& app);
+    ReplayCli(const ReplayCli&) = delete;
+    ReplayCli& operator=(const ReplayCli&) = delete;
+
+    [[nodiscard]] bool parsed() const { return command_->parsed(); }
+    // Returns 0 where every run came out the same, 3 where one differs.
+    int run(const Config& config, std::FILE* out);
+
+private:
+    ReplayRange range_;
+    std::string into_;
+    bool json_{false};
+    CLI::App* command_;
+};
 
 }  // namespace runledger::tool

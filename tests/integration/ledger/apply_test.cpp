@@ -15,7 +15,7 @@ TEST_F(Ledger, StoresEachEventOfABatchAsItCame) {
 
     const TurnResult result = apply({&batch});
 
-    EXPECT_THAT(result.fates, ElementsAre(BatchFate::applied));
+    EXPECT_THAT(result.batch_results, ElementsAre(BatchResult::applied));
     EXPECT_EQ(result.events_applied, 2U);
     EXPECT_EQ(count("webhook_events"), 2);
     EXPECT_EQ(value("SELECT body FROM runledger.webhook_events WHERE event_index = 0"), body);
@@ -31,8 +31,8 @@ TEST_F(Ledger, AppliesACopyOnce) {
     const TurnResult first = apply({&batch});
     const TurnResult second = apply({&batch});
 
-    EXPECT_THAT(first.fates, ElementsAre(BatchFate::applied));
-    EXPECT_THAT(second.fates, ElementsAre(BatchFate::copy));
+    EXPECT_THAT(first.batch_results, ElementsAre(BatchResult::applied));
+    EXPECT_THAT(second.batch_results, ElementsAre(BatchResult::copy));
     EXPECT_EQ(count("webhook_events"), 1);
     EXPECT_EQ(value("SELECT event_count FROM runledger.runs"), "1");
     EXPECT_EQ(value("SELECT copies FROM runledger.ingested_batches"), "1");
@@ -45,7 +45,7 @@ TEST_F(Ledger, KeepsABatchWhoseNameIsTakenInQuarantine) {
     apply({&first});
     const TurnResult result = apply({&other});
 
-    EXPECT_THAT(result.fates, ElementsAre(BatchFate::conflict));
+    EXPECT_THAT(result.batch_results, ElementsAre(BatchResult::conflict));
     EXPECT_EQ(count("webhook_events"), 1);
     EXPECT_EQ(count("quarantine WHERE scope = 'batch' AND reason LIKE 'digest_conflict%'"), 1);
     EXPECT_EQ(value("SELECT status FROM runledger.runs"), "running");
@@ -63,7 +63,7 @@ TEST_F(Ledger, RefusesALateCopyOfARetiredSegment) {
 
     const TurnResult result = apply({&batch});
 
-    EXPECT_THAT(result.fates, ElementsAre(BatchFate::copy));
+    EXPECT_THAT(result.batch_results, ElementsAre(BatchResult::copy));
     EXPECT_EQ(count("webhook_events"), 1);
     EXPECT_EQ(value("SELECT event_count FROM runledger.runs"), "1");
 }
@@ -91,7 +91,7 @@ TEST_F(Ledger, DoesNotRetireASegmentWhileABatchOfItIsApplied) {
     const auto other = another_connection();
     pqxx::work sleeper(db());
     const wire::Batch* copy = &first.batch();
-    ASSERT_THAT(write_turn(sleeper, {&copy, 1}, Care::together).fates, ElementsAre(BatchFate::copy));
+    ASSERT_THAT(write_turn(sleeper, {&copy, 1}, ApplyMode::together).batch_results, ElementsAre(BatchResult::copy));
 
     pqxx::work retirement(*other);
     retirement.exec("SET LOCAL lock_timeout = 200");
@@ -182,7 +182,7 @@ TEST_F(Ledger, SetsAsideOneEventThatTheDatabaseRefuses) {
                                             {event_text({.run_id = "c"}), 2}});
     EXPECT_THROW(apply({&batch}), pqxx::check_violation);
 
-    const TurnResult result = apply({&batch}, Care::one_by_one);
+    const TurnResult result = apply({&batch}, ApplyMode::one_by_one);
 
     EXPECT_EQ(result.events_quarantined, 1U);
     EXPECT_EQ(count("webhook_events"), 2);
@@ -199,7 +199,7 @@ TEST_F(Ledger, KeepsTheEndingOfARunWhoseOutputsTheDatabaseRefuses) {
     const MadeBatch batch({segment(1), 0},
                           {{event_text({.status = "success", .outputs = "[" + picture("poison") + "]"}), 0}});
 
-    const TurnResult result = apply({&batch}, Care::one_by_one);
+    const TurnResult result = apply({&batch}, ApplyMode::one_by_one);
 
     EXPECT_EQ(result.events_quarantined, 0U);
     EXPECT_EQ(value("SELECT status FROM runledger.runs"), "success");

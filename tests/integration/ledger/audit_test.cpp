@@ -93,7 +93,7 @@ TEST_F(Audit, ClosesWithWhatTheDatabaseRefused) {
     const MadeBatch batch({segment(1), 0},
                           {{event_text({}), 0}, {event_text({.live_status = "\"poison\""}), 1}, {"not json", 2}});
 
-    apply({&batch}, Care::one_by_one);
+    apply({&batch}, ApplyMode::one_by_one);
 
     expect_closes("3 stored = 1 applied + 0 duplicate + 2 quarantined");
 }

@@ -90,7 +90,7 @@ TEST_F(LateEvents, AreHeldOffByNoneButForgettingWaitsForATurnUnderWay) {
     auto turn = std::make_unique<pqxx::work>(*other);
     const MadeBatch batch({segment(7), 0},
                           {{event_text({.status = "uploading", .live_status = "\"SECRET\""}), second}});
-    (void)write_turn(*turn, std::vector<const wire::Batch*>{&batch.batch()}, Care::together);
+    (void)write_turn(*turn, std::vector<const wire::Batch*>{&batch.batch()}, ApplyMode::together);
 
     // What the turn has looked up it must be able to write: forgetting waits, so that it sees what was written.
     auto forgotten = std::async(std::launch::async, [this] { forget(); });

@@ -4,8 +4,8 @@
 
 #include <atomic>
 
-#include "daemon/database/transaction.hpp"
 #include "daemon/database/schema.hpp"
+#include "daemon/database/transaction.hpp"
 
 namespace runledger::test {
 namespace {
@@ -99,14 +99,14 @@ SegmentId Ledger::segment(std::uint8_t number) {
     return id;
 }
 
-TurnResult Ledger::apply(const std::vector<const MadeBatch*>& batches, Care care) {
+TurnResult Ledger::apply(const std::vector<const MadeBatch*>& batches, ApplyMode mode) {
     std::vector<const wire::Batch*> views;
     for (const MadeBatch* made : batches) {
         views.push_back(&made->batch());
     }
     pqxx::work work(db());
     begin_durably(work, {});
-    TurnResult result = write_turn(work, views, care);
+    TurnResult result = write_turn(work, views, mode);
     work.commit();
     return result;
 }

@@ -71,7 +71,7 @@ protected:
     // Segments are numbered within a test.
     [[nodiscard]] static SegmentId segment(std::uint8_t number);
     // Applies as one turn, in a transaction of its own.
-    TurnResult apply(const std::vector<const MadeBatch*>& batches, Care care = Care::together);
+    TurnResult apply(const std::vector<const MadeBatch*>& batches, ApplyMode mode = ApplyMode::together);
     // One batch with a fresh name.
     TurnResult apply_events(const std::vector<Incoming>& events);
 

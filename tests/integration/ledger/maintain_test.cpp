@@ -51,7 +51,7 @@ TEST_F(Maintain, GivesWayToATurnThatHoldsTheDefaultPartitionAndTriesAgain) {
     const auto other = another_connection();
     auto turn_under_way = std::make_unique<pqxx::work>(*other);
     const MadeBatch batch({segment(7), 0}, {{event_text({}), 0}});
-    (void)write_turn(*turn_under_way, std::vector<const wire::Batch*>{&batch.batch()}, Care::together);
+    (void)write_turn(*turn_under_way, std::vector<const wire::Batch*>{&batch.batch()}, ApplyMode::together);
 
     EXPECT_FALSE(turn());
 
@@ -72,7 +72,7 @@ TEST_F(Maintain, LosesNoEventThatIsAppliedWhileDaysAreMade) {
             pqxx::work work(*connection);
             begin_durably(work, {});
             const MadeBatch batch({segment(9), number}, {{event_text({})}, {event_text({.status = "queued"}), 1}});
-            (void)write_turn(work, std::vector<const wire::Batch*>{&batch.batch()}, Care::together);
+            (void)write_turn(work, std::vector<const wire::Batch*>{&batch.batch()}, ApplyMode::together);
             work.commit();
             applied += 2;
         }

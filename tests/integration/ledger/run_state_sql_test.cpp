@@ -119,7 +119,7 @@ private:
             views.push_back(&made.batch());
         }
         pqxx::work work(connection);
-        (void)write_turn(work, views, Care::together);
+        (void)write_turn(work, views, ApplyMode::together);
         work.commit();
     }
 

@@ -29,7 +29,7 @@ protected:
 
     TurnResult apply_in(pqxx::work& work) {
         const wire::Batch* view = &ending_.batch();
-        return write_turn(work, {&view, 1}, Care::together);
+        return write_turn(work, {&view, 1}, ApplyMode::together);
     }
 
 private:

@@ -28,7 +28,7 @@ protected:
                                                              .outputs = "[" + picture("p") + "]",
                                                              .live_status = "\"poison\""}),
                                                  2'000'000, true}});
-        ASSERT_EQ(apply({&batch}, Care::one_by_one).events_quarantined, 1U);
+        ASSERT_EQ(apply({&batch}, ApplyMode::one_by_one).events_quarantined, 1U);
     }
 
     [[nodiscard]] std::string open_id() {
@@ -150,7 +150,7 @@ TEST_F(Quarantine, ReplaysTheOutputsOfAnEventThatWasStoredWithoutThem) {
     sql("ALTER TABLE runledger.run_outputs ADD CONSTRAINT no_poison CHECK (output_key <> 'poison')");
     const MadeBatch batch({segment(1), 0},
                           {{event_text({.status = "success", .outputs = "[" + picture("poison") + "]"}), 0}});
-    (void)apply({&batch}, Care::one_by_one);
+    (void)apply({&batch}, ApplyMode::one_by_one);
     EXPECT_THAT(tool_says({"quarantine", "replay", "--all"}, 3), HasSubstr("refused_by_database: 23514"));
     sql("ALTER TABLE runledger.run_outputs DROP CONSTRAINT no_poison");
 
