@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <span>
 #include <tuple>
 
 #include "common/digest.hpp"
+#include "daemon/base/iso_time.hpp"
 
 namespace runledger {
 namespace {
@@ -51,7 +51,7 @@ std::string output_key(const Output& output, std::int64_t digest) {
 void add_outputs(RunState& state, const ReceivedEvent& received, const EventStamp& stamp) {
     std::int32_t position = 0;
     for (const Output& output : received.event.outputs) {
-        OutputVersion version{.updated_at = parse_provider_time(output.updated_at),
+        OutputVersion version{.updated_at = parse_iso_time(output.updated_at),
                               .stamp = stamp,
                               .position = position++,
                               .json = output.json,
@@ -60,45 +60,6 @@ void add_outputs(RunState& state, const ReceivedEvent& received, const EventStam
         version.stamp.redelivered = false;  // No part of an output's order, so no part of what is kept.
         keep_newest(state.outputs, output_key(output, version.stamp.digest), version);
     }
-}
-
-// Two to four decimal digits at the front of `text`, taken off it.
-std::optional<int> take_number(std::string_view& text, std::size_t digits) {
-    if (text.size() < digits) {
-        return std::nullopt;
-    }
-    int value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
-    if (error != std::errc{} || end != text.data() + digits || value < 0) {
-        return std::nullopt;
-    }
-    text.remove_prefix(digits);
-    return value;
-}
-
-bool take_char(std::string_view& text, std::string_view any_of) {
-    if (text.empty() || any_of.find(text.front()) == std::string_view::npos) {
-        return false;
-    }
-    text.remove_prefix(1);
-    return true;
-}
-
-// Digits behind the point; anything past the sixth is dropped.
-std::chrono::microseconds take_fraction(std::string_view& text) {
-    std::int64_t micros = 0;
-    int digits = 0;
-    while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
-        if (digits < 6) {
-            micros = micros * 10 + (text.front() - '0');
-            ++digits;
-        }
-        text.remove_prefix(1);
-    }
-    for (; digits < 6; ++digits) {
-        micros *= 10;
-    }
-    return std::chrono::microseconds{micros};
 }
 
 }  // namespace
@@ -190,67 +151,6 @@ void merge(RunState& into, const RunState& other) {
     for (const auto& [key, version] : other.outputs) {
         keep_newest(into.outputs, key, version);
     }
-}
-
-std::optional<WallTime> parse_provider_time(std::string_view text) noexcept {
-    const auto year = take_number(text, 4);
-    if (!year || !take_char(text, "-")) {
-        return std::nullopt;
-    }
-    const auto month = take_number(text, 2);
-    if (!month || !take_char(text, "-")) {
-        return std::nullopt;
-    }
-    const auto day = take_number(text, 2);
-    if (!day || !take_char(text, "T ")) {
-        return std::nullopt;
-    }
-    const auto hour = take_number(text, 2);
-    if (!hour || !take_char(text, ":")) {
-        return std::nullopt;
-    }
-    const auto minute = take_number(text, 2);
-    if (!minute) {
-        return std::nullopt;
-    }
-    std::optional<int> second = 0;
-    std::chrono::microseconds fraction{0};
-    if (take_char(text, ":")) {
-        second = take_number(text, 2);
-        if (take_char(text, ".")) {
-            fraction = take_fraction(text);
-        }
-    }
-    std::chrono::minutes offset{0};
-    if (!take_char(text, "Zz") && !text.empty()) {
-        const bool west = text.front() == '-';
-        if (!take_char(text, "+-")) {
-            return std::nullopt;
-        }
-        const auto offset_hours = take_number(text, 2);
-        (void)take_char(text, ":");  // "+0200" and "+02:00" are both in use.
-        const auto offset_minutes = take_number(text, 2);
-        if (!offset_hours || !offset_minutes || *offset_hours > 23 || *offset_minutes > 59) {
-            return std::nullopt;
-        }
-        offset = std::chrono::hours{*offset_hours} + std::chrono::minutes{*offset_minutes};
-        if (west) {
-            offset = -offset;
-        }
-    }
-    const std::chrono::year_month_day date{std::chrono::year{*year}, std::chrono::month{static_cast<unsigned>(*month)},
-                                           std::chrono::day{static_cast<unsigned>(*day)}};
-    if (!text.empty() || !second || *year < 1 || !date.ok() || *hour > 23 || *minute > 59 || *second > 59) {
-        return std::nullopt;
-    }
-    const WallTime time = WallTime{std::chrono::sys_days{date}} + std::chrono::hours{*hour} +
-                          std::chrono::minutes{*minute} + std::chrono::seconds{*second} + fraction - offset;
-    // The zone may lead out of the years that were read.
-    if (time < std::chrono::sys_days{std::chrono::year{1} / 1 / 1} ||
-        time >= std::chrono::sys_days{std::chrono::year{10000} / 1 / 1}) {
-        return std::nullopt;
-    }
-    return time;
 }
 
 std::string storable_text(std::string_view text) {

@@ -94,10 +94,6 @@ struct ReceivedEvent {
 // Joins two states of one run.
 void merge(RunState& into, const RunState& other);
 
-// The provider's "2025-08-29T02:35:38.214Z": seconds, fraction and zone can be missing (then UTC); microseconds are
-// cut, not rounded. Nothing for anything else, or beyond the years 1 to 9999 of UTC, which PostgreSQL can read.
-[[nodiscard]] std::optional<WallTime> parse_provider_time(std::string_view text) noexcept;
-
 // PostgreSQL's text can't hold U+0000; it becomes U+FFFD.
 [[nodiscard]] std::string storable_text(std::string_view text);
 

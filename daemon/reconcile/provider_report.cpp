@@ -7,6 +7,7 @@
 #include <span>
 
 #include "common/digest.hpp"
+#include "daemon/base/iso_time.hpp"
 #include "daemon/base/json.hpp"
 #include "daemon/ingest/run_state.hpp"
 
@@ -67,7 +68,7 @@ std::optional<WallTime> time_of(const rapidjson::Value& object, const char* key)
     if (member == object.MemberEnd() || !member->value.IsString()) {
         return std::nullopt;
     }
-    return parse_provider_time({member->value.GetString(), member->value.GetStringLength()});
+    return parse_iso_time({member->value.GetString(), member->value.GetStringLength()});
 }
 
 Extras extras_of(const std::string& body) {

@@ -57,6 +57,12 @@ const std::vector<ReportCase> report_cases{
     ReportCase{"longer_than_can_be", "success",
                R"(, "started_at": "2025-08-29T02:35:40Z", "ended_at": "2025-09-29T02:35:39Z")", per_second,
                "completed|-|-|provider_times_implausible", "-"},
+    ReportCase{"starts_in_a_minute_of_no_seconds", "success",
+               R"(, "started_at": "2025-08-29T02:35Z", "ended_at": "2025-08-29T02:36:02.714Z", "run_duration": 24.5)",
+               per_second, "completed|-|-|provider_times_missing", "-"},
+    ReportCase{"offset_of_hours", "success",
+               R"(, "started_at": "2025-08-29T02:35:40.25+00Z", "ended_at": "2025-08-29 02:35:52.7505+00")", per_second,
+               "completed|12500.500|0.004212668500|provider_times", "provider"},
     ReportCase{"flat_rate_without_times", "success", "", flat, "completed|-|0.050000000000|-", "-"},
     ReportCase{"no_rate", "success", whole_times, R"("x": 1)", "completed|12500.500|-|rate_missing", "provider"}};
 
