@@ -26,6 +26,7 @@ constexpr int exit_broken = 2;
 int run(int argc, char** argv) {
     CLI::App app{"runledgerd: ComfyDeploy webhooks, from the edges' spools to PostgreSQL and Telegram"};
     std::string config_file;
+    app.set_version_flag("--version", "runledgerd " RUNLEDGER_VERSION);
     app.add_option("--config", config_file, "The configuration, a TOML file")->required()->check(CLI::ExistingFile);
     try {
         app.parse(argc, argv);

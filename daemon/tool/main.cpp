@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
     CLI::App app{"runledger: the operator's tool"};
     std::string config_file;
     app.add_option("--config", config_file, "The daemon's configuration, a TOML file")->check(CLI::ExistingFile);
+    app.set_version_flag("--version", "runledger " RUNLEDGER_VERSION);
     app.require_subcommand(1);
     runledger::tool::MigrateCli migrate(app);
     runledger::tool::AuditCli audit(app);

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/time_option.hpp"
 #include "queries/reprice.hpp"
 
 namespace runledger::tool {
@@ -55,6 +56,7 @@ RepriceCli::RepriceCli(CLI::App& app)
 int RepriceCli::run(const std::string& postgres_uri, std::FILE* out) {
     Database database(postgres_uri, "reprice");
     read_times(database);
+    find_gpu(database);
     if (json_) {
         Transaction work(database, unbounded);
         for (const auto& row : rows(work, "{reprice,same,edited_by_hand,priced_by_metadata,no_rate}")) {
@@ -74,17 +76,27 @@ int RepriceCli::run(const std::string& postgres_uri, std::FILE* out) {
 
 void RepriceCli::read_times(Database& database) {
     for (auto [name, text] : {std::pair{"--from", &from_}, std::pair{"--to", &to_}}) {
-        try {
-            Transaction work(database, unbounded);
-            work.run("SET LOCAL TIME ZONE 'UTC'");
-            *text = work.run1("SELECT $1::timestamptz", *text)[0].as<std::string>();
-        } catch (const pqxx::sql_error& error) {
-            throw std::runtime_error(fmt::format("{} \"{}\" is no time: {}", name, *text, error.what()));
-        }
+        const Transaction work(database, unbounded);
+        work.run("SET LOCAL TIME ZONE 'UTC'");
+        // As PostgreSQL writes it: for the sentences below.
+        *text = work.run1("SELECT $1::timestamptz", read_time_option(name, *text))[0].as<std::string>();
     }
-    Transaction work(database, unbounded);
+    const Snapshot work(database);
     if (!work.run1("SELECT $1::timestamptz < $2::timestamptz", from_, to_)[0].as<bool>()) {
         throw std::runtime_error(fmt::format("--from {} is not before --to {}", from_, to_));
+    }
+}
+
+// A misspelt GPU must not pass for one of which nothing is to be repriced.
+void RepriceCli::find_gpu(Database& database) const {
+    const Snapshot work(database);
+    const auto row = work.run1(
+        "SELECT coalesce(bool_or(gpu = $1), false), coalesce(string_agg(DISTINCT gpu, ', ' ORDER BY gpu), 'none') "
+        "FROM runledger.gpu_rates",
+        gpu_);
+    if (!row[0].as<bool>()) {
+        throw std::runtime_error(
+            fmt::format("--gpu \"{}\": gpu_rates has no rate for it; it has rates for {}", gpu_, row[1].c_str()));
     }
 }
 

@@ -27,6 +27,7 @@ public:
 
 private:
     void read_times(Database& database);
+    void find_gpu(Database& database) const;
     void show_plan(Database& database, std::FILE* out) const;
     [[nodiscard]] pqxx::result rows(const Statements& work, const std::string& verdicts) const;
     int apply(Database& database, std::FILE* out) const;

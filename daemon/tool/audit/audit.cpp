@@ -4,11 +4,11 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include <regex>
 #include <string_view>
 
 #include "daemon/database/database.hpp"
 #include "daemon/tool/spool/commands.hpp"
+#include "daemon/tool/time_option.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -135,10 +135,9 @@ void print_json(const Books& books, std::FILE* out) {
 AuditCli::AuditCli(CLI::App& app)
     : command_(app.add_subcommand(
           "audit", "Do the books close: stored = applied + duplicate + quarantined? Exit code 0: yes, 3: no")) {
-    const auto is_day = [](const std::string& text) {
-        return std::regex_match(text, std::regex("[0-9]{4}-[0-9]{2}-[0-9]{2}")) ? "" : text + " is no day: 2026-01-31";
-    };
-    command_->add_option("--since", since_, "Only days from this one on (UTC), as 2026-01-31; faster")->check(is_day);
+    const auto check_day = [](const std::string& text) { return is_day(text) ? "" : text + " is no day: 2026-01-31"; };
+    command_->add_option("--since", since_, "Only days from this one on (UTC), as 2026-01-31; faster")
+        ->check(check_day);
     command_->add_option("--spool", scope_.spool, "Compare the segments of this spool folder, live or not, too")
         ->check(CLI::ExistingDirectory);
     command_->add_flag("--segments", segments_, "A line for each segment and day, too");

@@ -15,6 +15,7 @@
 #include "daemon/ingest/write_turn.hpp"
 #include "daemon/reconcile/lookups.hpp"
 #include "daemon/reconcile/provider_report.hpp"
+#include "daemon/tool/time_option.hpp"
 #include "queries/reconcile.hpp"
 #include "queries/replay.hpp"
 
@@ -276,6 +277,7 @@ ReplayCli::ReplayCli(CLI::App& app) {
 
 int ReplayCli::run(const Config& config, std::FILE* out) {
     const ScratchSchema scratch(into_);
+    range_ = {.from = read_time_option("--from", range_.from), .to = read_time_option("--to", range_.to)};
     Database database(config.postgres.direct_uri, "replay");
     if (!json_) {
         fmt::print(out, "{:<36}  {:>10}  {}\n", "RUN", "GENERATION", "STORED → REPLAYED");

@@ -18,7 +18,7 @@
 
 namespace runledger::tool {
 
-// Of events by their receive time, from `from` up to but not at `to`; what PostgreSQL reads as a time, UTC unless said.
+// Of events by their receive time, from `from` up to but not at `to`; as read_time_option gives them.
 struct ReplayRange {
     std::string from;
     std::string to;

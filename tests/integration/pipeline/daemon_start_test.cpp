@@ -26,5 +26,17 @@ TEST(DaemonStart, EndsWithAReasonWhereTheUserMayStartNoThread) {
     EXPECT_THAT(ended.output, testing::HasSubstr("TasksMax="));
 }
 
+TEST(Version, IsSaidByBothPrograms) {
+    const TempFolder folder;
+    for (const std::string name : {"runledgerd", "runledger"}) {
+        const auto program = install_executable(folder, std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / name);
+
+        const Finished said = run_to_end({.argv = {program.string(), "--version"}}, folder);
+
+        EXPECT_TRUE(said.status.clean()) << said.output;
+        EXPECT_THAT(said.output, testing::MatchesRegex(name + " [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+    }
+}
+
 }  // namespace
 }  // namespace runledger::test

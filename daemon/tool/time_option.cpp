@@ -1,0 +1,42 @@
+#include "daemon/tool/time_option.hpp"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "daemon/base/iso_time.hpp"
+#include "daemon/ingest/write_turn.hpp"
+
+namespace runledger::tool {
+namespace {
+
+constexpr std::size_t day_end = std::string_view("2026-01-31").size();
+constexpr std::size_t minutes_end = std::string_view("2026-01-31T12:00").size();
+
+// A day or a minute that somebody types is its beginning.
+std::string with_seconds(std::string text) {
+    if (text.size() == day_end) {
+        return text + "T00:00:00";
+    }
+    if (text.size() == minutes_end || (text.size() > minutes_end && text[minutes_end] != ':')) {
+        text.insert(minutes_end, ":00");
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string read_time_option(std::string_view option, const std::string& text) {
+    const auto time = parse_iso_time(with_seconds(text));
+    if (!time) {
+        throw std::runtime_error(fmt::format(
+            "{} \"{}\" is no time: write 2026-01-31, 2026-01-31T12:00Z or 2026-01-31T12:00:00+02:00", option, text));
+    }
+    return timestamp_text(*time);
+}
+
+bool is_day(const std::string& text) {
+    return text.size() == day_end && parse_iso_time(with_seconds(text)).has_value();
+}
+
+}  // namespace runledger::tool

@@ -1,0 +1,18 @@
+// Times and days on the command line: ISO 8601, or refused with the form. PostgreSQL's own reading would take
+// "01.11.2026" for 11 January and "tomorrow" for a time.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace runledger::tool {
+
+// "2026-01-31", "2026-01-31T12:00Z" or "2026-01-31T12:00:00.5+02:00" (a blank may stand for the T; UTC without a zone),
+// as a text that PostgreSQL reads in one way only. Throws std::runtime_error, a sentence that names the option and the
+// form.
+[[nodiscard]] std::string read_time_option(std::string_view option, const std::string& text);
+
+// Whether it is a day that exists, as "2026-01-31".
+[[nodiscard]] bool is_day(const std::string& text);
+
+}  // namespace runledger::tool
