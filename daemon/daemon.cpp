@@ -136,7 +136,7 @@ bool Daemon::wait_for_schema(const sigset_t& signals) {
     while (true) {
         try {
             Database database(config_.postgres.uri, "start");
-            check_schema(database.connection());
+            check_schema(database);
             return true;
         } catch (const SchemaMismatch&) {
             throw;

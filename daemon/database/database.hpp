@@ -9,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,6 +28,7 @@ class CommitDoubtful : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+class Adoption;
 class Transaction;
 
 class Database {
@@ -38,18 +40,26 @@ public:
     Database& operator=(const Database&) = delete;
     ~Database();
 
-    // The open connection; connects if there is none. For this folder and tests: all others begin a Transaction or a
-    // Snapshot. Throws pqxx::broken_connection and the like.
-    [[nodiscard]] pqxx::connection& connection();
-
-    // Drops the connection; the next call of connection() makes a new one.
+    // Drops the connection; the next transaction makes a new one.
     void disconnect() noexcept;
 
     // Commits, and takes a warning for a failure. Throws CommitDoubtful, pqxx::in_doubt_error, pqxx::failure.
     void commit(Transaction& transaction);
 
 private:
+    // All that may have the connection itself: nobody else can begin a transaction that says no isolation and bounds.
     friend class Transaction;
+    friend class Snapshot;
+    friend class ChannelListener;
+    friend void check_schema(Database& database);
+    friend void migrate(Database& database, const std::function<void(std::string_view)>& report,
+                        const Adoption* adoption);
+    friend std::vector<std::string> plan_adoption(Database& database, const Adoption& adoption);
+    friend struct TestedConnection;  // Of the tests of this class.
+
+    // Connects if there is none. Throws pqxx::broken_connection and the like.
+    [[nodiscard]] pqxx::connection& connection();
+
     class NoticeWatch;
     std::string uri_;
     std::string purpose_;

@@ -175,4 +175,14 @@ void migrate(pqxx::connection& connection, const std::function<void(std::string_
     report(fmt::format("the schema has version {}", known_schema_version()));
 }
 
+void check_schema(Database& database) { check_schema(database.connection()); }
+
+void migrate(Database& database, const std::function<void(std::string_view)>& report, const Adoption* adoption) {
+    migrate(database.connection(), report, adoption);
+}
+
+std::vector<std::string> plan_adoption(Database& database, const Adoption& adoption) {
+    return adoption.plan(database.connection());
+}
+
 }  // namespace runledger

@@ -7,8 +7,10 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/database/adopt.hpp"
+#include "daemon/database/database.hpp"
 
 namespace runledger {
 
@@ -40,5 +42,11 @@ void migrate(pqxx::connection& connection, const std::function<void(std::string_
 // In a transaction that waits a second for each lock, so that nobody queues behind it for longer, and is tried again
 // for about a minute while it has none. Throws what pqxx throws.
 void within_lock_timeout(pqxx::connection& connection, const std::function<void(pqxx::work&)>& step);
+
+// The same, on the connection of a Database, for everybody outside this folder.
+void check_schema(Database& database);
+void migrate(Database& database, const std::function<void(std::string_view)>& report,
+             const Adoption* adoption = nullptr);
+[[nodiscard]] std::vector<std::string> plan_adoption(Database& database, const Adoption& adoption);
 
 }  // namespace runledger

@@ -34,18 +34,18 @@ int MigrateCli::run(const std::string& postgres_uri, std::FILE* out) const {
     Database database(postgres_uri, "migrate");
     const auto report = [out](std::string_view sentence) { fmt::print(out, "{}\n", sentence); };
     if (adopt_option_->count() == 0) {
-        migrate(database.connection(), report);
+        migrate(database, report);
         return exit_done;
     }
     const Adoption adoption(table_.empty() ? default_table : table_);
-    for (const std::string& step : adoption.plan(database.connection())) {
+    for (const std::string& step : plan_adoption(database, adoption)) {
         report(step);
     }
     if (!yes_) {
         report("nothing was changed; with --yes it is done");
         return exit_only_said;
     }
-    migrate(database.connection(), report, &adoption);
+    migrate(database, report, &adoption);
     return exit_done;
 }
 

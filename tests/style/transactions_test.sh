@@ -1,26 +1,17 @@
 #!/usr/bin/env bash
-# Each transaction of the daemon's stages says its durability, isolation and bounds first, and connections are made in
-# one place: elsewhere nobody forbids libpqxx to open them anew.
+# That transactions begin durably and connections are made in one place, the types say: only daemon/database/ can have a
+# connection. What they can't say: nothing is left in a session, which a pooler may give to somebody else.
 set -u
 cd "$1" || exit 1
 status=0
-begun=$(grep -nE '^ *Transaction [a-z_]+\(database_' daemon/{base,net,database,ingest,settle,reconcile,notify,telegram}/*.cpp | wc -l)
-if [ "$begun" -lt 8 ]; then  # There were 14: the pattern no longer finds them, and the test would say nothing.
-    printf 'only %s transactions are found in daemon/\n' "$begun"
-    exit 1
-fi
-if grep -nE 'pqxx::(work|transaction<.*>) [a-z_]+\(database_' daemon/{base,net,database,ingest,settle,reconcile,notify,telegram}/*.cpp; then
-    printf 'a transaction of a stage that is no Transaction, and so does not begin durably\n'
-    status=1
-fi
-made=$(grep -lE 'make_unique<pqxx::connection>|pqxx::connection [a-z_]+[({]|pqxx::lazyconnection|pqxx::asyncconnection' \
-    -r daemon common | grep -v '^daemon/database/database.cpp$')
+made=$(grep -lE 'pqxx::(connection|lazyconnection|asyncconnection|work|transaction)\b' -r daemon common |
+    grep -v '^daemon/database/')
 if [ -n "$made" ]; then
-    printf 'a connection is made outside daemon/database/database.cpp: %s\n' $made
+    printf 'libpqxx'\''s own connection or transaction outside daemon/database/: %s\n' $made
     status=1
 fi
 if grep -rnE '(^|[^a-z_])SET (SESSION |)(statement_timeout|lock_timeout|synchronous_commit|search_path|TIME ZONE)|\.prepare\(|exec_prepared|pg_advisory_lock\(' \
-    daemon/{base,net,database,ingest,settle,reconcile,notify,telegram}/*.cpp sql/queries | grep -v -e '^daemon/database/schema.cpp:' -e '^daemon/database/database.cpp:.*prepare(' -e 'SECURITY DEFINER SET search_path'; then
+    daemon/{base,net,database,ingest,settle,reconcile,notify,telegram}/*.?pp sql/queries | grep -v -e '^daemon/database/schema.cpp:' -e '^daemon/database/transaction.[ch]pp:.*\(prepare(\|exec_prepared\)' -e 'SECURITY DEFINER SET search_path'; then
     printf 'state of a session, which a pooler may give to somebody else\n'
     status=1
 fi

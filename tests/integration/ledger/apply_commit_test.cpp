@@ -7,7 +7,13 @@
 #include "daemon/database/transaction.hpp"
 #include "tests/integration/ledger/appliers_fixture.hpp"
 
-namespace runledger::test {
+namespace runledger {
+
+struct TestedConnection {
+    [[nodiscard]] static pqxx::connection& of(Database& database) { return database.connection(); }
+};
+
+namespace test {
 namespace {
 
 // A synchronous standby that never comes: each COMMIT waits for it, until it does or the setting goes.
@@ -134,16 +140,17 @@ TEST_F(Connection, IsNeverOpenedAnewInSilence) {
         });
     };
     {
-        pqxx::work work(database.connection());
+        pqxx::work work(TestedConnection::of(database));
         work.exec("CREATE TABLE public.half_written (n integer)");
         end_session();
         EXPECT_THROW(work.exec("CREATE TABLE public.other_half (n integer)"), pqxx::failure);
     }
-    EXPECT_THROW(pqxx::work(database.connection()).exec("CREATE TABLE public.other_half (n integer)"), pqxx::failure);
+    EXPECT_THROW(pqxx::work(TestedConnection::of(database)).exec("CREATE TABLE public.other_half (n integer)"),
+                 pqxx::failure);
 
     EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname IN ('half_written', 'other_half')"), "0");
     database.disconnect();
-    EXPECT_EQ(pqxx::work(database.connection()).exec1("SELECT 1")[0].as<int>(), 1);
+    EXPECT_EQ(pqxx::work(TestedConnection::of(database)).exec1("SELECT 1")[0].as<int>(), 1);
 }
 
 TEST_F(Connection, BoundsEachTransactionAndLeavesNothingInTheSession) {
@@ -153,17 +160,17 @@ TEST_F(Connection, BoundsEachTransactionAndLeavesNothingInTheSession) {
         "current_setting('synchronous_commit'), current_setting('transaction_isolation'))";
     std::string inside;
     {
-        pqxx::work work(database.connection());
+        pqxx::work work(TestedConnection::of(database));
         work.exec("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE");
         work.commit();
     }
     {
-        pqxx::work work(database.connection());
+        pqxx::work work(TestedConnection::of(database));
         begin_durably(work, {.statement_timeout = std::chrono::seconds{7}, .lock_timeout = std::chrono::seconds{3}});
         inside = work.exec1(settings)[0].as<std::string>();
         work.commit();
     }
-    pqxx::work work(database.connection());
+    pqxx::work work(TestedConnection::of(database));
 
     EXPECT_EQ(inside, "7s 3s on read committed");
     EXPECT_EQ(work.exec1(settings)[0].as<std::string>(), "0 0 on serializable");
@@ -171,7 +178,7 @@ TEST_F(Connection, BoundsEachTransactionAndLeavesNothingInTheSession) {
 
 TEST_F(Connection, SaysWhoItIsAndKeepsTheUrisOwnWords) {
     const auto name_of = [](Database& database) {
-        return pqxx::work(database.connection()).exec1("SHOW application_name")[0].as<std::string>();
+        return pqxx::work(TestedConnection::of(database)).exec1("SHOW application_name")[0].as<std::string>();
     };
     Database plain(uri(), "settle");
     Database named(uri() + "&application_name=studio%20%27a%27", "settle");
@@ -183,7 +190,7 @@ TEST_F(Connection, SaysWhoItIsAndKeepsTheUrisOwnWords) {
 TEST_F(Connection, DoesNotTellAPasswordThatMakesItsUriUnreadable) {
     Database database("postgresql://someone:sec%zzret@localhost/runledger", "settle");
     try {
-        (void)database.connection();
+        (void)TestedConnection::of(database);
         FAIL() << "the URI is none";
     } catch (const pqxx::broken_connection& error) {
         EXPECT_EQ(std::string(error.what()).find("zzret"), std::string::npos) << error.what();
@@ -192,4 +199,5 @@ TEST_F(Connection, DoesNotTellAPasswordThatMakesItsUriUnreadable) {
 }
 
 }  // namespace
-}  // namespace runledger::test
+}  // namespace test
+}  // namespace runledger

@@ -86,7 +86,7 @@ PostgresServer& Ledger::server() {
     static PostgresServer server({.fsync = false});  // No test here takes the machine down.
     static const bool migrated = [] {
         Database database(server.uri(), "test");
-        migrate(database.connection(), [](std::string_view) {});
+        migrate(database, [](std::string_view) {});
         return true;
     }();
     (void)migrated;
