@@ -1,7 +1,7 @@
 // What one webhook's body says: the one decoder, used at the edge to refuse and in the daemon to understand.
 //
-// Tolerant where the sender is odd (SENDER.md): unknown keys and statuses, a missing event_type, any key order,
-// NaN, numbers and escapes that our parser can't hold. Pure functions; views point into the body that was given.
+// Tolerant where the sender is odd (docs/sender.md, "Body"): unknown keys and statuses, a missing event_type, any key
+// order, NaN, numbers and escapes that our parser can't hold. Pure functions; views point into the body that was given.
 #pragma once
 
 #include <cstddef>

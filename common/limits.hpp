@@ -12,8 +12,8 @@ namespace runledger {
 inline constexpr std::size_t run_id_bytes_max = 128;
 inline constexpr std::size_t json_depth_max = 64;
 
-// The largest body that is accepted. SENDER.md: "1 MiB is generous"; we take eight times that, since text outputs
-// have no bound of their own and a refused event is a lost one.
+// The largest body that is accepted. Text outputs have no bound (docs/sender.md, "Outputs"), and a refused event is
+// usually lost, so this is eight times what a very large body has.
 inline constexpr std::size_t body_bytes_max = 8UL * 1024 * 1024;
 
 // A body up to this size is validated in nginx's event loop; a larger one by the courier (6-8 ms per MiB).

@@ -27,7 +27,7 @@ inline constexpr std::size_t batch_header_bytes = 72;
 
 // Flags of one event. Unknown bits are kept and ignored.
 enum EventFlag : std::uint32_t {
-    redelivered = 1U << 0U,    // Came as GET: up to 1.6 s, and the earlier tries, later than it happened (SENDER.md).
+    redelivered = 1U << 0U,    // Came as GET, so it happened earlier (docs/sender.md, "Delivery").
     beyond_parser = 1U << 1U,  // Holds a number or an escape that our parser can't represent; stored untouched.
 };
 

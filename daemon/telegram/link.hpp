@@ -1,7 +1,8 @@
 // What can be told of a link without following it: whether it has expired, whether its host is one that the daemon may
 // fetch from, whether an address is one that anybody on the Internet can reach.
 //
-// Whoever can post an event chooses the URLs in it (TELEGRAM.md), so all of this is about text from strangers. Pure.
+// Anybody who can post an event chooses the URLs in it, so no text here can be trusted (docs/bot-api.md, "Links from
+// strangers"). Pure.
 #pragma once
 
 #include <sys/socket.h>

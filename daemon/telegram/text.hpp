@@ -10,7 +10,7 @@
 
 namespace runledger::telegram {
 
-// TELEGRAM.md, "Lengths".
+// docs/bot-api.md, "Lengths".
 inline constexpr std::size_t text_units_max = 4096;
 inline constexpr std::size_t caption_units_max = 1024;
 
