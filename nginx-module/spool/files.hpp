@@ -65,7 +65,7 @@ public:
     // For reading and writing; fails if there is such a file.
     [[nodiscard]] virtual Fd create(const std::string& path) = 0;
     // For reading and writing, or only reading where the file system allows no more. Nothing if there is no such file.
-    // Fails for what is no regular file; follows no link and waits for no pipe's other end.
+    // Fails for what is not a regular file; follows no link and waits for no pipe's other end.
     [[nodiscard]] virtual std::optional<Fd> open(const std::string& path) = 0;
     // flock(LOCK_EX | LOCK_NB): false if another open file has it. The kernel drops it with the last descriptor.
     [[nodiscard]] virtual bool try_lock(int fd) = 0;

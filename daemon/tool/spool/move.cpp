@@ -181,8 +181,8 @@ int import_segments(const ImportOptions& options, std::FILE* out) {
             }
             const SegmentContent* content = look->segment();
             if (content == nullptr) {
-                throw SpoolError(
-                    fmt::format("{}: is no segment that this build can read: {}", name.path.string(), state_of(*look)));
+                throw SpoolError(fmt::format("{}: is not a segment that this build can read: {}", name.path.string(),
+                                             state_of(*look)));
             }
             if (look->is_owned && options.source_is_gone) {
                 throw SpoolError(fmt::format("{}: an nginx has it open: its source is not gone", name.path.string()));
