@@ -1,7 +1,7 @@
 // A courier's part of the spool: the segment it writes, the next one made ahead, and those it has adopted.
 //
 // Invariant: every batch for which append() returned is in a segment that is either locked by a live worker or free to
-// be adopted, until the daemon allows to forget it. Bounded in bytes on the disk and in open files. Used by the
+// be adopted, until the daemon has confirmed it. Bounded in bytes on the disk and in open files. Used by the
 // courier's thread alone; other couriers, in this process or another, may use the same folder.
 #pragma once
 
