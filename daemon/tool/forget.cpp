@@ -119,7 +119,7 @@ int ForgetCli::run(const std::string& postgres_uri, std::FILE* out) const {
         rows_in_all += rows;
     }
     if (rows_in_all == 0) {
-        fmt::print(stderr, "runledger: nothing is kept of {} {}\n", chats.empty() ? "generation" : "chat",
+        fmt::print(stderr, "runledger: nothing is stored about {} {}\n", chats.empty() ? "generation" : "chat",
                    chats.empty() ? generation_ : chat_);
         return exit_nothing;
     }

@@ -156,7 +156,7 @@ int OutboxCli::show(pqxx::work& work, std::FILE* out) const {
         fmt::print(out, "\n");
     }
     if (rows.size() < choice_.ids.size()) {
-        fmt::print(stderr, "runledger: {} of {} notifications are not there\n", choice_.ids.size() - rows.size(),
+        fmt::print(stderr, "runledger: {} of {} notifications do not exist\n", choice_.ids.size() - rows.size(),
                    choice_.ids.size());
         return exit_nothing;
     }
@@ -177,7 +177,7 @@ int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
     database.commit(work);
     fmt::print(out, "{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
-        fmt::print(stderr, "runledger: the others are not there, or in no state for it; see runledger outbox show\n");
+        fmt::print(stderr, "runledger: the others do not exist or are in another state; see runledger outbox show\n");
         return exit_nothing;
     }
     return 0;

@@ -56,7 +56,7 @@ void print_text(const Books& books, bool segments, std::FILE* out) {
         print_line(out, key.first, key.second, fmt::format("{} segments", counts[key]), sums, "");
     }
     if (dropped > 0) {
-        fmt::print(out, "{} entries are of dropped partitions: for them the books are the record\n", dropped);
+        fmt::print(out, "{} entries are of dropped partitions: only the books have them\n", dropped);
     }
     if (books.spool) {
         fmt::print(out, "spool: {} segments with {} events; {} events in {} batches are on their way\n",

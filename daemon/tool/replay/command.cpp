@@ -94,8 +94,8 @@ int ReplayCli::run(const Config& config, std::FILE* out) {
     });
     if (!json_) {
         fmt::print(out,
-                   "{} events ({} of them would be set aside) and {} reports of {} runs; {} runs are not whole in this "
-                   "time and are left out\n{} runs compared, {} differ; cost_usd {} stored, {} replayed\n",
+                   "{} events ({} of them would be quarantined) and {} reports of {} runs; {} runs also have events "
+                   "outside this time and are left out\n{} runs compared, {} differ; cost_usd {} stored, {} replayed\n",
                    sums.events, sums.set_aside, sums.reports, sums.runs, sums.runs - sums.compared, sums.compared,
                    sums.differing, sums.cost_stored, sums.cost_replayed);
     }
