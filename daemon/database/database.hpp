@@ -1,7 +1,8 @@
 // One connection to PostgreSQL, through libpqxx, for one thread.
 //
-// libpqxx 6 re-opens a lost connection in silence, which would split a transaction: that is forbidden here. A stage
-// that meets an error drops the connection, waits and begins its turn anew. Transactions are in transaction.hpp.
+// libpqxx 6 silently re-opens a lost connection, which would split a transaction. This class forbids it. After an error
+// a stage drops the connection, waits and begins its turn anew. Transactions are in
+// transaction.hpp.
 #pragma once
 
 #include <pqxx/pqxx>
@@ -22,8 +23,8 @@
 
 namespace runledger {
 
-// COMMIT came back with a warning (PostgreSQL: "canceling wait for synchronous replication"): what was written may
-// be lost with this server. Treat as not committed; trying again is safe.
+// COMMIT came back with a warning (PostgreSQL: "canceling wait for synchronous replication"): the transaction
+// may be lost with this server. Treat it as not committed; trying again is safe.
 class CommitDoubtful : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -33,8 +34,8 @@ class Transaction;
 
 class Database {
 public:
-    // Connects later. application_name is "runledgerd <purpose>", or the uri's own in the first word's place. No state
-    // is left in the session where it may be a pooler's.
+    // Connects later. application_name is "runledgerd <purpose>", or with the URI's own name as the first word. No
+    // state is left in a session that may be a pooler's.
     Database(std::string uri, std::string_view purpose);
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
@@ -43,7 +44,7 @@ public:
     // Drops the connection; the next transaction makes a new one.
     void disconnect() noexcept;
 
-    // Commits, and takes a warning for a failure. Throws CommitDoubtful, pqxx::in_doubt_error, pqxx::failure.
+    // Commits; a warning counts as a failure. Throws CommitDoubtful, pqxx::in_doubt_error, pqxx::failure.
     void commit(Transaction& transaction);
 
 private:
@@ -95,9 +96,9 @@ private:
     std::size_t count_{0};
 };
 
-// What a failed turn's error means for the next step.
+// What to do after a failed turn.
 enum class Failure : std::uint8_t {
-    poison,     // A data error (SQLSTATE class 22 or 23) from our own tables: something in the turn can't be stored.
+    poison,     // A data error (SQLSTATE class 22 or 23) from our own tables: a part of the turn can't be stored.
     try_again,  // Everything else: lost connections, deadlocks, a full disk, a missing privilege.
 };
 [[nodiscard]] Failure classify(const std::exception& error) noexcept;

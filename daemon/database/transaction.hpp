@@ -21,10 +21,10 @@
 
 namespace runledger {
 
-// What is said first in every transaction: durability explicitly, and bounds on waiting.
+// The first statements of every transaction: they set durability and timeouts.
 // `statement_timeout` bounds each statement, `lock_timeout` each wait for a lock; 0: no bound.
-// `plans_once`: PostgreSQL plans each statement that it keeps, those in functions included, for any parameters instead
-// of for each call's. For statements that no parameter's value makes another plan better for.
+// `plans_once`: PostgreSQL makes one generic plan for each prepared statement, including those in functions. For
+// statements whose best plan does not depend on the parameters.
 struct TransactionBounds {
     std::chrono::milliseconds statement_timeout{std::chrono::seconds{60}};
     std::chrono::milliseconds lock_timeout{std::chrono::seconds{10}};

@@ -295,7 +295,7 @@ TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const
             continue;
         }
         if (result.batch_results[i] == BatchResult::conflict) {
-            spdlog::error("batch conflicts with the ledger, kept in quarantine batch={}/{} digest={}",
+            spdlog::error("batch has the name of another one, stored in quarantine batch={}/{} digest={}",
                           batch.name.segment.hex(), batch.name.number, hex(batch.digest));
             write_quarantine(work, conflicting_batch_row(batch, edge));
             continue;
