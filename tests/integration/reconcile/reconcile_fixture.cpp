@@ -10,8 +10,8 @@ namespace runledger::test {
 
 using std::chrono::milliseconds;
 
-RunningReconciler::RunningReconciler(const ReconcileSettings& config, const std::string& uri,
-                                     const std::string& owner, const ReconcileTuning& tuning)
+RunningReconciler::RunningReconciler(const ReconcileSettings& config, const std::string& uri, const std::string& owner,
+                                     const ReconcileTuning& tuning)
     : reconciler_(config, uri, owner, stop_, settle_, counters_, tuning), thread_([this] { reconciler_.run(); }) {}
 
 RunningReconciler::~RunningReconciler() { stop(); }
