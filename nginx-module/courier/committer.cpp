@@ -18,8 +18,8 @@ constexpr std::size_t batch_bytes_min = 4096;
 
 // Whether the courier may decide about the event: the loop has not given it up.
 bool take(HeldEvent& event) noexcept {
-    Fate expected = Fate::waiting;
-    return event.fate.compare_exchange_strong(expected, Fate::taken);
+    HoldState expected = HoldState::waiting;
+    return event.state.compare_exchange_strong(expected, HoldState::taken);
 }
 
 }  // namespace
@@ -76,7 +76,7 @@ std::optional<Spool::Stored> Committer::store_what_fits(SteadyTime now) {
             // One event may fit where several do not, and a small one where a large one does not. Halving bounds the
             // tries, each of which looks at the folder.
             full = e;
-            meet(CommitTrouble::no_room, now, batch_);
+            note_trouble(CommitTrouble::no_room, now, batch_);
             if (batch_.size() > 1) {
                 share.batch_bytes_max = encoder_.size_bytes() / 2;
                 batch_bytes_max_ = std::max(share.batch_bytes_max, batch_bytes_min);
@@ -93,7 +93,7 @@ void Committer::fill_batch(const Share& share) {
     for (auto next = waiting_.begin(); next != waiting_.end() && encoder_.event_count() < batch_events_max;) {
         const auto submitted = next++;
         HeldEvent& event = *submitted->event;
-        if (event.fate.load() == Fate::abandoned) {
+        if (event.state.load() == HoldState::abandoned) {
             shared_.release(*submitted);
             waiting_.erase(submitted);
             continue;
@@ -133,7 +133,7 @@ bool Committer::prepare(HeldEvent& event) noexcept {
         }
         auto result = validate_event(event.body);
         if (const auto* refusal = std::get_if<Refusal>(&result)) {
-            event.outcome = CourierOutcome::refused;
+            event.result = CommitResult::refused;
             event.refusal = *refusal;
             return false;
         }
@@ -147,7 +147,7 @@ bool Committer::prepare(HeldEvent& event) noexcept {
         return true;
     } catch (const std::exception& e) {
         // This one event's trouble, memory included: the sender tries again, and those behind it go on.
-        event.outcome = CourierOutcome::failed;
+        event.result = CommitResult::failed;
         shared_.log().add(LogLine::Level::error, "body unreadable", e.what());
         return false;
     }
@@ -169,7 +169,7 @@ void Committer::answer_batch() noexcept {
     const auto durable_at = std::chrono::steady_clock::now();
     for (auto submitted = batch_.begin(); submitted != batch_.end();) {
         HeldEvent& event = *submitted->event;
-        event.outcome = CourierOutcome::committed;
+        event.result = CommitResult::committed;
         event.commit_time = std::chrono::duration_cast<std::chrono::microseconds>(durable_at - submitted->submitted_at);
         if (take(event)) {
             ++submitted;
@@ -183,7 +183,7 @@ void Committer::answer_batch() noexcept {
 
 void Committer::drop_abandoned() noexcept {
     for (auto submitted = waiting_.begin(); submitted != waiting_.end();) {
-        if (submitted->event->fate.load() == Fate::abandoned) {
+        if (submitted->event->state.load() == HoldState::abandoned) {
             shared_.release(*submitted);
             submitted = waiting_.erase(submitted);
         } else {
@@ -192,7 +192,7 @@ void Committer::drop_abandoned() noexcept {
     }
 }
 
-void Committer::meet(CommitTrouble trouble, SteadyTime now, const SubmittedEvents& held_up) noexcept {
+void Committer::note_trouble(CommitTrouble trouble, SteadyTime now, const SubmittedEvents& held_up) noexcept {
     if (trouble_ == CommitTrouble::none) {
         in_trouble_since_ = now;
     }
@@ -206,7 +206,7 @@ void Committer::on_failure(CommitTrouble trouble, const std::exception& e, Stead
     ++commit_failures_;
     waiting_.splice(waiting_.begin(), batch_);
     drop_abandoned();
-    meet(trouble, now, waiting_);
+    note_trouble(trouble, now, waiting_);
     retry_pause_ = std::clamp(retry_pause_ * 2, shared_.config().commit_retry_min, shared_.config().commit_retry_max);
     retry_at_ = now + retry_pause_;
     shared_.log().add(LogLine::Level::crit, "commit failed", e.what());

@@ -1,6 +1,6 @@
-// Takes the events that wait, makes a batch of them, stores it, and decides each event's fate.
+// Takes the events that wait, makes a batch of them, stores it, and decides each event's result.
 //
-// Invariant: an event is posted back as committed only after its batch is durable and its fate has gone from waiting
+// Invariant: an event is posted back as committed only after its batch is durable and its state has gone from waiting
 // to taken here. A batch that can't be stored stays at the head of the queue. Used by the courier's thread alone.
 #pragma once
 
@@ -52,12 +52,12 @@ private:
     void fill_batch(const Share& share);
     // Fills and appends, and if there is no room tries less and less. Nothing if nothing waits that may be tried.
     [[nodiscard]] std::optional<Spool::Stored> store_what_fits(SteadyTime now);
-    // Whether the event may be stored; if not, its outcome is set.
+    // Whether the event may be stored; if not, its result is set.
     [[nodiscard]] bool prepare(HeldEvent& event) noexcept;
     void read_body(HeldEvent& event);
     void drop_abandoned() noexcept;
     // Says to those who wait why they do.
-    void meet(CommitTrouble trouble, SteadyTime now, const SubmittedEvents& held_up) noexcept;
+    void note_trouble(CommitTrouble trouble, SteadyTime now, const SubmittedEvents& held_up) noexcept;
     void on_failure(CommitTrouble trouble, const std::exception& e, SteadyTime now) noexcept;
     void answer_batch() noexcept;
 

@@ -1,6 +1,6 @@
 // The courier: one thread per nginx worker that owns the worker's segments and its ZeroMQ socket.
 //
-// The event loop hands events over with submit() and learns their fate through an eventfd; it never waits for the
+// The event loop hands events over with submit() and learns their results through an eventfd; it never waits for the
 // courier, and the courier never calls nginx. Everything here is plain C++: no nginx header is included.
 #pragma once
 
@@ -22,9 +22,9 @@ namespace runledger::edge {
 
 // Who decides about a held request: the courier takes it when its event is durable, the loop abandons it at its
 // deadline or when the client leaves. Whoever changes `waiting` first has decided.
-enum class Fate : std::uint8_t { waiting, taken, abandoned };
+enum class HoldState : std::uint8_t { waiting, taken, abandoned };
 
-enum class CourierOutcome : std::uint8_t {
+enum class CommitResult : std::uint8_t {
     committed,  // On stable storage: answer 2xx.
     refused,    // A large body that the courier validated and found at fault: answer 400 (see `refusal`).
     failed,     // The body could not be read from its temp file: answer 503.
@@ -40,9 +40,9 @@ enum class CommitTrouble : std::uint8_t {
 class Waiter;  // nginx-module/worker/worker.hpp
 
 // One event on its way, shared by the loop and the courier. Made and filled by the loop before submit(); after
-// that the loop touches only `fate` and `waiter`, and reads `trouble`, until the courier has posted it back.
+// that the loop touches only `state` and `waiter`, and reads `trouble`, until the courier has posted it back.
 struct HeldEvent {
-    Waiter* waiter{nullptr};  // The loop's alone: who waits for the event's fate. The courier carries it untouched.
+    Waiter* waiter{nullptr};  // The loop's alone: who waits for the result. The courier carries it untouched.
     Stamp stamp;
     std::uint32_t flags{};     // wire::EventFlag
     std::string body;          // Our own copy, never pool memory. Empty if the body is in `body_fd`.
@@ -50,11 +50,11 @@ struct HeldEvent {
     std::size_t body_bytes{};  // Of the body, wherever it is.
     bool validated{false};     // False: the courier runs validate_event before it stores the event.
 
-    std::atomic<Fate> fate{Fate::waiting};
+    std::atomic<HoldState> state{HoldState::waiting};
     std::atomic<CommitTrouble> trouble{CommitTrouble::none};  // Of its last commit; written by the courier.
 
     // Written by the courier before it posts the event back.
-    CourierOutcome outcome{};
+    CommitResult result{};
     Refusal refusal{};
     std::string run_id;  // Filled by whoever validated.
     std::string status_word;

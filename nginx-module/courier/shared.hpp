@@ -35,7 +35,7 @@ public:
     CourierShared& operator=(const CourierShared&) = delete;
 
     [[nodiscard]] const CourierConfig& config() const noexcept { return config_; }
-    [[nodiscard]] CourierLog& log() noexcept { return log_; }
+    [[nodiscard]] EdgeLog& log() noexcept { return log_; }
 
     // The loop.
     [[nodiscard]] SubmitResult submit(HeldEventPtr event);
@@ -65,7 +65,7 @@ private:
     Fd submitted_signal_;
     Fd wake_;
     Fd finished_;
-    CourierLog log_;
+    EdgeLog log_;
 
     mutable std::mutex mutex_;
     SubmittedEvents submitted_;

@@ -38,7 +38,7 @@ constexpr SteadyTime::duration gather_max = std::chrono::microseconds{250};
 
 WallTime wall_now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
-BootId read_boot_id(CourierLog& log) {
+BootId read_boot_id(EdgeLog& log) {
     std::ifstream file("/proc/sys/kernel/random/boot_id");
     std::string text;
     file >> text;
@@ -119,7 +119,7 @@ private:
     }
 
     [[nodiscard]] std::chrono::milliseconds wait_time() const {
-        if (progress_ == Delivery::Progress::more) {
+        if (progress_ == BatchDelivery::Progress::more) {
             return std::chrono::milliseconds{0};
         }
         const SteadyTime at = now();
@@ -210,7 +210,7 @@ private:
         stats.events_committed = committer_.events_committed();
         stats.batches_committed = committer_.batches_committed();
         stats.commit_failures = committer_.commit_failures();
-        const Delivery::Counters& counters = delivery_.counters();
+        const BatchDelivery::Counters& counters = delivery_.counters();
         stats.batches_sent = counters.batches_sent;
         stats.batches_resent = counters.batches_resent;
         stats.batches_acked = counters.batches_acked;
@@ -255,8 +255,8 @@ private:
     CourierShared& shared_;
     std::shared_ptr<Files> files_;
     Spool spool_;
-    Delivery delivery_;
-    LinkLog link_log_;
+    BatchDelivery delivery_;
+    ConnectionLog link_log_;
     Committer committer_;
     std::optional<Link> link_;
     std::vector<zmq_pollitem_t> waited_;
@@ -267,8 +267,8 @@ private:
     std::uint64_t peers_lost_{};
     std::uint64_t handshakes_failed_{};
     SteadyTime link_retry_at_{};
-    Delivery::Progress progress_{Delivery::Progress::idle};
-    Delivery::Send send_ = [this](Delivery::PeerIndex peer, std::span<const std::byte> message) {
+    BatchDelivery::Progress progress_{BatchDelivery::Progress::idle};
+    BatchDelivery::Send send_ = [this](BatchDelivery::PeerIndex peer, std::span<const std::byte> message) {
         return link_->send(peer, message);
     };
 };

@@ -18,7 +18,7 @@ std::string describe(const BatchName& name) {
 
 }  // namespace
 
-Delivery::Delivery(const Policy& policy, Spool& spool, CourierLog& log)
+BatchDelivery::BatchDelivery(const Policy& policy, Spool& spool, EdgeLog& log)
     : policy_(policy),
       spool_(spool),
       log_(log),
@@ -26,7 +26,7 @@ Delivery::Delivery(const Policy& policy, Spool& spool, CourierLog& log)
           policy.peers,
           Peer{.window = Window({.resend_after = policy.resend_after, .resend_after_max = policy.resend_after_max})}) {}
 
-std::optional<Delivery::Place> Delivery::next_pending() const {
+std::optional<BatchDelivery::Place> BatchDelivery::next_pending() const {
     for (const auto& segment : spool_.segments()) {
         if (const auto index = segment->first(BatchState::pending)) {
             return Place{.segment = segment.get(), .index = *index};
@@ -35,7 +35,7 @@ std::optional<Delivery::Place> Delivery::next_pending() const {
     return std::nullopt;
 }
 
-std::optional<Delivery::Place> Delivery::find(const BatchName& name) const {
+std::optional<BatchDelivery::Place> BatchDelivery::find(const BatchName& name) const {
     Segment* segment = spool_.find(name.segment);
     if (segment == nullptr) {
         return std::nullopt;
@@ -47,11 +47,11 @@ std::optional<Delivery::Place> Delivery::find(const BatchName& name) const {
     return Place{.segment = segment, .index = *index};
 }
 
-BatchName Delivery::name_of(const Place& place) const {
+BatchName BatchDelivery::name_of(const Place& place) const {
     return {.segment = place.segment->id(), .number = place.segment->batch(place.index).place.number};
 }
 
-std::optional<Delivery::PeerIndex> Delivery::peer_for(std::size_t frame_bytes, SteadyTime now) const {
+std::optional<BatchDelivery::PeerIndex> BatchDelivery::peer_for(std::size_t frame_bytes, SteadyTime now) const {
     std::optional<PeerIndex> best;
     const auto rank = [&](PeerIndex i) {
         const Window& window = peers_[i].window;
@@ -68,8 +68,8 @@ std::optional<Delivery::PeerIndex> Delivery::peer_for(std::size_t frame_bytes, S
     return best;
 }
 
-bool Delivery::send_batch(const Place& place, PeerIndex peer, std::span<const std::byte> frame, SteadyTime now,
-                          const Send& send) {
+bool BatchDelivery::send_batch(const Place& place, PeerIndex peer, std::span<const std::byte> frame, SteadyTime now,
+                               const Send& send) {
     if (!send(peer, frame)) {
         peers_[peer].is_full = true;
         return false;
@@ -81,7 +81,8 @@ bool Delivery::send_batch(const Place& place, PeerIndex peer, std::span<const st
     return true;
 }
 
-bool Delivery::send_to_any(const Place& place, std::span<const std::byte> frame, SteadyTime now, const Send& send) {
+bool BatchDelivery::send_to_any(const Place& place, std::span<const std::byte> frame, SteadyTime now,
+                                const Send& send) {
     while (const auto peer = peer_for(frame.size(), now)) {
         if (send_batch(place, *peer, frame, now, send)) {
             turn_ = *peer + 1;
@@ -91,7 +92,7 @@ bool Delivery::send_to_any(const Place& place, std::span<const std::byte> frame,
     return false;
 }
 
-void Delivery::offer(const Spool::Stored& stored, SteadyTime now, const Send& send) {
+void BatchDelivery::offer(const Spool::Stored& stored, SteadyTime now, const Send& send) {
     const auto next = next_pending();
     if (!next || next->segment != &stored.segment || next->index != stored.index) {
         return;
@@ -100,14 +101,14 @@ void Delivery::offer(const Spool::Stored& stored, SteadyTime now, const Send& se
     (void)send_to_any(*next, stored.frame, now, send);
 }
 
-Delivery::Progress Delivery::pump(SteadyTime now, const Send& send) {
+BatchDelivery::Progress BatchDelivery::pump(SteadyTime now, const Send& send) {
     for (Peer& peer : peers_) {
         peer.is_full = false;
     }
     resend_overdue(now);
     choose_refused(now);
     choose_suspect(now);
-    send_solo(now, send);
+    send_poison_trial(now, send);
     ask_for_retirements(now, send);
     std::size_t sent_batches = 0;
     std::size_t sent_bytes = 0;
@@ -133,7 +134,7 @@ Delivery::Progress Delivery::pump(SteadyTime now, const Send& send) {
                                                                                                     : Progress::idle;
 }
 
-std::optional<std::vector<std::byte>> Delivery::read_frame(const Place& place) {
+std::optional<std::vector<std::byte>> BatchDelivery::read_frame(const Place& place) {
     Segment& segment = *place.segment;
     std::string why = "its bytes have been damaged";
     try {
@@ -150,7 +151,7 @@ std::optional<std::vector<std::byte>> Delivery::read_frame(const Place& place) {
     return std::nullopt;
 }
 
-void Delivery::resend_overdue(SteadyTime now) {
+void BatchDelivery::resend_overdue(SteadyTime now) {
     for (Peer& peer : peers_) {
         const auto overdue = peer.window.take_overdue(now);
         if (overdue.empty()) {
@@ -158,14 +159,14 @@ void Delivery::resend_overdue(SteadyTime now) {
         }
         for (const BatchName& name : overdue) {
             const auto place = find(name);
-            const bool is_solo = solo_ && solo_->is_sent && solo_->name == name;
+            const bool is_trial = poison_trial_ && poison_trial_->is_sent && poison_trial_->name == name;
             if (place && place->segment->batch(place->index).state == BatchState::in_flight) {
-                place->segment->set_state(place->index, is_solo ? BatchState::suspect : BatchState::pending);
+                place->segment->set_state(place->index, is_trial ? BatchState::suspect : BatchState::pending);
             }
-            if (is_solo) {
+            if (is_trial) {
                 // Silence is no proof: its database may be away.
                 suspect_due_at_ = now + policy_.suspect_pause;
-                end_solo();
+                end_poison_trial();
             }
         }
         // It may be waiting for its database: sending all of the window again and again would not help it.
@@ -175,7 +176,7 @@ void Delivery::resend_overdue(SteadyTime now) {
     }
 }
 
-bool Delivery::send_retirement(const Segment& segment, const Send& send) {
+bool BatchDelivery::send_retirement(const Segment& segment, const Send& send) {
     const auto message = wire::encode(wire::Retire{.segment = segment.id(), .batch_count = segment.batch_count()});
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         // Another each time: one that is silent must not keep the file for ever.
@@ -191,7 +192,7 @@ bool Delivery::send_retirement(const Segment& segment, const Send& send) {
     return false;
 }
 
-void Delivery::ask_for_retirements(SteadyTime now, const Send& send) {
+void BatchDelivery::ask_for_retirements(SteadyTime now, const Send& send) {
     std::vector<Segment*> set_aside;
     std::vector<Segment*> copies;
     for (const auto& segment : spool_.segments()) {
@@ -224,7 +225,7 @@ void Delivery::ask_for_retirements(SteadyTime now, const Send& send) {
     }
 }
 
-void Delivery::take_answer(PeerIndex from, std::span<const std::byte> message, SteadyTime now) {
+void BatchDelivery::take_answer(PeerIndex from, std::span<const std::byte> message, SteadyTime now) {
     const auto decoded = wire::decode_answer(message);
     const auto* answer = std::get_if<wire::Answer>(&decoded);
     if (answer == nullptr) {
@@ -252,9 +253,9 @@ void Delivery::take_answer(PeerIndex from, std::span<const std::byte> message, S
     for (Peer& peer : peers_) {
         peer.window.drop(answer->batch);
     }
-    if (solo_ && solo_->is_sent && solo_->name == answer->batch) {
+    if (poison_trial_ && poison_trial_->is_sent && poison_trial_->name == answer->batch) {
         suspect_due_at_ = now + policy_.suspect_spacing;
-        end_solo();
+        end_poison_trial();
     }
     const auto place = find(answer->batch);
     if (!place || place->segment->batch(place->index).state == BatchState::acked) {
@@ -268,15 +269,15 @@ void Delivery::take_answer(PeerIndex from, std::span<const std::byte> message, S
     }
 }
 
-void Delivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTime now) {
+void BatchDelivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTime now) {
     // Also where it answers a retirement: that is sent again in its own time.
     ++counters_.busy_answers;
     peers_[from].window.on_busy(now);
     if (!peers_[from].window.drop(answer.batch)) {
         return;  // Overdue, and with another daemon by now, perhaps.
     }
-    if (solo_ && solo_->is_sent && solo_->name == answer.batch) {
-        end_solo();
+    if (poison_trial_ && poison_trial_->is_sent && poison_trial_->name == answer.batch) {
+        end_poison_trial();
     }
     const auto place = find(answer.batch);
     if (place && place->segment->batch(place->index).state == BatchState::in_flight) {
@@ -284,7 +285,7 @@ void Delivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTime no
     }
 }
 
-void Delivery::on_committed(const Place& place, PeerIndex from, const BatchName& name) {
+void BatchDelivery::on_committed(const Place& place, PeerIndex from, const BatchName& name) {
     ++counters_.batches_acked;
     peers_[from].window.on_committed();
     place.segment->forget_losses(place.index);
@@ -295,7 +296,7 @@ void Delivery::on_committed(const Place& place, PeerIndex from, const BatchName&
     }
 }
 
-void Delivery::on_refused(const Place& place, const wire::Answer& answer) {
+void BatchDelivery::on_refused(const Place& place, const wire::Answer& answer) {
     ++counters_.refused_answers;
     if (probe_ == answer.batch) {
         probe_.reset();
@@ -306,7 +307,7 @@ void Delivery::on_refused(const Place& place, const wire::Answer& answer) {
              describe(answer.batch) + " reason=" + std::string(to_word(answer.reason)));
 }
 
-void Delivery::on_retired(const wire::Answer& answer, SteadyTime now) {
+void BatchDelivery::on_retired(const wire::Answer& answer, SteadyTime now) {
     Segment* segment = spool_.find(answer.batch.segment);
     if (segment == nullptr || spool_.is_active(*segment) || segment->is_finished || !segment->is_acked() ||
         segment->is_damaged || answer.batch.number != segment->batch_count()) {
@@ -316,7 +317,7 @@ void Delivery::on_retired(const wire::Answer& answer, SteadyTime now) {
     spool_.remove(*segment, now);
 }
 
-bool Delivery::on_retirement_refused(const wire::Answer& answer) {
+bool BatchDelivery::on_retirement_refused(const wire::Answer& answer) {
     Segment* segment = spool_.find(answer.batch.segment);
     // A batch of that number would be none of a whole segment's: they count from 0.
     if (answer.reason != wire::Damage::truncated || segment == nullptr || segment->is_damaged ||
@@ -336,7 +337,7 @@ bool Delivery::on_retirement_refused(const wire::Answer& answer) {
     return true;
 }
 
-void Delivery::on_peer_up(PeerIndex peer, SteadyTime now) {
+void BatchDelivery::on_peer_up(PeerIndex peer, SteadyTime now) {
     peers_[peer].is_up = true;
     is_refused_retry_early_ = true;
     for (const auto& segment : spool_.segments()) {
@@ -347,12 +348,12 @@ void Delivery::on_peer_up(PeerIndex peer, SteadyTime now) {
     }
 }
 
-void Delivery::on_peer_lost(PeerIndex peer, SteadyTime now) {
+void BatchDelivery::on_peer_lost(PeerIndex peer, SteadyTime now) {
     peers_[peer].is_up = false;
-    const bool had_solo = solo_ && solo_->peer == peer;
-    const bool was_alone = had_solo && solo_->is_sent;
-    if (had_solo) {
-        end_solo();
+    const bool had_trial = poison_trial_ && poison_trial_->peer == peer;
+    const bool was_alone = had_trial && poison_trial_->is_sent;
+    if (had_trial) {
+        end_poison_trial();
     }
     for (const BatchName& name : peers_[peer].window.take_lost()) {
         const auto place = find(name);
@@ -362,7 +363,7 @@ void Delivery::on_peer_lost(PeerIndex peer, SteadyTime now) {
     }
 }
 
-std::size_t Delivery::window_bytes() const noexcept {
+std::size_t BatchDelivery::window_bytes() const noexcept {
     std::size_t bytes = 0;
     for (const Peer& peer : peers_) {
         bytes += peer.window.bytes();
@@ -370,7 +371,7 @@ std::size_t Delivery::window_bytes() const noexcept {
     return bytes;
 }
 
-Delivery::SteadyTime Delivery::due_at(SteadyTime now) const {
+BatchDelivery::SteadyTime BatchDelivery::due_at(SteadyTime now) const {
     SteadyTime due = refused_retry_at_;
     bool is_any_open = false;
     for (const Peer& peer : peers_) {
@@ -381,7 +382,7 @@ Delivery::SteadyTime Delivery::due_at(SteadyTime now) const {
         return due;  // Being late with what nobody takes is no reason to look again.
     }
     for (const auto& segment : spool_.segments()) {
-        if (!solo_ && segment->count(BatchState::suspect) > 0) {
+        if (!poison_trial_ && segment->count(BatchState::suspect) > 0) {
             due = std::min(due, suspect_due_at_);
         }
         if (!spool_.is_active(*segment) && segment->is_acked() && !segment->is_finished) {

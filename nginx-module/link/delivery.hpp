@@ -21,7 +21,7 @@
 
 namespace runledger::edge {
 
-class Delivery {
+class BatchDelivery {
 public:
     using SteadyTime = std::chrono::steady_clock::time_point;
     using PeerIndex = std::size_t;  // A daemon, by its place among the endpoints.
@@ -58,7 +58,7 @@ public:
         blocked,  // No socket takes what there is to send.
     };
 
-    Delivery(const Policy& policy, Spool& spool, CourierLog& log);
+    BatchDelivery(const Policy& policy, Spool& spool, EdgeLog& log);
 
     // Sends a batch that was just stored from memory, if it is its turn; otherwise it is read back later.
     void offer(const Spool::Stored& stored, SteadyTime now, const Send& send);
@@ -93,13 +93,13 @@ private:
         bool is_reserved{false};  // For one batch alone.
     };
     // The batch that is tried alone: first its daemon's window empties, then it is sent, then it is answered or not.
-    struct Solo {
+    struct PoisonTrial {
         BatchName name;
         std::optional<PeerIndex> peer;
         bool is_sent{false};
     };
 
-    // link_delivery.cpp
+    // delivery.cpp
     [[nodiscard]] std::optional<Place> next_pending() const;
     [[nodiscard]] std::optional<Place> find(const BatchName& name) const;
     [[nodiscard]] BatchName name_of(const Place& place) const;
@@ -121,20 +121,20 @@ private:
     // Whether it was the refusal of a retirement.
     [[nodiscard]] bool on_retirement_refused(const wire::Answer& answer);
 
-    // link_alone.cpp: what is refused or suspect.
+    // poison.cpp: what is refused or suspect.
     [[nodiscard]] bool is_suspicious(const Place& place) const;
     void choose_refused(SteadyTime now);
     void choose_refused_of(bool suspicious_too);
     void choose_suspect(SteadyTime now);
-    void send_solo(SteadyTime now, const Send& send);
-    void end_solo() noexcept;
+    void send_poison_trial(SteadyTime now, const Send& send);
+    void end_poison_trial() noexcept;
     // After a commit of what was refused: the daemon has come to take it, so offer it the rest, too.
     void release_refused();
     void on_loss(const Place& place, bool was_alone, SteadyTime now);
 
     Policy policy_;
     Spool& spool_;
-    CourierLog& log_;
+    EdgeLog& log_;
     std::vector<Peer> peers_;
     Counters counters_;
     std::size_t turn_{};  // Whose turn it is among equals.
@@ -143,7 +143,7 @@ private:
     std::uint64_t refused_turn_{};
     std::optional<BatchName> probe_;  // The refused batch that is tried now.
     SteadyTime suspect_due_at_{};
-    std::optional<Solo> solo_;
+    std::optional<PoisonTrial> poison_trial_;
 };
 
 }  // namespace runledger::edge

@@ -43,7 +43,7 @@ std::uint64_t usual_segment_bytes(std::uint64_t room_bytes) noexcept {
     return std::clamp<std::uint64_t>(share, usual_bytes_min, segment_bytes);
 }
 
-SpoolFolder::SpoolFolder(Config config, Files& files, CourierLog& log, IsOwned is_owned)
+SpoolFolder::SpoolFolder(Config config, Files& files, EdgeLog& log, IsOwned is_owned)
     : config_(std::move(config)),
       files_(files),
       log_(log),

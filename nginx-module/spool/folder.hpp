@@ -51,7 +51,7 @@ public:
     // beside it.
     using IsOwned = std::function<bool(const SegmentId&)>;
 
-    SpoolFolder(Config config, Files& files, CourierLog& log, IsOwned is_owned);
+    SpoolFolder(Config config, Files& files, EdgeLog& log, IsOwned is_owned);
 
     // A new segment for a record with such a frame, large if there is room and just large enough if not.
     // Throws SpoolFull, or std::system_error if the folder can't be read, belongs to another host, or the disk fails.
@@ -100,7 +100,7 @@ private:
 
     Config config_;
     Files& files_;
-    CourierLog& log_;
+    EdgeLog& log_;
     IsOwned is_owned_;
     SpoolClaim claim_;
     KeptSegments kept_;

@@ -18,7 +18,7 @@ std::chrono::sys_seconds first_received_at(std::span<const std::byte> frame, Wal
 
 }  // namespace
 
-Spool::Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, CourierLog& log)
+Spool::Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, EdgeLog& log)
     : config_(config),
       folder_({.path = config.folder,
                .bytes_max = config.bytes_max,

@@ -40,7 +40,7 @@ public:
     using SteadyTime = std::chrono::steady_clock::time_point;
     using WallClock = std::function<WallTime()>;
 
-    Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, CourierLog& log);
+    Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, EdgeLog& log);
     Spool(const Spool&) = delete;
     Spool& operator=(const Spool&) = delete;
 
@@ -100,7 +100,7 @@ private:
     SpoolConfig config_;
     SpoolFolder folder_;
     WallClock wall_clock_;
-    CourierLog& log_;
+    EdgeLog& log_;
     std::vector<std::unique_ptr<Segment>> segments_;
     Segment* active_{nullptr};         // In segments_, too.
     std::optional<SegmentFile> next_;  // Reserved; no batch in it.

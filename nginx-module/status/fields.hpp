@@ -52,53 +52,53 @@ inline constexpr std::array counter_fields{
 };
 
 // What each courier has of its own is added; of what all see alike, the largest counts.
-enum class Across : std::uint8_t { sum, largest };
+enum class AcrossWorkers : std::uint8_t { sum, largest };
 
 struct GaugeField {
     std::string_view name;
     std::string_view help;
-    Across across;
+    AcrossWorkers across;
     std::uint64_t (*value)(const CourierStats&);
 };
 
 inline constexpr std::array gauge_fields{
-    GaugeField{"held_events", "Events whose requests wait for stable storage.", Across::sum,
+    GaugeField{"held_events", "Events whose requests wait for stable storage.", AcrossWorkers::sum,
                [](const CourierStats& stats) { return stats.held_events; }},
-    GaugeField{"held_bytes", "Bytes of the bodies of these events.", Across::sum,
+    GaugeField{"held_bytes", "Bytes of the bodies of these events.", AcrossWorkers::sum,
                [](const CourierStats& stats) { return stats.held_bytes; }},
-    GaugeField{"spool_batches", "Batches in the spool that no daemon has committed yet.", Across::sum,
+    GaugeField{"spool_batches", "Batches in the spool that no daemon has committed yet.", AcrossWorkers::sum,
                [](const CourierStats& stats) { return stats.spool_batches; }},
-    GaugeField{"spool_bytes", "Bytes allocated in the spool's folder.", Across::largest,
+    GaugeField{"spool_bytes", "Bytes allocated in the spool's folder.", AcrossWorkers::largest,
                [](const CourierStats& stats) { return stats.spool_bytes; }},
-    GaugeField{"spool_segments", "Segments in the spool's folder, those made ahead included.", Across::largest,
+    GaugeField{"spool_segments", "Segments in the spool's folder, those made ahead included.", AcrossWorkers::largest,
                [](const CourierStats& stats) { return stats.spool_segments; }},
-    GaugeField{"spool_segments_damaged", "Damaged segments that were set aside in the spool's folder.", Across::largest,
-               [](const CourierStats& stats) { return stats.spool_damaged_segments; }},
-    GaugeField{"spool_segments_kept", "Retired segments that keep_acked keeps in the spool's folder.", Across::largest,
-               [](const CourierStats& stats) { return stats.spool_kept_segments; }},
-    GaugeField{"spool_kept_bytes", "What these take of spool_bytes; given up when the room is needed.", Across::largest,
-               [](const CourierStats& stats) { return stats.spool_kept_bytes; }},
-    GaugeField{"window_bytes", "Bytes sent and not answered yet.", Across::sum,
+    GaugeField{"spool_segments_damaged", "Damaged segments that were set aside in the spool's folder.",
+               AcrossWorkers::largest, [](const CourierStats& stats) { return stats.spool_damaged_segments; }},
+    GaugeField{"spool_segments_kept", "Retired segments that keep_acked keeps in the spool's folder.",
+               AcrossWorkers::largest, [](const CourierStats& stats) { return stats.spool_kept_segments; }},
+    GaugeField{"spool_kept_bytes", "What these take of spool_bytes; given up when the room is needed.",
+               AcrossWorkers::largest, [](const CourierStats& stats) { return stats.spool_kept_bytes; }},
+    GaugeField{"window_bytes", "Bytes sent and not answered yet.", AcrossWorkers::sum,
                [](const CourierStats& stats) { return stats.window_bytes; }},
-    GaugeField{"oldest_unacked_seconds", "Age of the oldest batch that no daemon has committed yet.", Across::largest,
-               [](const CourierStats& stats) { return stats.oldest_unacked_seconds; }},
-    GaugeField{"batches_apart", "Batches that were refused, or that daemons may have been lost by.", Across::sum,
+    GaugeField{"oldest_unacked_seconds", "Age of the oldest batch that no daemon has committed yet.",
+               AcrossWorkers::largest, [](const CourierStats& stats) { return stats.oldest_unacked_seconds; }},
+    GaugeField{"batches_apart", "Batches that were refused, or that daemons may have been lost by.", AcrossWorkers::sum,
                [](const CourierStats& stats) { return stats.batches_apart; }},
-    GaugeField{"links_up", "Workers whose link to a daemon is up.", Across::sum,
+    GaugeField{"links_up", "Workers whose link to a daemon is up.", AcrossWorkers::sum,
                [](const CourierStats& stats) { return stats.is_link_up() ? std::uint64_t{1} : std::uint64_t{0}; }},
     GaugeField{"daemon_endpoints_up", "Connections of workers to daemons, one for each worker and endpoint.",
-               Across::sum, [](const CourierStats& stats) { return stats.endpoints_up; }},
+               AcrossWorkers::sum, [](const CourierStats& stats) { return stats.endpoints_up; }},
     GaugeField{"workers_without_room", "Workers whose last commit found no room in the spool or on its disk.",
-               Across::sum,
+               AcrossWorkers::sum,
                [](const CourierStats& stats) {
                    return stats.commit_trouble == CommitTrouble::no_room ? std::uint64_t{1} : std::uint64_t{0};
                }},
-    GaugeField{"workers_with_failing_disk", "Workers whose last commit failed in the disk.", Across::sum,
+    GaugeField{"workers_with_failing_disk", "Workers whose last commit failed in the disk.", AcrossWorkers::sum,
                [](const CourierStats& stats) {
                    return stats.commit_trouble == CommitTrouble::disk_failing ? std::uint64_t{1} : std::uint64_t{0};
                }},
     GaugeField{"commit_failing_seconds", "For how long commits have failed in the worker that is worst off; 0: none.",
-               Across::largest, [](const CourierStats& stats) { return stats.commit_failing_seconds; }},
+               AcrossWorkers::largest, [](const CourierStats& stats) { return stats.commit_failing_seconds; }},
 };
 
 // The upper bound of a bucket of commit_seconds, as a duration and as Prometheus' label.

@@ -9,7 +9,7 @@
 
 #include "nginx-module/status/fields.hpp"
 #include "nginx-module/status/nginx_cause.hpp"
-#include "nginx-module/status/outcome.hpp"
+#include "nginx-module/status/request_outcome.hpp"
 
 namespace runledger::edge {
 

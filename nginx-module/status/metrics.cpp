@@ -12,7 +12,7 @@ namespace {
 [[nodiscard]] MetricFamily requests_by_outcome(const StatusFigures& figures) {
     MetricFamily family{
         "requests_total", "Requests to webhook locations, by outcome.", MetricType::counter, "outcome", {}};
-    for (std::size_t i = 1; i < outcome_words.size(); ++i) {  // 0 is Outcome::none, which no ended request has.
+    for (std::size_t i = 1; i < outcome_words.size(); ++i) {  // 0 is RequestOutcome::none, which no ended request has.
         family.samples.push_back({std::string{outcome_words[i]}, figures.outcomes[i]});
     }
     return family;
@@ -26,23 +26,23 @@ namespace {
                         "cause",
                         {}};
     for (std::size_t i = 0; i < outcome_words.size(); ++i) {
-        switch (static_cast<Outcome>(i)) {
-            case Outcome::none:
-            case Outcome::accepted:
-            case Outcome::redelivered:
-            case Outcome::refused_by_nginx:
+        switch (static_cast<RequestOutcome>(i)) {
+            case RequestOutcome::none:
+            case RequestOutcome::accepted:
+            case RequestOutcome::redelivered:
+            case RequestOutcome::refused_by_nginx:
                 break;
-            case Outcome::refused_json:
-            case Outcome::refused_token:
-            case Outcome::refused_method:
-            case Outcome::refused_size:
-            case Outcome::refused_type:
-            case Outcome::over_bound:
-            case Outcome::timeout:
-            case Outcome::body_unreadable:
-            case Outcome::failed:
-            case Outcome::client_gone:
-            case Outcome::spool_full:
+            case RequestOutcome::refused_json:
+            case RequestOutcome::refused_token:
+            case RequestOutcome::refused_method:
+            case RequestOutcome::refused_size:
+            case RequestOutcome::refused_type:
+            case RequestOutcome::over_bound:
+            case RequestOutcome::timeout:
+            case RequestOutcome::body_unreadable:
+            case RequestOutcome::failed:
+            case RequestOutcome::client_gone:
+            case RequestOutcome::spool_full:
                 family.samples.push_back({std::string{outcome_words[i]}, figures.outcomes[i]});
         }
     }

@@ -33,7 +33,7 @@ void StatusTable::start(time_t now) noexcept {
     started_at_.store(static_cast<std::uint64_t>(now), std::memory_order_relaxed);
 }
 
-void StatusTable::count(Outcome outcome) noexcept {
+void StatusTable::count(RequestOutcome outcome) noexcept {
     outcomes_[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -152,7 +152,7 @@ StatusFigures StatusTable::read() const {
         for (std::size_t i = 0; i < gauge_fields.size(); ++i) {
             const std::uint64_t value = slot.gauges[i].load(std::memory_order_relaxed);
             std::uint64_t& total = figures.gauges[i];
-            total = gauge_fields[i].across == Across::sum ? total + value : std::max(total, value);
+            total = gauge_fields[i].across == AcrossWorkers::sum ? total + value : std::max(total, value);
         }
     }
     return figures;

@@ -17,7 +17,7 @@
 #include "nginx-module/status/fields.hpp"
 #include "nginx-module/status/figures.hpp"
 #include "nginx-module/status/nginx_cause.hpp"
-#include "nginx-module/status/outcome.hpp"
+#include "nginx-module/status/request_outcome.hpp"
 
 namespace runledger::edge {
 
@@ -27,7 +27,7 @@ public:
     // In the master, once, before any worker can see it.
     void start(time_t now) noexcept;
 
-    void count(Outcome outcome) noexcept;
+    void count(RequestOutcome outcome) noexcept;
     // An index of nginx_causes.
     void count_refusal_by_nginx(std::size_t cause) noexcept;
     // For each accepted event. Precondition: not negative.

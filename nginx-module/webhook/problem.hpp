@@ -7,12 +7,12 @@
 #include <string_view>
 
 #include "common/event.hpp"
-#include "nginx-module/status/outcome.hpp"
+#include "nginx-module/status/request_outcome.hpp"
 
 namespace runledger::edge {
 
 struct Problem {
-    Outcome outcome{};
+    RequestOutcome outcome{};
     unsigned http_status{};
     std::string_view word;  // The stable end of `type`.
     std::string_view title;
@@ -23,7 +23,7 @@ struct Problem {
 [[nodiscard]] Problem problem_of(const Refusal& refusal);
 
 // Any other refusal. Precondition: `outcome` is one that refuses, and not refused_json.
-[[nodiscard]] Problem problem_of(Outcome outcome);
+[[nodiscard]] Problem problem_of(RequestOutcome outcome);
 
 // {"type":…,"title":…,"status":…,"detail":…} and a line's end.
 [[nodiscard]] std::string to_document(const Problem& problem);

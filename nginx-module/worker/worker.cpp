@@ -180,7 +180,7 @@ void Worker::on_wake() {
         HeldEventPtr event = std::move(results_.front());
         results_.pop_front();
         if (Waiter* waiter = std::exchange(event->waiter, nullptr)) {  // Else its request has been answered, or left.
-            waiter->on_fate(event);
+            waiter->on_result(event);
         }
         keep_spare(std::move(event));
     }

@@ -78,7 +78,7 @@ TEST_F(CourierFault, AbandonedEventsAreNotAnswered) {
     const auto stays = submit(2);
     commits_fail(1);
 
-    left->fate = Fate::abandoned;
+    left->state = HoldState::abandoned;
     files_->heal();
 
     eventually("the other one is answered", [&] { return is_answered(stays); });
@@ -90,7 +90,7 @@ TEST_F(CourierFault, EventsAbandonedBeforeTheirTurnAreNotStored) {
     daemon_.start();
     start();
     const auto left = make_event(1);
-    left->fate = Fate::abandoned;
+    left->state = HoldState::abandoned;
 
     submit(left);
     const auto stays = submit(2);
@@ -107,7 +107,7 @@ TEST_F(CourierFault, AnEventAbandonedDuringTheSyncIsStoredButNotAnswered) {
     const auto armed = std::make_shared<std::atomic<bool>>(false);
     files_->on_change([leaving, armed](Op op) {
         if (op == Op::sync && *armed) {
-            leaving->fate = Fate::abandoned;
+            leaving->state = HoldState::abandoned;
         }
     });
     start();

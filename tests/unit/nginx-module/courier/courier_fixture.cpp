@@ -76,7 +76,7 @@ void CourierFixture::serve() {
     std::uint64_t count = 0;
     (void)!::read(courier_->wake_fd(), &count, sizeof count);
     for (auto& event : courier_->take_results()) {
-        EXPECT_EQ(event->fate.load(), Fate::taken);
+        EXPECT_EQ(event->state.load(), HoldState::taken);
         EXPECT_TRUE(answered_.emplace(event.get(), event).second) << "answered twice";
     }
     for (auto& line : courier_->take_log_lines()) {

@@ -54,7 +54,7 @@ TEST_F(CourierTest, AnswersWithoutADaemonAndDeliversWhenItComes) {
     EXPECT_EQ(stats.held_events, 0U);
     EXPECT_TRUE(stats.is_link_up());
     for (const auto& [raw, event] : answered_) {
-        EXPECT_EQ(event->outcome, CourierOutcome::committed);
+        EXPECT_EQ(event->result, CommitResult::committed);
         EXPECT_GT(event->commit_time.count(), 0);
     }
 }
@@ -107,9 +107,9 @@ TEST(HeldEvent, IsAsNewWhenItIsUsedAgain) {
     event.validated = true;
     event.run_id = std::string(128, 'b');
     event.status_word = "running";
-    event.fate = Fate::taken;
+    event.state = HoldState::taken;
     event.trouble = CommitTrouble::no_room;
-    event.outcome = CourierOutcome::failed;
+    event.result = CommitResult::failed;
     event.refusal.offset = 7;
     event.commit_time = 3us;
     event.stamp.received_at = WallTime{5us};
@@ -125,9 +125,9 @@ TEST(HeldEvent, IsAsNewWhenItIsUsedAgain) {
     EXPECT_FALSE(event.validated);
     EXPECT_THAT(event.run_id, IsEmpty());
     EXPECT_THAT(event.status_word, IsEmpty());
-    EXPECT_EQ(event.fate.load(), Fate::waiting);
+    EXPECT_EQ(event.state.load(), HoldState::waiting);
     EXPECT_EQ(event.trouble.load(), CommitTrouble::none);
-    EXPECT_EQ(event.outcome, made.outcome);
+    EXPECT_EQ(event.result, made.result);
     EXPECT_EQ(event.refusal.offset, 0U);
     EXPECT_EQ(event.commit_time, 0us);
     EXPECT_EQ(event.stamp.received_at, made.stamp.received_at);
@@ -256,13 +256,13 @@ TEST_F(CourierTest, ReadsAndValidatesBodiesInFiles) {
 
     all_answered(3);
 
-    EXPECT_EQ(good->outcome, CourierOutcome::committed);
+    EXPECT_EQ(good->result, CommitResult::committed);
     EXPECT_EQ(good->run_id, "run-7");
     EXPECT_EQ(good->status_word, "running");
     EXPECT_EQ(good->body_fd, -1) << "closed as soon as it is read";
-    EXPECT_EQ(bad->outcome, CourierOutcome::refused);
+    EXPECT_EQ(bad->result, CommitResult::refused);
     EXPECT_EQ(bad->refusal.fault, EventFault::run_id_missing);
-    EXPECT_EQ(cut->outcome, CourierOutcome::failed);
+    EXPECT_EQ(cut->result, CommitResult::failed);
     all_delivered({7});
     EXPECT_EQ(courier_->stats().held_events, 0U);
 }
@@ -278,7 +278,7 @@ TEST_F(CourierTest, RefusesOverItsBoundsAndTakesAgainWhenThereIsRoom) {
     const auto third = submit(4);
     EXPECT_EQ(courier_->submit(make_event(5)), SubmitResult::over_bound) << "events";
 
-    third->fate = Fate::abandoned;
+    third->state = HoldState::abandoned;
 
     eventually("there is room again", [&] { return courier_->submit(make_event(6)) == SubmitResult::submitted; });
     files_->heal();

@@ -22,9 +22,9 @@ protected:
     }
 
     const std::vector<std::string> endpoints_{"ipc:///a", "ipc:///b"};
-    LinkLog::SteadyTime now_{1h};
-    CourierLog courier_log_;
-    LinkLog log_{courier_log_, endpoints_, now_};
+    ConnectionLog::SteadyTime now_{1h};
+    EdgeLog courier_log_;
+    ConnectionLog log_{courier_log_, endpoints_, now_};
 };
 
 TEST_F(LinkLogTest, TellsOfEachChangeOnceForEachDaemon) {
@@ -48,11 +48,11 @@ TEST_F(LinkLogTest, CountsTheChangesOfADaemonThatFlapsAndEndsWithHowItIs) {
     }
     EXPECT_THAT(take(), ElementsAre(HasSubstr("link up"), HasSubstr("link down")));
 
-    EXPECT_EQ(log_.due_at(), now_ + LinkLog::patience_at_start) << "the other has not come yet";
-    log_.tend(now_ + LinkLog::repeat_after - 1ms);
+    EXPECT_EQ(log_.due_at(), now_ + ConnectionLog::patience_at_start) << "the other has not come yet";
+    log_.tend(now_ + ConnectionLog::repeat_after - 1ms);
     EXPECT_THAT(take(), ElementsAre("link not up yet: ipc:///b, 1 of 2 daemons connected"));
-    EXPECT_EQ(log_.due_at(), now_ + LinkLog::repeat_after);
-    log_.tend(now_ + LinkLog::repeat_after);
+    EXPECT_EQ(log_.due_at(), now_ + ConnectionLog::repeat_after);
+    log_.tend(now_ + ConnectionLog::repeat_after);
     EXPECT_THAT(take(), ElementsAre("link up: ipc:///a, 1 of 2 daemons connected (98 changes before this were not "
                                     "printed)"));
 }

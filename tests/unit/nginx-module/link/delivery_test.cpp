@@ -42,7 +42,7 @@ protected:
         delivery_->on_peer_lost(0, now_);
         delivery_->on_peer_up(0, now_);
     }
-    const Delivery::Send send_ = [this](Delivery::PeerIndex, std::span<const std::byte> message) {
+    const BatchDelivery::Send send_ = [this](BatchDelivery::PeerIndex, std::span<const std::byte> message) {
         return ledger_.take(message);
     };
 };
@@ -266,18 +266,18 @@ TEST_F(LinkDelivery, SaysWhenTheSocketTakesNothing) {
     append_all(1);
     ledger_.is_reachable = false;
 
-    EXPECT_EQ(delivery_->pump(now_, send_), Delivery::Progress::blocked);
+    EXPECT_EQ(delivery_->pump(now_, send_), BatchDelivery::Progress::blocked);
     EXPECT_EQ(delivery_->window_bytes(), 0U);
 
     ledger_.is_reachable = true;
-    EXPECT_EQ(delivery_->pump(now_, send_), Delivery::Progress::idle);
+    EXPECT_EQ(delivery_->pump(now_, send_), BatchDelivery::Progress::idle);
 }
 
 TEST_F(LinkDelivery, SendsATurnsShareAndSaysThatThereIsMore) {
     ledger_.rule = [](const BatchName&) { return std::nullopt; };
     append_all(300);
 
-    EXPECT_EQ(delivery_->pump(now_, send_), Delivery::Progress::more);
+    EXPECT_EQ(delivery_->pump(now_, send_), BatchDelivery::Progress::more);
     EXPECT_THAT(sent(), SizeIs(128));
 }
 

@@ -1,4 +1,4 @@
-// Delivery to several daemons: who gets what, and what becomes of a batch that kills whoever reads it.
+// BatchDelivery to several daemons: who gets what, and what becomes of a batch that kills whoever reads it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 
 class LinkPeers : public SpoolFixture {
 protected:
-    using Peer = Delivery::PeerIndex;
+    using Peer = BatchDelivery::PeerIndex;
 
     LinkPeers() { policy_.suspect_after = 3; }
 
@@ -40,7 +40,7 @@ protected:
         }
     }
     // Sends what is due; nobody answers by itself.
-    Delivery::Progress pump() { return delivery_->pump(now_, send_); }
+    BatchDelivery::Progress pump() { return delivery_->pump(now_, send_); }
     void answer(Peer from, BatchNumber number, wire::Verdict verdict = wire::Verdict::committed) {
         delivery_->take_answer(
             from,
@@ -85,7 +85,7 @@ protected:
     std::map<Peer, std::vector<BatchNumber>> received_;  // And not answered.
     std::set<BatchNumber> committed_;
     std::set<Peer> full_;
-    const Delivery::Send send_ = [this](Peer peer, std::span<const std::byte> message) {
+    const BatchDelivery::Send send_ = [this](Peer peer, std::span<const std::byte> message) {
         if (full_.contains(peer)) {
             return false;
         }
@@ -114,7 +114,7 @@ TEST_F(LinkPeers, OneThatIsNotUpOrTakesNothingIsLeftOut) {
     full_ = {0};
     append_all(0, 6);
 
-    EXPECT_EQ(pump(), Delivery::Progress::blocked) << "one of them is worth waiting for";
+    EXPECT_EQ(pump(), BatchDelivery::Progress::blocked) << "one of them is worth waiting for";
 
     EXPECT_THAT(received_[1], IsEmpty());
     EXPECT_THAT(received_[2], SizeIs(6));
@@ -300,7 +300,7 @@ TEST_F(LinkPeers, SilenceIsNoProofAgainstASuspect) {
 TEST_F(LinkPeers, RetirementsGoToAnotherDaemonEachTime) {
     start_with(2);
     std::vector<Peer> asked;
-    const Delivery::Send send = [&](Peer peer, std::span<const std::byte> message) {
+    const BatchDelivery::Send send = [&](Peer peer, std::span<const std::byte> message) {
         if (std::holds_alternative<wire::Retire>(wire::decode_request(message))) {
             asked.push_back(peer);
         } else {

@@ -23,7 +23,7 @@ protected:
 
     int wakes_{0};
     std::chrono::steady_clock::time_point now_{1h};
-    CourierLog log_{[this] { ++wakes_; }, [this] { return now_; }};
+    EdgeLog log_{[this] { ++wakes_; }, [this] { return now_; }};
 };
 
 TEST_F(CourierLogTest, HandsLinesOverOnce) {
@@ -40,7 +40,7 @@ TEST_F(CourierLogTest, CountsRepeatsInsteadOfPrintingThem) {
     }
     EXPECT_THAT(take(), ElementsAre("commit failed: no space"));
 
-    now_ += CourierLog::repeat_after;
+    now_ += EdgeLog::repeat_after;
     log_.add(LogLine::Level::crit, "commit failed", "still no space");
 
     EXPECT_THAT(take(), ElementsAre("commit failed: still no space (4 more like this were not printed)"));
@@ -48,7 +48,7 @@ TEST_F(CourierLogTest, CountsRepeatsInsteadOfPrintingThem) {
 }
 
 TEST_F(CourierLogTest, IsBoundedAndSaysHowMuchIsMissing) {
-    std::vector<std::string> kinds(CourierLog::lines_max + 7);
+    std::vector<std::string> kinds(EdgeLog::lines_max + 7);
     for (std::size_t i = 0; i < kinds.size(); ++i) {
         kinds[i] = "kind " + std::to_string(i);
         log_.add(LogLine::Level::warn, kinds[i], "text");
@@ -56,7 +56,7 @@ TEST_F(CourierLogTest, IsBoundedAndSaysHowMuchIsMissing) {
 
     const auto lines = take();
 
-    ASSERT_THAT(lines, SizeIs(CourierLog::lines_max + 1));
+    ASSERT_THAT(lines, SizeIs(EdgeLog::lines_max + 1));
     EXPECT_EQ(lines.back(), "7 log lines of the courier were dropped");
 }
 

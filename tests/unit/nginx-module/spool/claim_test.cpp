@@ -124,7 +124,7 @@ TEST_F(SpoolClaimTest, ThatCannotBeUnderstoodIsRefusedAndNeverReplaced) {
                         {"a later version", "runledger-spool 2\n", "later version"}};
     for (const Row& row : rows) {
         write_identity(row.text);
-        now_ += CourierLog::repeat_after;
+        now_ += EdgeLog::repeat_after;
         start();
 
         EXPECT_FALSE(append(1)) << row.name;
@@ -147,7 +147,7 @@ TEST_F(SpoolClaimTest, ThatIsNoFileIsNeitherFollowedNorWaitedFor) {
                         {"link to nothing", [](const char* at) { return ::symlink("nothing", at); }}};
     for (const Row& row : rows) {
         ASSERT_EQ(row.make(path().c_str()), 0) << row.name;
-        now_ += CourierLog::repeat_after;
+        now_ += EdgeLog::repeat_after;
         start();
 
         pass(0ms);
@@ -197,7 +197,7 @@ TEST_F(SpoolClaimTest, IsOneThoughManyCouriersAreFirstAtOnce) {
         for (int i = 0; i < couriers; ++i) {
             threads.emplace_back([&, i] {
                 PosixFiles files;
-                CourierLog log;
+                EdgeLog log;
                 SpoolClaim claim(folder_, SpoolHost::from_name("this-host"), files, log);
                 ++ready;
                 while (ready < couriers) {
@@ -232,7 +232,7 @@ class SpoolClaimPowerLoss : public SpoolClaimTest, public ::testing::WithParamIn
 
 TEST_P(SpoolClaimPowerLoss, LeavesAWholeIdentityOrNoneAtEveryStep) {
     const auto claim_all = [&] {
-        CourierLog log;
+        EdgeLog log;
         SpoolClaim claim(folder_, ours_, files_, log);
         claim.look();
         return claim.fault();

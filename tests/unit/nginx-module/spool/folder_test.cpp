@@ -95,7 +95,7 @@ TEST_F(SpoolFolderTest, LeavesOddFilesAloneAndHangsOnNone) {
         SCOPED_TRACE(row.name);
         const fs::path path = fs::path{folder_} / row.file;
         row.make(path);
-        now_ += CourierLog::repeat_after;
+        now_ += EdgeLog::repeat_after;
         start();
 
         EXPECT_TRUE(append(++number));
@@ -235,7 +235,7 @@ TEST_F(SpoolFolderTest, ItsBoundHoldsThoughTwoCouriersMakeASegmentAtTheSameMomen
         ASSERT_EQ(::posix_fallocate(fd.get(), 0, static_cast<off_t>(config_.bytes_max - 256UL * 1024)), 0);
     }
     FaultFiles other_files(folder_);
-    CourierLog other_log;
+    EdgeLog other_log;
     Spool other(
         config_, other_files, [this] { return wall_now_; }, other_log);
     bool other_stored = false;

@@ -180,7 +180,7 @@ TEST_F(SpoolKept, IsRemovedByManyCouriersAtOnceWithoutAWord) {
     const auto count = kept_names().size();
     ASSERT_GT(count, 20U);
     FaultFiles other_files(folder_);
-    CourierLog other_log;
+    EdgeLog other_log;
     Spool other(
         config_, other_files, [this] { return wall_now_; }, other_log);
     now_ += 2h;

@@ -25,7 +25,7 @@ protected:
                   test.config_, files, [&test] { return test.wall_now_ += 1us; }, log) {}
 
         FaultFiles files;
-        CourierLog log;
+        EdgeLog log;
         Spool spool;
     };
 

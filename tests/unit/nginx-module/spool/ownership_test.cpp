@@ -31,7 +31,7 @@ protected:
         if (child_ == 0) {
             try {
                 PosixFiles files;
-                CourierLog log;
+                EdgeLog log;
                 Spool spool(
                     config_, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
                 for (std::uint64_t i = 0; i < count; ++i) {
@@ -111,10 +111,10 @@ TEST_F(SpoolOwnership, TwoSpoolsOnOneFolderNeverOwnTheSameSegment) {
 
         void run() {
             PosixFiles files;
-            CourierLog log;
+            EdgeLog log;
             Spool spool(
                 config, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
-            Delivery delivery({}, spool, log);
+            BatchDelivery delivery({}, spool, log);
             SteadyTime now{1h};
             delivery.on_peer_up(0, now);
             for (std::uint64_t i = 0; i < each; ++i) {

@@ -61,13 +61,13 @@ std::multiset<std::uint64_t> Ledger::events() const {
     return numbers;
 }
 
-void deliver(Delivery& delivery, Ledger& ledger, SteadyTime now) {
-    const Delivery::Send send = [&](Delivery::PeerIndex, std::span<const std::byte> message) {
+void deliver(BatchDelivery& delivery, Ledger& ledger, SteadyTime now) {
+    const BatchDelivery::Send send = [&](BatchDelivery::PeerIndex, std::span<const std::byte> message) {
         return ledger.take(message);
     };
     bool moved = true;
     while (moved) {
-        moved = delivery.pump(now, send) == Delivery::Progress::more;
+        moved = delivery.pump(now, send) == BatchDelivery::Progress::more;
         while (const auto answer = ledger.next_answer()) {
             delivery.take_answer(0, *answer, now);
             moved = true;
@@ -83,7 +83,7 @@ SpoolFixture::SpoolFixture() : folder_(temp_.make_folder("spool")), files_(folde
 void SpoolFixture::start() {
     spool_ = std::make_unique<Spool>(
         config_, files_, [this] { return wall_now_ += std::chrono::microseconds{1}; }, log_);
-    delivery_ = std::make_unique<Delivery>(policy_, *spool_, log_);
+    delivery_ = std::make_unique<BatchDelivery>(policy_, *spool_, log_);
     delivery_->on_peer_up(0, now_);
 }
 

@@ -49,9 +49,9 @@ protected:
         }
 
         PosixFiles files;
-        CourierLog log;
+        EdgeLog log;
         Spool spool;
-        Delivery delivery;
+        BatchDelivery delivery;
     };
 
     [[nodiscard]] std::uint64_t free_bytes() const {

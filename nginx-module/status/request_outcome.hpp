@@ -9,7 +9,7 @@
 
 namespace runledger::edge {
 
-enum class Outcome : std::uint8_t {
+enum class RequestOutcome : std::uint8_t {
     none,              // Not decided yet.
     accepted,          // 200: on stable storage.
     redelivered,       // 200 as well, and the event came as GET: the sender's second or third try.
@@ -32,10 +32,10 @@ inline constexpr std::array<std::string_view, 15> outcome_words{
     "refused_size", "refused_type",     "over_bound",  "timeout",      "body_unreadable", "failed",
     "client_gone",  "refused_by_nginx", "spool_full"};
 
-[[nodiscard]] constexpr std::string_view to_word(Outcome outcome) noexcept {
+[[nodiscard]] constexpr std::string_view to_word(RequestOutcome outcome) noexcept {
     return outcome_words[static_cast<std::size_t>(outcome)];
 }
 
-static_assert(to_word(Outcome::spool_full) == "spool_full");
+static_assert(to_word(RequestOutcome::spool_full) == "spool_full");
 
 }  // namespace runledger::edge
