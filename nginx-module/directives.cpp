@@ -1,7 +1,6 @@
 #include "nginx-module/directives.hpp"
 
 #include "common/curve.hpp"
-#include "nginx-module/nginx/conf_words.hpp"
 #include "nginx-module/status/status.hpp"
 #include "nginx-module/webhook/receiver.hpp"
 
@@ -111,6 +110,7 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
         [cf]() -> void* {
             auto& main = make_in_pool<MainConf>(*cf->pool);
             main.cycle = cf->cycle;
+            main.courier.edge_name = view(cf->cycle->hostname);
             return &main;
         },
         nullptr);
@@ -145,8 +145,8 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
 }
 
 bool check_main_conf(ngx_conf_t& cf, const MainConf& main) {
-    for (const std::string& endpoint : main.daemon_endpoints) {
-        if (!main.curve && leaves_the_host(endpoint)) {
+    for (const std::string& endpoint : main.courier.link.endpoints) {
+        if (!main.courier.link.curve && leaves_the_host(endpoint)) {
             static_cast<void>(
                 refuse(cf, "runledger_daemon: " + quoted(endpoint) +
                                " leaves this host, and needs runledger_curve at http level: anyone on the "
@@ -157,12 +157,12 @@ bool check_main_conf(ngx_conf_t& cf, const MainConf& main) {
     if (main.first_webhook.empty()) {
         return true;
     }
-    if (main.spool_dir.empty()) {
+    if (main.courier.spool.folder.empty()) {
         static_cast<void>(refuse(cf, "runledger_webhook in " + main.first_webhook +
                                          " needs runledger_spool at http level: there is no place to store events"));
         return false;
     }
-    if (main.daemon_endpoints.empty()) {
+    if (main.courier.link.endpoints.empty()) {
         static_cast<void>(refuse(cf, "runledger_webhook in " + main.first_webhook +
                                          " needs runledger_daemon at http level: there is nobody to send events to"));
         return false;

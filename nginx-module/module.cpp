@@ -4,7 +4,7 @@
 
 #include "nginx-module/directives.hpp"
 #include "nginx-module/nginx/ngx.hpp"
-#include "nginx-module/status/zone.hpp"
+#include "nginx-module/status/table.hpp"
 #include "nginx-module/webhook/authenticate.hpp"
 #include "nginx-module/webhook/logged_request.hpp"
 #include "nginx-module/worker/worker.hpp"
@@ -38,7 +38,7 @@ void add_handler(ngx_http_phase_t& phase, ngx_http_handler_pt handler) {
     if (!check_main_conf(cf, main)) {
         return NGX_ERROR;
     }
-    if (!main.spool_dir.empty() || main.has_status) {
+    if (!main.courier.spool.folder.empty() || main.has_status) {
         add_status_zone(cf, main);
     }
     if (main.first_webhook.empty()) {

@@ -18,13 +18,8 @@ std::string describe(const BatchName& name) {
 
 }  // namespace
 
-BatchDelivery::BatchDelivery(const Policy& policy, Spool& spool, EdgeLog& log)
-    : policy_(policy),
-      spool_(spool),
-      log_(log),
-      peers_(
-          policy.peers,
-          Peer{.window = Window({.resend_after = policy.resend_after, .resend_after_max = policy.resend_after_max})}) {}
+BatchDelivery::BatchDelivery(std::size_t peers, const DeliverySettings& settings, Spool& spool, EdgeLog& log)
+    : settings_(settings), spool_(spool), log_(log), peers_(peers, Peer{.window = Window(settings.window)}) {}
 
 std::optional<BatchDelivery::Place> BatchDelivery::next_pending() const {
     for (const auto& segment : spool_.segments()) {
@@ -75,7 +70,7 @@ bool BatchDelivery::send_batch(const Place& place, PeerIndex peer, std::span<con
         return false;
     }
     const StoredBatch& batch = place.segment->batch(place.index);
-    ++(batch.was_sent ? counters_.batches_resent : counters_.batches_sent);
+    ++(batch.was_sent ? figures_.batches_resent : figures_.batches_sent);
     peers_[peer].window.add(name_of(place), frame.size(), now);
     place.segment->mark_sent(place.index);
     return true;
@@ -165,7 +160,7 @@ void BatchDelivery::resend_overdue(SteadyTime now) {
             }
             if (is_trial) {
                 // Silence is no proof: its database may be away.
-                suspect_due_at_ = now + policy_.suspect_pause;
+                suspect_due_at_ = now + settings_.suspect_pause;
                 end_poison_trial();
             }
         }
@@ -210,8 +205,8 @@ void BatchDelivery::ask_for_retirements(SteadyTime now, const Send& send) {
         if (now < segment->due_at || !send_retirement(*segment, send)) {
             continue;
         }
-        segment->retire_pause = std::clamp(segment->retire_pause * 2, policy_.resend_after,
-                                           std::max(policy_.resend_after, policy_.retire_pause_max));
+        segment->retire_pause = std::clamp(segment->retire_pause * 2, settings_.window.resend_after,
+                                           std::max(settings_.window.resend_after, settings_.retire_pause_max));
         segment->due_at = now + segment->retire_pause;
     }
     for (Segment* segment : set_aside) {
@@ -229,7 +224,7 @@ void BatchDelivery::take_answer(PeerIndex from, std::span<const std::byte> messa
     const auto decoded = wire::decode_answer(message);
     const auto* answer = std::get_if<wire::Answer>(&decoded);
     if (answer == nullptr) {
-        ++counters_.unknown_answers;
+        ++figures_.unknown_answers;
         log_.add(LogLine::Level::warn, "answer unreadable", to_word(std::get<wire::Damage>(decoded)));
         return;
     }
@@ -254,12 +249,12 @@ void BatchDelivery::take_answer(PeerIndex from, std::span<const std::byte> messa
         peer.window.drop(answer->batch);
     }
     if (poison_trial_ && poison_trial_->is_sent && poison_trial_->name == answer->batch) {
-        suspect_due_at_ = now + policy_.suspect_spacing;
+        suspect_due_at_ = now + settings_.suspect_spacing;
         end_poison_trial();
     }
     const auto place = find(answer->batch);
     if (!place || place->segment->batch(place->index).state == BatchState::acked) {
-        ++counters_.unknown_answers;
+        ++figures_.unknown_answers;
         return;
     }
     if (answer->verdict == wire::Verdict::committed) {
@@ -271,7 +266,7 @@ void BatchDelivery::take_answer(PeerIndex from, std::span<const std::byte> messa
 
 void BatchDelivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTime now) {
     // Also where it answers a retirement: that is sent again in its own time.
-    ++counters_.busy_answers;
+    ++figures_.busy_answers;
     peers_[from].window.on_busy(now);
     if (!peers_[from].window.drop(answer.batch)) {
         return;  // Overdue, and with another daemon by now, perhaps.
@@ -286,7 +281,7 @@ void BatchDelivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTi
 }
 
 void BatchDelivery::on_committed(const Place& place, PeerIndex from, const BatchName& name) {
-    ++counters_.batches_acked;
+    ++figures_.batches_acked;
     peers_[from].window.on_committed();
     place.segment->forget_losses(place.index);
     place.segment->set_state(place.index, BatchState::acked);
@@ -297,7 +292,7 @@ void BatchDelivery::on_committed(const Place& place, PeerIndex from, const Batch
 }
 
 void BatchDelivery::on_refused(const Place& place, const wire::Answer& answer) {
-    ++counters_.refused_answers;
+    ++figures_.refused_answers;
     if (probe_ == answer.batch) {
         probe_.reset();
     }
@@ -311,7 +306,7 @@ void BatchDelivery::on_retired(const wire::Answer& answer, SteadyTime now) {
     Segment* segment = spool_.find(answer.batch.segment);
     if (segment == nullptr || spool_.is_active(*segment) || segment->is_finished || !segment->is_acked() ||
         segment->is_damaged || answer.batch.number != segment->batch_count()) {
-        ++counters_.unknown_answers;
+        ++figures_.unknown_answers;
         return;
     }
     spool_.remove(*segment, now);
@@ -325,12 +320,12 @@ bool BatchDelivery::on_retirement_refused(const wire::Answer& answer) {
         return false;
     }
     if (spool_.is_active(*segment) || segment->is_finished || !segment->is_acked()) {
-        ++counters_.unknown_answers;  // Another copy of it: the batches are on their way.
+        ++figures_.unknown_answers;  // Another copy of it: the batches are on their way.
         return true;
     }
     // The ledger was restored to an earlier point. The pause before the next retirement keeps on growing, so that a
     // ledger that never agrees is not fed all the time.
-    ++counters_.refused_retirements;
+    ++figures_.refused_retirements;
     segment->forget_acks();
     log_.add(LogLine::Level::error, "the ledger has lost batches that it had acknowledged, sending them again",
              "segment=" + segment->id().hex() + " batches=" + std::to_string(segment->batch_count()));
@@ -363,12 +358,15 @@ void BatchDelivery::on_peer_lost(PeerIndex peer, SteadyTime now) {
     }
 }
 
-std::size_t BatchDelivery::window_bytes() const noexcept {
-    std::size_t bytes = 0;
+DeliveryFigures BatchDelivery::figures() const noexcept {
+    DeliveryFigures figures = figures_;
     for (const Peer& peer : peers_) {
-        bytes += peer.window.bytes();
+        figures.window_bytes += peer.window.bytes();
     }
-    return bytes;
+    for (const auto& segment : spool_.segments()) {
+        figures.poison_batches += segment->count(BatchState::refused) + segment->count(BatchState::suspect);
+    }
+    return figures;
 }
 
 BatchDelivery::SteadyTime BatchDelivery::due_at(SteadyTime now) const {

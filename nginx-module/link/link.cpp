@@ -40,6 +40,8 @@ std::vector<Link::Change> Link::take_changes(SteadyTime now) {
     for (std::size_t peer = 0; peer < peers_.size(); ++peer) {
         if (peers_[peer]) {
             for (PeerEvent& event : peers_[peer]->take_events(now)) {
+                figures_.peers_lost += event.kind == PeerEvent::Kind::lost ? 1 : 0;
+                figures_.handshakes_failed += event.kind == PeerEvent::Kind::handshake_failed ? 1 : 0;
                 changes.push_back({.peer = peer, .event = std::move(event)});
             }
         }
@@ -47,9 +49,11 @@ std::vector<Link::Change> Link::take_changes(SteadyTime now) {
     return changes;
 }
 
-std::size_t Link::peers_up() const noexcept {
-    return static_cast<std::size_t>(
+LinkFigures Link::figures() const noexcept {
+    LinkFigures figures = figures_;
+    figures.endpoints_up = static_cast<std::uint64_t>(
         std::count_if(peers_.begin(), peers_.end(), [](const auto& peer) { return peer && peer->is_up(); }));
+    return figures;
 }
 
 Link::SteadyTime Link::due_at() const noexcept {

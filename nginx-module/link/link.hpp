@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "nginx-module/link/link_settings.hpp"
 #include "nginx-module/link/peer.hpp"
 
 namespace runledger::edge {
@@ -41,7 +42,7 @@ public:
     // What has happened since the last call, in order for each daemon. Opens again what is due.
     [[nodiscard]] std::vector<Change> take_changes(SteadyTime now);
 
-    [[nodiscard]] std::size_t peers_up() const noexcept;
+    [[nodiscard]] LinkFigures figures() const noexcept;
     [[nodiscard]] const std::vector<std::string>& bad_endpoints() const noexcept { return bad_endpoints_; }
     [[nodiscard]] SteadyTime due_at() const noexcept;
     void add_poll_items(std::vector<zmq_pollitem_t>& items);
@@ -50,6 +51,7 @@ private:
     zmq::context_t context_;                        // The first, so that it ends last and waits for nothing.
     std::vector<std::unique_ptr<LinkPeer>> peers_;  // Nothing where the endpoint is bad.
     std::vector<std::string> bad_endpoints_;
+    LinkFigures figures_;  // Without endpoints_up.
     std::size_t turn_{};
 };
 

@@ -18,20 +18,12 @@ std::string describe(const BatchName& name) {
 }  // namespace
 
 bool BatchDelivery::is_suspicious(const Place& place) const {
-    return place.segment->batch(place.index).losses >= policy_.suspect_after;
-}
-
-std::size_t BatchDelivery::batches_apart() const noexcept {
-    std::size_t batches = 0;
-    for (const auto& segment : spool_.segments()) {
-        batches += segment->count(BatchState::refused) + segment->count(BatchState::suspect);
-    }
-    return batches;
+    return place.segment->batch(place.index).losses >= settings_.suspect_after;
 }
 
 void BatchDelivery::choose_refused(SteadyTime now) {
     if (now >= refused_retry_at_) {
-        refused_retry_at_ = now + policy_.refused_retry_every;
+        refused_retry_at_ = now + settings_.refused_retry_every;
         is_refused_retry_early_ = false;
         choose_refused_of(true);
     } else if (is_refused_retry_early_) {
@@ -133,19 +125,19 @@ void BatchDelivery::release_refused() {
 void BatchDelivery::on_loss(const Place& place, bool was_alone, SteadyTime now) {
     const auto losses = place.segment->count_loss(place.index);
     const std::string what = describe(name_of(place)) + " daemons_lost=" + std::to_string(losses);
-    if (losses < policy_.suspect_after) {
+    if (losses < settings_.suspect_after) {
         place.segment->set_state(place.index, BatchState::pending);
     } else if (was_alone) {
-        ++counters_.batches_convicted;
+        ++figures_.batches_convicted;
         if (probe_ == name_of(place)) {
             probe_.reset();
         }
         place.segment->set_state(place.index, BatchState::refused);
-        refused_retry_at_ = now + policy_.refused_retry_every;
-        suspect_due_at_ = now + policy_.suspect_pause;
+        refused_retry_at_ = now + settings_.refused_retry_every;
+        suspect_due_at_ = now + settings_.suspect_pause;
         log_.add(LogLine::Level::crit, "a daemon was lost with only this batch in flight, it is retried rarely", what);
     } else {
-        ++counters_.batches_suspected;
+        ++figures_.batches_suspected;
         place.segment->set_state(place.index, BatchState::suspect);
         log_.add(LogLine::Level::error, "daemons were lost while this batch was in flight, it is sent alone", what);
     }

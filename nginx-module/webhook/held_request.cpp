@@ -1,7 +1,6 @@
 #include "nginx-module/webhook/held_request.hpp"
 
 #include "common/wire.hpp"
-#include "nginx-module/webhook/answer.hpp"
 
 namespace runledger::edge {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "nginx-module/nginx/ngx.hpp"
-#include "nginx-module/webhook/problem.hpp"
+#include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/worker/worker.hpp"
 
 namespace runledger::edge {

@@ -3,10 +3,9 @@
 #include <optional>
 
 #include "nginx-module/nginx/conf.hpp"
-#include "nginx-module/nginx/seconds.hpp"
-#include "nginx-module/status/nginx_cause.hpp"
+#include "nginx-module/status/metrics.hpp"
 #include "nginx-module/status/request_outcome.hpp"
-#include "nginx-module/status/zone.hpp"
+#include "nginx-module/status/table.hpp"
 #include "nginx-module/webhook/held_request.hpp"
 
 namespace runledger::edge {

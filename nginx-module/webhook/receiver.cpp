@@ -10,10 +10,10 @@
 #include "common/limits.hpp"
 #include "common/wire.hpp"
 #include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/webhook/authenticate.hpp"
 #include "nginx-module/webhook/body.hpp"
 #include "nginx-module/webhook/held_request.hpp"
-#include "nginx-module/webhook/problem.hpp"
 #include "nginx-module/worker/worker.hpp"
 
 namespace runledger::edge {

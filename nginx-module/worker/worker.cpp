@@ -8,8 +8,6 @@
 #include <system_error>
 #include <utility>
 
-#include "nginx-module/status/zone.hpp"
-
 namespace runledger::edge {
 
 namespace {
@@ -41,18 +39,6 @@ constexpr std::size_t spare_events_max = 256;
     return NGX_LOG_ERR;
 }
 
-[[nodiscard]] CourierConfig courier_config(const ngx_cycle_t& cycle, const MainConf& main) {
-    CourierConfig config;
-    config.spool_dir = main.spool_dir;
-    config.spool_bytes_max = main.spool_bytes_max;
-    config.spool_keep_acked = main.spool_keep_acked;
-    config.spool_host = main.spool_host;
-    config.daemon_endpoints = main.daemon_endpoints;
-    config.curve = main.curve;
-    config.edge_name = view(cycle.hostname);
-    return config;
-}
-
 // nginx unmaps a module's library when the worker's configuration is freed, which is before the process ends. The
 // courier's thread may still be running then, if stop() gave up on it. Only in workers, which never read another
 // configuration: in the master the library must remain unloadable, or nginx could give its index away while the
@@ -81,7 +67,7 @@ void Worker::end() noexcept {
 }
 
 Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
-    : status_table_{&status_table(*main.status_zone)}, courier_{courier_config(cycle, main)} {
+    : status_table_{&status_table(*main.status_zone)}, courier_{main.courier} {
     spare_events_.reserve(spare_events_max);
     courier_.start();
     watch_courier(cycle);
@@ -196,6 +182,6 @@ void Worker::write_log_lines() {
     }
 }
 
-void Worker::publish_status() { status_table_->publish(courier_.stats()); }
+void Worker::publish_status() { status_table_->publish(courier_.figures()); }
 
 }  // namespace runledger::edge

@@ -92,8 +92,9 @@ protected:
     runledger::test::TempFolder temp_;
     std::string folder_;
     FaultFiles files_;
-    SpoolConfig config_;
-    BatchDelivery::Policy policy_;
+    SpoolSettings settings_;
+    DeliverySettings delivery_settings_;
+    std::size_t peers_{1};
     SteadyTime now_{std::chrono::hours{1}};
     EdgeLog log_{{}, [this] { return now_; }};
     WallTime wall_now_{std::chrono::microseconds{1'700'000'000'000'000}};
