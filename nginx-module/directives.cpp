@@ -12,12 +12,12 @@ constexpr ngx_msec_t timeout_default = 15'000;
 constexpr ngx_msec_t sender_patience = 20'000;  // docs/sender.md, "Delivery".
 
 // The location's content handler is ours from now on; one location can have only one.
-[[nodiscard]] char* claim_location(ngx_conf_t& cf, ngx_http_handler_pt handler) {
+[[nodiscard]] char* claim_location(ngx_conf_t& cf, RequestHandler handler) {
     auto* core = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf((&cf), ngx_http_core_module));
     if (core->handler != nullptr) {
         return refuse(cf, std::string{Words{cf}[0]} + " can't share its location with another content handler");
     }
-    core->handler = handler;
+    core->handler = nginx_callback(handler);
     return NGX_CONF_OK;
 }
 
@@ -66,21 +66,24 @@ void inherit_handler(ngx_http_core_loc_conf_t& core, const LocationConf& outer, 
     }
     if (outer.is_webhook) {
         inner.is_webhook = true;
-        core.handler = on_webhook;
+        core.handler = nginx_callback(on_webhook);
     } else if (outer.is_status) {
         inner.is_status = true;
-        core.handler = on_status;
+        core.handler = nginx_callback(on_status);
     }
 }
 
 // Makes nginx's directive setter of a function that can throw.
 template <auto Read, class Conf>
-char* directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
+char* read_directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
     static_cast<void>(command);  // The directive's name is the first of its words.
     return guarded(
         cf->log, "read a directive", [&] { return Read(*cf, *static_cast<Conf*>(conf)); },
         static_cast<char*>(NGX_CONF_ERROR));
 }
+
+template <auto Read, class Conf>
+constexpr auto directive = nginx_callback(read_directive<Read, Conf>);
 
 constexpr ngx_uint_t any_level = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 

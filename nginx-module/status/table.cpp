@@ -205,7 +205,7 @@ void add_status_zone(ngx_conf_t& cf, MainConf& main) {
     if (zone == nullptr) {
         throw std::bad_alloc{};
     }
-    zone->init = init_status_zone;
+    zone->init = nginx_callback(init_status_zone);
     zone->data = &main;
     main.status_zone = zone;
 }

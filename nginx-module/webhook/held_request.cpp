@@ -48,7 +48,7 @@ HeldRequest& HeldRequest::make(ngx_http_request_t& request) {
     if (cleanup == nullptr) {
         throw std::bad_alloc{};
     }
-    cleanup->handler = [](void* data) noexcept { static_cast<HeldRequest*>(data)->on_request_end(); };
+    cleanup->handler = nginx_callback(+[](void* data) noexcept { static_cast<HeldRequest*>(data)->on_request_end(); });
     cleanup->data = &held;
     return held;
 }
@@ -69,9 +69,9 @@ HeldRequest::HeldRequest(ngx_http_request_t& request) noexcept
     timer_owner_.data = this;
     deadline_.data = &timer_owner_;
     deadline_.log = request.connection->log;
-    deadline_.handler = [](ngx_event_t* event) noexcept {
+    deadline_.handler = nginx_callback(+[](ngx_event_t* event) noexcept {
         static_cast<HeldRequest*>(static_cast<ngx_connection_t*>(event->data)->data)->on_deadline();
-    };
+    });
 }
 
 std::optional<Problem> HeldRequest::suspend(HeldEventPtr event, ngx_msec_t timeout) {

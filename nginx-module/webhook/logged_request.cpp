@@ -128,13 +128,15 @@ std::string_view outcome_word_of(const ngx_http_request_t& request) noexcept {
     return outcome ? to_word(*outcome) : std::string_view{};
 }
 
-void add_variable(ngx_conf_t& cf, std::string_view name, ngx_http_get_variable_pt get) {
+using GetVariable = ngx_int_t (*)(ngx_http_request_t*, ngx_http_variable_value_t*, uintptr_t) noexcept;
+
+void add_variable(ngx_conf_t& cf, std::string_view name, GetVariable get) {
     ngx_str_t text = borrow(name);
     ngx_http_variable_t* variable = ngx_http_add_variable(&cf, &text, NGX_HTTP_VAR_NOCACHEABLE);
     if (variable == nullptr) {
         throw std::bad_alloc{};
     }
-    variable->get_handler = get;
+    variable->get_handler = nginx_callback(get);
 }
 
 }  // namespace

@@ -161,7 +161,7 @@ void on_body(ngx_http_request_t* request) noexcept {
     if (const auto problem = find_header_problem(request, held)) {
         return held.refuse(*problem);
     }
-    const ngx_int_t rc = ngx_http_read_client_request_body(&request, on_body);
+    const ngx_int_t rc = ngx_http_read_client_request_body(&request, nginx_callback(on_body));
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 

@@ -76,11 +76,11 @@ Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
     housekeeping_.data = &timer_owner_;
     housekeeping_.log = cycle.log;
     housekeeping_.cancelable = 1;  // It must not keep a draining worker alive.
-    housekeeping_.handler = [](ngx_event_t* event) noexcept {
+    housekeeping_.handler = nginx_callback(+[](ngx_event_t* event) noexcept {
         auto& worker = *static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data);
         guarded_run(current_log(), "keep house", [&] { worker.publish_status(); });
         ngx_add_timer(event, housekeeping_every);
-    };
+    });
     ngx_add_timer(&housekeeping_, housekeeping_every);
     publish_status();
 }
@@ -142,10 +142,10 @@ void Worker::watch_courier(ngx_cycle_t& cycle) {
     read->log = cycle.log;
     connection->write->log = cycle.log;
     read->channel = 1;  // As nginx's own channel to the master: worker_shutdown_timeout must not close it.
-    read->handler = [](ngx_event_t* event) noexcept {
+    read->handler = nginx_callback(+[](ngx_event_t* event) noexcept {
         auto& worker = *static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data);
         guarded_run(current_log(), "take the courier's results", [&] { worker.on_wake(); });
-    };
+    });
     if (ngx_add_event(read, NGX_READ_EVENT, 0) != NGX_OK) {  // Level-triggered: nothing is lost by a partial read.
         ngx_free_connection(connection);
         connection->fd = static_cast<ngx_socket_t>(-1);
