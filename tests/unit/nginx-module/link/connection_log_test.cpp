@@ -11,7 +11,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using namespace std::chrono_literals;
 
-class LinkLogTest : public ::testing::Test {
+class ConnectionLogTest : public ::testing::Test {
 protected:
     std::vector<std::string> take() {
         std::vector<std::string> texts;
@@ -27,7 +27,7 @@ protected:
     ConnectionLog log_{courier_log_, endpoints_, now_};
 };
 
-TEST_F(LinkLogTest, TellsOfEachChangeOnceForEachDaemon) {
+TEST_F(ConnectionLogTest, TellsOfEachChangeOnceForEachDaemon) {
     log_.on_up(0, now_);
     log_.on_up(1, now_);
     log_.on_lost(0, now_ + 1s);
@@ -40,7 +40,7 @@ TEST_F(LinkLogTest, TellsOfEachChangeOnceForEachDaemon) {
                                     "link down: ipc:///a, 1 of 2 daemons connected"));
 }
 
-TEST_F(LinkLogTest, CountsTheChangesOfADaemonThatFlapsAndEndsWithHowItIs) {
+TEST_F(ConnectionLogTest, CountsTheChangesOfADaemonThatFlapsAndEndsWithHowItIs) {
     log_.on_up(0, now_);
     for (int i = 0; i < 50; ++i) {
         log_.on_lost(0, now_ + i * 100ms);
@@ -57,7 +57,7 @@ TEST_F(LinkLogTest, CountsTheChangesOfADaemonThatFlapsAndEndsWithHowItIs) {
                                     "printed)"));
 }
 
-TEST_F(LinkLogTest, TellsOfAHandshakeThatFailsOnceForEachReason) {
+TEST_F(ConnectionLogTest, TellsOfAHandshakeThatFailsOnceForEachReason) {
     for (const auto* reason : {"this", "this", "that", "this", "that"}) {
         log_.on_handshake_failed(1, reason);
     }

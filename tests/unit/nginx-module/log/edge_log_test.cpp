@@ -11,7 +11,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using namespace std::chrono_literals;
 
-class CourierLogTest : public ::testing::Test {
+class EdgeLogTest : public ::testing::Test {
 protected:
     std::vector<std::string> take() {
         std::vector<std::string> texts;
@@ -26,7 +26,7 @@ protected:
     EdgeLog log_{[this] { ++wakes_; }, [this] { return now_; }};
 };
 
-TEST_F(CourierLogTest, HandsLinesOverOnce) {
+TEST_F(EdgeLogTest, HandsLinesOverOnce) {
     log_.add(LogLine::Level::notice, "link up", "ipc://one");
 
     EXPECT_EQ(wakes_, 1);
@@ -34,7 +34,7 @@ TEST_F(CourierLogTest, HandsLinesOverOnce) {
     EXPECT_THAT(take(), IsEmpty());
 }
 
-TEST_F(CourierLogTest, CountsRepeatsInsteadOfPrintingThem) {
+TEST_F(EdgeLogTest, CountsRepeatsInsteadOfPrintingThem) {
     for (int i = 0; i < 5; ++i) {
         log_.add(LogLine::Level::crit, "commit failed", "no space");
     }
@@ -47,7 +47,7 @@ TEST_F(CourierLogTest, CountsRepeatsInsteadOfPrintingThem) {
     EXPECT_EQ(wakes_, 2);
 }
 
-TEST_F(CourierLogTest, IsBoundedAndSaysHowMuchIsMissing) {
+TEST_F(EdgeLogTest, IsBoundedAndSaysHowMuchIsMissing) {
     std::vector<std::string> kinds(EdgeLog::lines_max + 7);
     for (std::size_t i = 0; i < kinds.size(); ++i) {
         kinds[i] = "kind " + std::to_string(i);
