@@ -1,7 +1,6 @@
 #include "nginx-module/directives.hpp"
 
 #include "common/curve.hpp"
-#include "nginx-module/nginx/conf_words.hpp"
 #include "nginx-module/status/status.hpp"
 #include "nginx-module/webhook/receiver.hpp"
 
@@ -13,12 +12,12 @@ constexpr ngx_msec_t timeout_default = 15'000;
 constexpr ngx_msec_t sender_patience = 20'000;  // docs/sender.md, "Delivery".
 
 // The location's content handler is ours from now on; one location can have only one.
-[[nodiscard]] char* claim_location(ngx_conf_t& cf, ngx_http_handler_pt handler) {
+[[nodiscard]] char* claim_location(ngx_conf_t& cf, RequestHandler handler) {
     auto* core = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf((&cf), ngx_http_core_module));
     if (core->handler != nullptr) {
         return refuse(cf, std::string{Words{cf}[0]} + " can't share its location with another content handler");
     }
-    core->handler = handler;
+    core->handler = nginx_callback(handler);
     return NGX_CONF_OK;
 }
 
@@ -67,21 +66,24 @@ void inherit_handler(ngx_http_core_loc_conf_t& core, const LocationConf& outer, 
     }
     if (outer.is_webhook) {
         inner.is_webhook = true;
-        core.handler = on_webhook;
+        core.handler = nginx_callback(on_webhook);
     } else if (outer.is_status) {
         inner.is_status = true;
-        core.handler = on_status;
+        core.handler = nginx_callback(on_status);
     }
 }
 
 // Makes nginx's directive setter of a function that can throw.
 template <auto Read, class Conf>
-char* directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
+char* read_directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
     static_cast<void>(command);  // The directive's name is the first of its words.
     return guarded(
         cf->log, "read a directive", [&] { return Read(*cf, *static_cast<Conf*>(conf)); },
         static_cast<char*>(NGX_CONF_ERROR));
 }
+
+template <auto Read, class Conf>
+constexpr auto directive = nginx_callback(read_directive<Read, Conf>);
 
 constexpr ngx_uint_t any_level = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF;
 
@@ -111,6 +113,7 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
         [cf]() -> void* {
             auto& main = make_in_pool<MainConf>(*cf->pool);
             main.cycle = cf->cycle;
+            main.courier.edge_name = view(cf->cycle->hostname);
             return &main;
         },
         nullptr);
@@ -145,8 +148,8 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
 }
 
 bool check_main_conf(ngx_conf_t& cf, const MainConf& main) {
-    for (const std::string& endpoint : main.daemon_endpoints) {
-        if (!main.curve && leaves_the_host(endpoint)) {
+    for (const std::string& endpoint : main.courier.link.endpoints) {
+        if (!main.courier.link.curve && leaves_the_host(endpoint)) {
             static_cast<void>(
                 refuse(cf, "runledger_daemon: " + quoted(endpoint) +
                                " leaves this host, and needs runledger_curve at http level: anyone on the "
@@ -157,12 +160,12 @@ bool check_main_conf(ngx_conf_t& cf, const MainConf& main) {
     if (main.first_webhook.empty()) {
         return true;
     }
-    if (main.spool_dir.empty()) {
+    if (main.courier.spool.folder.empty()) {
         static_cast<void>(refuse(cf, "runledger_webhook in " + main.first_webhook +
                                          " needs runledger_spool at http level: there is no place to store events"));
         return false;
     }
-    if (main.daemon_endpoints.empty()) {
+    if (main.courier.link.endpoints.empty()) {
         static_cast<void>(refuse(cf, "runledger_webhook in " + main.first_webhook +
                                          " needs runledger_daemon at http level: there is nobody to send events to"));
         return false;

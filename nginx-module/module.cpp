@@ -4,7 +4,7 @@
 
 #include "nginx-module/directives.hpp"
 #include "nginx-module/nginx/ngx.hpp"
-#include "nginx-module/status/zone.hpp"
+#include "nginx-module/status/table.hpp"
 #include "nginx-module/webhook/authenticate.hpp"
 #include "nginx-module/webhook/logged_request.hpp"
 #include "nginx-module/worker/worker.hpp"
@@ -24,12 +24,12 @@ ngx_int_t on_preconfiguration(ngx_conf_t* cf) noexcept {
 }
 
 // Runs before those that are there already, but in the log phase after them.
-void add_handler(ngx_http_phase_t& phase, ngx_http_handler_pt handler) {
+void add_handler(ngx_http_phase_t& phase, RequestHandler handler) {
     auto* place = static_cast<ngx_http_handler_pt*>(ngx_array_push(&phase.handlers));
     if (place == nullptr) {
         throw std::bad_alloc{};
     }
-    *place = handler;
+    *place = nginx_callback(handler);
 }
 
 // Without a webhook, a status location or a spool the module costs nothing: no zone, no handler, no courier.
@@ -38,7 +38,7 @@ void add_handler(ngx_http_phase_t& phase, ngx_http_handler_pt handler) {
     if (!check_main_conf(cf, main)) {
         return NGX_ERROR;
     }
-    if (!main.spool_dir.empty() || main.has_status) {
+    if (!main.courier.spool.folder.empty() || main.has_status) {
         add_status_zone(cf, main);
     }
     if (main.first_webhook.empty()) {
@@ -86,14 +86,14 @@ ngx_int_t on_init_process(ngx_cycle_t* cycle) noexcept {
 void on_exit_process(ngx_cycle_t*) noexcept { Worker::end(); }
 
 ngx_http_module_t module_context = {
-    on_preconfiguration,
-    on_postconfiguration,
-    create_main_conf,
+    nginx_callback(on_preconfiguration),
+    nginx_callback(on_postconfiguration),
+    nginx_callback(create_main_conf),
     nullptr,  // init_main_conf
     nullptr,  // create_srv_conf
     nullptr,  // merge_srv_conf
-    create_location_conf,
-    merge_location_conf,
+    nginx_callback(create_location_conf),
+    nginx_callback(merge_location_conf),
 };
 
 }  // namespace
@@ -106,11 +106,11 @@ ngx_module_t ngx_http_runledger_module = {
     runledger::edge::commands,
     NGX_HTTP_MODULE,
     nullptr,  // init_master
-    runledger::edge::on_init_module,
-    runledger::edge::on_init_process,
+    runledger::edge::nginx_callback(runledger::edge::on_init_module),
+    runledger::edge::nginx_callback(runledger::edge::on_init_process),
     nullptr,  // init_thread
     nullptr,  // exit_thread
-    runledger::edge::on_exit_process,
+    runledger::edge::nginx_callback(runledger::edge::on_exit_process),
     nullptr,  // exit_master
     NGX_MODULE_V1_PADDING,
 };

@@ -18,14 +18,28 @@ constexpr std::size_t batch_bytes_min = 4096;
 
 // Whether the courier may decide about the event: the loop has not given it up.
 bool take(HeldEvent& event) noexcept {
-    Fate expected = Fate::waiting;
-    return event.fate.compare_exchange_strong(expected, Fate::taken);
+    HoldState expected = HoldState::waiting;
+    return event.state.compare_exchange_strong(expected, HoldState::taken);
 }
 
 }  // namespace
 
-Committer::Committer(CourierShared& shared, Spool& spool, Files& files, const wire::BatchEncoder::Origin& origin)
-    : shared_(shared), spool_(spool), files_(files), encoder_(origin) {}
+Committer::Committer(const Parts& parts, const wire::BatchEncoder::Origin& origin)
+    : settings_(parts.settings),
+      exchange_(parts.exchange),
+      spool_(parts.spool),
+      files_(parts.files),
+      log_(parts.log),
+      encoder_(origin) {}
+
+CommitFigures Committer::figures(SteadyTime now) const noexcept {
+    CommitFigures figures = figures_;
+    if (figures.trouble != CommitTrouble::none) {
+        const auto lasting = std::chrono::ceil<std::chrono::seconds>(now - in_trouble_since_);
+        figures.failing_seconds = static_cast<std::uint64_t>(std::max(lasting.count(), std::int64_t{1}));
+    }
+    return figures;
+}
 
 std::optional<Spool::Stored> Committer::commit(SteadyTime now) {
     waiting_.splice(waiting_.begin(), batch_);  // Left there if the last call ended in an exception.
@@ -57,7 +71,7 @@ std::optional<Spool::Stored> Committer::store_what_fits(SteadyTime now) {
     std::optional<SpoolFull> full;
     while (true) {
         fill_batch(share);
-        shared_.post(decided_);
+        exchange_.post(decided_);
         if (batch_.empty()) {
             if (full) {
                 throw SpoolFull(*full);
@@ -69,14 +83,14 @@ std::optional<Spool::Stored> Committer::store_what_fits(SteadyTime now) {
             const Spool::Stored stored = spool_.append(encoder_, received_at, now);
             batch_bytes_max_ = std::min(batch_bytes_max_ * 2, batch_bytes_soft_max);
             if (!full) {  // Otherwise some of what waits was passed over.
-                trouble_ = CommitTrouble::none;
+                figures_.trouble = CommitTrouble::none;
             }
             return stored;
         } catch (const SpoolFull& e) {
             // One event may fit where several do not, and a small one where a large one does not. Halving bounds the
             // tries, each of which looks at the folder.
             full = e;
-            meet(CommitTrouble::no_room, now, batch_);
+            note_trouble(CommitTrouble::no_room, now, batch_);
             if (batch_.size() > 1) {
                 share.batch_bytes_max = encoder_.size_bytes() / 2;
                 batch_bytes_max_ = std::max(share.batch_bytes_max, batch_bytes_min);
@@ -93,8 +107,8 @@ void Committer::fill_batch(const Share& share) {
     for (auto next = waiting_.begin(); next != waiting_.end() && encoder_.event_count() < batch_events_max;) {
         const auto submitted = next++;
         HeldEvent& event = *submitted->event;
-        if (event.fate.load() == Fate::abandoned) {
-            shared_.release(*submitted);
+        if (event.state.load() == HoldState::abandoned) {
+            exchange_.release(*submitted);
             waiting_.erase(submitted);
             continue;
         }
@@ -110,7 +124,7 @@ void Committer::fill_batch(const Share& share) {
                 event.commit_time = {};
                 decided_.splice(decided_.end(), waiting_, submitted);
             } else {
-                shared_.release(*submitted);
+                exchange_.release(*submitted);
                 waiting_.erase(submitted);
             }
             continue;
@@ -133,7 +147,7 @@ bool Committer::prepare(HeldEvent& event) noexcept {
         }
         auto result = validate_event(event.body);
         if (const auto* refusal = std::get_if<Refusal>(&result)) {
-            event.outcome = CourierOutcome::refused;
+            event.result = CommitResult::refused;
             event.refusal = *refusal;
             return false;
         }
@@ -147,8 +161,8 @@ bool Committer::prepare(HeldEvent& event) noexcept {
         return true;
     } catch (const std::exception& e) {
         // This one event's trouble, memory included: the sender tries again, and those behind it go on.
-        event.outcome = CourierOutcome::failed;
-        shared_.log().add(LogLine::Level::error, "body unreadable", e.what());
+        event.result = CommitResult::failed;
+        log_.add(LogLine::Level::error, "body unreadable", e.what());
         return false;
     }
 }
@@ -164,27 +178,27 @@ void Committer::read_body(HeldEvent& event) {
 }
 
 void Committer::answer_batch() noexcept {
-    ++batches_committed_;
-    events_committed_ += batch_.size();
+    ++figures_.batches;
+    figures_.events += batch_.size();
     const auto durable_at = std::chrono::steady_clock::now();
     for (auto submitted = batch_.begin(); submitted != batch_.end();) {
         HeldEvent& event = *submitted->event;
-        event.outcome = CourierOutcome::committed;
+        event.result = CommitResult::committed;
         event.commit_time = std::chrono::duration_cast<std::chrono::microseconds>(durable_at - submitted->submitted_at);
         if (take(event)) {
             ++submitted;
         } else {
-            shared_.release(*submitted);  // Stored, but nobody waits for the answer any more: promise 2.
+            exchange_.release(*submitted);  // Stored, but nobody waits for the answer any more: promise 2.
             submitted = batch_.erase(submitted);
         }
     }
-    shared_.post(batch_);
+    exchange_.post(batch_);
 }
 
 void Committer::drop_abandoned() noexcept {
     for (auto submitted = waiting_.begin(); submitted != waiting_.end();) {
-        if (submitted->event->fate.load() == Fate::abandoned) {
-            shared_.release(*submitted);
+        if (submitted->event->state.load() == HoldState::abandoned) {
+            exchange_.release(*submitted);
             submitted = waiting_.erase(submitted);
         } else {
             ++submitted;
@@ -192,24 +206,24 @@ void Committer::drop_abandoned() noexcept {
     }
 }
 
-void Committer::meet(CommitTrouble trouble, SteadyTime now, const SubmittedEvents& held_up) noexcept {
-    if (trouble_ == CommitTrouble::none) {
+void Committer::note_trouble(CommitTrouble trouble, SteadyTime now, const SubmittedEvents& held_up) noexcept {
+    if (figures_.trouble == CommitTrouble::none) {
         in_trouble_since_ = now;
     }
-    trouble_ = trouble;
+    figures_.trouble = trouble;
     for (const SubmittedEvent& submitted : held_up) {
         submitted.event->trouble.store(trouble);
     }
 }
 
 void Committer::on_failure(CommitTrouble trouble, const std::exception& e, SteadyTime now) noexcept {
-    ++commit_failures_;
+    ++figures_.failures;
     waiting_.splice(waiting_.begin(), batch_);
     drop_abandoned();
-    meet(trouble, now, waiting_);
-    retry_pause_ = std::clamp(retry_pause_ * 2, shared_.config().commit_retry_min, shared_.config().commit_retry_max);
+    note_trouble(trouble, now, waiting_);
+    retry_pause_ = std::clamp(retry_pause_ * 2, settings_.commit_retry_min, settings_.commit_retry_max);
     retry_at_ = now + retry_pause_;
-    shared_.log().add(LogLine::Level::crit, "commit failed", e.what());
+    log_.add(LogLine::Level::crit, "commit failed", e.what());
 }
 
 }  // namespace runledger::edge

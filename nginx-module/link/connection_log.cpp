@@ -4,14 +4,14 @@
 
 namespace runledger::edge {
 
-LinkLog::LinkLog(CourierLog& log, const std::vector<std::string>& endpoints, SteadyTime now)
+ConnectionLog::ConnectionLog(EdgeLog& log, const std::vector<std::string>& endpoints, SteadyTime now)
     : log_(log), endpoints_(endpoints), peers_(endpoints.size()) {
     for (Peer& peer : peers_) {
         peer.missing_at = now + patience_at_start;
     }
 }
 
-void LinkLog::on_up(std::size_t peer, SteadyTime now) {
+void ConnectionLog::on_up(std::size_t peer, SteadyTime now) {
     peers_[peer].is_up = true;
     peers_[peer].missing_at = SteadyTime::max();
     peers_[peer].failures.clear();
@@ -19,13 +19,13 @@ void LinkLog::on_up(std::size_t peer, SteadyTime now) {
     say_if_due(peer, now);
 }
 
-void LinkLog::on_lost(std::size_t peer, SteadyTime now) {
+void ConnectionLog::on_lost(std::size_t peer, SteadyTime now) {
     peers_[peer].is_up = false;
     ++peers_[peer].unsaid;
     say_if_due(peer, now);
 }
 
-void LinkLog::on_handshake_failed(std::size_t peer, std::string_view reason) {
+void ConnectionLog::on_handshake_failed(std::size_t peer, std::string_view reason) {
     if (!peers_[peer].failures.emplace(reason).second) {
         return;
     }
@@ -33,7 +33,7 @@ void LinkLog::on_handshake_failed(std::size_t peer, std::string_view reason) {
     log_.say(LogLine::Level::error, "handshake failed: " + endpoints_[peer] + ": " + std::string{reason});
 }
 
-void LinkLog::say_if_due(std::size_t peer, SteadyTime now) {
+void ConnectionLog::say_if_due(std::size_t peer, SteadyTime now) {
     Peer& it = peers_[peer];
     SteadyTime& again_at = it.is_up ? it.up_again_at : it.down_again_at;
     if (it.is_up == it.said_up || now < again_at) {
@@ -49,12 +49,12 @@ void LinkLog::say_if_due(std::size_t peer, SteadyTime now) {
     again_at = now + repeat_after;
 }
 
-std::string LinkLog::standing() const {
+std::string ConnectionLog::standing() const {
     const auto up = std::count_if(peers_.begin(), peers_.end(), [](const Peer& peer) { return peer.is_up; });
     return ", " + std::to_string(up) + " of " + std::to_string(peers_.size()) + " daemons connected";
 }
 
-void LinkLog::tend(SteadyTime now) {
+void ConnectionLog::tend(SteadyTime now) {
     for (std::size_t peer = 0; peer < peers_.size(); ++peer) {
         say_if_due(peer, now);
         if (now >= peers_[peer].missing_at) {
@@ -64,7 +64,7 @@ void LinkLog::tend(SteadyTime now) {
     }
 }
 
-LinkLog::SteadyTime LinkLog::due_at() const noexcept {
+ConnectionLog::SteadyTime ConnectionLog::due_at() const noexcept {
     SteadyTime due = SteadyTime::max();
     for (const Peer& peer : peers_) {
         due = std::min(due, peer.missing_at);

@@ -17,14 +17,14 @@
 
 namespace runledger::edge {
 
-class LinkLog {
+class ConnectionLog {
 public:
     using SteadyTime = std::chrono::steady_clock::time_point;
     static constexpr std::chrono::seconds repeat_after{10};
     static constexpr std::chrono::seconds patience_at_start{5};
 
     // `endpoints` must outlive this.
-    LinkLog(CourierLog& log, const std::vector<std::string>& endpoints, SteadyTime now);
+    ConnectionLog(EdgeLog& log, const std::vector<std::string>& endpoints, SteadyTime now);
 
     void on_up(std::size_t peer, SteadyTime now);
     void on_lost(std::size_t peer, SteadyTime now);
@@ -49,7 +49,7 @@ private:
     void say_if_due(std::size_t peer, SteadyTime now);
     [[nodiscard]] std::string standing() const;
 
-    CourierLog& log_;
+    EdgeLog& log_;
     const std::vector<std::string>& endpoints_;
     std::vector<Peer> peers_;
 };

@@ -18,15 +18,10 @@ std::string describe(const BatchName& name) {
 
 }  // namespace
 
-Delivery::Delivery(const Policy& policy, Spool& spool, CourierLog& log)
-    : policy_(policy),
-      spool_(spool),
-      log_(log),
-      peers_(
-          policy.peers,
-          Peer{.window = Window({.resend_after = policy.resend_after, .resend_after_max = policy.resend_after_max})}) {}
+BatchDelivery::BatchDelivery(std::size_t peers, const DeliverySettings& settings, Spool& spool, EdgeLog& log)
+    : settings_(settings), spool_(spool), log_(log), peers_(peers, Peer{.window = Window(settings.window)}) {}
 
-std::optional<Delivery::Place> Delivery::next_pending() const {
+std::optional<BatchDelivery::Place> BatchDelivery::next_pending() const {
     for (const auto& segment : spool_.segments()) {
         if (const auto index = segment->first(BatchState::pending)) {
             return Place{.segment = segment.get(), .index = *index};
@@ -35,7 +30,7 @@ std::optional<Delivery::Place> Delivery::next_pending() const {
     return std::nullopt;
 }
 
-std::optional<Delivery::Place> Delivery::find(const BatchName& name) const {
+std::optional<BatchDelivery::Place> BatchDelivery::find(const BatchName& name) const {
     Segment* segment = spool_.find(name.segment);
     if (segment == nullptr) {
         return std::nullopt;
@@ -47,11 +42,11 @@ std::optional<Delivery::Place> Delivery::find(const BatchName& name) const {
     return Place{.segment = segment, .index = *index};
 }
 
-BatchName Delivery::name_of(const Place& place) const {
+BatchName BatchDelivery::name_of(const Place& place) const {
     return {.segment = place.segment->id(), .number = place.segment->batch(place.index).place.number};
 }
 
-std::optional<Delivery::PeerIndex> Delivery::peer_for(std::size_t frame_bytes, SteadyTime now) const {
+std::optional<BatchDelivery::PeerIndex> BatchDelivery::peer_for(std::size_t frame_bytes, SteadyTime now) const {
     std::optional<PeerIndex> best;
     const auto rank = [&](PeerIndex i) {
         const Window& window = peers_[i].window;
@@ -68,20 +63,21 @@ std::optional<Delivery::PeerIndex> Delivery::peer_for(std::size_t frame_bytes, S
     return best;
 }
 
-bool Delivery::send_batch(const Place& place, PeerIndex peer, std::span<const std::byte> frame, SteadyTime now,
-                          const Send& send) {
+bool BatchDelivery::send_batch(const Place& place, PeerIndex peer, std::span<const std::byte> frame, SteadyTime now,
+                               const Send& send) {
     if (!send(peer, frame)) {
         peers_[peer].is_full = true;
         return false;
     }
     const StoredBatch& batch = place.segment->batch(place.index);
-    ++(batch.was_sent ? counters_.batches_resent : counters_.batches_sent);
+    ++(batch.was_sent ? figures_.batches_resent : figures_.batches_sent);
     peers_[peer].window.add(name_of(place), frame.size(), now);
     place.segment->mark_sent(place.index);
     return true;
 }
 
-bool Delivery::send_to_any(const Place& place, std::span<const std::byte> frame, SteadyTime now, const Send& send) {
+bool BatchDelivery::send_to_any(const Place& place, std::span<const std::byte> frame, SteadyTime now,
+                                const Send& send) {
     while (const auto peer = peer_for(frame.size(), now)) {
         if (send_batch(place, *peer, frame, now, send)) {
             turn_ = *peer + 1;
@@ -91,7 +87,7 @@ bool Delivery::send_to_any(const Place& place, std::span<const std::byte> frame,
     return false;
 }
 
-void Delivery::offer(const Spool::Stored& stored, SteadyTime now, const Send& send) {
+void BatchDelivery::offer(const Spool::Stored& stored, SteadyTime now, const Send& send) {
     const auto next = next_pending();
     if (!next || next->segment != &stored.segment || next->index != stored.index) {
         return;
@@ -100,14 +96,14 @@ void Delivery::offer(const Spool::Stored& stored, SteadyTime now, const Send& se
     (void)send_to_any(*next, stored.frame, now, send);
 }
 
-Delivery::Progress Delivery::pump(SteadyTime now, const Send& send) {
+BatchDelivery::Progress BatchDelivery::pump(SteadyTime now, const Send& send) {
     for (Peer& peer : peers_) {
         peer.is_full = false;
     }
     resend_overdue(now);
     choose_refused(now);
     choose_suspect(now);
-    send_solo(now, send);
+    send_poison_trial(now, send);
     ask_for_retirements(now, send);
     std::size_t sent_batches = 0;
     std::size_t sent_bytes = 0;
@@ -133,7 +129,7 @@ Delivery::Progress Delivery::pump(SteadyTime now, const Send& send) {
                                                                                                     : Progress::idle;
 }
 
-std::optional<std::vector<std::byte>> Delivery::read_frame(const Place& place) {
+std::optional<std::vector<std::byte>> BatchDelivery::read_frame(const Place& place) {
     Segment& segment = *place.segment;
     std::string why = "its bytes have been damaged";
     try {
@@ -150,7 +146,7 @@ std::optional<std::vector<std::byte>> Delivery::read_frame(const Place& place) {
     return std::nullopt;
 }
 
-void Delivery::resend_overdue(SteadyTime now) {
+void BatchDelivery::resend_overdue(SteadyTime now) {
     for (Peer& peer : peers_) {
         const auto overdue = peer.window.take_overdue(now);
         if (overdue.empty()) {
@@ -158,14 +154,14 @@ void Delivery::resend_overdue(SteadyTime now) {
         }
         for (const BatchName& name : overdue) {
             const auto place = find(name);
-            const bool is_solo = solo_ && solo_->is_sent && solo_->name == name;
+            const bool is_trial = poison_trial_ && poison_trial_->is_sent && poison_trial_->name == name;
             if (place && place->segment->batch(place->index).state == BatchState::in_flight) {
-                place->segment->set_state(place->index, is_solo ? BatchState::suspect : BatchState::pending);
+                place->segment->set_state(place->index, is_trial ? BatchState::suspect : BatchState::pending);
             }
-            if (is_solo) {
+            if (is_trial) {
                 // Silence is no proof: its database may be away.
-                suspect_due_at_ = now + policy_.suspect_pause;
-                end_solo();
+                suspect_due_at_ = now + settings_.suspect_pause;
+                end_poison_trial();
             }
         }
         // It may be waiting for its database: sending all of the window again and again would not help it.
@@ -175,7 +171,7 @@ void Delivery::resend_overdue(SteadyTime now) {
     }
 }
 
-bool Delivery::send_retirement(const Segment& segment, const Send& send) {
+bool BatchDelivery::send_retirement(const Segment& segment, const Send& send) {
     const auto message = wire::encode(wire::Retire{.segment = segment.id(), .batch_count = segment.batch_count()});
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         // Another each time: one that is silent must not keep the file for ever.
@@ -191,7 +187,7 @@ bool Delivery::send_retirement(const Segment& segment, const Send& send) {
     return false;
 }
 
-void Delivery::ask_for_retirements(SteadyTime now, const Send& send) {
+void BatchDelivery::ask_for_retirements(SteadyTime now, const Send& send) {
     std::vector<Segment*> set_aside;
     std::vector<Segment*> copies;
     for (const auto& segment : spool_.segments()) {
@@ -209,8 +205,8 @@ void Delivery::ask_for_retirements(SteadyTime now, const Send& send) {
         if (now < segment->due_at || !send_retirement(*segment, send)) {
             continue;
         }
-        segment->retire_pause = std::clamp(segment->retire_pause * 2, policy_.resend_after,
-                                           std::max(policy_.resend_after, policy_.retire_pause_max));
+        segment->retire_pause = std::clamp(segment->retire_pause * 2, settings_.window.resend_after,
+                                           std::max(settings_.window.resend_after, settings_.retire_pause_max));
         segment->due_at = now + segment->retire_pause;
     }
     for (Segment* segment : set_aside) {
@@ -224,11 +220,11 @@ void Delivery::ask_for_retirements(SteadyTime now, const Send& send) {
     }
 }
 
-void Delivery::take_answer(PeerIndex from, std::span<const std::byte> message, SteadyTime now) {
+void BatchDelivery::take_answer(PeerIndex from, std::span<const std::byte> message, SteadyTime now) {
     const auto decoded = wire::decode_answer(message);
     const auto* answer = std::get_if<wire::Answer>(&decoded);
     if (answer == nullptr) {
-        ++counters_.unknown_answers;
+        ++figures_.unknown_answers;
         log_.add(LogLine::Level::warn, "answer unreadable", to_word(std::get<wire::Damage>(decoded)));
         return;
     }
@@ -252,13 +248,13 @@ void Delivery::take_answer(PeerIndex from, std::span<const std::byte> message, S
     for (Peer& peer : peers_) {
         peer.window.drop(answer->batch);
     }
-    if (solo_ && solo_->is_sent && solo_->name == answer->batch) {
-        suspect_due_at_ = now + policy_.suspect_spacing;
-        end_solo();
+    if (poison_trial_ && poison_trial_->is_sent && poison_trial_->name == answer->batch) {
+        suspect_due_at_ = now + settings_.suspect_spacing;
+        end_poison_trial();
     }
     const auto place = find(answer->batch);
     if (!place || place->segment->batch(place->index).state == BatchState::acked) {
-        ++counters_.unknown_answers;
+        ++figures_.unknown_answers;
         return;
     }
     if (answer->verdict == wire::Verdict::committed) {
@@ -268,15 +264,15 @@ void Delivery::take_answer(PeerIndex from, std::span<const std::byte> message, S
     }
 }
 
-void Delivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTime now) {
+void BatchDelivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTime now) {
     // Also where it answers a retirement: that is sent again in its own time.
-    ++counters_.busy_answers;
+    ++figures_.busy_answers;
     peers_[from].window.on_busy(now);
     if (!peers_[from].window.drop(answer.batch)) {
         return;  // Overdue, and with another daemon by now, perhaps.
     }
-    if (solo_ && solo_->is_sent && solo_->name == answer.batch) {
-        end_solo();
+    if (poison_trial_ && poison_trial_->is_sent && poison_trial_->name == answer.batch) {
+        end_poison_trial();
     }
     const auto place = find(answer.batch);
     if (place && place->segment->batch(place->index).state == BatchState::in_flight) {
@@ -284,8 +280,8 @@ void Delivery::on_busy(PeerIndex from, const wire::Answer& answer, SteadyTime no
     }
 }
 
-void Delivery::on_committed(const Place& place, PeerIndex from, const BatchName& name) {
-    ++counters_.batches_acked;
+void BatchDelivery::on_committed(const Place& place, PeerIndex from, const BatchName& name) {
+    ++figures_.batches_acked;
     peers_[from].window.on_committed();
     place.segment->forget_losses(place.index);
     place.segment->set_state(place.index, BatchState::acked);
@@ -295,8 +291,8 @@ void Delivery::on_committed(const Place& place, PeerIndex from, const BatchName&
     }
 }
 
-void Delivery::on_refused(const Place& place, const wire::Answer& answer) {
-    ++counters_.refused_answers;
+void BatchDelivery::on_refused(const Place& place, const wire::Answer& answer) {
+    ++figures_.refused_answers;
     if (probe_ == answer.batch) {
         probe_.reset();
     }
@@ -306,17 +302,17 @@ void Delivery::on_refused(const Place& place, const wire::Answer& answer) {
              describe(answer.batch) + " reason=" + std::string(to_word(answer.reason)));
 }
 
-void Delivery::on_retired(const wire::Answer& answer, SteadyTime now) {
+void BatchDelivery::on_retired(const wire::Answer& answer, SteadyTime now) {
     Segment* segment = spool_.find(answer.batch.segment);
     if (segment == nullptr || spool_.is_active(*segment) || segment->is_finished || !segment->is_acked() ||
         segment->is_damaged || answer.batch.number != segment->batch_count()) {
-        ++counters_.unknown_answers;
+        ++figures_.unknown_answers;
         return;
     }
     spool_.remove(*segment, now);
 }
 
-bool Delivery::on_retirement_refused(const wire::Answer& answer) {
+bool BatchDelivery::on_retirement_refused(const wire::Answer& answer) {
     Segment* segment = spool_.find(answer.batch.segment);
     // A batch of that number would be none of a whole segment's: they count from 0.
     if (answer.reason != wire::Damage::truncated || segment == nullptr || segment->is_damaged ||
@@ -324,19 +320,19 @@ bool Delivery::on_retirement_refused(const wire::Answer& answer) {
         return false;
     }
     if (spool_.is_active(*segment) || segment->is_finished || !segment->is_acked()) {
-        ++counters_.unknown_answers;  // Another copy of it: the batches are on their way.
+        ++figures_.unknown_answers;  // Another copy of it: the batches are on their way.
         return true;
     }
     // The ledger was restored to an earlier point. The pause before the next retirement keeps on growing, so that a
     // ledger that never agrees is not fed all the time.
-    ++counters_.refused_retirements;
+    ++figures_.refused_retirements;
     segment->forget_acks();
     log_.add(LogLine::Level::error, "the ledger has lost batches that it had acknowledged, sending them again",
              "segment=" + segment->id().hex() + " batches=" + std::to_string(segment->batch_count()));
     return true;
 }
 
-void Delivery::on_peer_up(PeerIndex peer, SteadyTime now) {
+void BatchDelivery::on_peer_up(PeerIndex peer, SteadyTime now) {
     peers_[peer].is_up = true;
     is_refused_retry_early_ = true;
     for (const auto& segment : spool_.segments()) {
@@ -347,12 +343,12 @@ void Delivery::on_peer_up(PeerIndex peer, SteadyTime now) {
     }
 }
 
-void Delivery::on_peer_lost(PeerIndex peer, SteadyTime now) {
+void BatchDelivery::on_peer_lost(PeerIndex peer, SteadyTime now) {
     peers_[peer].is_up = false;
-    const bool had_solo = solo_ && solo_->peer == peer;
-    const bool was_alone = had_solo && solo_->is_sent;
-    if (had_solo) {
-        end_solo();
+    const bool had_trial = poison_trial_ && poison_trial_->peer == peer;
+    const bool was_alone = had_trial && poison_trial_->is_sent;
+    if (had_trial) {
+        end_poison_trial();
     }
     for (const BatchName& name : peers_[peer].window.take_lost()) {
         const auto place = find(name);
@@ -362,15 +358,18 @@ void Delivery::on_peer_lost(PeerIndex peer, SteadyTime now) {
     }
 }
 
-std::size_t Delivery::window_bytes() const noexcept {
-    std::size_t bytes = 0;
+DeliveryFigures BatchDelivery::figures() const noexcept {
+    DeliveryFigures figures = figures_;
     for (const Peer& peer : peers_) {
-        bytes += peer.window.bytes();
+        figures.window_bytes += peer.window.bytes();
     }
-    return bytes;
+    for (const auto& segment : spool_.segments()) {
+        figures.poison_batches += segment->count(BatchState::refused) + segment->count(BatchState::suspect);
+    }
+    return figures;
 }
 
-Delivery::SteadyTime Delivery::due_at(SteadyTime now) const {
+BatchDelivery::SteadyTime BatchDelivery::due_at(SteadyTime now) const {
     SteadyTime due = refused_retry_at_;
     bool is_any_open = false;
     for (const Peer& peer : peers_) {
@@ -381,7 +380,7 @@ Delivery::SteadyTime Delivery::due_at(SteadyTime now) const {
         return due;  // Being late with what nobody takes is no reason to look again.
     }
     for (const auto& segment : spool_.segments()) {
-        if (!solo_ && segment->count(BatchState::suspect) > 0) {
+        if (!poison_trial_ && segment->count(BatchState::suspect) > 0) {
             due = std::min(due, suspect_due_at_);
         }
         if (!spool_.is_active(*segment) && segment->is_acked() && !segment->is_finished) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -15,42 +16,19 @@
 #include <vector>
 
 #include "common/wire.hpp"
+#include "nginx-module/link/link_settings.hpp"
 #include "nginx-module/link/window.hpp"
 #include "nginx-module/log/edge_log.hpp"
 #include "nginx-module/spool/spool.hpp"
 
 namespace runledger::edge {
 
-class Delivery {
+class BatchDelivery {
 public:
     using SteadyTime = std::chrono::steady_clock::time_point;
     using PeerIndex = std::size_t;  // A daemon, by its place among the endpoints.
     // Hands a message to that daemon's socket. False: it takes nothing now, and the message is to be offered again.
     using Send = std::function<bool(PeerIndex, std::span<const std::byte>)>;
-
-    struct Policy {
-        std::size_t peers{1};
-        std::chrono::milliseconds resend_after{5000};
-        std::chrono::milliseconds resend_after_max{60'000};
-        std::chrono::milliseconds refused_retry_every{60'000};
-        std::chrono::milliseconds retire_pause_max{60'000};
-        // A batch that was under way when so many daemons were lost, without an answer to it, may be the cause.
-        std::uint8_t suspect_after{3};
-        std::chrono::milliseconds suspect_spacing{20};  // Between two of them, so that the others flow.
-        std::chrono::milliseconds suspect_pause{5000};  // After one that was lost again, alone.
-    };
-
-    struct Counters {
-        std::uint64_t batches_sent{};
-        std::uint64_t batches_resent{};
-        std::uint64_t batches_acked{};
-        std::uint64_t batches_suspected{};
-        std::uint64_t batches_convicted{};  // Lost alone: each time.
-        std::uint64_t busy_answers{};
-        std::uint64_t refused_answers{};
-        std::uint64_t refused_retirements{};
-        std::uint64_t unknown_answers{};  // Late, or none of ours, or not readable.
-    };
 
     enum class Progress : std::uint8_t {
         idle,     // Nothing to send, or the windows are full.
@@ -58,7 +36,7 @@ public:
         blocked,  // No socket takes what there is to send.
     };
 
-    Delivery(const Policy& policy, Spool& spool, CourierLog& log);
+    BatchDelivery(std::size_t peers, const DeliverySettings& settings, Spool& spool, EdgeLog& log);
 
     // Sends a batch that was just stored from memory, if it is its turn; otherwise it is read back later.
     void offer(const Spool::Stored& stored, SteadyTime now, const Send& send);
@@ -76,10 +54,7 @@ public:
     // When pump() next has something to do without an answer coming.
     [[nodiscard]] SteadyTime due_at(SteadyTime now) const;
 
-    [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
-    [[nodiscard]] std::size_t window_bytes() const noexcept;
-    // Refused and suspect batches: what does not flow with the others.
-    [[nodiscard]] std::size_t batches_apart() const noexcept;
+    [[nodiscard]] DeliveryFigures figures() const noexcept;
 
 private:
     struct Place {
@@ -93,13 +68,13 @@ private:
         bool is_reserved{false};  // For one batch alone.
     };
     // The batch that is tried alone: first its daemon's window empties, then it is sent, then it is answered or not.
-    struct Solo {
+    struct PoisonTrial {
         BatchName name;
         std::optional<PeerIndex> peer;
         bool is_sent{false};
     };
 
-    // link_delivery.cpp
+    // delivery.cpp
     [[nodiscard]] std::optional<Place> next_pending() const;
     [[nodiscard]] std::optional<Place> find(const BatchName& name) const;
     [[nodiscard]] BatchName name_of(const Place& place) const;
@@ -121,29 +96,29 @@ private:
     // Whether it was the refusal of a retirement.
     [[nodiscard]] bool on_retirement_refused(const wire::Answer& answer);
 
-    // link_alone.cpp: what is refused or suspect.
+    // poison.cpp: what is refused or suspect.
     [[nodiscard]] bool is_suspicious(const Place& place) const;
     void choose_refused(SteadyTime now);
     void choose_refused_of(bool suspicious_too);
     void choose_suspect(SteadyTime now);
-    void send_solo(SteadyTime now, const Send& send);
-    void end_solo() noexcept;
+    void send_poison_trial(SteadyTime now, const Send& send);
+    void end_poison_trial() noexcept;
     // After a commit of what was refused: the daemon has come to take it, so offer it the rest, too.
     void release_refused();
     void on_loss(const Place& place, bool was_alone, SteadyTime now);
 
-    Policy policy_;
+    DeliverySettings settings_;
     Spool& spool_;
-    CourierLog& log_;
+    EdgeLog& log_;
     std::vector<Peer> peers_;
-    Counters counters_;
-    std::size_t turn_{};  // Whose turn it is among equals.
+    DeliveryFigures figures_;  // Without what figures() looks up.
+    std::size_t turn_{};       // Whose turn it is among equals.
     SteadyTime refused_retry_at_{};
     bool is_refused_retry_early_{false};  // A daemon came: it may take what the last one refused.
     std::uint64_t refused_turn_{};
     std::optional<BatchName> probe_;  // The refused batch that is tried now.
     SteadyTime suspect_due_at_{};
-    std::optional<Solo> solo_;
+    std::optional<PoisonTrial> poison_trial_;
 };
 
 }  // namespace runledger::edge

@@ -6,15 +6,71 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
+#include <zmq.hpp>
 
-#include "nginx-module/link/peer.hpp"
+#include "nginx-module/link/keys.hpp"
+#include "nginx-module/link/link_settings.hpp"
 
 namespace runledger::edge {
+
+struct PeerEvent {
+    enum class Kind : std::uint8_t { up, lost, handshake_failed };
+    Kind kind{};
+    std::string reason;  // Of a failed handshake.
+};
+
+// One daemon's endpoint: its DEALER, and the monitor that tells when the connection comes or goes.
+//
+// A socket of its own for each daemon, so that it is known who has which batch, and one that is slow or dead holds up
+// nobody else. ZeroMQ connects again by itself after a loss, but never after a handshake that failed: then the socket
+// is made anew, with the next of the daemon's keys if there are several. Never blocks; used by one thread.
+class LinkPeer {
+public:
+    using SteadyTime = std::chrono::steady_clock::time_point;
+
+    // `keys`, which must outlive this, are used where the endpoint is tcp://; nothing: no CURVE. Connects in the
+    // background. Throws zmq::error_t if ZeroMQ gives no socket, or will not have the endpoint.
+    LinkPeer(zmq::context_t& context, std::string endpoint, const CurveKeys* keys);
+    LinkPeer(const LinkPeer&) = delete;
+    LinkPeer& operator=(const LinkPeer&) = delete;
+    ~LinkPeer();
+
+    // False if there is no connection or its queue is full.
+    [[nodiscard]] bool send(std::span<const std::byte> frame);
+    // The next message that waits. Parts of a message of several count as messages.
+    [[nodiscard]] std::optional<zmq::message_t> receive();
+    // What has happened since the last call, in order. Makes the socket anew when that is due.
+    [[nodiscard]] std::vector<PeerEvent> take_events(SteadyTime now);
+
+    [[nodiscard]] const std::string& endpoint() const noexcept { return endpoint_; }
+    [[nodiscard]] bool is_up() const noexcept { return is_up_; }
+    // When take_events() next has something to do by itself; max() if nothing.
+    [[nodiscard]] SteadyTime due_at() const noexcept { return dealer_ ? SteadyTime::max() : reopen_at_; }
+    // For zmq_poll. POLLOUT is asked for once after a send() that was not taken.
+    void add_poll_items(std::vector<zmq_pollitem_t>& items);
+
+private:
+    void open();
+    void close() noexcept;
+
+    zmq::context_t& context_;
+    std::string endpoint_;
+    const CurveKeys* keys_;
+    std::size_t key_{};  // Of keys_->daemons, modulo their number: the one in use.
+    std::uint64_t openings_{};
+    std::optional<zmq::socket_t> dealer_;  // Nothing between a failed handshake and reopen_at_.
+    std::optional<zmq::socket_t> monitor_;
+    bool is_up_{false};
+    bool wants_to_send_{false};
+    SteadyTime reopen_at_{};
+    std::chrono::milliseconds reopen_pause_{};
+};
 
 class Link {
 public:
@@ -41,7 +97,7 @@ public:
     // What has happened since the last call, in order for each daemon. Opens again what is due.
     [[nodiscard]] std::vector<Change> take_changes(SteadyTime now);
 
-    [[nodiscard]] std::size_t peers_up() const noexcept;
+    [[nodiscard]] LinkFigures figures() const noexcept;
     [[nodiscard]] const std::vector<std::string>& bad_endpoints() const noexcept { return bad_endpoints_; }
     [[nodiscard]] SteadyTime due_at() const noexcept;
     void add_poll_items(std::vector<zmq_pollitem_t>& items);
@@ -50,6 +106,7 @@ private:
     zmq::context_t context_;                        // The first, so that it ends last and waits for nothing.
     std::vector<std::unique_ptr<LinkPeer>> peers_;  // Nothing where the endpoint is bad.
     std::vector<std::string> bad_endpoints_;
+    LinkFigures figures_;  // Without endpoints_up.
     std::size_t turn_{};
 };
 

@@ -79,12 +79,12 @@ void Window::on_busy(SteadyTime now) noexcept { slow_down(now); }
 
 void Window::on_silence(SteadyTime now) noexcept {
     slow_down(now);
-    resend_after_ = std::min(resend_after_ * 2, std::max(policy_.resend_after, policy_.resend_after_max));
+    resend_after_ = std::min(resend_after_ * 2, std::max(settings_.resend_after, settings_.resend_after_max));
     is_silent_ = true;
 }
 
 void Window::on_answer() noexcept {
-    resend_after_ = policy_.resend_after;
+    resend_after_ = settings_.resend_after;
     is_silent_ = false;
 }
 
@@ -93,7 +93,7 @@ void Window::slow_down(SteadyTime now) noexcept {
         return;  // The same burst met the same bound: one lesson is enough.
     }
     bytes_max_ = std::max(bytes_max_ / 2, bytes_max_min);
-    pause_ = std::clamp(pause_ * 2, policy_.busy_pause_min, policy_.busy_pause_max);
+    pause_ = std::clamp(pause_ * 2, settings_.busy_pause_min, settings_.busy_pause_max);
     paused_until_ = now + pause_;
 }
 

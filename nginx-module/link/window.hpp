@@ -15,6 +15,7 @@
 
 #include "common/identity.hpp"
 #include "common/limits.hpp"
+#include "nginx-module/link/link_settings.hpp"
 
 namespace runledger::edge {
 
@@ -24,14 +25,7 @@ class Window {
 public:
     using SteadyTime = std::chrono::steady_clock::time_point;
 
-    struct Policy {
-        std::chrono::milliseconds resend_after{5000};
-        std::chrono::milliseconds resend_after_max{60'000};
-        std::chrono::milliseconds busy_pause_min{50};
-        std::chrono::milliseconds busy_pause_max{2000};
-    };
-
-    explicit Window(const Policy& policy) : policy_(policy), resend_after_(policy.resend_after) {}
+    explicit Window(const WindowSettings& settings) : settings_(settings), resend_after_(settings.resend_after) {}
 
     // Whether a frame of that size may be sent now. If nothing else is in flight, any size may.
     [[nodiscard]] bool has_room(std::size_t frame_bytes, SteadyTime now) const noexcept;
@@ -72,7 +66,7 @@ private:
     void slow_down(SteadyTime now) noexcept;
     void erase(std::map<BatchName, Flights::iterator>::iterator found);
 
-    Policy policy_;
+    WindowSettings settings_;
     Flights flights_;
     std::map<BatchName, Flights::iterator> by_name_;
     std::size_t bytes_{};

@@ -4,7 +4,7 @@
 
 namespace runledger::edge {
 
-void CourierLog::add(LogLine::Level level, std::string_view kind, std::string_view text) noexcept {
+void EdgeLog::add(LogLine::Level level, std::string_view kind, std::string_view text) noexcept {
     try {
         const auto now = clock_();
         {
@@ -34,7 +34,7 @@ void CourierLog::add(LogLine::Level level, std::string_view kind, std::string_vi
     }
 }
 
-void CourierLog::say(LogLine::Level level, std::string text) noexcept {
+void EdgeLog::say(LogLine::Level level, std::string text) noexcept {
     try {
         {
             const std::scoped_lock lock(mutex_);
@@ -52,7 +52,7 @@ void CourierLog::say(LogLine::Level level, std::string text) noexcept {
     }
 }
 
-std::vector<LogLine> CourierLog::take() {
+std::vector<LogLine> EdgeLog::take() {
     const std::scoped_lock lock(mutex_);
     if (dropped_ > 0) {
         lines_.push_back({.level = LogLine::Level::warn,

@@ -23,7 +23,7 @@ struct LogLine {
     std::string text;
 };
 
-class CourierLog {
+class EdgeLog {
 public:
     static constexpr std::size_t lines_max = 256;
     static constexpr std::chrono::seconds repeat_after{10};
@@ -31,7 +31,7 @@ public:
     using SteadyClock = std::function<std::chrono::steady_clock::time_point()>;
 
     // `wake` is called after a line was queued, without the lock.
-    explicit CourierLog(std::function<void()> wake = {}, SteadyClock clock = std::chrono::steady_clock::now)
+    explicit EdgeLog(std::function<void()> wake = {}, SteadyClock clock = std::chrono::steady_clock::now)
         : wake_(std::move(wake)), clock_(std::move(clock)) {}
 
     // Queues "<kind>: <text>". `kind` is a literal that says what happened, whichever segment or endpoint it happened

@@ -4,29 +4,21 @@
 // there, with a sentence that names the directive and the value; nothing here makes a thread or a socket.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "common/spool_identity.hpp"
+#include "nginx-module/courier/courier_settings.hpp"
 #include "nginx-module/nginx/ngx.hpp"
 #include "nginx-module/token/token.hpp"
 
 namespace runledger::edge {
 
-struct CurveKeys;  // nginx-module/link/keys.hpp
-
 struct MainConf {
-    std::string spool_dir;  // Empty without runledger_spool.
-    std::size_t spool_bytes_max{1024UL * 1024 * 1024};
-    std::chrono::seconds spool_keep_acked{0};
-    std::optional<SpoolHost> spool_host;  // Whom the folder must belong to. Set where there is a folder.
-    std::vector<std::string> daemon_endpoints;
-    std::shared_ptr<const CurveKeys> curve;  // Nothing without runledger_curve.
+    CourierSettings courier;  // The spool's folder is empty without runledger_spool, the endpoints without _daemon.
 
     std::string first_webhook;             // "file:line" of the first runledger_webhook; empty without any.
     std::vector<std::string> token_names;  // Of all token files; a name that is in several is here as often.
@@ -56,17 +48,17 @@ struct LocationConf {
     [[nodiscard]] const TokenRule* token_rule() const { return token && *token ? &**token : nullptr; }
 };
 
-// The directives that have a file of their own; each returns what nginx expects of a directive's handler.
-char* read_spool(ngx_conf_t& cf, MainConf& main);          // conf_spool.cpp
-char* read_daemon(ngx_conf_t& cf, MainConf& main);         // conf_daemon.cpp
-char* read_curve(ngx_conf_t& cf, MainConf& main);          // conf_curve.cpp
-char* read_token(ngx_conf_t& cf, LocationConf& location);  // conf_token.cpp
+// The directives that need more than a line; each returns what nginx expects of a directive's handler.
+char* read_spool(ngx_conf_t& cf, MainConf& main);
+char* read_daemon(ngx_conf_t& cf, MainConf& main);
+char* read_curve(ngx_conf_t& cf, MainConf& main);
+char* read_token(ngx_conf_t& cf, LocationConf& location);
 
 // When all of the configuration has been read and the worker's user is known: whether that user can write in the
-// spool's folder, on what file system it is, and whether it is this host's. Logs why not. In conf_spool.cpp.
+// spool's folder, on what file system it is, and whether it is this host's. Logs why not.
 [[nodiscard]] bool check_spool_folder(const MainConf& main, const ngx_log_t* log);
 
-// Warns where the workers' reserved segments alone are more than max_size allows. In conf_spool.cpp.
+// Warns where the workers' reserved segments alone are more than max_size allows.
 void warn_of_crowded_spool(const ngx_cycle_t& cycle, const MainConf& main);
 
 [[nodiscard]] inline const LocationConf& location_conf(const ngx_http_request_t& request) noexcept {
@@ -76,5 +68,32 @@ void warn_of_crowded_spool(const ngx_cycle_t& cycle, const MainConf& main);
 [[nodiscard]] inline const MainConf& main_conf(const ngx_http_request_t& request) noexcept {
     return *static_cast<MainConf*>(ngx_http_get_module_main_conf(&request, ngx_http_runledger_module));
 }
+
+// What every directive's reader needs. A sentence names the directive and the value; nginx adds the file and the line.
+
+// Returns what a directive's reader returns when it has failed.
+[[nodiscard]] char* refuse(ngx_conf_t& cf, const std::string& sentence);
+void warn(ngx_conf_t& cf, const std::string& sentence);
+
+[[nodiscard]] inline std::string quoted(std::string_view text) { return "\"" + std::string{text} + "\""; }
+
+// A directive's words, its name the first.
+class Words {
+public:
+    explicit Words(const ngx_conf_t& cf) : words_{static_cast<ngx_str_t*>(cf.args->elts)}, count_{cf.args->nelts} {}
+
+    [[nodiscard]] std::size_t count() const { return count_; }
+    [[nodiscard]] std::string_view operator[](std::size_t i) const { return view(words_[i]); }
+    [[nodiscard]] ngx_str_t& raw(std::size_t i) const { return words_[i]; }
+
+private:
+    ngx_str_t* words_;
+    std::size_t count_;
+};
+
+// A path as nginx reads its own: relative to the prefix (or, for files that belong to the configuration, to its
+// folder).
+enum class RelativeTo : std::uint8_t { prefix, configuration };
+[[nodiscard]] std::string full_path(ngx_conf_t& cf, std::string_view path, RelativeTo base);
 
 }  // namespace runledger::edge

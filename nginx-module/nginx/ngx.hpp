@@ -1,7 +1,8 @@
 // nginx's C headers, included once and as C, and the few things every callback of ours needs around them.
 //
-// Invariant: no exception passes through nginx's frames. Every function that nginx calls is noexcept and does its
-// work inside guarded(). Event-loop thread only, as is everything that includes this header.
+// Invariant: no exception passes through nginx's frames. Every function that nginx calls is handed to it through
+// nginx_callback(), which takes noexcept ones only, and does its work inside guarded(). Event-loop thread only, as is
+// everything that includes this header.
 #pragma once
 
 extern "C" {
@@ -29,6 +30,16 @@ void log_line(const ngx_log_t* log, ngx_uint_t level, std::string_view text) noe
 
 // As log_line(), with the client's address; for what is said about one request.
 void log_line(const ngx_http_request_t& request, ngx_uint_t level, std::string_view text) noexcept;
+
+// A function of ours as nginx takes it. One that is not noexcept does not compile: an exception through nginx's frames
+// would end the worker and every request in it. A lambda needs a + before it.
+template <class Result, class... Args>
+[[nodiscard]] constexpr auto nginx_callback(Result (*function)(Args...) noexcept) noexcept -> Result (*)(Args...) {
+    return function;
+}
+
+// A content handler, or one of a phase.
+using RequestHandler = ngx_int_t (*)(ngx_http_request_t*) noexcept;
 
 // What guarded() does with an exception: an alert, since it is a bug of ours, or a crit when memory ran out.
 void log_escaped_exception(const ngx_log_t* log, const char* what) noexcept;
@@ -88,7 +99,7 @@ template <class T, class... Args>
     }
     // The handler is set only after the constructor has succeeded: a failed one leaves nothing to destroy.
     T* object = new (cleanup->data) T(std::forward<Args>(args)...);
-    cleanup->handler = destroy_in_pool<T>;
+    cleanup->handler = nginx_callback(destroy_in_pool<T>);
     return *object;
 }
 
@@ -96,7 +107,8 @@ template <class T, class... Args>
 template <class T, class Predicate>
 [[nodiscard]] T* find_in_pool(const ngx_pool_t& pool, Predicate&& is_wanted) noexcept {
     for (const ngx_pool_cleanup_t* cleanup = pool.cleanup; cleanup != nullptr; cleanup = cleanup->next) {
-        if (cleanup->handler == destroy_in_pool<T> && is_wanted(*static_cast<const T*>(cleanup->data))) {
+        if (cleanup->handler == nginx_callback(destroy_in_pool<T>) &&
+            is_wanted(*static_cast<const T*>(cleanup->data))) {
             return static_cast<T*>(cleanup->data);
         }
     }

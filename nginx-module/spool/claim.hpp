@@ -25,7 +25,7 @@ namespace runledger::edge {
 class SpoolClaim {
 public:
     // Without a host, any folder is accepted: nothing is read or written.
-    SpoolClaim(std::string folder, std::optional<SpoolHost> host, Files& files, CourierLog& log)
+    SpoolClaim(std::string folder, std::optional<SpoolHost> host, Files& files, EdgeLog& log)
         : folder_(std::move(folder)), host_(std::move(host)), files_(files), log_(log) {}
 
     // Reads the file again, and writes it if there is none. Logs a change. A failure is logged and changes nothing: a
@@ -42,7 +42,7 @@ private:
     std::string folder_;
     std::optional<SpoolHost> host_;
     Files& files_;
-    CourierLog& log_;
+    EdgeLog& log_;
     std::string fault_;
 };
 

@@ -43,20 +43,20 @@ std::uint64_t usual_segment_bytes(std::uint64_t room_bytes) noexcept {
     return std::clamp<std::uint64_t>(share, usual_bytes_min, segment_bytes);
 }
 
-SpoolFolder::SpoolFolder(Config config, Files& files, CourierLog& log, IsOwned is_owned)
-    : config_(std::move(config)),
+SpoolFolder::SpoolFolder(const SpoolSettings& settings, Files& files, EdgeLog& log, IsOwned is_owned)
+    : settings_(settings),
       files_(files),
       log_(log),
       is_owned_(std::move(is_owned)),
-      claim_(config_.path, config_.host, files, log),
-      kept_(config_.path, config_.keep_acked, files, log) {}
+      claim_(settings_.folder, settings_.host, files, log),
+      kept_(settings_.folder, settings_.keep_acked, files, log) {}
 
 std::vector<SegmentId> SpoolFolder::list_segments() {
     std::vector<SegmentId> ids;
     std::uint64_t bytes = 0;
     SegmentCounts counts;
     kept_.forget();
-    for (std::string& name : files_.list(config_.path)) {
+    for (std::string& name : files_.list(settings_.folder)) {
         const auto id = parse_segment_file_name(name);
         const bool is_kept = is_segment_with(kept_suffix, name);
         if (!id && !is_kept && !is_segment_with(damaged_suffix, name)) {
@@ -68,7 +68,7 @@ std::vector<SegmentId> SpoolFolder::list_segments() {
         } else if (!is_kept) {
             counts.damaged += 1;
         }
-        if (const auto facts = files_.facts(config_.path + "/" + name); facts && facts->is_regular) {
+        if (const auto facts = files_.facts(settings_.folder + "/" + name); facts && facts->is_regular) {
             bytes += facts->allocated_bytes;
             if (is_kept) {
                 kept_.note(std::move(name), *facts);
@@ -91,7 +91,7 @@ void SpoolFolder::remove_expired(WallTime now) {
 }
 
 std::uint64_t SpoolFolder::usual_bytes() const {
-    return usual_segment_bytes(std::min(config_.bytes_max, files_.file_system_bytes(config_.path)));
+    return usual_segment_bytes(std::min(settings_.bytes_max, files_.file_system_bytes(settings_.folder)));
 }
 
 std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes, WallTime now, std::string& why) {
@@ -100,14 +100,14 @@ std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes,
         throw std::system_error(std::make_error_code(std::errc::operation_not_permitted), claim_.fault());
     }
     look();
-    if (bytes_ + reserved_bytes > config_.bytes_max) {
-        give_up_kept(bytes_ + reserved_bytes - config_.bytes_max);
+    if (bytes_ + reserved_bytes > settings_.bytes_max) {
+        give_up_kept(bytes_ + reserved_bytes - settings_.bytes_max);
     }
     const auto say_full = [&] {
-        why =
-            "the spool holds " + std::to_string(bytes_) + " of at most " + std::to_string(config_.bytes_max) + " bytes";
+        why = "the spool holds " + std::to_string(bytes_) + " of at most " + std::to_string(settings_.bytes_max) +
+              " bytes";
     };
-    if (bytes_ + reserved_bytes > config_.bytes_max) {
+    if (bytes_ + reserved_bytes > settings_.bytes_max) {
         say_full();
         return std::nullopt;
     }
@@ -115,7 +115,7 @@ std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes,
         try {
             // Nothing comes back if another courier was quicker to lock the new file than we were: rare, and a fresh
             // id is no more likely to meet it again.
-            auto file = SegmentFile::create(files_, {.folder = config_.path,
+            auto file = SegmentFile::create(files_, {.folder = settings_.folder,
                                                      .id = fresh_segment_id(),
                                                      .reserved_bytes = reserved_bytes,
                                                      .created_at = now});
@@ -123,7 +123,7 @@ std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes,
                 look();
                 const std::uint64_t own_bytes = file->allocated_bytes();
                 const std::uint64_t others_bytes = bytes_ - std::min(own_bytes, bytes_);
-                if (others_bytes + reserved_bytes <= config_.bytes_max) {
+                if (others_bytes + reserved_bytes <= settings_.bytes_max) {
                     return file;
                 }
                 // Another courier has made one at the same moment. Whoever sees that gives way; if both do, each tries
@@ -178,7 +178,7 @@ WallTime SpoolFolder::age_of(const SegmentId& id) {
     }
     WallTime created_at{};  // One whose header can't be read goes first: it may need an operator.
     try {
-        if (const auto fd = files_.open(config_.path + "/" + segment_file_name(id))) {
+        if (const auto fd = files_.open(settings_.folder + "/" + segment_file_name(id))) {
             std::array<std::byte, segment_header_bytes> bytes{};
             (void)read_fully(files_, fd->get(), bytes, 0);  // Short or not: decoding tells.
             const auto header = decode_segment_header(bytes);
@@ -227,7 +227,7 @@ std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now, Wall
 
 std::optional<SpoolFolder::Orphan> SpoolFolder::try_adopt(const SegmentId& id, SteadyTime now) {
     try {
-        auto file = SegmentFile::adopt(files_, config_.path, id);
+        auto file = SegmentFile::adopt(files_, settings_.folder, id);
         if (!file) {
             return std::nullopt;
         }
@@ -248,6 +248,6 @@ std::optional<SpoolFolder::Orphan> SpoolFolder::try_adopt(const SegmentId& id, S
     return std::nullopt;
 }
 
-void SpoolFolder::avoid(const SegmentId& id, SteadyTime now) { avoid_until_[id] = now + config_.avoid_for; }
+void SpoolFolder::avoid(const SegmentId& id, SteadyTime now) { avoid_until_[id] = now + settings_.avoid_for; }
 
 }  // namespace runledger::edge

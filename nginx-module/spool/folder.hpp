@@ -20,6 +20,7 @@
 #include "nginx-module/spool/files.hpp"
 #include "nginx-module/spool/kept.hpp"
 #include "nginx-module/spool/segment_file.hpp"
+#include "nginx-module/spool/spool_settings.hpp"
 
 namespace runledger::edge {
 
@@ -39,19 +40,11 @@ class SpoolFolder {
 public:
     using SteadyTime = std::chrono::steady_clock::time_point;
 
-    struct Config {
-        std::string path;
-        std::uint64_t bytes_max{};            // Allocated bytes of the segments in it, whoever owns them.
-        std::chrono::milliseconds avoid_for;  // How long a segment that can't be used is left alone.
-        std::chrono::seconds keep_acked;      // How long retired segments are kept, if there is room.
-        std::optional<SpoolHost> host{};      // Nothing: any folder is accepted.
-    };
-
     // Whether this courier owns that segment: a copy of it, under its name in an exchanged folder, is not adopted
     // beside it.
     using IsOwned = std::function<bool(const SegmentId&)>;
 
-    SpoolFolder(Config config, Files& files, CourierLog& log, IsOwned is_owned);
+    SpoolFolder(const SpoolSettings& settings, Files& files, EdgeLog& log, IsOwned is_owned);
 
     // A new segment for a record with such a frame, large if there is room and just large enough if not.
     // Throws SpoolFull, or std::system_error if the folder can't be read, belongs to another host, or the disk fails.
@@ -98,9 +91,9 @@ private:
     [[nodiscard]] WallTime age_of(const SegmentId& id);
     [[nodiscard]] std::optional<Orphan> try_adopt(const SegmentId& id, SteadyTime now);
 
-    Config config_;
+    SpoolSettings settings_;
     Files& files_;
-    CourierLog& log_;
+    EdgeLog& log_;
     IsOwned is_owned_;
     SpoolClaim claim_;
     KeptSegments kept_;

@@ -19,7 +19,7 @@ namespace runledger::edge {
 
 class KeptSegments {
 public:
-    KeptSegments(std::string folder, std::chrono::seconds keep_for, Files& files, CourierLog& log)
+    KeptSegments(std::string folder, std::chrono::seconds keep_for, Files& files, EdgeLog& log)
         : folder_(std::move(folder)), keep_for_(keep_for), files_(files), log_(log) {}
 
     // While the folder is being listed: clears the list, then adds one file after the other.
@@ -49,7 +49,7 @@ private:
     std::string folder_;
     std::chrono::seconds keep_for_;
     Files& files_;
-    CourierLog& log_;
+    EdgeLog& log_;
     std::vector<Kept> kept_;
     bool is_sorted_{true};  // The oldest last.
     std::uint64_t bytes_{};

@@ -18,14 +18,9 @@ std::chrono::sys_seconds first_received_at(std::span<const std::byte> frame, Wal
 
 }  // namespace
 
-Spool::Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, CourierLog& log)
-    : config_(config),
-      folder_({.path = config.folder,
-               .bytes_max = config.bytes_max,
-               .avoid_for = config.avoid_for,
-               .keep_acked = config.keep_acked,
-               .host = config.host},
-              files, log, [this](const SegmentId& id) { return find(id) != nullptr; }),
+Spool::Spool(const SpoolSettings& settings, Files& files, WallClock wall_clock, EdgeLog& log)
+    : settings_(settings),
+      folder_(settings, files, log, [this](const SegmentId& id) { return find(id) != nullptr; }),
       wall_clock_(std::move(wall_clock)),
       log_(log) {}
 
@@ -97,7 +92,7 @@ void Spool::seal_if_idle(SteadyTime now) {
     if (active_ == nullptr || active_->batch_count() == 0 || !active_->is_acked()) {
         return;
     }
-    const bool is_idle = now - active_->last_added_at >= config_.seal_idle_after;
+    const bool is_idle = now - active_->last_added_at >= settings_.seal_idle_after;
     const bool is_half_used = active_->file().used_bytes() >= active_->file().reserved_bytes() / 2;
     if (is_idle || is_half_used) {
         seal_active(now);
@@ -142,9 +137,9 @@ void Spool::tend(SteadyTime now) {
 }
 
 void Spool::adopt(SteadyTime now) {
-    adopt_due_at_ = now + config_.adopt_every;
+    adopt_due_at_ = now + settings_.adopt_every;
     try {
-        if (count_of(true) < config_.moving_segments_max) {
+        if (count_of(true) < settings_.moving_segments_max) {
             if (auto orphan = folder_.take_orphan(now)) {
                 adopt_due_at_ = now;  // There may be more; the turn's other work comes first.
                 take_over(std::move(*orphan), now);
@@ -194,7 +189,7 @@ void Spool::take_over(SpoolFolder::Orphan orphan, SteadyTime now) {
         remove(adopted, now);
         return;
     }
-    ++segments_adopted_;
+    ++figures_.segments_adopted;
     log_.add(LogLine::Level::info, "segment adopted", what);
 }
 
@@ -208,7 +203,7 @@ void Spool::remove(Segment& segment, SteadyTime now) {
     try {
         if (segment.is_damaged) {
             segment.file().set_aside();
-        } else if (config_.keep_acked > std::chrono::seconds{0} && segment.batch_count() > 0 && !segment.is_copy) {
+        } else if (settings_.keep_acked > std::chrono::seconds{0} && segment.batch_count() > 0 && !segment.is_copy) {
             // Not a copy: it may hold less than the original that is kept under the name.
             segment.file().keep(wall_clock_());
         } else {
@@ -219,8 +214,8 @@ void Spool::remove(Segment& segment, SteadyTime now) {
         log_.add(LogLine::Level::crit, "segment not removed", e.what());
         return;
     }
-    ++segments_removed_;
-    segments_damaged_ += segment.is_damaged ? 1 : 0;
+    ++figures_.segments_removed;
+    figures_.segments_damaged += segment.is_damaged ? 1 : 0;
     adopt_due_at_ = std::min(adopt_due_at_, now + try_again_after);
     std::erase_if(segments_, [&](const auto& s) { return s.get() == &segment; });
 }
@@ -256,12 +251,12 @@ void Spool::let_go_over_bound(SteadyTime now) {
             continue;
         }
         if (segment.is_moving()) {
-            if (moving <= config_.moving_segments_max || segment.count(BatchState::in_flight) > 0) {
+            if (moving <= settings_.moving_segments_max || segment.count(BatchState::in_flight) > 0) {
                 continue;
             }
             --moving;
         } else {
-            if (parked <= config_.parked_segments_max) {
+            if (parked <= settings_.parked_segments_max) {
                 continue;
             }
             --parked;
@@ -269,6 +264,27 @@ void Spool::let_go_over_bound(SteadyTime now) {
         }
         segments_.erase(segments_.begin() + static_cast<std::ptrdiff_t>(i - 1));
     }
+}
+
+SpoolFigures Spool::figures() const {
+    SpoolFigures figures = figures_;
+    figures.folder_bytes = folder_.bytes();
+    figures.folder_segments = folder_.segments().in_use;
+    figures.folder_damaged_segments = folder_.segments().damaged;
+    figures.folder_kept_segments = folder_.kept().count();
+    figures.folder_kept_bytes = folder_.kept().bytes();
+    std::optional<std::chrono::sys_seconds> oldest;
+    for (const auto& segment : segments_) {
+        figures.batches_unacked += segment->batch_count() - segment->count(BatchState::acked);
+        if (const auto at = segment->oldest_unacked(); at && (!oldest || *at < *oldest)) {
+            oldest = at;
+        }
+    }
+    if (oldest) {
+        const auto age = std::chrono::floor<std::chrono::seconds>(wall_clock_()) - *oldest;
+        figures.oldest_unacked_seconds = static_cast<std::uint64_t>(std::max(age.count(), std::int64_t{0}));
+    }
+    return figures;
 }
 
 void Spool::close() noexcept {

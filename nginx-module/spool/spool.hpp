@@ -20,27 +20,16 @@
 #include "nginx-module/spool/files.hpp"
 #include "nginx-module/spool/folder.hpp"
 #include "nginx-module/spool/segment.hpp"
+#include "nginx-module/spool/spool_settings.hpp"
 
 namespace runledger::edge {
-
-struct SpoolConfig {
-    std::string folder;
-    std::uint64_t bytes_max{};            // Allocated bytes of the folder's segments, whoever owns them.
-    std::chrono::seconds keep_acked{0};   // How long retired segments are kept, if their room is not needed.
-    std::size_t moving_segments_max{8};   // Open ones with batches to send, besides the one being written.
-    std::size_t parked_segments_max{16};  // Open ones that wait for a retirement or have refused batches.
-    std::optional<SpoolHost> host{};      // This host, to which the folder must belong. Nothing: any folder.
-    std::chrono::milliseconds adopt_every{1000};
-    std::chrono::milliseconds seal_idle_after{60'000};
-    std::chrono::milliseconds avoid_for{60'000};  // A segment that can't be read, or was released unfinished.
-};
 
 class Spool {
 public:
     using SteadyTime = std::chrono::steady_clock::time_point;
     using WallClock = std::function<WallTime()>;
 
-    Spool(const SpoolConfig& config, Files& files, WallClock wall_clock, CourierLog& log);
+    Spool(const SpoolSettings& settings, Files& files, WallClock wall_clock, EdgeLog& log);
     Spool(const Spool&) = delete;
     Spool& operator=(const Spool&) = delete;
 
@@ -73,15 +62,8 @@ public:
     // Releases everything: seals segments, unlinks empty ones, releases the locks.
     void close() noexcept;
 
-    [[nodiscard]] std::uint64_t folder_bytes() const noexcept { return folder_.bytes(); }
-    // Segments that are kept after their retirement, and their bytes; folder_bytes() includes these.
-    [[nodiscard]] std::size_t kept_segments() const noexcept { return folder_.kept().count(); }
-    [[nodiscard]] std::uint64_t kept_bytes() const noexcept { return folder_.kept().bytes(); }
-    [[nodiscard]] const SpoolFolder::SegmentCounts& folder_segments() const noexcept { return folder_.segments(); }
-    [[nodiscard]] std::uint64_t segments_adopted() const noexcept { return segments_adopted_; }
-    [[nodiscard]] std::uint64_t segments_removed() const noexcept { return segments_removed_; }
-    // How many of the removed ones were renamed as damaged.
-    [[nodiscard]] std::uint64_t segments_damaged() const noexcept { return segments_damaged_; }
+    [[nodiscard]] SpoolFigures figures() const;
+    [[nodiscard]] std::uint64_t segments_removed() const noexcept { return figures_.segments_removed; }
 
 private:
     [[nodiscard]] Segment& writable_segment(std::size_t frame_bytes, SteadyTime now);
@@ -97,19 +79,17 @@ private:
     [[nodiscard]] const Segment* newest_to_let_go() const noexcept;
     [[nodiscard]] std::size_t count_of(bool moving) const noexcept;
 
-    SpoolConfig config_;
+    SpoolSettings settings_;
     SpoolFolder folder_;
     WallClock wall_clock_;
-    CourierLog& log_;
+    EdgeLog& log_;
     std::vector<std::unique_ptr<Segment>> segments_;
     Segment* active_{nullptr};         // In segments_, too.
     std::optional<SegmentFile> next_;  // Reserved; no batch in it.
     SteadyTime adopt_due_at_{};
     SteadyTime next_due_at_{};
     SteadyTime tend_due_at_{};
-    std::uint64_t segments_adopted_{};
-    std::uint64_t segments_removed_{};
-    std::uint64_t segments_damaged_{};
+    SpoolFigures figures_;  // Without what figures() looks up.
 };
 
 }  // namespace runledger::edge

@@ -40,6 +40,14 @@ struct StatusBounds {
 
 [[nodiscard]] MetricFamilies metric_families(const StatusFigures& figures, const StatusBounds& bounds);
 
+// Seconds with all six digits of the microseconds, exact: "12.000345". Precondition: not negative.
+[[nodiscard]] inline std::string to_seconds_text(std::chrono::microseconds duration) {
+    constexpr std::int64_t million = 1'000'000;
+    std::string digits = std::to_string(million + duration.count() % million);  // "1000345": the one keeps the zeros.
+    digits.front() = '.';
+    return std::to_string(duration.count() / million) + digits;
+}
+
 // Prometheus' text format 0.0.4.
 [[nodiscard]] std::string to_prometheus_text(const MetricFamilies& families);
 

@@ -6,7 +6,7 @@
 
 #include "nginx-module/nginx/conf.hpp"
 #include "nginx-module/status/metrics.hpp"
-#include "nginx-module/status/zone.hpp"
+#include "nginx-module/status/table.hpp"
 
 namespace runledger::edge {
 
@@ -46,8 +46,8 @@ constexpr std::array formats{
     const MainConf& main = main_conf(request);
     const auto& text = make_in_pool<std::string>(
         *request.pool, format->render(metric_families(status_table(*main.status_zone).read(),
-                                                      {.spool_bytes_max = main.spool_bytes_max,
-                                                       .daemon_endpoints = main.daemon_endpoints.size()})));
+                                                      {.spool_bytes_max = main.courier.spool.bytes_max,
+                                                       .daemon_endpoints = main.courier.link.endpoints.size()})));
     add_header(request, "Cache-Control", "no-store");
     ngx_http_complex_value_t body{};
     body.value = borrow(text);

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "nginx-module/nginx/conf.hpp"
+
 namespace runledger::edge {
 
 namespace {
@@ -13,7 +15,7 @@ constexpr ngx_msec_int_t slot_lifetime = 10'000;
 // This process's slot, and how much of its counters the table has already: private to each process.
 struct OwnPart {
     std::size_t slot{};
-    CourierStats published;
+    CourierFigures published;
 };
 OwnPart own;
 
@@ -27,13 +29,51 @@ void read_all(const Cells& cells, Values& values) noexcept {
                            [](const auto& cell) { return cell.load(std::memory_order_relaxed); });
 }
 
+// So that a token that was never used shows as just that.
+void add_tokens(StatusTable& table, const MainConf& main) noexcept {
+    for (const std::string& name : main.token_names) {
+        table.add_token(name);
+    }
+}
+
+ngx_int_t init_status_zone(ngx_shm_zone_t* zone, void* previous) noexcept {
+    const ngx_log_t* log = zone->shm.log;
+    return guarded(
+        log, "prepare the status zone",
+        [&]() -> ngx_int_t {
+            const auto& main = *static_cast<MainConf*>(zone->data);
+            // The last moment at which a configuration can be refused, and the first at which nginx knows the
+            // worker's user, whatever the order of directives.
+            if (!main.courier.spool.folder.empty() && !check_spool_folder(main, log)) {
+                return NGX_ERROR;
+            }
+            if (previous != nullptr) {  // A reload: the counters go on.
+                zone->data = previous;
+                add_tokens(*static_cast<StatusTable*>(previous), main);
+                return NGX_OK;
+            }
+            // NOLINTNEXTLINE: nginx puts its pool at the zone's start.
+            auto* pool = reinterpret_cast<ngx_slab_pool_t*>(zone->shm.addr);
+            void* memory = ngx_slab_calloc(pool, sizeof(StatusTable));
+            if (memory == nullptr) {
+                return NGX_ERROR;
+            }
+            auto* table = new (memory) StatusTable{};
+            table->start(ngx_time());
+            add_tokens(*table, main);
+            zone->data = table;
+            return NGX_OK;
+        },
+        NGX_ERROR);
+}
+
 }  // namespace
 
 void StatusTable::start(time_t now) noexcept {
     started_at_.store(static_cast<std::uint64_t>(now), std::memory_order_relaxed);
 }
 
-void StatusTable::count(Outcome outcome) noexcept {
+void StatusTable::count(RequestOutcome outcome) noexcept {
     outcomes_[static_cast<std::size_t>(outcome)].fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -103,20 +143,20 @@ StatusTable::Slot* StatusTable::claim_slot() noexcept {
     return nullptr;  // More workers than slots: this one's gauges are not shown, its counters are.
 }
 
-void StatusTable::publish(const CourierStats& stats) noexcept {
-    for (std::size_t i = 0; i < counter_fields.size(); ++i) {
-        const auto value = counter_fields[i].value;
-        counters_[i].fetch_add(stats.*value - own.published.*value, std::memory_order_relaxed);
-    }
-    own.published = stats;
+void StatusTable::publish(const CourierFigures& figures) noexcept {
     Slot* slot = claim_slot();
-    if (slot == nullptr) {
-        return;
+    for (std::size_t i = 0; i < courier_figures.size(); ++i) {
+        const std::uint64_t value = courier_figures[i].value(figures);
+        if (courier_figures[i].kind == FigureKind::counter) {
+            counters_[i].fetch_add(value - courier_figures[i].value(own.published), std::memory_order_relaxed);
+        } else if (slot != nullptr) {
+            slot->gauges[i].store(value, std::memory_order_relaxed);
+        }
     }
-    for (std::size_t i = 0; i < gauge_fields.size(); ++i) {
-        slot->gauges[i].store(gauge_fields[i].value(stats), std::memory_order_relaxed);
+    own.published = figures;
+    if (slot != nullptr) {
+        slot->written_at.store(ngx_current_msec, std::memory_order_relaxed);
     }
-    slot->written_at.store(ngx_current_msec, std::memory_order_relaxed);
 }
 
 void StatusTable::leave() noexcept {
@@ -130,7 +170,7 @@ StatusFigures StatusTable::read() const {
     figures.started_at_seconds = started_at_.load(std::memory_order_relaxed);
     read_all(outcomes_, figures.outcomes);
     read_all(refusals_by_nginx_, figures.refusals_by_nginx);
-    read_all(counters_, figures.counters);
+    read_all(counters_, figures.courier);
     read_all(commits_, figures.commits);
     figures.commit_time_sum = std::chrono::microseconds{commit_microseconds_.load(std::memory_order_relaxed)};
     const std::size_t taken = tokens_taken_.load(std::memory_order_acquire);
@@ -149,13 +189,27 @@ StatusFigures StatusTable::read() const {
             continue;
         }
         figures.workers += 1;
-        for (std::size_t i = 0; i < gauge_fields.size(); ++i) {
+        for (std::size_t i = 0; i < courier_figures.size(); ++i) {
             const std::uint64_t value = slot.gauges[i].load(std::memory_order_relaxed);
-            std::uint64_t& total = figures.gauges[i];
-            total = gauge_fields[i].across == Across::sum ? total + value : std::max(total, value);
+            std::uint64_t& total = figures.courier[i];
+            total = courier_figures[i].kind == FigureKind::largest ? std::max(total, value) : total + value;
         }
     }
     return figures;
 }
+
+void add_status_zone(ngx_conf_t& cf, MainConf& main) {
+    ngx_str_t name = ngx_string("runledger_status");
+    const std::size_t size = ngx_align(sizeof(StatusTable), ngx_pagesize) + 16 * ngx_pagesize;  // The slab's own part.
+    ngx_shm_zone_t* zone = ngx_shared_memory_add(&cf, &name, size, &ngx_http_runledger_module);
+    if (zone == nullptr) {
+        throw std::bad_alloc{};
+    }
+    zone->init = nginx_callback(init_status_zone);
+    zone->data = &main;
+    main.status_zone = zone;
+}
+
+StatusTable& status_table(const ngx_shm_zone_t& zone) noexcept { return *static_cast<StatusTable*>(zone.data); }
 
 }  // namespace runledger::edge

@@ -12,14 +12,13 @@
 #include <cstdint>
 #include <string_view>
 
-#include "nginx-module/courier/courier.hpp"
 #include "nginx-module/nginx/ngx.hpp"
-#include "nginx-module/status/fields.hpp"
 #include "nginx-module/status/figures.hpp"
-#include "nginx-module/status/nginx_cause.hpp"
-#include "nginx-module/status/outcome.hpp"
+#include "nginx-module/status/request_outcome.hpp"
 
 namespace runledger::edge {
+
+struct MainConf;
 
 // Lives in shared memory, zeroed when made: no pointer, nothing that a constructor would be needed for.
 class StatusTable {
@@ -27,7 +26,7 @@ public:
     // In the master, once, before any worker can see it.
     void start(time_t now) noexcept;
 
-    void count(Outcome outcome) noexcept;
+    void count(RequestOutcome outcome) noexcept;
     // An index of nginx_causes.
     void count_refusal_by_nginx(std::size_t cause) noexcept;
     // For each accepted event. Precondition: not negative.
@@ -40,7 +39,7 @@ public:
     void count_token(std::string_view name, time_t now, bool is_accepted) noexcept;
 
     // From a worker's housekeeping: adds what its counters have gained and sets its gauges.
-    void publish(const CourierStats& stats) noexcept;
+    void publish(const CourierFigures& figures) noexcept;
     // The worker ends: its gauges no longer count.
     void leave() noexcept;
 
@@ -68,7 +67,7 @@ private:
     struct Slot {
         std::atomic<std::int64_t> pid;  // 0: free.
         Cell written_at;                // ngx_current_msec, which is monotonic and the same in all processes.
-        std::array<Cell, gauge_fields.size()> gauges;
+        std::array<Cell, courier_figures.size()> gauges;  // Those of counters stay 0.
     };
 
     // The place of the name, or token_places.
@@ -79,12 +78,20 @@ private:
     Cell started_at_;
     std::array<Cell, outcome_words.size()> outcomes_;
     std::array<Cell, nginx_causes.size()> refusals_by_nginx_;
-    std::array<Cell, counter_fields.size()> counters_;
+    std::array<Cell, courier_figures.size()> counters_;  // Those of gauges stay 0.
     std::array<Cell, commit_buckets.size() + 1> commits_;
     Cell commit_microseconds_;
     std::atomic<std::size_t> tokens_taken_;
     std::array<Token, token_places + 1> tokens_;  // The last is for all that have no place.
     std::array<Slot, slots_max> slots_;
 };
+
+// While the configuration is read: asks nginx for the shared zone that holds the table. A reload hands the table on to
+// the next configuration; a binary upgrade starts a new one, since the new master has a zone of its own. Throws
+// std::bad_alloc.
+void add_status_zone(ngx_conf_t& cf, MainConf& main);
+
+// Once nginx has made the zone.
+[[nodiscard]] StatusTable& status_table(const ngx_shm_zone_t& zone) noexcept;
 
 }  // namespace runledger::edge

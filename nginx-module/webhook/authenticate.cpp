@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "nginx-module/token/token_text.hpp"
+#include "nginx-module/token/token_mask.hpp"
 #include "nginx-module/webhook/request_mask.hpp"
 
 namespace runledger::edge {

@@ -1,7 +1,6 @@
 #include "nginx-module/webhook/held_request.hpp"
 
 #include "common/wire.hpp"
-#include "nginx-module/webhook/answer.hpp"
 
 namespace runledger::edge {
 
@@ -49,7 +48,7 @@ HeldRequest& HeldRequest::make(ngx_http_request_t& request) {
     if (cleanup == nullptr) {
         throw std::bad_alloc{};
     }
-    cleanup->handler = [](void* data) noexcept { static_cast<HeldRequest*>(data)->on_request_end(); };
+    cleanup->handler = nginx_callback(+[](void* data) noexcept { static_cast<HeldRequest*>(data)->on_request_end(); });
     cleanup->data = &held;
     return held;
 }
@@ -70,9 +69,9 @@ HeldRequest::HeldRequest(ngx_http_request_t& request) noexcept
     timer_owner_.data = this;
     deadline_.data = &timer_owner_;
     deadline_.log = request.connection->log;
-    deadline_.handler = [](ngx_event_t* event) noexcept {
+    deadline_.handler = nginx_callback(+[](ngx_event_t* event) noexcept {
         static_cast<HeldRequest*>(static_cast<ngx_connection_t*>(event->data)->data)->on_deadline();
-    };
+    });
 }
 
 std::optional<Problem> HeldRequest::suspend(HeldEventPtr event, ngx_msec_t timeout) {
@@ -80,7 +79,7 @@ std::optional<Problem> HeldRequest::suspend(HeldEventPtr event, ngx_msec_t timeo
         note_run(*event);
     }
     if (!Worker::current()->hold(event, *this)) {
-        return problem_of(Outcome::over_bound);
+        return problem_of(RequestOutcome::over_bound);
     }
     event_ = std::move(event);
     // Not cancelable: a worker that drains waits for it, and so answers every request that it holds.
@@ -104,10 +103,10 @@ ngx_int_t HeldRequest::refuse(const Problem& problem) {
     return send_problem(request_, problem);
 }
 
-void HeldRequest::on_fate(const HeldEventPtr& event) noexcept {
+void HeldRequest::on_result(const HeldEventPtr& event) noexcept {
     let_go();
     if (has_been_ended()) {
-        outcome_ = Outcome::client_gone;
+        outcome_ = RequestOutcome::client_gone;
         return;
     }
     finalize(guarded(
@@ -115,19 +114,19 @@ void HeldRequest::on_fate(const HeldEventPtr& event) noexcept {
 }
 
 ngx_int_t HeldRequest::answer(const HeldEvent& event) {
-    switch (event.outcome) {
-        case CourierOutcome::committed:
+    switch (event.result) {
+        case CommitResult::committed:
             if (run_id_.empty()) {  // The courier has validated it.
                 note_run(event);
             }
-            outcome_ = (event.flags & wire::redelivered) != 0 ? Outcome::redelivered : Outcome::accepted;
+            outcome_ = (event.flags & wire::redelivered) != 0 ? RequestOutcome::redelivered : RequestOutcome::accepted;
             commit_time_ = event.commit_time;
             log_event(request_, event);
             return send_accepted(request_);
-        case CourierOutcome::refused:
+        case CommitResult::refused:
             return refuse(problem_of(event.refusal));
-        case CourierOutcome::failed:
-            return refuse(problem_of(Outcome::body_unreadable));
+        case CommitResult::failed:
+            return refuse(problem_of(RequestOutcome::body_unreadable));
     }
     throw std::logic_error("the courier gave an event no known outcome");
 }
@@ -138,16 +137,17 @@ void HeldRequest::note_run(const HeldEvent& event) {
 }
 
 void HeldRequest::on_deadline() noexcept {
-    Fate expected = Fate::waiting;
-    if (!event_->fate.compare_exchange_strong(expected, Fate::abandoned)) {
+    HoldState expected = HoldState::waiting;
+    if (!event_->state.compare_exchange_strong(expected, HoldState::abandoned)) {
         ngx_add_timer(&deadline_, deadline_grace);
         return;
     }
-    const Outcome outcome = event_->trouble.load() == CommitTrouble::no_room ? Outcome::spool_full : Outcome::timeout;
+    const RequestOutcome outcome =
+        event_->trouble.load() == CommitTrouble::no_room ? RequestOutcome::spool_full : RequestOutcome::timeout;
     Worker::forget(*event_);
     let_go();
     if (has_been_ended()) {
-        outcome_ = Outcome::client_gone;
+        outcome_ = RequestOutcome::client_gone;
         return;
     }
     finalize(guarded(
@@ -160,11 +160,11 @@ void HeldRequest::on_request_end() noexcept {
     if (event_ == nullptr) {
         return;
     }
-    Fate expected = Fate::waiting;
+    HoldState expected = HoldState::waiting;
     // Where the courier was first, the event is stored, which is right: its sender will only send it again.
-    event_->fate.compare_exchange_strong(expected, Fate::abandoned);
+    event_->state.compare_exchange_strong(expected, HoldState::abandoned);
     Worker::forget(*event_);
-    outcome_ = Outcome::client_gone;
+    outcome_ = RequestOutcome::client_gone;
     let_go();
 }
 

@@ -1,8 +1,8 @@
 // One request to a webhook location, from its header to its log line, and the time in between when it is suspended
 // because its event is with the courier.
 //
-// Invariant: a suspended request is finalised exactly once, by whichever comes first: the event's fate, the deadline,
-// or the client's leaving. Lives in the request's pool. Event-loop thread only.
+// Invariant: a suspended request is finalised exactly once, by whichever comes first: the courier's result, the
+// deadline, or the client's leaving. Lives in the request's pool. Event-loop thread only.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "nginx-module/nginx/ngx.hpp"
-#include "nginx-module/webhook/problem.hpp"
+#include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/worker/worker.hpp"
 
 namespace runledger::edge {
@@ -36,7 +36,7 @@ public:
     // Logs and answers. Returns what ngx_http_finalize_request() is to be called with.
     [[nodiscard]] ngx_int_t refuse(const Problem& problem);
 
-    [[nodiscard]] Outcome outcome() const noexcept { return outcome_; }
+    [[nodiscard]] RequestOutcome outcome() const noexcept { return outcome_; }
     // Of the token that let the request in; empty where none was asked for, or known. The name belongs to the
     // configuration, which outlives its requests.
     void set_token_name(std::string_view name) noexcept { token_name_ = name; }
@@ -47,7 +47,7 @@ public:
     [[nodiscard]] std::optional<std::chrono::microseconds> commit_time() const noexcept { return commit_time_; }
 
 private:
-    void on_fate(const HeldEventPtr& event) noexcept override;
+    void on_result(const HeldEventPtr& event) noexcept override;
     void on_deadline() noexcept;
     void on_request_end() noexcept;
 
@@ -63,7 +63,7 @@ private:
     ngx_http_request_t& request_;
     const bool is_post_action_;  // The request came here as another location's post_action.
     HeldEventPtr event_;         // Set while the request is suspended.
-    Outcome outcome_{Outcome::none};
+    RequestOutcome outcome_{RequestOutcome::none};
     std::string_view token_name_;
     std::string_view run_id_;  // In the request's pool, as is the next.
     std::string_view status_word_;

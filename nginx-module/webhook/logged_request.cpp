@@ -3,10 +3,9 @@
 #include <optional>
 
 #include "nginx-module/nginx/conf.hpp"
-#include "nginx-module/nginx/seconds.hpp"
-#include "nginx-module/status/nginx_cause.hpp"
-#include "nginx-module/status/outcome.hpp"
-#include "nginx-module/status/zone.hpp"
+#include "nginx-module/status/metrics.hpp"
+#include "nginx-module/status/request_outcome.hpp"
+#include "nginx-module/status/table.hpp"
 #include "nginx-module/webhook/held_request.hpp"
 
 namespace runledger::edge {
@@ -21,18 +20,18 @@ constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
 }
 
 // For a request that nginx ended between our content handler and its whole body.
-[[nodiscard]] Outcome outcome_without_body(const ngx_http_request_t& request, ngx_uint_t status) noexcept {
+[[nodiscard]] RequestOutcome outcome_without_body(const ngx_http_request_t& request, ngx_uint_t status) noexcept {
     switch (status) {
         case NGX_HTTP_REQUEST_ENTITY_TOO_LARGE:
-            return Outcome::refused_size;  // Chunked, over client_max_body_size.
+            return RequestOutcome::refused_size;  // Chunked, over client_max_body_size.
         case NGX_HTTP_BAD_REQUEST:
             // nginx's code for broken chunks, and also for a client that left with its body half sent.
-            return request.connection->error != 0 ? Outcome::client_gone : Outcome::refused_by_nginx;
+            return request.connection->error != 0 ? RequestOutcome::client_gone : RequestOutcome::refused_by_nginx;
         case NGX_HTTP_REQUEST_TIME_OUT:
         case status_client_closed:
-            return Outcome::client_gone;
+            return RequestOutcome::client_gone;
         default:
-            return Outcome::failed;
+            return RequestOutcome::failed;
     }
 }
 
@@ -71,10 +70,10 @@ private:
 }
 
 // Nothing for a request that has nothing to do with a webhook location, or is still on its way.
-[[nodiscard]] std::optional<Outcome> find_outcome(const ngx_http_request_t& request) noexcept {
+[[nodiscard]] std::optional<RequestOutcome> find_outcome(const ngx_http_request_t& request) noexcept {
     const ngx_uint_t status = http_status(request);
     if (const HeldRequest* held = HeldRequest::find(request)) {
-        if (held->outcome() != Outcome::none) {
+        if (held->outcome() != RequestOutcome::none) {
             return held->outcome();
         }
         return status == 0 ? std::nullopt : std::optional{outcome_without_body(request, status)};
@@ -82,7 +81,8 @@ private:
     if (!has_come_to_webhook(request) || status == 0) {
         return std::nullopt;
     }
-    return status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE ? Outcome::refused_size : Outcome::refused_by_nginx;
+    return status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE ? RequestOutcome::refused_size
+                                                       : RequestOutcome::refused_by_nginx;
 }
 
 void set_value(ngx_http_variable_value_t& value, std::string_view text) noexcept {
@@ -128,13 +128,15 @@ std::string_view outcome_word_of(const ngx_http_request_t& request) noexcept {
     return outcome ? to_word(*outcome) : std::string_view{};
 }
 
-void add_variable(ngx_conf_t& cf, std::string_view name, ngx_http_get_variable_pt get) {
+using GetVariable = ngx_int_t (*)(ngx_http_request_t*, ngx_http_variable_value_t*, uintptr_t) noexcept;
+
+void add_variable(ngx_conf_t& cf, std::string_view name, GetVariable get) {
     ngx_str_t text = borrow(name);
     ngx_http_variable_t* variable = ngx_http_add_variable(&cf, &text, NGX_HTTP_VAR_NOCACHEABLE);
     if (variable == nullptr) {
         throw std::bad_alloc{};
     }
-    variable->get_handler = get;
+    variable->get_handler = nginx_callback(get);
 }
 
 }  // namespace
@@ -162,12 +164,12 @@ ngx_int_t count_outcome(ngx_http_request_t* request) noexcept {
     if (const auto outcome = find_outcome(*request)) {
         StatusTable& table = status_table(*main_conf(*request).status_zone);
         table.count(*outcome);
-        if (*outcome == Outcome::refused_by_nginx) {
+        if (*outcome == RequestOutcome::refused_by_nginx) {
             table.count_refusal_by_nginx(nginx_cause(*request));
         }
         const HeldRequest* held = HeldRequest::find(*request);
         if (held != nullptr && !held->token_name().empty()) {
-            const bool is_accepted = *outcome == Outcome::accepted || *outcome == Outcome::redelivered;
+            const bool is_accepted = *outcome == RequestOutcome::accepted || *outcome == RequestOutcome::redelivered;
             table.count_token(held->token_name(), ngx_time(), is_accepted);
         }
         if (held != nullptr && held->commit_time()) {

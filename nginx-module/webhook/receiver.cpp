@@ -10,10 +10,10 @@
 #include "common/limits.hpp"
 #include "common/wire.hpp"
 #include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/webhook/authenticate.hpp"
 #include "nginx-module/webhook/body.hpp"
 #include "nginx-module/webhook/held_request.hpp"
-#include "nginx-module/webhook/problem.hpp"
 #include "nginx-module/worker/worker.hpp"
 
 namespace runledger::edge {
@@ -69,23 +69,23 @@ namespace {
     const TokenRule* rule = location_conf(request).token_rule();
     const auto token_name = rule != nullptr ? authenticate(request, *rule) : std::nullopt;
     if (!is_method_allowed(request)) {
-        return problem_of(Outcome::refused_method);
+        return problem_of(RequestOutcome::refused_method);
     }
     if (rule != nullptr && !token_name) {
-        return problem_of(Outcome::refused_token);
+        return problem_of(RequestOutcome::refused_token);
     }
     held.set_token_name(token_name.value_or(std::string_view{}));
     if (!is_type_json(request)) {
-        return problem_of(Outcome::refused_type);
+        return problem_of(RequestOutcome::refused_type);
     }
     if (request.headers_in.content_length_n > static_cast<off_t>(body_bytes_max)) {
-        return problem_of(Outcome::refused_size);
+        return problem_of(RequestOutcome::refused_size);
     }
     if (!is_body_whole(request)) {
-        return problem_of(Outcome::body_unreadable);
+        return problem_of(RequestOutcome::body_unreadable);
     }
     if (Worker::current() == nullptr) {
-        return problem_of(Outcome::failed);
+        return problem_of(RequestOutcome::failed);
     }
     return std::nullopt;
 }
@@ -129,7 +129,7 @@ namespace {
         return problem_of(Refusal{EventFault::body_empty, 0});
     }
     if (bytes > body_bytes_max) {
-        return problem_of(Outcome::refused_size);
+        return problem_of(RequestOutcome::refused_size);
     }
     HeldEventPtr event = Worker::current()->make_event();
     event->stamp = stamp;
@@ -161,7 +161,7 @@ void on_body(ngx_http_request_t* request) noexcept {
     if (const auto problem = find_header_problem(request, held)) {
         return held.refuse(*problem);
     }
-    const ngx_int_t rc = ngx_http_read_client_request_body(&request, on_body);
+    const ngx_int_t rc = ngx_http_read_client_request_body(&request, nginx_callback(on_body));
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "nginx-module/token/token_file.hpp"
-#include "nginx-module/token/token_text.hpp"
+#include "nginx-module/token/token_mask.hpp"
 
 namespace runledger::edge {
 

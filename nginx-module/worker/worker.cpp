@@ -8,8 +8,6 @@
 #include <system_error>
 #include <utility>
 
-#include "nginx-module/status/zone.hpp"
-
 namespace runledger::edge {
 
 namespace {
@@ -41,18 +39,6 @@ constexpr std::size_t spare_events_max = 256;
     return NGX_LOG_ERR;
 }
 
-[[nodiscard]] CourierConfig courier_config(const ngx_cycle_t& cycle, const MainConf& main) {
-    CourierConfig config;
-    config.spool_dir = main.spool_dir;
-    config.spool_bytes_max = main.spool_bytes_max;
-    config.spool_keep_acked = main.spool_keep_acked;
-    config.spool_host = main.spool_host;
-    config.daemon_endpoints = main.daemon_endpoints;
-    config.curve = main.curve;
-    config.edge_name = view(cycle.hostname);
-    return config;
-}
-
 // nginx unmaps a module's library when the worker's configuration is freed, which is before the process ends. The
 // courier's thread may still be running then, if stop() gave up on it. Only in workers, which never read another
 // configuration: in the master the library must remain unloadable, or nginx could give its index away while the
@@ -81,7 +67,7 @@ void Worker::end() noexcept {
 }
 
 Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
-    : status_table_{&status_table(*main.status_zone)}, courier_{courier_config(cycle, main)} {
+    : status_table_{&status_table(*main.status_zone)}, courier_{main.courier} {
     spare_events_.reserve(spare_events_max);
     courier_.start();
     watch_courier(cycle);
@@ -90,11 +76,11 @@ Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
     housekeeping_.data = &timer_owner_;
     housekeeping_.log = cycle.log;
     housekeeping_.cancelable = 1;  // It must not keep a draining worker alive.
-    housekeeping_.handler = [](ngx_event_t* event) noexcept {
+    housekeeping_.handler = nginx_callback(+[](ngx_event_t* event) noexcept {
         auto& worker = *static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data);
         guarded_run(current_log(), "keep house", [&] { worker.publish_status(); });
         ngx_add_timer(event, housekeeping_every);
-    };
+    });
     ngx_add_timer(&housekeeping_, housekeeping_every);
     publish_status();
 }
@@ -156,10 +142,10 @@ void Worker::watch_courier(ngx_cycle_t& cycle) {
     read->log = cycle.log;
     connection->write->log = cycle.log;
     read->channel = 1;  // As nginx's own channel to the master: worker_shutdown_timeout must not close it.
-    read->handler = [](ngx_event_t* event) noexcept {
+    read->handler = nginx_callback(+[](ngx_event_t* event) noexcept {
         auto& worker = *static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data);
         guarded_run(current_log(), "take the courier's results", [&] { worker.on_wake(); });
-    };
+    });
     if (ngx_add_event(read, NGX_READ_EVENT, 0) != NGX_OK) {  // Level-triggered: nothing is lost by a partial read.
         ngx_free_connection(connection);
         connection->fd = static_cast<ngx_socket_t>(-1);
@@ -180,7 +166,7 @@ void Worker::on_wake() {
         HeldEventPtr event = std::move(results_.front());
         results_.pop_front();
         if (Waiter* waiter = std::exchange(event->waiter, nullptr)) {  // Else its request has been answered, or left.
-            waiter->on_fate(event);
+            waiter->on_result(event);
         }
         keep_spare(std::move(event));
     }
@@ -196,6 +182,6 @@ void Worker::write_log_lines() {
     }
 }
 
-void Worker::publish_status() { status_table_->publish(courier_.stats()); }
+void Worker::publish_status() { status_table_->publish(courier_.figures()); }
 
 }  // namespace runledger::edge

@@ -15,11 +15,11 @@
 
 namespace runledger::edge {
 
-// Whoever waits for an event's fate: the receiver's suspended request.
+// The receiver's suspended request, which waits for the courier's result.
 class Waiter {
 public:
     // The courier has posted the event back. Called once, from the event loop, after the waiter is forgotten.
-    virtual void on_fate(const HeldEventPtr& event) noexcept = 0;
+    virtual void on_result(const HeldEventPtr& event) noexcept = 0;
 
 protected:
     Waiter() = default;

@@ -15,7 +15,7 @@ namespace {
 
 using std::chrono::seconds;
 
-const std::size_t held_events_max = edge::CourierConfig{}.held_events_max;
+const std::size_t held_events_max = edge::CourierSettings{}.held_events_max;
 
 class HeldBounds : public DiskFaultFixture {
 protected:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The courier's thread never calls nginx: its library asks the linker for no symbol of nginx's. What it includes is
-# layers_test.sh's business; this one also sees a declaration written by hand.
+# the build's business; this test also sees a declaration written by hand.
 set -u
 symbols=$(nm --undefined-only "$@") || exit 1
 if ! grep -q 'zmq_' <<<"$symbols"; then  # Otherwise this is not the library with the courier in it.

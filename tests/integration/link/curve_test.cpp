@@ -108,13 +108,13 @@ protected:
     void start_plain_daemon() { daemon_ = std::make_unique<CommittingDaemon>(endpoint_, std::nullopt); }
     // With the daemons' keys that it believes in; none: it speaks no CURVE.
     void start_edge(const std::vector<std::string>& daemon_keys) {
-        edge::CourierConfig config;
-        config.spool_dir = folder_.make_folder("spool");
-        config.spool_bytes_max = 64UL * 1024 * 1024;
-        config.daemon_endpoints = {endpoint_};
+        edge::CourierSettings config;
+        config.spool.folder = folder_.make_folder("spool");
+        config.spool.bytes_max = 64UL * 1024 * 1024;
+        config.link.endpoints = {endpoint_};
         config.edge_name = "studio";
         if (!daemon_keys.empty()) {
-            config.curve = std::make_shared<const edge::CurveKeys>(edge::CurveKeys{
+            config.link.curve = std::make_shared<const edge::CurveKeys>(edge::CurveKeys{
                 .secret = edge_keys_.secret_key, .own_public = edge_keys_.public_key, .daemons = daemon_keys});
         }
         courier_ = std::make_unique<edge::Courier>(config);
@@ -127,13 +127,13 @@ protected:
     }
     void edge_gets_through() {
         eventually(
-            "the edge's batch is committed", [&] { return courier_->stats().batches_acked >= 1; }, default_patience,
-            [&] { return edge_log() + daemon_log(); });
+            "the edge's batch is committed", [&] { return courier_->figures().delivery.batches_acked >= 1; },
+            default_patience, [&] { return edge_log() + daemon_log(); });
     }
     // Fails again and again, and is told of once.
     void edge_is_kept_out(const std::string& says) {
         eventually(
-            "its handshake has failed several times", [&] { return courier_->stats().handshakes_failed >= 4; },
+            "its handshake has failed several times", [&] { return courier_->figures().link.handshakes_failed >= 4; },
             default_patience, [&] { return edge_log() + daemon_log(); });
         const std::string log = edge_log();
         EXPECT_THAT(log, HasSubstr("handshake failed: " + endpoint_ + ": "));
@@ -144,7 +144,7 @@ protected:
         for (std::string line; std::getline(lines, line);) {
             EXPECT_TRUE(said.insert(line).second) << "twice: " << line;
         }
-        EXPECT_EQ(courier_->stats().endpoints_up, 0U);
+        EXPECT_EQ(courier_->figures().link.endpoints_up, 0U);
         EXPECT_EQ(daemon_->batches(), 0U);
         for (const KeyPair& keys : {edge_keys_, daemon_keys_}) {
             EXPECT_THAT(log + daemon_log(), Not(HasSubstr(keys.secret_key)));
@@ -182,7 +182,7 @@ TEST_F(CurveLink, LetsAnAuthorisedEdgeIn) {
 
     edge_gets_through();
 
-    EXPECT_EQ(courier_->stats().handshakes_failed, 0U);
+    EXPECT_EQ(courier_->figures().link.handshakes_failed, 0U);
     EXPECT_EQ(daemon_->counters().handshakes_denied, 0U);
     daemon_.reset();
     EXPECT_THAT(daemon_log(), HasSubstr("edge let in name=studio address=127.0.0.1"));
@@ -252,8 +252,8 @@ TEST_F(CurveLink, AnEdgeThatKnowsTheNextKeyFollowsTheDaemonToIt) {
     start_daemon(next);
 
     eventually("the edge is connected again", [&] {
-        const auto stats = courier_->stats();
-        return stats.peers_lost == 1 && stats.endpoints_up == 1;
+        const auto figures = courier_->figures();
+        return figures.link.peers_lost == 1 && figures.link.endpoints_up == 1;
     });
 }
 

@@ -19,8 +19,8 @@ using namespace std::chrono_literals;
 class CourierFault : public CourierFixture {
 protected:
     void commits_fail(std::uint64_t more) {
-        const std::uint64_t before = courier_->stats().commit_failures;
-        eventually("commits fail", [&] { return courier_->stats().commit_failures >= before + more; });
+        const std::uint64_t before = courier_->figures().commits.failures;
+        eventually("commits fail", [&] { return courier_->figures().commits.failures >= before + more; });
     }
 };
 
@@ -48,16 +48,16 @@ TEST_P(CourierTrouble, HoldsRequestsAndAnswersThemWhenItIsOver) {
     commits_fail(3);
     EXPECT_FALSE(is_answered(held.back()));
     EXPECT_EQ(held.back()->trouble, GetParam().trouble);
-    eventually("the trouble shows", [&] { return courier_->stats().commit_trouble == GetParam().trouble; });
-    EXPECT_GE(courier_->stats().commit_failing_seconds, 1U);
+    eventually("the trouble shows", [&] { return courier_->figures().commits.trouble == GetParam().trouble; });
+    EXPECT_GE(courier_->figures().commits.failing_seconds, 1U);
     files_->heal();
 
     eventually("all are answered", [&] { return answered_.size() == 39; });
     eventually("all are in the ledger", [&] { return daemon_.ledger.events().size() >= 39; });
     EXPECT_EQ(daemon_.ledger.conflicts(), 0U);
     EXPECT_THAT(all_log(), HasSubstr("commit failed"));
-    eventually("the trouble is over", [&] { return courier_->stats().commit_trouble == CommitTrouble::none; });
-    EXPECT_EQ(courier_->stats().commit_failing_seconds, 0U);
+    eventually("the trouble is over", [&] { return courier_->figures().commits.trouble == CommitTrouble::none; });
+    EXPECT_EQ(courier_->figures().commits.failing_seconds, 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Disk, CourierTrouble,
@@ -78,26 +78,26 @@ TEST_F(CourierFault, AbandonedEventsAreNotAnswered) {
     const auto stays = submit(2);
     commits_fail(1);
 
-    left->fate = Fate::abandoned;
+    left->state = HoldState::abandoned;
     files_->heal();
 
     eventually("the other one is answered", [&] { return is_answered(stays); });
     EXPECT_FALSE(is_answered(left));
-    eventually("nothing is held", [&] { return courier_->stats().held_events == 0; });
+    eventually("nothing is held", [&] { return courier_->figures().held_events == 0; });
 }
 
 TEST_F(CourierFault, EventsAbandonedBeforeTheirTurnAreNotStored) {
     daemon_.start();
     start();
     const auto left = make_event(1);
-    left->fate = Fate::abandoned;
+    left->state = HoldState::abandoned;
 
     submit(left);
     const auto stays = submit(2);
 
     eventually("the other one is answered", [&] { return is_answered(stays); });
     eventually("it is in the ledger", [&] { return daemon_.ledger.events() == std::multiset<std::uint64_t>{2}; });
-    eventually("nothing is held", [&] { return courier_->stats().held_events == 0; });
+    eventually("nothing is held", [&] { return courier_->figures().held_events == 0; });
     EXPECT_FALSE(is_answered(left));
 }
 
@@ -107,17 +107,17 @@ TEST_F(CourierFault, AnEventAbandonedDuringTheSyncIsStoredButNotAnswered) {
     const auto armed = std::make_shared<std::atomic<bool>>(false);
     files_->on_change([leaving, armed](Op op) {
         if (op == Op::sync && *armed) {
-            leaving->fate = Fate::abandoned;
+            leaving->state = HoldState::abandoned;
         }
     });
     start();
-    eventually("the next segment is made", [&] { return courier_->stats().spool_bytes > 0; });
+    eventually("the next segment is made", [&] { return courier_->figures().spool.folder_bytes > 0; });
     *armed = true;
 
     submit(leaving);
 
     eventually("it is stored", [&] { return daemon_.ledger.events().contains(1); });
-    eventually("nothing is held", [&] { return courier_->stats().held_events == 0; });
+    eventually("nothing is held", [&] { return courier_->figures().held_events == 0; });
     EXPECT_FALSE(is_answered(leaving));
 }
 
@@ -157,7 +157,7 @@ TEST_F(CourierFault, FillsTheSpoolHoldsTheRestAndGoesOnWhenTheLinkFreesSpace) {
         (void)submit(i, 60'000);
         numbers.insert(i);
     }
-    eventually("the spool is full", [&] { return courier_->stats().commit_failures >= 3 && !answered_.empty(); });
+    eventually("the spool is full", [&] { return courier_->figures().commits.failures >= 3 && !answered_.empty(); });
     EXPECT_LT(answered_.size(), 60U);
 
     daemon_.start();
@@ -201,7 +201,7 @@ INSTANTIATE_TEST_SUITE_P(Disk, CourierCrowd,
                          [](const auto& parameter) { return std::string(parameter.param.name); });
 
 TEST_F(CourierFault, StopCommitsWhatWasSubmitted) {
-    config_.spool_bytes_max = 64UL * 1024 * 1024;
+    settings_.spool.bytes_max = 64UL * 1024 * 1024;
     start();
     for (std::uint64_t i = 0; i < 300; ++i) {
         (void)submit(i, 20'000);  // More than one batch takes.
@@ -257,7 +257,7 @@ TEST_F(CourierFault, StopIsBoundedWhenTheDiskHangs) {
     courier_.reset();  // The thread lives on, on what it shares.
 
     const std::weak_ptr<FaultFiles> thread_has = files_;
-    config_.files.reset();
+    settings_.files.reset();
     files_.reset();
     EXPECT_FALSE(thread_has.expired());
     {
@@ -282,7 +282,7 @@ TEST_F(CourierFault, StopsAtOnceThoughTheDaemonIsAway) {
 }
 
 TEST_F(CourierFault, StopsWithoutHavingBeenStarted) {
-    courier_ = std::make_unique<Courier>(config_);
+    courier_ = std::make_unique<Courier>(settings_);
 
     EXPECT_TRUE(courier_->stop(0ms));
 }

@@ -9,18 +9,18 @@ namespace runledger::edge::test {
 using namespace std::chrono_literals;
 
 CourierFixture::CourierFixture() : daemon_("ipc://" + (temp_ / "daemon.sock").string()) {
-    config_.spool_dir = temp_.make_folder("spool");
-    files_ = std::make_shared<FaultFiles>(config_.spool_dir);
-    config_.files = files_;
-    config_.spool_bytes_max = 4UL * 1024 * 1024;
-    config_.daemon_endpoints = {"ipc://" + (temp_ / "daemon.sock").string()};
-    config_.edge_name = "edge-1";
-    config_.resend_after = 300ms;
-    config_.adopt_every = 20ms;
-    config_.commit_retry_min = 5ms;
-    config_.commit_retry_max = 20ms;
-    config_.seal_idle_after = 50ms;
-    config_.refused_retry_every = 100ms;
+    settings_.spool.folder = temp_.make_folder("spool");
+    files_ = std::make_shared<FaultFiles>(settings_.spool.folder);
+    settings_.files = files_;
+    settings_.spool.bytes_max = 4UL * 1024 * 1024;
+    settings_.link.endpoints = {"ipc://" + (temp_ / "daemon.sock").string()};
+    settings_.edge_name = "edge-1";
+    settings_.link.delivery.window.resend_after = 300ms;
+    settings_.spool.adopt_every = 20ms;
+    settings_.commit_retry_min = 5ms;
+    settings_.commit_retry_max = 20ms;
+    settings_.spool.seal_idle_after = 50ms;
+    settings_.link.delivery.refused_retry_every = 100ms;
 }
 
 CourierFixture::~CourierFixture() {
@@ -30,7 +30,7 @@ CourierFixture::~CourierFixture() {
 }
 
 void CourierFixture::start() {
-    courier_ = std::make_unique<Courier>(config_);
+    courier_ = std::make_unique<Courier>(settings_);
     courier_->start();
 }
 
@@ -76,7 +76,7 @@ void CourierFixture::serve() {
     std::uint64_t count = 0;
     (void)!::read(courier_->wake_fd(), &count, sizeof count);
     for (auto& event : courier_->take_results()) {
-        EXPECT_EQ(event->fate.load(), Fate::taken);
+        EXPECT_EQ(event->state.load(), HoldState::taken);
         EXPECT_TRUE(answered_.emplace(event.get(), event).second) << "answered twice";
     }
     for (auto& line : courier_->take_log_lines()) {
@@ -103,7 +103,7 @@ std::string CourierFixture::all_log() const {
 }
 
 std::size_t CourierFixture::file_count() const {
-    const std::filesystem::directory_iterator folder(config_.spool_dir);
+    const std::filesystem::directory_iterator folder(settings_.spool.folder);
     return static_cast<std::size_t>(std::distance(begin(folder), end(folder)));
 }
 

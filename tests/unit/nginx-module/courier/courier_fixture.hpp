@@ -41,7 +41,7 @@ protected:
 
     runledger::test::TempFolder temp_;
     std::shared_ptr<FaultFiles> files_;
-    CourierConfig config_;
+    CourierSettings settings_;
     DaemonStandIn daemon_;
     std::unique_ptr<Courier> courier_;
     std::map<HeldEvent*, HeldEventPtr> answered_;

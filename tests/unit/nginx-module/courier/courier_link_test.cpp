@@ -46,7 +46,7 @@ private:
 
 class CourierLink : public CourierFixture {
 protected:
-    CourierLink() { config_.daemon_endpoints.push_back(second_endpoint_); }
+    CourierLink() { settings_.link.endpoints.push_back(second_endpoint_); }
 
     // As the fixture's, but serves the second daemon, too.
     void eventually(std::string_view sentence, const std::function<bool()>& predicate) {
@@ -87,7 +87,7 @@ protected:
     }
     void peers_up(std::uint64_t count) {
         eventually("so many daemons are connected: " + std::to_string(count),
-                   [&] { return courier_->stats().endpoints_up == count; });
+                   [&] { return courier_->figures().link.endpoints_up == count; });
     }
     [[nodiscard]] std::size_t lines_with(std::string_view text) const {
         return static_cast<std::size_t>(std::count_if(lines_.begin(), lines_.end(), [&](const LogLine& line) {
@@ -101,13 +101,13 @@ protected:
 
 TEST_F(CourierLink, ADaemonThatIsDeadFromTheStartIsLeftOut) {
     daemon_.start();
-    config_.resend_after = 1h;
+    settings_.link.delivery.window.resend_after = 1h;
     start();
     peers_up(1);
 
     all_delivered(submit_one_by_one(0, 20));
 
-    EXPECT_EQ(courier_->stats().batches_resent, 0U);
+    EXPECT_EQ(courier_->figures().delivery.batches_resent, 0U);
 }
 
 TEST_F(CourierLink, DaemonsShareTheBatches) {
@@ -125,7 +125,7 @@ TEST_F(CourierLink, DaemonsShareTheBatches) {
 TEST_F(CourierLink, WhatADaemonHadWhenItDiedGoesToTheOther) {
     daemon_.start();
     second_.start();
-    config_.resend_after = 1h;  // Only the lost connection can be the cause.
+    settings_.link.delivery.window.resend_after = 1h;  // Only the lost connection can be the cause.
     daemon_.ledger.rule = [](const BatchName&) { return std::nullopt; };
     start();
     peers_up(2);
@@ -157,7 +157,7 @@ TEST_F(CourierLink, ADaemonThatIsBusyAllTheTimeDoesNotSlowTheOtherDown) {
 
     // The courier publishes what it has done at the end of a turn.
     eventually("the other has all that are counted",
-               [&] { return second_.ledger.batch_count() == courier_->stats().batches_committed; });
+               [&] { return second_.ledger.batch_count() == courier_->figures().commits.batches; });
 }
 
 TEST_F(CourierLink, ADaemonThatFlapsDoesNotFloodTheLog) {
@@ -171,14 +171,14 @@ TEST_F(CourierLink, ADaemonThatFlapsDoesNotFloodTheLog) {
 
     EXPECT_LE(lines_with("link up: "), 3U) << "one in ten seconds";
     EXPECT_LE(lines_with("link down: "), 3U);
-    EXPECT_EQ(courier_->stats().peers_lost, 8U);
+    EXPECT_EQ(courier_->figures().link.peers_lost, 8U);
 }
 
 // The kernel takes connections for a stopped process, and its socket takes batches: only that nothing comes back
 // tells that it hangs.
 class CourierHangingLink : public CourierFixture {
 protected:
-    CourierHangingLink() { config_.daemon_endpoints.push_back(hanging_endpoint_); }
+    CourierHangingLink() { settings_.link.endpoints.push_back(hanging_endpoint_); }
 
     const std::string hanging_endpoint_{"ipc://" + (temp_ / "hanging.sock").string()};
     DaemonInAnotherProcess hanging_{hanging_endpoint_};
@@ -187,7 +187,7 @@ protected:
 TEST_F(CourierHangingLink, IsDroppedAndWhatItHadGoesToTheOther) {
     daemon_.start();
     start();
-    eventually("both are connected", [&] { return courier_->stats().endpoints_up == 2; });
+    eventually("both are connected", [&] { return courier_->figures().link.endpoints_up == 2; });
     hanging_.signal(SIGSTOP);
 
     std::multiset<std::uint64_t> numbers;
@@ -200,7 +200,7 @@ TEST_F(CourierHangingLink, IsDroppedAndWhatItHadGoesToTheOther) {
     eventually("the living one has all of them", [&] { return daemon_.ledger.events() == numbers; });
     const auto is_dropped = [&] {
         serve();
-        return courier_->stats().endpoints_up == 1;
+        return courier_->figures().link.endpoints_up == 1;
     };
     EXPECT_TRUE(runledger::test::comes_true(is_dropped, 30s * runledger::test::patience_factor))
         << "its heartbeats are missed";
@@ -208,7 +208,7 @@ TEST_F(CourierHangingLink, IsDroppedAndWhatItHadGoesToTheOther) {
     EXPECT_TRUE(runledger::test::comes_true(
         [&] {
             serve();
-            return courier_->stats().endpoints_up == 2;
+            return courier_->figures().link.endpoints_up == 2;
         },
         30s * runledger::test::patience_factor))
         << "it comes back";
@@ -218,9 +218,9 @@ TEST_F(CourierHangingLink, IsDroppedAndWhatItHadGoesToTheOther) {
 class CourierPoison : public CourierLink {
 protected:
     CourierPoison() {
-        config_.refused_retry_every = 1500ms;
-        config_.suspect_pause = 200ms;
-        config_.resend_after = 1h;  // Only losses count here.
+        settings_.link.delivery.refused_retry_every = 1500ms;
+        settings_.link.delivery.suspect_pause = 200ms;
+        settings_.link.delivery.window.resend_after = 1h;  // Only losses count here.
     }
 
     void die_of(DaemonStandIn& daemon, std::uint64_t number, int& deaths) {
@@ -241,7 +241,7 @@ protected:
 };
 
 TEST_F(CourierPoison, HoldsUpNobodyAndIsDeliveredToADaemonThatWasMended) {
-    config_.daemon_endpoints.pop_back();
+    settings_.link.endpoints.pop_back();
     start();
     auto numbers = submit_one_by_one(0, 30);
     die_of(daemon_, 11, deaths_);
@@ -261,7 +261,7 @@ TEST_F(CourierPoison, HoldsUpNobodyAndIsDeliveredToADaemonThatWasMended) {
     });
     eventually("it is tried again", [&] {
         keep_alive(daemon_);
-        return deaths_ > deaths_before && courier_->stats().batches_convicted >= 1;
+        return deaths_ > deaths_before && courier_->figures().delivery.batches_convicted >= 1;
     });
     EXPECT_THAT(all_log(), HasSubstr("a daemon was lost with only this batch in flight"));
 
@@ -270,7 +270,7 @@ TEST_F(CourierPoison, HoldsUpNobodyAndIsDeliveredToADaemonThatWasMended) {
         keep_alive(daemon_);
         return daemon_.ledger.events() == numbers;
     });
-    eventually("nothing is kept apart", [&] { return courier_->stats().batches_apart == 0; });
+    eventually("no batch is refused or suspect", [&] { return courier_->figures().delivery.poison_batches == 0; });
 }
 
 TEST_F(CourierPoison, DoesNotKillTwoDaemonsInTurnForEver) {

@@ -48,13 +48,13 @@ TEST_F(CourierTest, AnswersWithoutADaemonAndDeliversWhenItComes) {
     all_delivered(numbers);
     eventually("the segment is retired and unlinked", [&] { return file_count() == 1; });
     EXPECT_THAT(all_log(), HasSubstr("link up"));
-    const auto stats = courier_->stats();
-    EXPECT_EQ(stats.events_committed, 200U);
-    EXPECT_LT(stats.batches_committed, 200U) << "group commit";
-    EXPECT_EQ(stats.held_events, 0U);
-    EXPECT_TRUE(stats.is_link_up());
+    const auto figures = courier_->figures();
+    EXPECT_EQ(figures.commits.events, 200U);
+    EXPECT_LT(figures.commits.batches, 200U) << "group commit";
+    EXPECT_EQ(figures.held_events, 0U);
+    EXPECT_TRUE(figures.is_link_up());
     for (const auto& [raw, event] : answered_) {
-        EXPECT_EQ(event->outcome, CourierOutcome::committed);
+        EXPECT_EQ(event->result, CommitResult::committed);
         EXPECT_GT(event->commit_time.count(), 0);
     }
 }
@@ -70,7 +70,7 @@ TEST_F(CourierTest, IsDurableBeforeItAnswers) {
         }
     });
     const auto event = submit(1);
-    eventually("a commit fails", [&] { return courier_->stats().commit_failures >= 3; });
+    eventually("a commit fails", [&] { return courier_->figures().commits.failures >= 3; });
     EXPECT_FALSE(is_answered(event));
 
     files_->on_change({});
@@ -89,9 +89,9 @@ TEST_F(CourierTest, StoresALoneEventThatComesBehindABurst) {
 
         all_answered(number);
     }
-    const auto stats = courier_->stats();
-    EXPECT_EQ(stats.events_committed, number);
-    EXPECT_EQ(stats.held_events, 0U);
+    const auto figures = courier_->figures();
+    EXPECT_EQ(figures.commits.events, number);
+    EXPECT_EQ(figures.held_events, 0U);
 }
 
 TEST(HeldEvent, IsAsNewWhenItIsUsedAgain) {
@@ -107,9 +107,9 @@ TEST(HeldEvent, IsAsNewWhenItIsUsedAgain) {
     event.validated = true;
     event.run_id = std::string(128, 'b');
     event.status_word = "running";
-    event.fate = Fate::taken;
+    event.state = HoldState::taken;
     event.trouble = CommitTrouble::no_room;
-    event.outcome = CourierOutcome::failed;
+    event.result = CommitResult::failed;
     event.refusal.offset = 7;
     event.commit_time = 3us;
     event.stamp.received_at = WallTime{5us};
@@ -125,9 +125,9 @@ TEST(HeldEvent, IsAsNewWhenItIsUsedAgain) {
     EXPECT_FALSE(event.validated);
     EXPECT_THAT(event.run_id, IsEmpty());
     EXPECT_THAT(event.status_word, IsEmpty());
-    EXPECT_EQ(event.fate.load(), Fate::waiting);
+    EXPECT_EQ(event.state.load(), HoldState::waiting);
     EXPECT_EQ(event.trouble.load(), CommitTrouble::none);
-    EXPECT_EQ(event.outcome, made.outcome);
+    EXPECT_EQ(event.result, made.result);
     EXPECT_EQ(event.refusal.offset, 0U);
     EXPECT_EQ(event.commit_time, 0us);
     EXPECT_EQ(event.stamp.received_at, made.stamp.received_at);
@@ -157,24 +157,24 @@ TEST_F(CourierTest, WakesTheLoop) {
 
 TEST_F(CourierTest, ResendsToADaemonThatWasRestarted) {
     daemon_.start();
-    config_.resend_after = 1h;  // Only the new connection can be the cause.
+    settings_.link.delivery.window.resend_after = 1h;  // Only the new connection can be the cause.
     daemon_.ledger.rule = [](const BatchName&) { return std::nullopt; };
     start();
     const auto numbers = submit_all(0, 20);
     all_answered(20);
     eventually("the daemon has them, and is silent", [&] {
-        const auto stats = courier_->stats();
-        return stats.is_link_up() && stats.events_committed == 20 &&
-               daemon_.ledger.order().size() >= stats.batches_committed;
+        const auto figures = courier_->figures();
+        return figures.is_link_up() && figures.commits.events == 20 &&
+               daemon_.ledger.order().size() >= figures.commits.batches;
     });
 
     daemon_.stop();
-    eventually("the link is down", [&] { return !courier_->stats().is_link_up(); });
+    eventually("the link is down", [&] { return !courier_->figures().is_link_up(); });
     daemon_.ledger.rule = nullptr;
     daemon_.start();
 
     all_delivered(numbers);
-    EXPECT_GE(courier_->stats().batches_resent, 1U);
+    EXPECT_GE(courier_->figures().delivery.batches_resent, 1U);
     EXPECT_THAT(all_log(), HasSubstr("link down"));
 }
 
@@ -188,7 +188,7 @@ TEST_F(CourierTest, ResendsToADaemonThatIsSilent) {
     const auto numbers = submit_all(0, 5);
 
     all_delivered(numbers);
-    EXPECT_GE(courier_->stats().batches_resent, 1U);
+    EXPECT_GE(courier_->figures().delivery.batches_resent, 1U);
 }
 
 TEST_F(CourierTest, DeliversToABusyDaemon) {
@@ -199,7 +199,7 @@ TEST_F(CourierTest, DeliversToABusyDaemon) {
 
     all_delivered(submit_all(0, 5));
 
-    eventually("it is counted", [&] { return courier_->stats().busy_answers == 4; });
+    eventually("it is counted", [&] { return courier_->figures().delivery.busy_answers == 4; });
 }
 
 TEST_F(CourierTest, DeliversWhatIsBehindARefusedBatchAndKeepsThatBatch) {
@@ -213,8 +213,8 @@ TEST_F(CourierTest, DeliversWhatIsBehindARefusedBatchAndKeepsThatBatch) {
     (void)submit(2);
 
     all_delivered({2});
-    eventually("it is tried again", [&] { return courier_->stats().refused_answers >= 3; });
-    EXPECT_EQ(courier_->stats().spool_batches, 1U);
+    eventually("it is tried again", [&] { return courier_->figures().delivery.refused_answers >= 3; });
+    EXPECT_EQ(courier_->figures().spool.batches_unacked, 1U);
     EXPECT_THAT(all_log(), HasSubstr("refused"));
 
     daemon_.ledger.rule = nullptr;
@@ -222,7 +222,7 @@ TEST_F(CourierTest, DeliversWhatIsBehindARefusedBatchAndKeepsThatBatch) {
 }
 
 TEST_F(CourierTest, DeliversABacklogThatIsLargerThanTheWindow) {
-    config_.spool_bytes_max = 64UL * 1024 * 1024;
+    settings_.spool.bytes_max = 64UL * 1024 * 1024;
     start();
     const auto numbers = submit_all(0, 60, 500'000);
     all_answered(60);
@@ -233,8 +233,8 @@ TEST_F(CourierTest, DeliversABacklogThatIsLargerThanTheWindow) {
 }
 
 TEST_F(CourierTest, UsesTheEndpointThatIsThere) {
-    config_.daemon_endpoints.insert(config_.daemon_endpoints.begin(), "ipc://" + (temp_ / "nobody.sock").string());
-    config_.daemon_endpoints.push_back("nonsense");
+    settings_.link.endpoints.insert(settings_.link.endpoints.begin(), "ipc://" + (temp_ / "nobody.sock").string());
+    settings_.link.endpoints.push_back("nonsense");
     daemon_.start();
     start();
 
@@ -256,20 +256,20 @@ TEST_F(CourierTest, ReadsAndValidatesBodiesInFiles) {
 
     all_answered(3);
 
-    EXPECT_EQ(good->outcome, CourierOutcome::committed);
+    EXPECT_EQ(good->result, CommitResult::committed);
     EXPECT_EQ(good->run_id, "run-7");
     EXPECT_EQ(good->status_word, "running");
     EXPECT_EQ(good->body_fd, -1) << "closed as soon as it is read";
-    EXPECT_EQ(bad->outcome, CourierOutcome::refused);
+    EXPECT_EQ(bad->result, CommitResult::refused);
     EXPECT_EQ(bad->refusal.fault, EventFault::run_id_missing);
-    EXPECT_EQ(cut->outcome, CourierOutcome::failed);
+    EXPECT_EQ(cut->result, CommitResult::failed);
     all_delivered({7});
-    EXPECT_EQ(courier_->stats().held_events, 0U);
+    EXPECT_EQ(courier_->figures().held_events, 0U);
 }
 
 TEST_F(CourierTest, RefusesOverItsBoundsAndTakesAgainWhenThereIsRoom) {
-    config_.held_events_max = 3;
-    config_.held_bytes_max = 10'000;
+    settings_.held_events_max = 3;
+    settings_.held_bytes_max = 10'000;
     files_->fail(Op::create, EIO);
     start();
     (void)submit(1);
@@ -278,7 +278,7 @@ TEST_F(CourierTest, RefusesOverItsBoundsAndTakesAgainWhenThereIsRoom) {
     const auto third = submit(4);
     EXPECT_EQ(courier_->submit(make_event(5)), SubmitResult::over_bound) << "events";
 
-    third->fate = Fate::abandoned;
+    third->state = HoldState::abandoned;
 
     eventually("there is room again", [&] { return courier_->submit(make_event(6)) == SubmitResult::submitted; });
     files_->heal();
@@ -306,7 +306,7 @@ TEST_F(CourierTest, CountsASegmentThatItHasToSetAside) {
         all_answered(number + 1);  // A batch each.
     }
     stop();
-    const auto path = std::filesystem::directory_iterator(config_.spool_dir)->path();
+    const auto path = std::filesystem::directory_iterator(settings_.spool.folder)->path();
     {
         std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
         file.seekp(1600);  // In the second record.
@@ -316,27 +316,27 @@ TEST_F(CourierTest, CountsASegmentThatItHasToSetAside) {
     daemon_.start();
     start();
 
-    eventually("it is counted", [&] { return courier_->stats().segments_damaged == 1; });
+    eventually("it is counted", [&] { return courier_->figures().spool.segments_damaged == 1; });
     all_delivered({0, 2});
     EXPECT_TRUE(std::filesystem::exists(path.string() + ".damaged"));
 }
 
 TEST_F(CourierTest, ShowsWhatItKeepsOfTheLedgersSegments) {
-    config_.spool_keep_acked = 1h;
+    settings_.spool.keep_acked = 1h;
     daemon_.start();
     start();
     (void)submit(1, 200'000);
     all_delivered({1});
 
-    eventually("it is kept, and shown", [&] { return courier_->stats().spool_kept_segments == 1; });
+    eventually("it is kept, and shown", [&] { return courier_->figures().spool.folder_kept_segments == 1; });
 
-    const auto stats = courier_->stats();
-    EXPECT_GE(stats.spool_kept_bytes, 200'000U);
-    EXPECT_GE(stats.spool_bytes, stats.spool_kept_bytes);
+    const auto figures = courier_->figures();
+    EXPECT_GE(figures.spool.folder_kept_bytes, 200'000U);
+    EXPECT_GE(figures.spool.folder_bytes, figures.spool.folder_kept_bytes);
 }
 
 TEST_F(CourierTest, ManyThousandEventsArriveExactlyOnce) {
-    config_.spool_bytes_max = 64UL * 1024 * 1024;
+    settings_.spool.bytes_max = 64UL * 1024 * 1024;
     daemon_.start();
     start();
     std::multiset<std::uint64_t> numbers;

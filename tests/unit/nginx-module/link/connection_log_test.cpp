@@ -11,7 +11,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using namespace std::chrono_literals;
 
-class LinkLogTest : public ::testing::Test {
+class ConnectionLogTest : public ::testing::Test {
 protected:
     std::vector<std::string> take() {
         std::vector<std::string> texts;
@@ -22,12 +22,12 @@ protected:
     }
 
     const std::vector<std::string> endpoints_{"ipc:///a", "ipc:///b"};
-    LinkLog::SteadyTime now_{1h};
-    CourierLog courier_log_;
-    LinkLog log_{courier_log_, endpoints_, now_};
+    ConnectionLog::SteadyTime now_{1h};
+    EdgeLog courier_log_;
+    ConnectionLog log_{courier_log_, endpoints_, now_};
 };
 
-TEST_F(LinkLogTest, TellsOfEachChangeOnceForEachDaemon) {
+TEST_F(ConnectionLogTest, TellsOfEachChangeOnceForEachDaemon) {
     log_.on_up(0, now_);
     log_.on_up(1, now_);
     log_.on_lost(0, now_ + 1s);
@@ -40,7 +40,7 @@ TEST_F(LinkLogTest, TellsOfEachChangeOnceForEachDaemon) {
                                     "link down: ipc:///a, 1 of 2 daemons connected"));
 }
 
-TEST_F(LinkLogTest, CountsTheChangesOfADaemonThatFlapsAndEndsWithHowItIs) {
+TEST_F(ConnectionLogTest, CountsTheChangesOfADaemonThatFlapsAndEndsWithHowItIs) {
     log_.on_up(0, now_);
     for (int i = 0; i < 50; ++i) {
         log_.on_lost(0, now_ + i * 100ms);
@@ -48,16 +48,16 @@ TEST_F(LinkLogTest, CountsTheChangesOfADaemonThatFlapsAndEndsWithHowItIs) {
     }
     EXPECT_THAT(take(), ElementsAre(HasSubstr("link up"), HasSubstr("link down")));
 
-    EXPECT_EQ(log_.due_at(), now_ + LinkLog::patience_at_start) << "the other has not come yet";
-    log_.tend(now_ + LinkLog::repeat_after - 1ms);
+    EXPECT_EQ(log_.due_at(), now_ + ConnectionLog::patience_at_start) << "the other has not come yet";
+    log_.tend(now_ + ConnectionLog::repeat_after - 1ms);
     EXPECT_THAT(take(), ElementsAre("link not up yet: ipc:///b, 1 of 2 daemons connected"));
-    EXPECT_EQ(log_.due_at(), now_ + LinkLog::repeat_after);
-    log_.tend(now_ + LinkLog::repeat_after);
+    EXPECT_EQ(log_.due_at(), now_ + ConnectionLog::repeat_after);
+    log_.tend(now_ + ConnectionLog::repeat_after);
     EXPECT_THAT(take(), ElementsAre("link up: ipc:///a, 1 of 2 daemons connected (98 changes before this were not "
                                     "printed)"));
 }
 
-TEST_F(LinkLogTest, TellsOfAHandshakeThatFailsOnceForEachReason) {
+TEST_F(ConnectionLogTest, TellsOfAHandshakeThatFailsOnceForEachReason) {
     for (const auto* reason : {"this", "this", "that", "this", "that"}) {
         log_.on_handshake_failed(1, reason);
     }

@@ -42,7 +42,7 @@ protected:
         delivery_->on_peer_lost(0, now_);
         delivery_->on_peer_up(0, now_);
     }
-    const Delivery::Send send_ = [this](Delivery::PeerIndex, std::span<const std::byte> message) {
+    const BatchDelivery::Send send_ = [this](BatchDelivery::PeerIndex, std::span<const std::byte> message) {
         return ledger_.take(message);
     };
 };
@@ -54,15 +54,15 @@ TEST_F(LinkDelivery, SendsInOrderAndNothingTwice) {
     deliver_all();
 
     EXPECT_THAT(sent(), ElementsAre(0, 1, 2, 3, 4));
-    EXPECT_EQ(delivery_->counters().batches_acked, 5U);
-    EXPECT_EQ(delivery_->window_bytes(), 0U);
+    EXPECT_EQ(delivery_->figures().batches_acked, 5U);
+    EXPECT_EQ(delivery_->figures().window_bytes, 0U);
 }
 
 TEST_F(LinkDelivery, SendsAgainWhatHasNoAnswer) {
     ledger_.rule = [](const BatchName&) { return std::nullopt; };
     append_all(2);
     deliver_all();
-    now_ += policy_.resend_after - 1ms;
+    now_ += delivery_settings_.window.resend_after - 1ms;
     deliver_all();
     ASSERT_THAT(sent(), ElementsAre(0, 1));
 
@@ -73,7 +73,7 @@ TEST_F(LinkDelivery, SendsAgainWhatHasNoAnswer) {
     deliver_all();
 
     EXPECT_THAT(sent(), ElementsAre(0, 1, 0, 1));
-    EXPECT_EQ(delivery_->counters().batches_resent, 2U);
+    EXPECT_EQ(delivery_->figures().batches_resent, 2U);
     EXPECT_TRUE(segment().is_acked());
 }
 
@@ -104,12 +104,12 @@ TEST_F(LinkDelivery, SlowsDownForABusyDaemonAndLosesNothing) {
 
     EXPECT_THAT(sent(), ElementsAre(0, 1, 2, 0, 1, 2));
     EXPECT_EQ(ledger_.events(), answered_);
-    EXPECT_EQ(delivery_->counters().busy_answers, 3U);
+    EXPECT_EQ(delivery_->figures().busy_answers, 3U);
 }
 
 TEST_F(LinkDelivery, KeepsTheWindowBounded) {
     ledger_.rule = [](const BatchName&) { return std::nullopt; };
-    config_.bytes_max = 256UL * 1024 * 1024;
+    settings_.bytes_max = 256UL * 1024 * 1024;
     kill();
     start();
     for (std::uint64_t i = 0; i < 40; ++i) {
@@ -118,7 +118,7 @@ TEST_F(LinkDelivery, KeepsTheWindowBounded) {
 
     deliver_all();
 
-    EXPECT_LE(delivery_->window_bytes(), window_bytes_max);
+    EXPECT_LE(delivery_->figures().window_bytes, window_bytes_max);
     EXPECT_THAT(sent(), SizeIs(16));
 }
 
@@ -133,18 +133,18 @@ TEST_F(LinkDelivery, RefusedBatchDoesNotHoldUpWhatIsBehindIt) {
 
     EXPECT_THAT(sent(), ElementsAre(0, 1, 2, 3));
     EXPECT_EQ(ledger_.events(), (std::multiset<std::uint64_t>{0, 2, 3}));
-    EXPECT_EQ(delivery_->counters().refused_answers, 1U);
+    EXPECT_EQ(delivery_->figures().refused_answers, 1U);
 }
 
 TEST_F(LinkDelivery, RefusedBatchStaysAndIsTriedAloneAndRarely) {
     ledger_.rule = [](const BatchName&) { return wire::Verdict::refused; };
     append_all(4);
     deliver_all();
-    now_ += 2 * config_.seal_idle_after;
+    now_ += 2 * settings_.seal_idle_after;
     for (int i = 0; i < 4; ++i) {
         deliver_all();
         deliver_all();
-        now_ += policy_.refused_retry_every;
+        now_ += delivery_settings_.refused_retry_every;
     }
 
     EXPECT_THAT(sent(), ElementsAre(0, 1, 2, 3, /* each in its turn */ 0, 1, 2, 3));
@@ -160,7 +160,7 @@ TEST_F(LinkDelivery, AllThatWasRefusedIsOfferedWhenTheDaemonTakesOne) {
     deliver_all();
 
     is_old_daemon = false;
-    now_ += policy_.refused_retry_every;
+    now_ += delivery_settings_.refused_retry_every;
     deliver_all();
 
     EXPECT_EQ(ledger_.events(), answered_);
@@ -186,7 +186,7 @@ TEST_F(LinkDelivery, ABatchThatCannotBeReadDoesNotHoldUpTheOthers) {
     EXPECT_THAT(sent(), ElementsAre(1, 2));
 
     files_.heal();
-    now_ += policy_.refused_retry_every;
+    now_ += delivery_settings_.refused_retry_every;
     deliver_all();
     EXPECT_EQ(ledger_.events(), answered_);
 }
@@ -201,19 +201,19 @@ TEST_F(LinkDelivery, IgnoresAndCountsAnswersThatFitNothing) {
                            now_);
     delivery_->take_answer(0, {}, now_);
 
-    EXPECT_EQ(delivery_->counters().unknown_answers, 4U);
+    EXPECT_EQ(delivery_->figures().unknown_answers, 4U);
     EXPECT_THAT(files_in_folder(), SizeIs(1));
     deliver_all();
     EXPECT_EQ(ledger_.events(), answered_);
     answer(wire::Verdict::committed, 0);  // A copy.
-    EXPECT_EQ(delivery_->counters().batches_acked, 2U);
+    EXPECT_EQ(delivery_->figures().batches_acked, 2U);
 }
 
 TEST_F(LinkDelivery, ALateCommitCountsThoughTheBatchIsToBeSentAgain) {
     ledger_.rule = [](const BatchName&) { return std::nullopt; };
     append_all(1);
     deliver_all();
-    now_ += policy_.resend_after;
+    now_ += delivery_settings_.window.resend_after;
     ledger_.is_reachable = false;
     deliver_all();
 
@@ -230,7 +230,7 @@ TEST_F(LinkDelivery, DoesNotUnlinkForARetirementOfAnotherCount) {
     append_all(2);
     deliver_all();
     ledger_.answers_retire = false;
-    pass(config_.seal_idle_after);
+    pass(settings_.seal_idle_after);
 
     answer(wire::Verdict::retired, 1);
     EXPECT_THAT(spool_->segments(), SizeIs(1));
@@ -242,7 +242,7 @@ TEST_F(LinkDelivery, SendsASegmentAgainWhoseRetirementIsRefusedSinceTheLedgerLos
     append_all(3);
     deliver_all();
     ledger_.answers_retire = false;
-    pass(config_.seal_idle_after);
+    pass(settings_.seal_idle_after);
     deliver_all();  // Asks for the retirement.
     const wire::Answer refusal{.verdict = wire::Verdict::refused,
                                .reason = wire::Damage::truncated,
@@ -253,11 +253,11 @@ TEST_F(LinkDelivery, SendsASegmentAgainWhoseRetirementIsRefusedSinceTheLedgerLos
     deliver_all();
 
     EXPECT_THAT(sent(), ElementsAre(0, 1, 2, 0, 1, 2));
-    EXPECT_EQ(delivery_->counters().refused_retirements, 1U);
+    EXPECT_EQ(delivery_->figures().refused_retirements, 1U);
     EXPECT_THAT(spool_->segments(), SizeIs(1)) << "kept until the ledger lets go of it";
     EXPECT_THAT(all_log(), HasSubstr("the ledger has lost batches"));
     ledger_.answers_retire = true;
-    pass(policy_.retire_pause_max);
+    pass(delivery_settings_.retire_pause_max);
     deliver_all();
     EXPECT_THAT(spool_->segments(), IsEmpty());
 }
@@ -266,18 +266,18 @@ TEST_F(LinkDelivery, SaysWhenTheSocketTakesNothing) {
     append_all(1);
     ledger_.is_reachable = false;
 
-    EXPECT_EQ(delivery_->pump(now_, send_), Delivery::Progress::blocked);
-    EXPECT_EQ(delivery_->window_bytes(), 0U);
+    EXPECT_EQ(delivery_->pump(now_, send_), BatchDelivery::Progress::blocked);
+    EXPECT_EQ(delivery_->figures().window_bytes, 0U);
 
     ledger_.is_reachable = true;
-    EXPECT_EQ(delivery_->pump(now_, send_), Delivery::Progress::idle);
+    EXPECT_EQ(delivery_->pump(now_, send_), BatchDelivery::Progress::idle);
 }
 
 TEST_F(LinkDelivery, SendsATurnsShareAndSaysThatThereIsMore) {
     ledger_.rule = [](const BatchName&) { return std::nullopt; };
     append_all(300);
 
-    EXPECT_EQ(delivery_->pump(now_, send_), Delivery::Progress::more);
+    EXPECT_EQ(delivery_->pump(now_, send_), BatchDelivery::Progress::more);
     EXPECT_THAT(sent(), SizeIs(128));
 }
 

@@ -1,4 +1,4 @@
-// Delivery to several daemons: who gets what, and what becomes of a batch that kills whoever reads it.
+// BatchDelivery to several daemons: who gets what, and what becomes of a batch that kills whoever reads it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,12 +23,12 @@ using namespace std::chrono_literals;
 
 class LinkPeers : public SpoolFixture {
 protected:
-    using Peer = Delivery::PeerIndex;
+    using Peer = BatchDelivery::PeerIndex;
 
-    LinkPeers() { policy_.suspect_after = 3; }
+    LinkPeers() { delivery_settings_.suspect_after = 3; }
 
     void start_with(std::size_t peers) {
-        policy_.peers = peers;
+        peers_ = peers;
         start();
         for (Peer peer = 1; peer < peers; ++peer) {  // The fixture has the first one up.
             delivery_->on_peer_up(peer, now_);
@@ -40,7 +40,7 @@ protected:
         }
     }
     // Sends what is due; nobody answers by itself.
-    Delivery::Progress pump() { return delivery_->pump(now_, send_); }
+    BatchDelivery::Progress pump() { return delivery_->pump(now_, send_); }
     void answer(Peer from, BatchNumber number, wire::Verdict verdict = wire::Verdict::committed) {
         delivery_->take_answer(
             from,
@@ -85,7 +85,7 @@ protected:
     std::map<Peer, std::vector<BatchNumber>> received_;  // And not answered.
     std::set<BatchNumber> committed_;
     std::set<Peer> full_;
-    const Delivery::Send send_ = [this](Peer peer, std::span<const std::byte> message) {
+    const BatchDelivery::Send send_ = [this](Peer peer, std::span<const std::byte> message) {
         if (full_.contains(peer)) {
             return false;
         }
@@ -108,13 +108,13 @@ TEST_F(LinkPeers, ShareTheBatches) {
 }
 
 TEST_F(LinkPeers, OneThatIsNotUpOrTakesNothingIsLeftOut) {
-    policy_.peers = 3;
+    peers_ = 3;
     start();
     delivery_->on_peer_up(2, now_);
     full_ = {0};
     append_all(0, 6);
 
-    EXPECT_EQ(pump(), Delivery::Progress::blocked) << "one of them is worth waiting for";
+    EXPECT_EQ(pump(), BatchDelivery::Progress::blocked) << "one of them is worth waiting for";
 
     EXPECT_THAT(received_[1], IsEmpty());
     EXPECT_THAT(received_[2], SizeIs(6));
@@ -135,7 +135,7 @@ TEST_F(LinkPeers, OneThatIsBusyAllTheTimeDoesNotSlowTheOtherDown) {
     }
 
     EXPECT_EQ(committed_.size(), 200U);
-    EXPECT_LT(delivery_->counters().busy_answers, 30U);
+    EXPECT_LT(delivery_->figures().busy_answers, 30U);
 }
 
 TEST_F(LinkPeers, WhatOneOfThemIsSilentAboutGoesToAnother) {
@@ -146,7 +146,7 @@ TEST_F(LinkPeers, WhatOneOfThemIsSilentAboutGoesToAnother) {
     const auto silent = received_[0];
     ASSERT_THAT(silent, SizeIs(2));
 
-    now_ += policy_.resend_after;
+    now_ += delivery_settings_.window.resend_after;
     (void)pump();
     EXPECT_EQ(received_[1], silent);
     append_all(4, 6);
@@ -155,7 +155,7 @@ TEST_F(LinkPeers, WhatOneOfThemIsSilentAboutGoesToAnother) {
     EXPECT_THAT(received_[1], SizeIs(8)) << "as long as it is silent, it gets nothing that another has room for";
     answer(0, silent.front());
     answer(1, silent.front());
-    EXPECT_EQ(delivery_->counters().unknown_answers, 1U) << "the first of both answers counts";
+    EXPECT_EQ(delivery_->figures().unknown_answers, 1U) << "the first of both answers counts";
 }
 
 TEST_F(LinkPeers, OnlyWhatALostOneHadIsSentAgain) {
@@ -168,10 +168,10 @@ TEST_F(LinkPeers, OnlyWhatALostOneHadIsSentAgain) {
     lose(0);
     (void)pump();
 
-    EXPECT_EQ(delivery_->counters().batches_resent, lost.size());
+    EXPECT_EQ(delivery_->figures().batches_resent, lost.size());
     EXPECT_THAT(received_[1], SizeIs(kept.size() + lost.size()));
     delivery_->on_peer_up(0, now_);
-    EXPECT_EQ(delivery_->counters().batches_resent, lost.size()) << "coming back is no reason to send anything again";
+    EXPECT_EQ(delivery_->figures().batches_resent, lost.size()) << "coming back is no reason to send anything again";
 }
 
 TEST_F(LinkPeers, ALateAnswerOfOneDoesNotTakeTheBatchFromTheOther) {
@@ -179,7 +179,7 @@ TEST_F(LinkPeers, ALateAnswerOfOneDoesNotTakeTheBatchFromTheOther) {
     append_all(0, 1);
     (void)pump();
     ASSERT_EQ(received_[0].size(), 1U);
-    now_ += policy_.resend_after;
+    now_ += delivery_settings_.window.resend_after;
     (void)pump();
     ASSERT_EQ(received_[1].size(), 1U);
 
@@ -187,9 +187,9 @@ TEST_F(LinkPeers, ALateAnswerOfOneDoesNotTakeTheBatchFromTheOther) {
 
     (void)pump();
     EXPECT_EQ(received_[1].size(), 1U) << "still under way there";
-    EXPECT_GT(delivery_->window_bytes(), 0U);
+    EXPECT_GT(delivery_->figures().window_bytes, 0U);
     answer(1, 0);
-    EXPECT_EQ(delivery_->window_bytes(), 0U);
+    EXPECT_EQ(delivery_->figures().window_bytes, 0U);
 }
 
 TEST_F(LinkPeers, ABatchThatWasUnderWayAtThreeLossesIsSentAlone) {
@@ -200,8 +200,8 @@ TEST_F(LinkPeers, ABatchThatWasUnderWayAtThreeLossesIsSentAlone) {
         EXPECT_THAT(received_[0], ElementsAre(0, 1));
         restart(0);
     }
-    EXPECT_EQ(delivery_->counters().batches_suspected, 2U);
-    EXPECT_EQ(delivery_->batches_apart(), 2U);
+    EXPECT_EQ(delivery_->figures().batches_suspected, 2U);
+    EXPECT_EQ(delivery_->figures().poison_batches, 2U);
     append_all(2, 2);
 
     (void)pump();
@@ -209,7 +209,7 @@ TEST_F(LinkPeers, ABatchThatWasUnderWayAtThreeLossesIsSentAlone) {
     answer_all(0);
     (void)pump();
     EXPECT_THAT(received_[0], ElementsAre(2, 3)) << "the others have their turn";
-    now_ += policy_.suspect_spacing;
+    now_ += delivery_settings_.suspect_spacing;
     (void)pump();
     EXPECT_THAT(received_[0], ElementsAre(2, 3)) << "the next suspect waits for them";
     answer_all(0);
@@ -217,9 +217,9 @@ TEST_F(LinkPeers, ABatchThatWasUnderWayAtThreeLossesIsSentAlone) {
     EXPECT_THAT(received_[0], ElementsAre(1));
     answer_all(0);
 
-    EXPECT_EQ(delivery_->batches_apart(), 0U);
+    EXPECT_EQ(delivery_->figures().poison_batches, 0U);
     EXPECT_EQ(committed_.size(), 4U);
-    EXPECT_EQ(delivery_->counters().batches_convicted, 0U);
+    EXPECT_EQ(delivery_->figures().batches_convicted, 0U);
 }
 
 TEST_F(LinkPeers, ABatchThatKillsTheDaemonHoldsUpNobodyAndIsTriedRarely) {
@@ -233,11 +233,11 @@ TEST_F(LinkPeers, ABatchThatKillsTheDaemonHoldsUpNobodyAndIsTriedRarely) {
                 HasSubstr("a daemon was lost with only this batch in flight, it is retried rarely: segment=" +
                           spool_->segments().front()->id().hex() + " batch=7 daemons_lost=4"));
     append_all(20, 20);
-    EXPECT_LE(live(10 * policy_.refused_retry_every, {7}), 10) << "once in a while";
+    EXPECT_LE(live(10 * delivery_settings_.refused_retry_every, {7}), 10) << "once in a while";
     EXPECT_THAT(committed_, SizeIs(39));
     EXPECT_THAT(committed_, Not(Contains(7)));
 
-    EXPECT_EQ(live(2 * policy_.refused_retry_every, {}), 0);
+    EXPECT_EQ(live(2 * delivery_settings_.refused_retry_every, {}), 0);
 
     EXPECT_THAT(committed_, SizeIs(40)) << "a daemon that was mended takes it";
     EXPECT_TRUE(spool_->segments().front()->is_acked());
@@ -251,7 +251,7 @@ TEST_F(LinkPeers, ABatchThatKillsDaemonsDoesNotKillOneAfterTheOther) {
 
     EXPECT_LE(deaths, 8) << "four for each";
     EXPECT_THAT(committed_, SizeIs(18));
-    EXPECT_LE(live(10 * policy_.refused_retry_every, {7, 8}), 10);
+    EXPECT_LE(live(10 * delivery_settings_.refused_retry_every, {7, 8}), 10);
 }
 
 TEST_F(LinkPeers, ALostDaemonProvesNothingAboutABatchThatWasAnsweredSince) {
@@ -265,12 +265,12 @@ TEST_F(LinkPeers, ALostDaemonProvesNothingAboutABatchThatWasAnsweredSince) {
     answer(0, 0, wire::Verdict::refused);
     received_[0].clear();
     for (int i = 0; i < 2; ++i) {
-        now_ += policy_.refused_retry_every;
+        now_ += delivery_settings_.refused_retry_every;
         (void)pump();
         restart(0);
     }
 
-    EXPECT_EQ(delivery_->counters().batches_suspected, 0U);
+    EXPECT_EQ(delivery_->figures().batches_suspected, 0U);
 }
 
 TEST_F(LinkPeers, SilenceIsNoProofAgainstASuspect) {
@@ -283,14 +283,14 @@ TEST_F(LinkPeers, SilenceIsNoProofAgainstASuspect) {
     (void)pump();
     ASSERT_THAT(received_[0], ElementsAre(0));
 
-    now_ += policy_.resend_after;
+    now_ += delivery_settings_.window.resend_after;
     append_all(1, 1);
     (void)pump();
-    EXPECT_EQ(delivery_->counters().batches_convicted, 0U);
-    now_ += policy_.suspect_pause;
+    EXPECT_EQ(delivery_->figures().batches_convicted, 0U);
+    now_ += delivery_settings_.suspect_pause;
     (void)pump();
     answer_all(0);
-    now_ += policy_.suspect_pause;
+    now_ += delivery_settings_.suspect_pause;
     (void)pump();
     answer_all(0);
 
@@ -300,7 +300,7 @@ TEST_F(LinkPeers, SilenceIsNoProofAgainstASuspect) {
 TEST_F(LinkPeers, RetirementsGoToAnotherDaemonEachTime) {
     start_with(2);
     std::vector<Peer> asked;
-    const Delivery::Send send = [&](Peer peer, std::span<const std::byte> message) {
+    const BatchDelivery::Send send = [&](Peer peer, std::span<const std::byte> message) {
         if (std::holds_alternative<wire::Retire>(wire::decode_request(message))) {
             asked.push_back(peer);
         } else {
@@ -311,10 +311,10 @@ TEST_F(LinkPeers, RetirementsGoToAnotherDaemonEachTime) {
     append_all(0, 1);
     (void)delivery_->pump(now_, send);
     answer(0, 0);
-    pass(config_.seal_idle_after);
+    pass(settings_.seal_idle_after);
     for (int i = 0; i < 4; ++i) {
         (void)delivery_->pump(now_, send);
-        now_ += policy_.retire_pause_max;
+        now_ += delivery_settings_.retire_pause_max;
     }
 
     EXPECT_THAT(asked, SizeIs(4));

@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 
 class SpoolClaimTest : public SpoolFixture {
 protected:
-    SpoolClaimTest() { config_.host = ours_; }
+    SpoolClaimTest() { settings_.host = ours_; }
 
     [[nodiscard]] std::string path() const { return folder_ + "/" + std::string(spool_identity_name); }
     [[nodiscard]] SpoolIdentity identity() {
@@ -99,7 +99,7 @@ TEST_F(SpoolClaimTest, OfAnotherHostFoundLaterStopsAdoptionButNotWhatIsOwned) {
     {
         FaultFiles others(folder_);
         Spool foreign(
-            {.folder = folder_, .bytes_max = config_.bytes_max}, others, [this] { return wall_now_; }, log_);
+            {.folder = folder_, .bytes_max = settings_.bytes_max}, others, [this] { return wall_now_; }, log_);
         auto encoder = make_encoder();
         add_event(encoder, 2);
         (void)foreign.append(encoder, {}, now_);
@@ -109,7 +109,7 @@ TEST_F(SpoolClaimTest, OfAnotherHostFoundLaterStopsAdoptionButNotWhatIsOwned) {
     tend_until_quiet();
 
     EXPECT_EQ(ledger_.events(), std::multiset<std::uint64_t>{1}) << "it holds that segment's lock, and answered for it";
-    EXPECT_EQ(spool_->segments_adopted(), 0U);
+    EXPECT_EQ(spool_->figures().segments_adopted, 0U);
 }
 
 TEST_F(SpoolClaimTest, ThatCannotBeUnderstoodIsRefusedAndNeverReplaced) {
@@ -124,7 +124,7 @@ TEST_F(SpoolClaimTest, ThatCannotBeUnderstoodIsRefusedAndNeverReplaced) {
                         {"a later version", "runledger-spool 2\n", "later version"}};
     for (const Row& row : rows) {
         write_identity(row.text);
-        now_ += CourierLog::repeat_after;
+        now_ += EdgeLog::repeat_after;
         start();
 
         EXPECT_FALSE(append(1)) << row.name;
@@ -147,7 +147,7 @@ TEST_F(SpoolClaimTest, ThatIsNoFileIsNeitherFollowedNorWaitedFor) {
                         {"link to nothing", [](const char* at) { return ::symlink("nothing", at); }}};
     for (const Row& row : rows) {
         ASSERT_EQ(row.make(path().c_str()), 0) << row.name;
-        now_ += CourierLog::repeat_after;
+        now_ += EdgeLog::repeat_after;
         start();
 
         pass(0ms);
@@ -167,18 +167,18 @@ TEST_F(SpoolClaimTest, ThatCannotBeWrittenNowDoesNotKeepEventsOut) {
     EXPECT_FALSE(std::filesystem::exists(path()));
     EXPECT_THAT(all_log(), HasSubstr("identity can't be read or written"));
 
-    pass(config_.adopt_every);
+    pass(settings_.adopt_every);
 
     EXPECT_EQ(identity().host.id, ours_.id);
 }
 
 // An adopter of a full disk, or of one that has turned read-only, has still to send what is there.
 TEST_F(SpoolClaimTest, ThatTheDiskRefusesDoesNotKeepSegmentsFromBeingSent) {
-    config_.host.reset();
+    settings_.host.reset();
     start();
     ASSERT_TRUE(append(1));
     kill();
-    config_.host = ours_;
+    settings_.host = ours_;
     files_.fail(Op::create, EROFS);
 
     start();
@@ -197,7 +197,7 @@ TEST_F(SpoolClaimTest, IsOneThoughManyCouriersAreFirstAtOnce) {
         for (int i = 0; i < couriers; ++i) {
             threads.emplace_back([&, i] {
                 PosixFiles files;
-                CourierLog log;
+                EdgeLog log;
                 SpoolClaim claim(folder_, SpoolHost::from_name("this-host"), files, log);
                 ++ready;
                 while (ready < couriers) {
@@ -232,7 +232,7 @@ class SpoolClaimPowerLoss : public SpoolClaimTest, public ::testing::WithParamIn
 
 TEST_P(SpoolClaimPowerLoss, LeavesAWholeIdentityOrNoneAtEveryStep) {
     const auto claim_all = [&] {
-        CourierLog log;
+        EdgeLog log;
         SpoolClaim claim(folder_, ours_, files_, log);
         claim.look();
         return claim.fault();

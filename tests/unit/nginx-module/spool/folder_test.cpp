@@ -95,12 +95,12 @@ TEST_F(SpoolFolderTest, LeavesOddFilesAloneAndHangsOnNone) {
         SCOPED_TRACE(row.name);
         const fs::path path = fs::path{folder_} / row.file;
         row.make(path);
-        now_ += CourierLog::repeat_after;
+        now_ += EdgeLog::repeat_after;
         start();
 
         EXPECT_TRUE(append(++number));
         for (int i = 0; i < 3; ++i) {
-            pass(config_.adopt_every);
+            pass(settings_.adopt_every);
             deliver_all();
         }
 
@@ -110,8 +110,8 @@ TEST_F(SpoolFolderTest, LeavesOddFilesAloneAndHangsOnNone) {
         if (*row.log == '\0') {
             EXPECT_EQ(log, "");
         }
-        EXPECT_EQ(spool_->segments_adopted(), 0U);
-        pass(config_.seal_idle_after);
+        EXPECT_EQ(spool_->figures().segments_adopted, 0U);
+        pass(settings_.seal_idle_after);
         deliver_all();
         stop();
         fs::remove(path);
@@ -216,7 +216,7 @@ TEST_F(SpoolFolderTest, ThatIsGoneHoldsEventsBackUntilItIsThereAgain) {
     fs::rename(folder_, folder_ + ".away");
     EXPECT_FALSE(append(2));
     EXPECT_FALSE(append(2));
-    pass(config_.adopt_every);
+    pass(settings_.adopt_every);
     EXPECT_THAT(all_log(), HasSubstr("spool unreadable"));
 
     fs::rename(folder_ + ".away", folder_);
@@ -232,12 +232,12 @@ TEST_F(SpoolFolderTest, ItsBoundHoldsThoughTwoCouriersMakeASegmentAtTheSameMomen
     const std::string filler = folder_ + "/" + segment_file_name(segment_id(0x55)) + std::string(damaged_suffix);
     {
         const Fd fd(::open(filler.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-        ASSERT_EQ(::posix_fallocate(fd.get(), 0, static_cast<off_t>(config_.bytes_max - 256UL * 1024)), 0);
+        ASSERT_EQ(::posix_fallocate(fd.get(), 0, static_cast<off_t>(settings_.bytes_max - 256UL * 1024)), 0);
     }
     FaultFiles other_files(folder_);
-    CourierLog other_log;
+    EdgeLog other_log;
     Spool other(
-        config_, other_files, [this] { return wall_now_; }, other_log);
+        settings_, other_files, [this] { return wall_now_; }, other_log);
     bool other_stored = false;
     bool is_first = true;
     files_.on_change([&](Op op) {
@@ -253,7 +253,7 @@ TEST_F(SpoolFolderTest, ItsBoundHoldsThoughTwoCouriersMakeASegmentAtTheSameMomen
     EXPECT_FALSE(append(1));
 
     EXPECT_TRUE(other_stored);
-    EXPECT_LE(allocated_bytes(), config_.bytes_max);
+    EXPECT_LE(allocated_bytes(), settings_.bytes_max);
     other.close();
 }
 

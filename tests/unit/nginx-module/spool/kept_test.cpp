@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 class SpoolKept : public SpoolFixture {
 protected:
-    SpoolKept() { config_.keep_acked = 1h; }
+    SpoolKept() { settings_.keep_acked = 1h; }
 
     // Each in a segment of its own, delivered and retired.
     void retire_segments(std::uint64_t first, std::uint64_t count) {
@@ -52,7 +52,7 @@ protected:
         while (append(first + count, 20'000)) {
             ++count;
             pass(10ms);
-            EXPECT_LE(allocated_bytes(), config_.bytes_max);
+            EXPECT_LE(allocated_bytes(), settings_.bytes_max);
         }
         return count;
     }
@@ -63,21 +63,21 @@ TEST_F(SpoolKept, StaysForItsTimeAcrossRestartsAndIsRemovedThen) {
     retire_segments(1, 1);
     ASSERT_THAT(kept_names(), SizeIs(1));
     EXPECT_EQ(kept_names().front(), segment_file_name(*ledger_.retired().begin()).append(kept_suffix));
-    pass(config_.adopt_every);
-    EXPECT_EQ(spool_->kept_segments(), 1U);
-    EXPECT_GE(spool_->kept_bytes(), 150'000U);
-    EXPECT_LT(spool_->kept_bytes(), spool_->folder_bytes()) << "the one made ahead counts, too";
+    pass(settings_.adopt_every);
+    EXPECT_EQ(spool_->figures().folder_kept_segments, 1U);
+    EXPECT_GE(spool_->figures().folder_kept_bytes, 150'000U);
+    EXPECT_LT(spool_->figures().folder_kept_bytes, spool_->figures().folder_bytes) << "the one made ahead counts, too";
     stop();
 
     start();
     pass(59min);
     EXPECT_THAT(kept_names(), SizeIs(1));
-    EXPECT_EQ(spool_->kept_segments(), 1U);
+    EXPECT_EQ(spool_->figures().folder_kept_segments, 1U);
     pass(1min);
 
     EXPECT_THAT(kept_names(), IsEmpty());
-    EXPECT_EQ(spool_->kept_segments(), 0U);
-    EXPECT_EQ(spool_->kept_bytes(), 0U);
+    EXPECT_EQ(spool_->figures().folder_kept_segments, 0U);
+    EXPECT_EQ(spool_->figures().folder_kept_bytes, 0U);
     EXPECT_EQ(ledger_.order().size(), 1U) << "it was never sent again";
 }
 
@@ -120,11 +120,11 @@ TEST_F(SpoolKept, GivesItsRoomToNewEventsUpToTheBound) {
     start();
     retire_segments(1, 40);
     const std::size_t kept_before = kept_names().size();
-    ASSERT_GT(kept_before * 150'000, config_.bytes_max * 8 / 10) << "nearly all of the room is taken";
+    ASSERT_GT(kept_before * 150'000, settings_.bytes_max * 8 / 10) << "nearly all of the room is taken";
 
     const std::uint64_t stored = fill(1000);
 
-    EXPECT_GT(stored * 20'000, config_.bytes_max * 8 / 10) << "as much as without them";
+    EXPECT_GT(stored * 20'000, settings_.bytes_max * 8 / 10) << "as much as without them";
     EXPECT_THAT(kept_names(), IsEmpty());
     EXPECT_THAT(all_log(), HasSubstr("kept segments removed before their time"));
 }
@@ -145,7 +145,7 @@ TEST_F(SpoolKept, GivesItsRoomWhereAWriteMeetsAFullDiskInSpiteOfTheReservation) 
     start();
     retire_segments(1, 3);
     pass(1s);
-    ASSERT_EQ(spool_->kept_segments(), 3U);
+    ASSERT_EQ(spool_->figures().folder_kept_segments, 3U);
     files_.fail_times(Op::write, ENOSPC, 1);
 
     EXPECT_FALSE(append(1000));
@@ -161,7 +161,7 @@ TEST_F(SpoolKept, OldestGoesFirst) {
     const auto since = [&](const std::string& name) { return files_.facts(folder_ + "/" + name)->modified_at; };
     std::ranges::sort(by_age, {}, since);
     // All but the newest two are in the way.
-    config_.bytes_max = allocated_bytes() - 3 * 152UL * 1024 + 256UL * 1024;
+    settings_.bytes_max = allocated_bytes() - 3 * 152UL * 1024 + 256UL * 1024;
     stop();
 
     start();
@@ -180,9 +180,9 @@ TEST_F(SpoolKept, IsRemovedByManyCouriersAtOnceWithoutAWord) {
     const auto count = kept_names().size();
     ASSERT_GT(count, 20U);
     FaultFiles other_files(folder_);
-    CourierLog other_log;
+    EdgeLog other_log;
     Spool other(
-        config_, other_files, [this] { return wall_now_; }, other_log);
+        settings_, other_files, [this] { return wall_now_; }, other_log);
     now_ += 2h;
     wall_now_ += 2h;
     // While one removes, the other has the same list: it removes the first under the other's hands.
@@ -194,7 +194,7 @@ TEST_F(SpoolKept, IsRemovedByManyCouriersAtOnceWithoutAWord) {
     });
 
     for (int turn = 0; turn < 4; ++turn) {
-        pass(config_.adopt_every);
+        pass(settings_.adopt_every);
     }
 
     EXPECT_FALSE(is_first);
@@ -209,12 +209,12 @@ TEST_F(SpoolKept, IsRemovedAFewAtATimeWhenItIsNotWantedAnyMore) {
     retire_segments(1, 20);
     ASSERT_THAT(kept_names(), SizeIs(20));
     stop();
-    config_.keep_acked = 0s;
+    settings_.keep_acked = 0s;
 
     start();
-    pass(config_.adopt_every);
+    pass(settings_.adopt_every);
     EXPECT_THAT(kept_names(), SizeIs(4)) << "sixteen in a turn";
-    pass(config_.adopt_every);
+    pass(settings_.adopt_every);
 
     EXPECT_THAT(kept_names(), IsEmpty());
 }
@@ -228,7 +228,7 @@ TEST_F(SpoolKept, ThatCannotBeRemovedIsSaidAndTriedAgain) {
     EXPECT_THAT(all_log(), HasSubstr("kept segment not removed"));
 
     files_.heal();
-    pass(config_.adopt_every);
+    pass(settings_.adopt_every);
 
     EXPECT_THAT(kept_names(), IsEmpty());
 }
@@ -270,7 +270,7 @@ TEST_F(SpoolKept, MayBeAPipeAFolderOrALinkThatIsLeftAlone) {
     pass(2h);
 
     EXPECT_THAT(kept_names(), SizeIs(1));
-    EXPECT_EQ(spool_->kept_segments(), 0U);
+    EXPECT_EQ(spool_->figures().folder_kept_segments, 0U);
 }
 
 }  // namespace

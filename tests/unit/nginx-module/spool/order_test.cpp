@@ -22,10 +22,10 @@ protected:
         explicit OtherWorker(SpoolOrder& test)
             : files(test.folder_),
               spool(
-                  test.config_, files, [&test] { return test.wall_now_ += 1us; }, log) {}
+                  test.settings_, files, [&test] { return test.wall_now_ += 1us; }, log) {}
 
         FaultFiles files;
-        CourierLog log;
+        EdgeLog log;
         Spool spool;
     };
 
@@ -54,7 +54,7 @@ protected:
 
     // A turn of the courier's: as long as there is something due, time stands still.
     void turn() {
-        now_ += config_.adopt_every;
+        now_ += settings_.adopt_every;
         do {
             spool_->tend(now_);
             deliver_all();
@@ -65,8 +65,8 @@ protected:
 };
 
 TEST_F(SpoolOrder, OfThreeDeadWorkersWhoseSegmentsInterleaveAndOfALivingOneIsByAge) {
-    config_.bytes_max = 16UL * 1024 * 1024;  // Of 1 MiB.
-    config_.moving_segments_max = 3;         // Fewer than there are.
+    settings_.bytes_max = 16UL * 1024 * 1024;  // Of 1 MiB.
+    settings_.moving_segments_max = 3;         // Fewer than there are.
     {
         std::vector<std::unique_ptr<OtherWorker>> dying;
         for (int i = 0; i < 3; ++i) {
@@ -95,8 +95,8 @@ TEST_F(SpoolOrder, OfThreeDeadWorkersWhoseSegmentsInterleaveAndOfALivingOneIsByA
 }
 
 TEST_F(SpoolOrder, LetsAnOlderOrphanTakeAYoungersPlaceAtTheBound) {
-    config_.bytes_max = 16UL * 1024 * 1024;
-    config_.moving_segments_max = 2;
+    settings_.bytes_max = 16UL * 1024 * 1024;
+    settings_.moving_segments_max = 2;
     auto dying = std::make_unique<OtherWorker>(*this);
     store(dying->spool, 0, 600'000);
     start();
@@ -107,8 +107,8 @@ TEST_F(SpoolOrder, LetsAnOlderOrphanTakeAYoungersPlaceAtTheBound) {
     }
     dying.reset();  // Only now its segment, the oldest of all, is anybody's.
     for (int i = 0; i < 5; ++i) {
-        pass(config_.adopt_every);
-        EXPECT_LE(spool_->segments().size(), config_.moving_segments_max + 1);
+        pass(settings_.adopt_every);
+        EXPECT_LE(spool_->segments().size(), settings_.moving_segments_max + 1);
     }
 
     ledger_.is_reachable = true;
@@ -121,7 +121,7 @@ TEST_F(SpoolOrder, LetsAnOlderOrphanTakeAYoungersPlaceAtTheBound) {
 }
 
 TEST_F(SpoolOrder, OpensFewFilesThoughAHundredSegmentsAreLeft) {
-    config_.bytes_max = 64UL * 1024 * 1024;
+    settings_.bytes_max = 64UL * 1024 * 1024;
     constexpr std::uint64_t orphans = 100;
     for (std::uint64_t number = 0; number < orphans; ++number) {
         auto dying = std::make_unique<OtherWorker>(*this);
@@ -143,7 +143,7 @@ TEST_F(SpoolOrder, OpensFewFilesThoughAHundredSegmentsAreLeft) {
 
     ledger_.is_reachable = false;
     tend(3);
-    EXPECT_THAT(spool_->segments(), SizeIs(config_.moving_segments_max));
+    EXPECT_THAT(spool_->segments(), SizeIs(settings_.moving_segments_max));
     ledger_.is_reachable = true;
     ledger_.answers_retire = false;  // Delivered, but nobody lets them be removed: they are parked.
     tend(3);
@@ -154,7 +154,8 @@ TEST_F(SpoolOrder, OpensFewFilesThoughAHundredSegmentsAreLeft) {
     EXPECT_TRUE(std::ranges::is_sorted(ages_as_they_came()));
     EXPECT_THAT(ledger_.retired(), SizeIs(orphans));
     EXPECT_THAT(files_in_folder(), SizeIs(1)) << "the one made ahead";
-    EXPECT_LE(open_most, config_.moving_segments_max + config_.parked_segments_max + 2) << "and the next, and one read";
+    EXPECT_LE(open_most, settings_.moving_segments_max + settings_.parked_segments_max + 2)
+        << "and the next, and one read";
 }
 
 }  // namespace

@@ -31,9 +31,9 @@ protected:
         if (child_ == 0) {
             try {
                 PosixFiles files;
-                CourierLog log;
+                EdgeLog log;
                 Spool spool(
-                    config_, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
+                    settings_, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
                 for (std::uint64_t i = 0; i < count; ++i) {
                     auto encoder = make_encoder();
                     add_event(encoder, first + i, 50'000);
@@ -82,7 +82,7 @@ TEST_F(SpoolOwnership, NothingOfALivingWorkerIsAdopted) {
     tend_until_quiet();
 
     EXPECT_THAT(ledger_.events(), IsEmpty());
-    EXPECT_EQ(spool_->segments_adopted(), 0U);
+    EXPECT_EQ(spool_->figures().segments_adopted, 0U);
 }
 
 TEST_F(SpoolOwnership, AllOfAKilledWorkerIsAdoptedAndItsSpaceFreed) {
@@ -104,17 +104,17 @@ TEST_F(SpoolOwnership, TwoSpoolsOnOneFolderNeverOwnTheSameSegment) {
     }
     constexpr std::uint64_t each = 60;
     struct Worker {
-        SpoolConfig config;
+        SpoolSettings config;
         std::uint64_t first;
         std::multiset<std::uint64_t> answered{};
         Ledger ledger{};
 
         void run() {
             PosixFiles files;
-            CourierLog log;
+            EdgeLog log;
             Spool spool(
                 config, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log);
-            Delivery delivery({}, spool, log);
+            BatchDelivery delivery(1, {}, spool, log);
             SteadyTime now{1h};
             delivery.on_peer_up(0, now);
             for (std::uint64_t i = 0; i < each; ++i) {
@@ -138,8 +138,8 @@ TEST_F(SpoolOwnership, TwoSpoolsOnOneFolderNeverOwnTheSameSegment) {
             spool.close();
         }
     };
-    Worker left{.config = config_, .first = 1000};
-    Worker right{.config = config_, .first = 2000};
+    Worker left{.config = settings_, .first = 1000};
+    Worker right{.config = settings_, .first = 2000};
 
     std::thread other([&] { right.run(); });
     left.run();

@@ -30,7 +30,7 @@ protected:
             }
             ledger_.is_reachable = true;
             deliver_all();
-            pass(config_.seal_idle_after);
+            pass(settings_.seal_idle_after);
             deliver_all();
             stop();
             return true;

@@ -61,13 +61,13 @@ std::multiset<std::uint64_t> Ledger::events() const {
     return numbers;
 }
 
-void deliver(Delivery& delivery, Ledger& ledger, SteadyTime now) {
-    const Delivery::Send send = [&](Delivery::PeerIndex, std::span<const std::byte> message) {
+void deliver(BatchDelivery& delivery, Ledger& ledger, SteadyTime now) {
+    const BatchDelivery::Send send = [&](BatchDelivery::PeerIndex, std::span<const std::byte> message) {
         return ledger.take(message);
     };
     bool moved = true;
     while (moved) {
-        moved = delivery.pump(now, send) == Delivery::Progress::more;
+        moved = delivery.pump(now, send) == BatchDelivery::Progress::more;
         while (const auto answer = ledger.next_answer()) {
             delivery.take_answer(0, *answer, now);
             moved = true;
@@ -76,14 +76,14 @@ void deliver(Delivery& delivery, Ledger& ledger, SteadyTime now) {
 }
 
 SpoolFixture::SpoolFixture() : folder_(temp_.make_folder("spool")), files_(folder_) {
-    config_.folder = folder_;
-    config_.bytes_max = 4UL * 1024 * 1024;  // Segments of 256 KiB.
+    settings_.folder = folder_;
+    settings_.bytes_max = 4UL * 1024 * 1024;  // Segments of 256 KiB.
 }
 
 void SpoolFixture::start() {
     spool_ = std::make_unique<Spool>(
-        config_, files_, [this] { return wall_now_ += std::chrono::microseconds{1}; }, log_);
-    delivery_ = std::make_unique<Delivery>(policy_, *spool_, log_);
+        settings_, files_, [this] { return wall_now_ += std::chrono::microseconds{1}; }, log_);
+    delivery_ = std::make_unique<BatchDelivery>(peers_, delivery_settings_, *spool_, log_);
     delivery_->on_peer_up(0, now_);
 }
 
@@ -125,7 +125,7 @@ void SpoolFixture::deliver_all() { deliver(*delivery_, ledger_, now_); }
 
 void SpoolFixture::tend_until_quiet() {
     for (int i = 0; i < 200; ++i) {
-        pass(config_.adopt_every);
+        pass(settings_.adopt_every);
         deliver_all();
     }
 }

@@ -41,7 +41,7 @@ public:
     bool is_reachable{true};
     bool answers_retire{true};
 
-    // What Delivery sends with.
+    // What BatchDelivery sends with.
     [[nodiscard]] bool take(std::span<const std::byte> message);
     [[nodiscard]] std::optional<std::vector<std::byte>> next_answer();
 
@@ -64,7 +64,7 @@ private:
 };
 
 // Pumps and answers until nothing moves any more.
-void deliver(Delivery& delivery, Ledger& ledger, SteadyTime now);
+void deliver(BatchDelivery& delivery, Ledger& ledger, SteadyTime now);
 
 // A folder, a disk that can fail, and one spool after another on it; time goes as the test says.
 class SpoolFixture : public ::testing::Test {
@@ -92,13 +92,14 @@ protected:
     runledger::test::TempFolder temp_;
     std::string folder_;
     FaultFiles files_;
-    SpoolConfig config_;
-    Delivery::Policy policy_;
+    SpoolSettings settings_;
+    DeliverySettings delivery_settings_;
+    std::size_t peers_{1};
     SteadyTime now_{std::chrono::hours{1}};
-    CourierLog log_{{}, [this] { return now_; }};
+    EdgeLog log_{{}, [this] { return now_; }};
     WallTime wall_now_{std::chrono::microseconds{1'700'000'000'000'000}};
     std::unique_ptr<Spool> spool_;
-    std::unique_ptr<Delivery> delivery_;
+    std::unique_ptr<BatchDelivery> delivery_;
     Ledger ledger_;
     std::multiset<std::uint64_t> answered_;
     std::set<std::uint64_t> tried_;

@@ -31,7 +31,7 @@ TEST_F(SpoolTest, DeliversWhatWasAppendedOnceAndLeavesOnlyAReservedSegment) {
     }
 
     deliver_all();
-    pass(config_.seal_idle_after);
+    pass(settings_.seal_idle_after);
     deliver_all();
     pass(1s);
 
@@ -90,7 +90,7 @@ TEST_F(SpoolTest, DoesNotSealWhatIsNotAcked) {
     ledger_.is_reachable = false;
     ASSERT_TRUE(append(1));
 
-    pass(10 * config_.seal_idle_after);
+    pass(10 * settings_.seal_idle_after);
 
     EXPECT_THAT(spool_->segments(), SizeIs(1));
     ASSERT_TRUE(append(2));
@@ -102,12 +102,12 @@ TEST_F(SpoolTest, KeepsASegmentUntilTheDaemonHasSaidRetired) {
     ledger_.answers_retire = false;
     ASSERT_TRUE(append(1));
     deliver_all();
-    pass(config_.seal_idle_after);
+    pass(settings_.seal_idle_after);
     deliver_all();
     ASSERT_THAT(spool_->segments(), SizeIs(1));
 
     ledger_.answers_retire = true;
-    pass(policy_.resend_after);
+    pass(delivery_settings_.window.resend_after);
     deliver_all();
 
     EXPECT_THAT(spool_->segments(), IsEmpty());
@@ -150,11 +150,11 @@ TEST_F(SpoolTest, RefusesBeforeItsFolderPassesTheBound) {
     while (append(number, 20'000)) {
         ++number;
         pass(10ms);
-        ASSERT_LE(allocated_bytes(), config_.bytes_max);
+        ASSERT_LE(allocated_bytes(), settings_.bytes_max);
         ASSERT_LT(number, 1000U);
     }
 
-    EXPECT_GT(number * 20'000, config_.bytes_max * 8 / 10) << "most of the room is used";
+    EXPECT_GT(number * 20'000, settings_.bytes_max * 8 / 10) << "most of the room is used";
 }
 
 TEST_F(SpoolTest, AcceptsAgainWhenWhatItHoldsIsDelivered) {
@@ -191,7 +191,7 @@ TEST_F(SpoolTest, RecoversByItselfFromADiskThatIsCompletelyFull) {
 }
 
 TEST_F(SpoolTest, FindsRoomForALargeBatchThatItsReservedSegmentIsTooSmallFor) {
-    config_.bytes_max = (8192UL + 300) * 1024;  // Too little for both.
+    settings_.bytes_max = (8192UL + 300) * 1024;  // Too little for both.
     start();
     ASSERT_TRUE(append(1));
     pass(0ms);
@@ -216,7 +216,7 @@ TEST_F(SpoolTest, AdoptsADeadOwnersSegmentsTheOldestFirst) {
     EXPECT_EQ(ledger_.events(), answered_);
     EXPECT_TRUE(std::is_sorted(ledger_.arrivals().begin(), ledger_.arrivals().end()));
     EXPECT_EQ(ledger_.conflicts(), 0U);
-    EXPECT_GT(spool_->segments_adopted(), 5U);
+    EXPECT_GT(spool_->figures().segments_adopted, 5U);
     EXPECT_THAT(files_in_folder(), SizeIs(1)) << "all are unlinked but the one made ahead";
 }
 
@@ -228,7 +228,7 @@ TEST_F(SpoolTest, SendsAdoptedBatchesBeforeItsOwn) {
     kill();
     start();
     ASSERT_TRUE(append(2));
-    pass(config_.adopt_every);
+    pass(settings_.adopt_every);
 
     ledger_.is_reachable = true;
     deliver_all();
@@ -238,14 +238,14 @@ TEST_F(SpoolTest, SendsAdoptedBatchesBeforeItsOwn) {
 }
 
 TEST_F(SpoolTest, OpensABoundedNumberOfSegmentsAndDeliversAll) {
-    config_.bytes_max = 16UL * 1024 * 1024;  // Of 1 MiB.
-    config_.moving_segments_max = 2;
+    settings_.bytes_max = 16UL * 1024 * 1024;  // Of 1 MiB.
+    settings_.moving_segments_max = 2;
     start();
     ledger_.is_reachable = false;
     for (std::uint64_t i = 0; i < 60; ++i) {
         ASSERT_TRUE(append(i, 200'000));
         pass(10ms);
-        ASSERT_LE(spool_->segments().size(), config_.moving_segments_max + 1);
+        ASSERT_LE(spool_->segments().size(), settings_.moving_segments_max + 1);
     }
     ASSERT_GT(files_in_folder().size(), 8U);
 
@@ -322,11 +322,11 @@ TEST_F(SpoolTest, ReadsAnOrphanAgainWhenTheDiskHasRecovered) {
     kill();
     files_.fail(Op::read, EIO);
     start();
-    pass(config_.adopt_every);
+    pass(settings_.adopt_every);
     EXPECT_THAT(all_log(), HasSubstr("tried again later"));
 
     files_.heal();
-    pass(config_.avoid_for);
+    pass(settings_.avoid_for);
     tend_until_quiet();
 
     EXPECT_EQ(ledger_.events(), answered_);
@@ -342,7 +342,7 @@ TEST_F(SpoolTest, SetsAnOrphanAsideThatCanStillNotBeReadAfterAWhile) {
     start();
     for (int looks = 0; looks < 3; ++looks) {
         EXPECT_TRUE(std::filesystem::exists(path)) << "after " << looks << " looks";
-        pass(config_.avoid_for);
+        pass(settings_.avoid_for);
     }
 
     EXPECT_FALSE(std::filesystem::exists(path));

@@ -32,10 +32,10 @@ protected:
     }
 
     struct Worker {
-        explicit Worker(const SpoolConfig& config)
+        explicit Worker(const SpoolSettings& config)
             : spool(
                   config, files, [] { return WallTime{std::chrono::microseconds{1}}; }, log),
-              delivery({}, spool, log) {}
+              delivery(1, {}, spool, log) {}
 
         bool append(std::uint64_t number, SteadyTime now) {
             auto encoder = make_encoder();
@@ -49,9 +49,9 @@ protected:
         }
 
         PosixFiles files;
-        CourierLog log;
+        EdgeLog log;
         Spool spool;
-        Delivery delivery;
+        BatchDelivery delivery;
     };
 
     [[nodiscard]] std::uint64_t free_bytes() const {
@@ -65,7 +65,7 @@ protected:
 };
 
 TEST_F(SpoolOnTmpfs, FillsItDeliversAllOfItAndAcceptsAgainWithNothingFreedByHand) {
-    SpoolConfig config;
+    SpoolSettings config;
     config.folder = folder_;
     config.bytes_max = 1024UL * 1024 * 1024;
     std::vector<std::unique_ptr<Worker>> workers;

@@ -1,5 +1,5 @@
-// Delivery's part for what must not flow with the others: batches that a daemon refused, and batches that may be the
-// reason why daemons were lost.
+// BatchDelivery's part for what must not flow with the others: batches that a daemon refused, and batches that may be
+// the reason why daemons were lost.
 //
 // A refused batch is tried among the others, one of them at a time, rarely. A suspect gets a daemon for itself: who is
 // lost then was lost with it and nothing else, and from then on it is tried as rarely as a refused one. Suspects that
@@ -17,21 +17,13 @@ std::string describe(const BatchName& name) {
 
 }  // namespace
 
-bool Delivery::is_suspicious(const Place& place) const {
-    return place.segment->batch(place.index).losses >= policy_.suspect_after;
+bool BatchDelivery::is_suspicious(const Place& place) const {
+    return place.segment->batch(place.index).losses >= settings_.suspect_after;
 }
 
-std::size_t Delivery::batches_apart() const noexcept {
-    std::size_t batches = 0;
-    for (const auto& segment : spool_.segments()) {
-        batches += segment->count(BatchState::refused) + segment->count(BatchState::suspect);
-    }
-    return batches;
-}
-
-void Delivery::choose_refused(SteadyTime now) {
+void BatchDelivery::choose_refused(SteadyTime now) {
     if (now >= refused_retry_at_) {
-        refused_retry_at_ = now + policy_.refused_retry_every;
+        refused_retry_at_ = now + settings_.refused_retry_every;
         is_refused_retry_early_ = false;
         choose_refused_of(true);
     } else if (is_refused_retry_early_) {
@@ -41,7 +33,7 @@ void Delivery::choose_refused(SteadyTime now) {
     }
 }
 
-void Delivery::choose_refused_of(bool suspicious_too) {
+void BatchDelivery::choose_refused_of(bool suspicious_too) {
     std::vector<Place> refused;
     for (const auto& segment : spool_.segments()) {
         for (std::size_t i = 0; segment->count(BatchState::refused) > 0 && i < segment->batch_count(); ++i) {
@@ -64,64 +56,64 @@ void Delivery::choose_refused_of(bool suspicious_too) {
     }
 }
 
-void Delivery::choose_suspect(SteadyTime now) {
-    if (solo_ || now < suspect_due_at_) {
+void BatchDelivery::choose_suspect(SteadyTime now) {
+    if (poison_trial_ || now < suspect_due_at_) {
         return;
     }
     for (const auto& segment : spool_.segments()) {
         if (const auto index = segment->first(BatchState::suspect)) {
-            solo_ = Solo{.name = name_of({.segment = segment.get(), .index = *index}), .peer = {}};
+            poison_trial_ = PoisonTrial{.name = name_of({.segment = segment.get(), .index = *index}), .peer = {}};
             return;
         }
     }
 }
 
-void Delivery::send_solo(SteadyTime now, const Send& send) {
-    if (!solo_ || solo_->is_sent) {
+void BatchDelivery::send_poison_trial(SteadyTime now, const Send& send) {
+    if (!poison_trial_ || poison_trial_->is_sent) {
         return;
     }
-    const auto place = find(solo_->name);
+    const auto place = find(poison_trial_->name);
     if (!place || place->segment->batch(place->index).state != BatchState::suspect) {
-        end_solo();  // Its segment was let go, or an old answer has come at last.
+        end_poison_trial();  // Its segment was let go, or an old answer has come at last.
         return;
     }
-    if (!solo_->peer) {
+    if (!poison_trial_->peer) {
         for (PeerIndex i = 0; i < peers_.size(); ++i) {
             const auto rank = [&](PeerIndex peer) {
                 return std::pair{peers_[peer].window.is_silent(), peers_[peer].window.bytes()};
             };
-            if (peers_[i].is_up && (!solo_->peer || rank(i) < rank(*solo_->peer))) {
-                solo_->peer = i;
+            if (peers_[i].is_up && (!poison_trial_->peer || rank(i) < rank(*poison_trial_->peer))) {
+                poison_trial_->peer = i;
             }
         }
-        if (!solo_->peer) {
+        if (!poison_trial_->peer) {
             return;
         }
-        peers_[*solo_->peer].is_reserved = true;
+        peers_[*poison_trial_->peer].is_reserved = true;
     }
-    const Peer& peer = peers_[*solo_->peer];
+    const Peer& peer = peers_[*poison_trial_->peer];
     const std::size_t frame_bytes = place->segment->batch(place->index).place.frame_bytes;
     if (peer.window.batches() > 0 || !peer.window.has_room(frame_bytes, now)) {
         return;  // What is under way there is answered or overdue first.
     }
     const auto frame = read_frame(*place);
     if (!frame) {
-        end_solo();
+        end_poison_trial();
         return;
     }
-    if (send_batch(*place, *solo_->peer, *frame, now, send)) {
-        solo_->is_sent = true;
+    if (send_batch(*place, *poison_trial_->peer, *frame, now, send)) {
+        poison_trial_->is_sent = true;
     }
 }
 
-void Delivery::end_solo() noexcept {
-    if (solo_ && solo_->peer) {
-        peers_[*solo_->peer].is_reserved = false;
+void BatchDelivery::end_poison_trial() noexcept {
+    if (poison_trial_ && poison_trial_->peer) {
+        peers_[*poison_trial_->peer].is_reserved = false;
     }
-    solo_.reset();
+    poison_trial_.reset();
 }
 
-void Delivery::release_refused() {
+void BatchDelivery::release_refused() {
     for (const auto& segment : spool_.segments()) {
         for (auto index = segment->first(BatchState::refused); index; index = segment->first(BatchState::refused)) {
             const bool suspicious = is_suspicious({.segment = segment.get(), .index = *index});
@@ -130,22 +122,22 @@ void Delivery::release_refused() {
     }
 }
 
-void Delivery::on_loss(const Place& place, bool was_alone, SteadyTime now) {
+void BatchDelivery::on_loss(const Place& place, bool was_alone, SteadyTime now) {
     const auto losses = place.segment->count_loss(place.index);
     const std::string what = describe(name_of(place)) + " daemons_lost=" + std::to_string(losses);
-    if (losses < policy_.suspect_after) {
+    if (losses < settings_.suspect_after) {
         place.segment->set_state(place.index, BatchState::pending);
     } else if (was_alone) {
-        ++counters_.batches_convicted;
+        ++figures_.batches_convicted;
         if (probe_ == name_of(place)) {
             probe_.reset();
         }
         place.segment->set_state(place.index, BatchState::refused);
-        refused_retry_at_ = now + policy_.refused_retry_every;
-        suspect_due_at_ = now + policy_.suspect_pause;
+        refused_retry_at_ = now + settings_.refused_retry_every;
+        suspect_due_at_ = now + settings_.suspect_pause;
         log_.add(LogLine::Level::crit, "a daemon was lost with only this batch in flight, it is retried rarely", what);
     } else {
-        ++counters_.batches_suspected;
+        ++figures_.batches_suspected;
         place.segment->set_state(place.index, BatchState::suspect);
         log_.add(LogLine::Level::error, "daemons were lost while this batch was in flight, it is sent alone", what);
     }

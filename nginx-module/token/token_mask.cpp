@@ -1,4 +1,4 @@
-#include "nginx-module/token/token_text.hpp"
+#include "nginx-module/token/token_mask.hpp"
 
 #include <algorithm>
 #include <cstddef>
