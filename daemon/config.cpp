@@ -7,12 +7,11 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <initializer_list>
-#include <sstream>
 #include <string_view>
 
 #include "common/curve.hpp"
+#include "daemon/base/secret.hpp"
 
 namespace runledger {
 namespace {
@@ -184,9 +183,9 @@ Secret read_guarded_secret(const Section& section, std::string_view key, const s
     return secret;
 }
 
-Config::Comfydeploy read_comfydeploy(Section& section) {
+ReconcileSettings read_comfydeploy(Section& section) {
     constexpr std::int64_t silence_seconds_max = 30LL * 24 * 3600;
-    Config::Comfydeploy config;
+    ReconcileSettings config;
     section.read("api_url", config.api_url);
     section.read("api_key_file", config.api_key_file);
     section.read_duration("queued_silence_seconds", config.silence.queued, silence_seconds_max);
@@ -247,18 +246,6 @@ std::optional<CurveServer> read_curve(Section& intake) {
 }
 
 }  // namespace
-
-std::optional<Secret> read_secret_file(const std::string& path) {
-    std::ifstream file(path);
-    std::stringstream content;
-    content << file.rdbuf();
-    std::string text = content.str();
-    const std::size_t begin = text.find_first_not_of(" \t\r\n");
-    if (!file || begin == std::string::npos) {
-        return std::nullopt;
-    }
-    return Secret(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
-}
 
 Config load_config(const std::filesystem::path& path) {
     const std::string file = path.string();

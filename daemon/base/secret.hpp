@@ -3,6 +3,7 @@
 // It has no stream operator and no formatter. Code that needs the bytes calls reveal(), which a reader can search for.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,5 +22,8 @@ public:
 private:
     std::string text_;
 };
+
+// What the file holds, without white space around it; nothing where it can't be read or holds nothing.
+[[nodiscard]] std::optional<Secret> read_secret_file(const std::string& path);
 
 }  // namespace runledger

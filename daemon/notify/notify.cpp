@@ -24,7 +24,7 @@ constexpr std::size_t deliveries_with_bytes_max = 16;  // Times [telegram] fetch
 constexpr milliseconds outage_delay_max{30'000};
 constexpr milliseconds stop_share_for_storing{1000};  // Of the stop bound.
 
-NotifyPolicy policy_of(const Config::Telegram& config) {
+NotifyPolicy policy_of(const TelegramSettings& config) {
     return {.attempts_max = config.attempts_max,
             .retry_delay_min = config.retry_delay_min,
             .retry_delay_max = config.retry_delay_max};
@@ -38,7 +38,7 @@ Decision given_back(std::string error) {
     return {.state = NextState::pending, .gives_attempt_back = true, .error = std::move(error)};
 }
 
-Notifier::Notifier(Config::Telegram telegram, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
+Notifier::Notifier(TelegramSettings telegram, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
                    NotifyCounters& counters, NotifyTuning tuning)
     : config_(std::move(telegram)),
       tuning_(std::move(tuning)),

@@ -23,11 +23,11 @@
 
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/wakeup.hpp"
-#include "daemon/config.hpp"
 #include "daemon/notify/outbox.hpp"
 #include "daemon/notify/pace.hpp"
 #include "daemon/notify/policy.hpp"
 #include "daemon/notify/progress.hpp"
+#include "daemon/notify/settings.hpp"
 #include "daemon/telegram/bot_api.hpp"
 #include "daemon/telegram/fetch.hpp"
 #include "daemon/telegram/telegram.hpp"
@@ -67,7 +67,7 @@ struct NotifyTuning {
 class Notifier {
 public:
     // `lease_owner` names this process and no other. `wakeup` is notified by settle.
-    Notifier(Config::Telegram telegram, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
+    Notifier(TelegramSettings telegram, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
              NotifyCounters& counters, NotifyTuning tuning = {});
 
     // The thread's body, until the wakeup is stopped; then what is in flight gets stop_bound to end, and what is left
@@ -132,7 +132,7 @@ private:
     void look_after_token(Time now);
     [[nodiscard]] bool has_new_token();
 
-    Config::Telegram config_;
+    TelegramSettings config_;
     NotifyTuning tuning_;
     NotifyPolicy policy_;
     Wakeup& wakeup_;

@@ -15,7 +15,7 @@ Limit divided(const Limit& limit, unsigned daemons) {
 
 }  // namespace
 
-PaceLimits pace_limits(const Config::Telegram& config) {
+PaceLimits pace_limits(const TelegramSettings& config) {
     PaceLimits limits;
     limits.bot.messages = config.messages_per_second;
     limits.chat.messages *= config.chat_messages_per_second;

@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "daemon/config.hpp"
+#include "daemon/notify/settings.hpp"
 
 namespace runledger {
 
@@ -33,7 +33,7 @@ struct PaceLimits {
 };
 
 // Those of [telegram], for one of its daemons.
-[[nodiscard]] PaceLimits pace_limits(const Config::Telegram& config);
+[[nodiscard]] PaceLimits pace_limits(const TelegramSettings& config);
 
 // What one of `daemons` may use, so that all of them together keep the limits.
 [[nodiscard]] PaceLimits divided(const PaceLimits& limits, unsigned daemons);

@@ -31,7 +31,7 @@ void Lookups::hurry(std::chrono::milliseconds statement_timeout) noexcept {
 }
 
 std::vector<LeasedLookup> Lookups::lease(std::size_t count_max) {
-    const Config::Comfydeploy::Silence& silence = options_.silence;
+    const ReconcileSettings::Silence& silence = options_.silence;
     const std::array<std::pair<std::string_view, std::chrono::milliseconds>, 6> limits{
         {{"queued", silence.queued},
          {"started", silence.started},

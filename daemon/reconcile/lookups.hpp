@@ -15,9 +15,9 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/config.hpp"
 #include "daemon/database/database.hpp"
 #include "daemon/reconcile/provider_report.hpp"
+#include "daemon/reconcile/settings.hpp"
 
 namespace runledger {
 
@@ -53,7 +53,7 @@ public:
         std::string uri;
         std::string lease_owner;  // Names the daemon's process, and no other for ever.
         std::chrono::milliseconds lease{};
-        Config::Comfydeploy::Silence silence;
+        ReconcileSettings::Silence silence;
         std::chrono::milliseconds lookback{};  // Runs that have been silent for longer are left alone.
     };
 

@@ -25,7 +25,7 @@ constexpr std::size_t status_word_bytes_max = 100;  // Of a word that is not kno
 
 }  // namespace
 
-Reconciler::Reconciler(Config::Comfydeploy comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& stop,
+Reconciler::Reconciler(ReconcileSettings comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& stop,
                        Wakeup& settle, ReconcileCounters& counters, ReconcileTuning tuning)
     : config_(std::move(comfydeploy)),
       tuning_(tuning),

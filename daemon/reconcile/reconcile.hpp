@@ -18,9 +18,9 @@
 
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/wakeup.hpp"
-#include "daemon/config.hpp"
 #include "daemon/reconcile/comfy_api.hpp"
 #include "daemon/reconcile/lookups.hpp"
+#include "daemon/reconcile/settings.hpp"
 
 namespace runledger {
 
@@ -54,7 +54,7 @@ class Reconciler {
 public:
     // `lease_owner` names this process and no other. `stop` is stopped to end the thread; `settle` is notified after a
     // run was ended.
-    Reconciler(Config::Comfydeploy comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& stop,
+    Reconciler(ReconcileSettings comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& stop,
                Wakeup& settle, ReconcileCounters& counters, ReconcileTuning tuning = {});
 
     // The thread's body, until `stop` is stopped; then what is in flight is given back. Never throws.
@@ -79,7 +79,7 @@ private:
     [[nodiscard]] bool store_outcomes();  // True: none is left.
     void database_failed(const std::exception& error);
 
-    Config::Comfydeploy config_;
+    ReconcileSettings config_;
     ReconcileTuning tuning_;
     Wakeup& stop_;
     Wakeup& settle_;

@@ -52,7 +52,7 @@ std::vector<std::string> LogCapture::lines_with(std::string_view text) const {
     return found;
 }
 
-RunningNotifier::RunningNotifier(Config::Telegram config, const std::string& uri, const std::string& owner,
+RunningNotifier::RunningNotifier(TelegramSettings config, const std::string& uri, const std::string& owner,
                                  const NotifyTuning& tuning)
     : notifier_(std::move(config), uri, owner, wakeup_, counters_, tuning), thread_([this] { notifier_.run(); }) {}
 

@@ -41,7 +41,7 @@ private:
 // A notifier on its thread.
 class RunningNotifier {
 public:
-    RunningNotifier(Config::Telegram config, const std::string& uri, const std::string& owner,
+    RunningNotifier(TelegramSettings config, const std::string& uri, const std::string& owner,
                     const NotifyTuning& tuning);
     ~RunningNotifier();
     RunningNotifier(const RunningNotifier&) = delete;
@@ -114,7 +114,7 @@ protected:
     [[nodiscard]] static std::string picture_url(std::int64_t generation_id);
 
     std::unique_ptr<BotApi> bot_api_;
-    Config::Telegram config_;
+    TelegramSettings config_;
     NotifyTuning tuning_;
     std::string uri_;
     LogCapture log_;

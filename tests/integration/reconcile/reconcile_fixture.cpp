@@ -10,7 +10,7 @@ namespace runledger::test {
 
 using std::chrono::milliseconds;
 
-RunningReconciler::RunningReconciler(const Config::Comfydeploy& config, const std::string& uri,
+RunningReconciler::RunningReconciler(const ReconcileSettings& config, const std::string& uri,
                                      const std::string& owner, const ReconcileTuning& tuning)
     : reconciler_(config, uri, owner, stop_, settle_, counters_, tuning), thread_([this] { reconciler_.run(); }) {}
 

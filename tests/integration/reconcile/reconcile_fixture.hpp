@@ -24,7 +24,7 @@ namespace runledger::test {
 // A reconciler on its thread, until it is stopped.
 class RunningReconciler {
 public:
-    RunningReconciler(const Config::Comfydeploy& config, const std::string& uri, const std::string& owner,
+    RunningReconciler(const ReconcileSettings& config, const std::string& uri, const std::string& owner,
                       const ReconcileTuning& tuning);
     ~RunningReconciler();
     RunningReconciler(const RunningReconciler&) = delete;
@@ -50,7 +50,7 @@ protected:
 
     [[nodiscard]] ComfyApiStandIn& api() { return api_; }
     // Short delays, the rest as it is shipped; a test may change both before it starts a daemon.
-    Config::Comfydeploy config;
+    ReconcileSettings config;
     ReconcileTuning tuning;
     std::unique_ptr<RunningReconciler> start(const std::string& owner = "daemon-1");
 
