@@ -125,8 +125,8 @@ std::string to_delete_json(std::int64_t chat_id, std::int64_t message_id) {
     });
 }
 
-Form to_form(const Message& message, std::int64_t chat_id) {
-    Form form;
+HttpForm to_form(const Message& message, std::int64_t chat_id) {
+    HttpForm form;
     form.fields.emplace_back("chat_id", std::to_string(chat_id));
     if (message.thread_id) {
         form.fields.emplace_back("message_thread_id", std::to_string(*message.thread_id));
