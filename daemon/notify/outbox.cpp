@@ -71,14 +71,14 @@ Outbox::Taken Outbox::lease(const Request& request) {
     return taken;
 }
 
-Outbox::Stored Outbox::store(std::span<const Outcome> outcomes) {
+Outbox::Stored Outbox::store(std::span<const AttemptOutcome> outcomes) {
     Transaction work(database_, bounds_);
     Stored stored = store(work, outcomes);
     database_.commit(work);
     return stored;
 }
 
-Outbox::Exchanged Outbox::store_and_lease(std::span<const Outcome> outcomes, const Request& request) {
+Outbox::Exchanged Outbox::store_and_lease(std::span<const AttemptOutcome> outcomes, const Request& request) {
     Transaction work(database_, bounds_);
     Stored stored = store(work, outcomes);
     Taken taken = lease(work, request);
@@ -134,14 +134,15 @@ Outbox::Taken Outbox::lease(pqxx::work& work, const Request& request) {
             taken.next_due = std::chrono::milliseconds{next[0].as<std::int64_t>()};
         }
     }
-    std::sort(taken.leased.begin(), taken.leased.end(), [](const Leased& a, const Leased& b) { return a.id < b.id; });
+    std::sort(taken.leased.begin(), taken.leased.end(),
+              [](const LeasedNotification& a, const LeasedNotification& b) { return a.id < b.id; });
     return taken;
 }
 
-Outbox::Stored Outbox::store(pqxx::work& work, std::span<const Outcome> outcomes) const {
+Outbox::Stored Outbox::store(pqxx::work& work, std::span<const AttemptOutcome> outcomes) const {
     Stored stored;
     stored.ours.reserve(outcomes.size());
-    for (const Outcome& outcome : outcomes) {
+    for (const AttemptOutcome& outcome : outcomes) {
         stored.ours.push_back(store_one(work, outcome));
         store_chat(work, outcome, stored);
     }
@@ -149,7 +150,7 @@ Outbox::Stored Outbox::store(pqxx::work& work, std::span<const Outcome> outcomes
 }
 
 // Of the chat it is true whoever holds the notification by now.
-void Outbox::store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored) {
+void Outbox::store_chat(pqxx::work& work, const AttemptOutcome& outcome, Stored& stored) {
     const Decision& decision = outcome.decision;
     switch (decision.chat) {
         case ChatFate::none:
@@ -171,7 +172,7 @@ void Outbox::store_chat(pqxx::work& work, const Outcome& outcome, Stored& stored
     }
 }
 
-bool Outbox::store_one(pqxx::work& work, const Outcome& outcome) const {
+bool Outbox::store_one(pqxx::work& work, const AttemptOutcome& outcome) const {
     const Decision& decision = outcome.decision;
     const auto error = unless_empty(decision.error);
     const int uncertain = decision.may_have_arrived ? 1 : 0;
