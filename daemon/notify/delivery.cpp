@@ -24,15 +24,15 @@ bool forbids_media(std::string_view error) {
 }  // namespace
 
 NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
-    const auto kind = telegram::find_news_kind(row_.kind);
-    const auto news =
-        kind ? telegram::read_news({.kind = *kind, .run_id = row_.run_id, .payload = row_.payload}) : std::nullopt;
-    row_.payload = {};  // Up to megabytes; the news holds what is used of it.
-    if (!news) {
+    const auto kind = telegram::find_notice_kind(row_.kind);
+    const auto notice =
+        kind ? telegram::read_notice({.kind = *kind, .run_id = row_.run_id, .payload = row_.payload}) : std::nullopt;
+    row_.payload = {};  // Up to megabytes; the notice holds what is used of it.
+    if (!notice) {
         return end({.state = NextState::dead, .error = "the payload can't be read"});
     }
-    parts_ = telegram::compose(*news, rules_->wording,
-                               {.parts_sent = row_.parts_sent, .may_be_duplicate = row_.uncertain_attempts > 0});
+    parts_ = telegram::compose(*notice, rules_->wording,
+                               {.parts_sent = row_.parts_sent, .may_have_arrived = row_.uncertain_attempts > 0});
     if (parts_.empty()) {
         return end({.state = NextState::skipped, .error = "its outputs hold nothing that can be shown"});
     }

@@ -19,8 +19,8 @@
 
 #include "daemon/notify/outbox.hpp"
 #include "daemon/notify/policy.hpp"
+#include "daemon/telegram/compose.hpp"
 #include "daemon/telegram/fetch.hpp"
-#include "daemon/telegram/telegram.hpp"
 
 namespace runledger {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/telegram/compose.hpp"
 #include "daemon/telegram/fetch.hpp"
-#include "daemon/telegram/telegram.hpp"
 
 namespace runledger {
 

@@ -134,7 +134,7 @@ private:
     } outage_;
     std::optional<telegram::BotApi> bot_;       // Made and used by the thread; none in mode log.
     std::optional<telegram::Fetcher> fetcher_;  // Likewise, where hosts are configured.
-    std::optional<ProgressTeller> progress_;    // Likewise, where it is configured.
+    std::optional<ProgressMessages> progress_;  // Likewise, where it is configured.
 
     std::unordered_map<std::int64_t, NotificationDelivery> deliveries_;  // Those that are leased by this daemon.
     SendQueue queue_;

@@ -153,17 +153,17 @@ Outbox::Stored Outbox::store(pqxx::work& work, std::span<const AttemptOutcome> o
 void Outbox::store_chat(pqxx::work& work, const AttemptOutcome& outcome, Stored& stored) {
     const Decision& decision = outcome.decision;
     switch (decision.chat) {
-        case ChatFate::none:
+        case ChatEffect::none:
             break;
-        case ChatFate::held:
+        case ChatEffect::held:
             ask(work, queries::notify::chat_held, outcome.chat_id, decision.delay.count(), decision.error);
             break;
-        case ChatFate::moved:
+        case ChatEffect::moved:
             if (decision.new_chat_id && *decision.new_chat_id != outcome.chat_id) {
                 ask(work, queries::notify::chat_moved, outcome.chat_id, *decision.new_chat_id, decision.error);
             }
             break;
-        case ChatFate::refused:
+        case ChatEffect::refused:
             for (const auto& row : ask(work, queries::notify::chat_refused, outcome.chat_id,
                                        decision.error + " (to another message in this chat)")) {
                 ++(row[0].as<std::string>() == to_word(NextState::dead) ? stored.dead_chats : stored.uncertain);

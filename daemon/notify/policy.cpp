@@ -32,7 +32,7 @@ Decision held(const telegram::Answer& answer, const NotifyPolicy& policy) {
     return {.state = NextState::pending,
             .delay = wait,
             .gives_attempt_back = true,
-            .chat = ChatFate::held,
+            .chat = ChatEffect::held,
             .error = answer.description};
 }
 
@@ -80,7 +80,7 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
             Decision decision{.state = NextState::send_again, .error = answer.description};
             if (answer.verdict == Verdict::migrated) {
                 decision.new_chat_id = answer.migrate_to;
-                decision.chat = ChatFate::moved;
+                decision.chat = ChatEffect::moved;
             }
             if (attempt.calls >= policy.calls_max) {
                 decision.state = NextState::dead;
@@ -90,7 +90,7 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
         case Verdict::unauthorized:
             return {.state = NextState::pending, .gives_attempt_back = true, .error = answer.description};
         case Verdict::chat_refused:
-            return {.state = NextState::dead, .chat = ChatFate::refused, .error = answer.description};
+            return {.state = NextState::dead, .chat = ChatEffect::refused, .error = answer.description};
         case Verdict::refused:
             return {.state = NextState::dead, .error = answer.description};
         case Verdict::unavailable:

@@ -43,7 +43,7 @@ enum class NextState : std::uint8_t {
 [[nodiscard]] std::string_view to_word(NextState state) noexcept;
 
 // What the answer says of the chat as a whole, beside the message.
-enum class ChatFate : std::uint8_t {
+enum class ChatEffect : std::uint8_t {
     none,
     held,     // After a 429, by every daemon, for Decision::delay.
     moved,    // To new_chat_id, from now on.
@@ -56,7 +56,7 @@ struct Decision {
     bool gives_attempt_back{false};     // The attempt does not count against attempts_max.
     bool may_have_arrived{false};       // Counts as uncertain.
     bool confirms_part{false};          // With `send_again`: this call was taken, the next one has what follows.
-    ChatFate chat{ChatFate::none};
+    ChatEffect chat{ChatEffect::none};
     std::optional<std::int64_t> new_chat_id{};
     std::string error{};  // For last_error; empty with `sent`.
 };

@@ -128,7 +128,7 @@ void Reconciler::take_result(const std::string& run_id, LookupResult result) {
     outcomes_.push_back(outcome_of(leased_.at(run_id), std::move(result)));
 }
 
-Reconciler::Outcome Reconciler::outcome_of(const LeasedLookup& lookup, LookupResult result) {
+Reconciler::LookupOutcome Reconciler::outcome_of(const LeasedLookup& lookup, LookupResult result) {
     if (auto* answer = std::get_if<ApiAnswer>(&result)) {
         return outcome_of_answer(lookup, std::move(*answer));
     }
@@ -140,7 +140,7 @@ Reconciler::Outcome Reconciler::outcome_of(const LeasedLookup& lookup, LookupRes
     return later(lookup, {}, none.why);
 }
 
-Reconciler::Outcome Reconciler::outcome_of_answer(const LeasedLookup& lookup, ApiAnswer answer) {
+Reconciler::LookupOutcome Reconciler::outcome_of_answer(const LeasedLookup& lookup, ApiAnswer answer) {
     if (answer.status == http_unauthorized || answer.status == http_forbidden) {
         ++counters_.refused;
         if (!counters_.key_is_refused.exchange(true)) {
@@ -245,7 +245,7 @@ bool Reconciler::store_outcomes() {
         return false;
     }
     while (!outcomes_.empty()) {
-        const Outcome& outcome = outcomes_.front();
+        const LookupOutcome& outcome = outcomes_.front();
         std::string run_id;
         try {
             if (const auto* reported = std::get_if<Reported>(&outcome)) {

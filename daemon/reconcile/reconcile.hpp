@@ -62,7 +62,7 @@ public:
 
 private:
     using Time = std::chrono::steady_clock::time_point;
-    using Outcome = std::variant<Reported, Postponed>;
+    using LookupOutcome = std::variant<Reported, Postponed>;
 
     void start_calls();
     void turn();
@@ -70,8 +70,8 @@ private:
     void look(Time now);
     [[nodiscard]] std::size_t capacity() const;
     void take_result(const std::string& run_id, LookupResult result);
-    [[nodiscard]] Outcome outcome_of(const LeasedLookup& lookup, LookupResult result);
-    [[nodiscard]] Outcome outcome_of_answer(const LeasedLookup& lookup, ApiAnswer answer);
+    [[nodiscard]] LookupOutcome outcome_of(const LeasedLookup& lookup, LookupResult result);
+    [[nodiscard]] LookupOutcome outcome_of_answer(const LeasedLookup& lookup, ApiAnswer answer);
     [[nodiscard]] Postponed later(const LeasedLookup& lookup, std::string provider_status, std::string error);
     void hold_for(std::chrono::milliseconds delay);
     void answered();
@@ -91,7 +91,7 @@ private:
     std::optional<ComfyApi> api_;  // Made and used by the thread.
 
     std::unordered_map<std::string, LeasedLookup> leased_;  // In flight, or their outcome waits to be stored.
-    std::deque<Outcome> outcomes_;
+    std::deque<LookupOutcome> outcomes_;
     Time next_look_{};
     Time hold_until_{};
     Time database_retry_at_{};

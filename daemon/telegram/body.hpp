@@ -5,7 +5,7 @@
 #include <string>
 
 #include "daemon/net/http_client.hpp"
-#include "daemon/telegram/telegram.hpp"
+#include "daemon/telegram/compose.hpp"
 
 namespace runledger::telegram {
 

@@ -80,7 +80,7 @@ TEST(NotifyPolicy, BoundsHowLongItIsHeldBack) {
     answer.retry_after = hours{24};
 
     EXPECT_EQ(decide(answer, {}, policy, most).delay, hours{1});
-    EXPECT_EQ(decide(answer, {}, policy, most).chat, ChatFate::held);
+    EXPECT_EQ(decide(answer, {}, policy, most).chat, ChatEffect::held);
 }
 
 TEST(NotifyPolicy, KeepsEverythingWhenTheTokenIsRefused) {
