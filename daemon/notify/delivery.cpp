@@ -15,12 +15,6 @@ using telegram::Verdict;
 
 constexpr std::string_view stopped = "the daemon is being stopped";
 
-// What can't be posted there in any form but text.
-bool forbids_media(std::string_view error) {
-    return error.find("not enough rights") != std::string_view::npos ||
-           error.find("FORBIDDEN") != std::string_view::npos;
-}
-
 }  // namespace
 
 NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
@@ -103,6 +97,9 @@ void NotificationDelivery::on_call() noexcept {
 NotificationDelivery::Action NotificationDelivery::on_answer(const telegram::Answer& answer, double chance) {
     const Attempt attempt{.attempts = row_.attempts, .uncertain_attempts = row_.uncertain_attempts, .calls = calls_};
     Decision decision = decide(answer, attempt, rules_->policy, chance);
+    if (decision.remedy == Remedy::no_thread && !message_.thread_id) {
+        decision = {.state = NextState::dead, .error = answer.description};  // It named none.
+    }
     if (is_stopping_ && (decision.state == NextState::send_again || answer.verdict == Verdict::unavailable)) {
         return give_back(answer.description);
     }
@@ -121,16 +118,25 @@ NotificationDelivery::Action NotificationDelivery::on_stored(const Decision& dec
         return give_back(std::string(stopped));
     }
     last_error_ = decision.error;
-    if (decision.confirms_part) {
-        ++part_;
-        return begin_part(now);
-    }
-    if (decision.new_chat_id) {
-        row_.chat_id = *decision.new_chat_id;
-    } else if (auto documents = forbids_media(decision.error) ? std::nullopt : telegram::as_documents(message_)) {
-        message_ = std::move(*documents);
-    } else {
-        message_ = telegram::as_text(message_);
+    switch (decision.remedy) {
+        case Remedy::none:
+            ++part_;
+            return begin_part(now);
+        case Remedy::new_chat:
+            row_.chat_id = decision.new_chat_id.value_or(row_.chat_id);
+            break;
+        case Remedy::no_thread:
+            message_.thread_id.reset();
+            for (telegram::Message& part : parts_) {
+                part.thread_id.reset();
+            }
+            break;
+        case Remedy::other_form:
+            message_ = telegram::as_documents(message_).value_or(telegram::as_text(message_));
+            break;
+        case Remedy::text_only:
+            message_ = telegram::as_text(message_);
+            break;
     }
     return send();
 }

@@ -36,6 +36,12 @@ Decision held(const telegram::Answer& answer, const NotifyPolicy& policy) {
             .error = answer.description};
 }
 
+Decision again(Remedy remedy, const telegram::Answer& answer, const Attempt& attempt, const NotifyPolicy& policy) {
+    return {.state = attempt.calls < policy.calls_max ? NextState::send_again : NextState::dead,
+            .remedy = remedy,
+            .error = answer.description};
+}
+
 Decision uncertain(const telegram::Answer& answer, const Attempt& attempt, const NotifyPolicy& policy, double chance) {
     const unsigned uncertain_attempts = attempt.uncertain_attempts + 1;
     if (uncertain_attempts >= policy.uncertain_attempts_max || attempt.attempts >= policy.attempts_max) {
@@ -75,18 +81,18 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
             return {.state = NextState::sent};
         case Verdict::too_many:
             return held(answer, policy);
-        case Verdict::migrated:
-        case Verdict::media_refused: {
-            Decision decision{.state = NextState::send_again, .error = answer.description};
-            if (answer.verdict == Verdict::migrated) {
-                decision.new_chat_id = answer.migrate_to;
-                decision.chat = ChatEffect::moved;
-            }
-            if (attempt.calls >= policy.calls_max) {
-                decision.state = NextState::dead;
-            }
+        case Verdict::migrated: {
+            Decision decision = again(Remedy::new_chat, answer, attempt, policy);
+            decision.new_chat_id = answer.migrate_to;
+            decision.chat = ChatEffect::moved;
             return decision;
         }
+        case Verdict::media_refused:
+            return again(Remedy::other_form, answer, attempt, policy);
+        case Verdict::media_forbidden:
+            return again(Remedy::text_only, answer, attempt, policy);
+        case Verdict::thread_refused:
+            return again(Remedy::no_thread, answer, attempt, policy);
         case Verdict::unauthorized:
             return {.state = NextState::pending, .gives_attempt_back = true, .error = answer.description};
         case Verdict::chat_refused:

@@ -20,7 +20,7 @@ struct NotifyPolicy {
     unsigned uncertain_attempts_max{2};  // Tried once more after the first, then left alone.
     // One wait after a 429, which costs no attempt; [telegram] not_after_seconds bounds all of them.
     std::chrono::milliseconds hold_max{std::chrono::hours{1}};
-    unsigned calls_max{4};  // In one attempt: a new chat id, text instead of media.
+    unsigned calls_max{4};  // In one attempt, for one part: a new chat id, no thread, documents, a text.
 };
 
 // A notification that was leased, as of the answer.
@@ -50,11 +50,21 @@ enum class ChatEffect : std::uint8_t {
     refused,  // For good: what else waits for it is dead, too.
 };
 
+// What another call in the same attempt changes.
+enum class Remedy : std::uint8_t {
+    none,        // The next part follows.
+    new_chat,    // To new_chat_id.
+    no_thread,   // Into the chat, beside its threads.
+    other_form,  // Media as documents, or else as a text with links.
+    text_only,
+};
+
 struct Decision {
     NextState state{};
     std::chrono::milliseconds delay{};  // With `pending`: not before now and this.
     bool gives_attempt_back{false};     // The attempt does not count against attempts_max.
     bool may_have_arrived{false};       // Counts as uncertain.
+    Remedy remedy{};                    // With `send_again`.
     bool confirms_part{false};          // With `send_again`: this call was taken, the next one has what follows.
     ChatEffect chat{ChatEffect::none};
     std::optional<std::int64_t> new_chat_id{};

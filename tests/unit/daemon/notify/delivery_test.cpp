@@ -135,7 +135,7 @@ TEST_F(ADelivery, IsATextAtOnceWhereNoMediaMayBePosted) {
     auto& delivery = leased({.payload = pictures(1)});
     ASSERT_EQ(doing(delivery.begin(now)), "send");
 
-    ASSERT_EQ(answered(answer_of(Verdict::media_refused, "400 not enough rights to send photos")), "send_again");
+    ASSERT_EQ(answered(answer_of(Verdict::media_forbidden)), "send_again");
     EXPECT_EQ(stored(), "send");
 
     EXPECT_EQ(delivery.message().method, Method::send_message);
@@ -151,6 +151,17 @@ TEST_F(ADelivery, FollowsAGroupToItsNewId) {
 
     EXPECT_EQ(delivery.row().chat_id, -1009);
     EXPECT_EQ(delivery.message().method, Method::send_photo);
+}
+
+TEST_F(ADelivery, LeavesOutAThreadThatIsNone) {
+    auto& delivery = leased({.payload = R"({"status":"failed","message_thread_id":"9"})"});
+    ASSERT_EQ(doing(delivery.begin(now)), "send");
+    ASSERT_EQ(delivery.message().thread_id, 9);
+
+    EXPECT_EQ(answered(answer_of(Verdict::thread_refused)), "send_again");
+    EXPECT_EQ(stored(), "send");
+    EXPECT_EQ(delivery.message().thread_id, std::nullopt);
+    EXPECT_EQ(answered(answer_of(Verdict::thread_refused)), "dead") << "there is none to leave out";
 }
 
 TEST_F(ADelivery, LeavesOutALinkThatHasExpired) {

@@ -264,6 +264,18 @@ TEST(Compose, PutsTheMessageWhereItBelongs) {
     EXPECT_THAT(to_json(parts[1], 42), Not(HasSubstr("reply_parameters")));
 }
 
+TEST(Compose, NamesNoThreadForTheGeneralTopic) {
+    SettlementNotice notice = completed();
+    notice.thread_id = 1;
+
+    const Message message = composed(notice);
+
+    EXPECT_THAT(to_json(message, 42), Not(HasSubstr("message_thread_id")));
+    for (const auto& [name, value] : to_form(message, 42).fields) {
+        EXPECT_NE(name, "message_thread_id");
+    }
+}
+
 TEST(Compose, SaysThatThereIsNothingToShow) {
     EXPECT_EQ(composed(completed()).text, "Finished in 12.3 s, no outputs\n<code>run-1</code>");
 

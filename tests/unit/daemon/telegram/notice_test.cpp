@@ -166,7 +166,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Kind{"unknown", "files", "a.xyz", "https://h/1", MediumKind::document},
                     Kind{"unknown_key", "whatever", "a", "https://h/1", MediumKind::document},
                     Kind{"layered_image", "images", "a.exr", "https://h/1", MediumKind::document},
-                    Kind{"by_url", "files", "", "https://h/a/b.webm?X-Amz-Date=1.png", MediumKind::video},
+                    Kind{"by_url", "files", "", "https://h/a/b.webm?X-Amz-Date=1.png", MediumKind::document},
                     Kind{"name_before_url", "files", "a.mp3", "https://h/b.png", MediumKind::audio},
                     Kind{"image_without_extension", "images", "picture", "https://h/1", MediumKind::photo}),
     [](const auto& row) { return row.param.name; });
