@@ -213,6 +213,11 @@ HttpClient::~HttpClient() { (void)abort_all(); }  // Nobody is left to be told.
 
 std::size_t HttpClient::in_flight() const noexcept { return state_->calls.size() + state_->not_begun.size(); }
 
+bool HttpClient::is_in_flight(HttpTicket ticket) const {
+    return state_->calls.contains(ticket) || std::any_of(state_->not_begun.begin(), state_->not_begun.end(),
+                                                         [&](const Ended& each) { return each.ticket == ticket; });
+}
+
 void HttpClient::begin(HttpRequest request) {
     const HttpTicket ticket = request.ticket;
     auto call = std::make_unique<Call>(std::move(request));

@@ -109,6 +109,7 @@ public:
     std::vector<Ended> abort_all();
 
     [[nodiscard]] std::size_t in_flight() const noexcept;
+    [[nodiscard]] bool is_in_flight(HttpTicket ticket) const;
 
 private:
     struct Call;

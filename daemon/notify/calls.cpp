@@ -147,19 +147,23 @@ void Notifier::drive(milliseconds bound) {
     if (is_fetching) {
         const bool is_alone = !bot_ || bot_->in_flight() == 0;
         for (auto& ended : fetcher_->drive(is_alone ? bound : milliseconds{0}, interrupt)) {
-            take_fetched(std::move(ended));
+            guarded([&] { take_fetched(std::move(ended)); });
         }
     }
     if (bot_ && bot_->in_flight() > 0) {
         for (const auto& ended : bot_->drive(is_fetching ? drive_bound_beside_a_fetch : bound, interrupt)) {
-            take_answer(ended.ticket, ended.result);
-            next_look_ = Time{};  // There is room, and the chat may have more.
+            guarded([&] { take_answer(ended.ticket, ended.result); });  // One answer's trouble is not the others'.
+            next_look_ = Time{};                                        // There is room, and the chat may have more.
         }
     }
 }
 
 void Notifier::take_fetched(telegram::Fetcher::Ended ended) {
-    NotificationDelivery& delivery = deliveries_.at(ended.ticket / fetches_each);
+    const auto found = deliveries_.find(ended.ticket / fetches_each);
+    if (found == deliveries_.end()) {
+        return;  // It was given up meanwhile.
+    }
+    NotificationDelivery& delivery = found->second;
     const auto index = static_cast<std::size_t>(ended.ticket % fetches_each);
     if (!ended.result.why.empty()) {
         spdlog::warn("a link is not uploaded notification={} run_id={} error={}", delivery.row().id,
@@ -180,7 +184,7 @@ void Notifier::take_answer(telegram::BotApi::Ticket ticket, const telegram::Call
         NotificationDelivery& delivery = deliveries_.at(ticket);
         const telegram::Answer answer = telegram::classify(result, delivery.message().has_media());
         note_answer(answer, delivery.row().chat_id);
-        act(delivery, delivery.on_answer(answer, std::uniform_real_distribution<double>{0.0, 1.0}(random_)));
+        act(delivery, delivery.on_answer(answer, chance()));
     }
 }
 

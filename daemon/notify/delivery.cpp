@@ -145,6 +145,14 @@ AttemptOutcome NotificationDelivery::give_back(std::string error, std::chrono::m
     return end({.state = NextState::pending, .delay = delay, .gives_attempt_back = true, .error = std::move(error)});
 }
 
+AttemptOutcome NotificationDelivery::fail(std::string error, double chance) {
+    const telegram::Answer answer{.verdict = is_calling() ? Verdict::uncertain : Verdict::unavailable,
+                                  .description = std::move(error)};
+    return end(decide(answer,
+                      {.attempts = row_.attempts, .uncertain_attempts = row_.uncertain_attempts, .calls = calls_},
+                      rules_->policy, chance));
+}
+
 NotificationDelivery::Action NotificationDelivery::stop() {
     is_stopping_ = true;
     if (state_ == State::fetching || state_ == State::waiting) {

@@ -65,6 +65,8 @@ public:
     [[nodiscard]] Action on_stored(const Decision& decision, WallTime now);
     // Instead of a call, or of a stored outcome: the next attempt begins again, and this one does not count.
     [[nodiscard]] AttemptOutcome give_back(std::string error, std::chrono::milliseconds delay = {});
+    // The daemon failed between two events: the attempt counts, and may have arrived if its call was made.
+    [[nodiscard]] AttemptOutcome fail(std::string error, double chance);
     // The daemon is being stopped: no new call is begun. An outcome unless a call is in flight or one waits to be
     // stored.
     [[nodiscard]] Action stop();
@@ -75,6 +77,7 @@ public:
     [[nodiscard]] const telegram::Message& message() const noexcept { return message_; }  // That part, as it is sent.
     // It ends as soon as its outcome is stored.
     [[nodiscard]] bool is_ending() const noexcept { return state_ == State::ending; }
+    [[nodiscard]] bool is_calling() const noexcept { return state_ == State::calling; }
     [[nodiscard]] bool may_hold_bytes() const noexcept { return fetching_ > 0 || message_.has_uploads(); }
 
 private:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 
 #include "daemon/notify/delivery_log.hpp"
@@ -75,20 +76,49 @@ void Notifier::run() noexcept {
     }
 }
 
-// Database errors are caught where they happen. What comes here is lack of memory or a bug of ours: the turn is lost,
-// its leases run out by themselves, and the stage goes on.
-template <class Step>
-void Notifier::guarded(Step step) {
+// Database errors are caught where they happen. What comes here is lack of memory or a bug of ours: the step is lost,
+// what it had in its hands is given up for this attempt, and the stage goes on.
+void Notifier::guarded(const std::function<void()>& step) {
     try {
         step();
     } catch (const std::exception& error) {
+        has_failed_ = true;
         ++counters_.turns_failed;
         spdlog::critical("notify's turn failed error={}", in_quotes(error.what()));
         (void)wakeup_.pause(milliseconds{500});  // Whether to go on is asked by the loop.
     }
 }
 
+// After a failure: a delivery that nothing will ever go on with would keep its lease, and block its chat.
+void Notifier::give_up_stranded() {
+    std::unordered_set<std::int64_t> awaited;
+    for (const AttemptOutcome& outcome : outcomes_) {
+        awaited.insert(outcome.id);
+    }
+    for (const SendQueue::Entry& entry : queue_.entries()) {
+        awaited.insert(entry.id);
+    }
+    std::vector<std::int64_t> lost;
+    for (auto& [id, delivery] : deliveries_) {
+        if (awaited.contains(id) || (delivery.is_calling() && bot_->is_in_flight(id))) {
+            continue;
+        }
+        if (delivery.is_ending()) {
+            lost.push_back(id);  // Its outcome is lost or stored. If it is lost, its lease runs out.
+        } else {
+            end(delivery, delivery.fail("the daemon failed while it was sending this", chance()));
+        }
+    }
+    for (const std::int64_t id : lost) {
+        deliveries_.erase(id);
+    }
+    has_failed_ = false;
+}
+
 void Notifier::turn() {
+    if (has_failed_) {
+        give_up_stranded();
+    }
     auto now = steady_clock::now();
     look_after_token(now);
     const bool is_look_due = now >= next_look_ && now >= database_.retry_at;

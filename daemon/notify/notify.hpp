@@ -75,8 +75,8 @@ public:
 private:
     using Time = std::chrono::steady_clock::time_point;
 
-    template <class Step>
-    void guarded(Step step);
+    void guarded(const std::function<void()>& step);
+    void give_up_stranded();
     void turn();
     void finish();
     [[nodiscard]] Time next_turn() const;
@@ -95,6 +95,7 @@ private:
     void act(NotificationDelivery& delivery, NotificationDelivery::Action action);
     void end(const NotificationDelivery& delivery, AttemptOutcome outcome);
     void send_what_may_go(Time now);
+    [[nodiscard]] double chance() { return std::uniform_real_distribution<double>{0.0, 1.0}(random_); }
 
     // Telegram.
     [[nodiscard]] bool start_calls();  // False: stopped meanwhile.
@@ -139,6 +140,7 @@ private:
     std::unordered_map<std::int64_t, NotificationDelivery> deliveries_;  // Those that are leased by this daemon.
     SendQueue queue_;
     std::vector<AttemptOutcome> outcomes_;  // Not stored yet.
+    bool has_failed_{false};                // Since the stranded were looked for.
     bool is_stopping_{false};
 };
 

@@ -51,6 +51,7 @@ public:
     [[nodiscard]] std::vector<Ended> abort_all();
 
     [[nodiscard]] std::size_t in_flight() const noexcept { return client_.in_flight(); }
+    [[nodiscard]] bool is_in_flight(Ticket ticket) const { return client_.is_in_flight(ticket); }
 
 private:
     [[nodiscard]] CallResult result_of(HttpResponse response) const;

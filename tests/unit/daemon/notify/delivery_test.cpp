@@ -213,6 +213,24 @@ TEST_F(ADelivery, IsGivenBackWithoutAnAttemptWhereThePaceIsTooSlow) {
     EXPECT_TRUE(delivery.is_ending());
 }
 
+TEST_F(ADelivery, CountsAnAttemptInWhichTheDaemonFailed) {
+    auto& delivery = leased({.payload = pictures(1)});
+    (void)delivery.begin(now);
+
+    const AttemptOutcome before = delivery.fail("out of memory", chance);
+    EXPECT_EQ(before.decision.state, NextState::pending);
+    EXPECT_FALSE(before.decision.gives_attempt_back);
+    EXPECT_FALSE(before.decision.may_have_arrived);
+
+    auto& called = leased({.payload = pictures(1)});
+    (void)called.begin(now);
+    called.on_call();
+    EXPECT_TRUE(called.fail("out of memory", chance).decision.may_have_arrived);
+
+    EXPECT_EQ(leased({.payload = pictures(1), .attempts = 12}).fail("out of memory", chance).decision.state,
+              NextState::dead);
+}
+
 TEST_F(ADelivery, IsGivenBackAtAStopUnlessItsCallIsInFlight) {
     for (const bool is_fetching : {true, false}) {
         rules_.may_fetch = [=](std::string_view) { return is_fetching; };
