@@ -203,7 +203,8 @@ void Notifier::take_token_check(const telegram::Answer& answer) {
 // What an answer says of the bot as a whole, and of the chat's pace.
 void Notifier::note_answer(const telegram::Answer& answer, std::int64_t chat_id) {
     const auto now = steady_clock::now();
-    const bool is_answered = answer.verdict != Verdict::unavailable && answer.verdict != Verdict::uncertain;
+    const bool is_answered = answer.verdict != Verdict::unreached && answer.verdict != Verdict::unavailable &&
+                             answer.verdict != Verdict::uncertain;
     if (is_answered) {
         outage_.failures = 0;
         outage_.backoff.reset();

@@ -100,7 +100,8 @@ NotificationDelivery::Action NotificationDelivery::on_answer(const telegram::Ans
     if (decision.remedy == Remedy::no_thread && !message_.thread_id) {
         decision = {.state = NextState::dead, .error = answer.description};  // It named none.
     }
-    if (is_stopping_ && (decision.state == NextState::send_again || answer.verdict == Verdict::unavailable)) {
+    const bool was_not_taken = answer.verdict == Verdict::unreached || answer.verdict == Verdict::unavailable;
+    if (is_stopping_ && (decision.state == NextState::send_again || was_not_taken)) {
         return give_back(answer.description);
     }
     if (decision.state == NextState::sent) {

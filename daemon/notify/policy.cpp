@@ -99,6 +99,12 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
             return {.state = NextState::dead, .chat = ChatEffect::refused, .error = answer.description};
         case Verdict::refused:
             return {.state = NextState::dead, .error = answer.description};
+        case Verdict::unreached:
+            // An outage is not the message's fault. [telegram] not_after_seconds bounds it, and the loop's own backoff.
+            return {.state = NextState::pending,
+                    .delay = backoff(attempt, policy, chance),
+                    .gives_attempt_back = true,
+                    .error = answer.description};
         case Verdict::unavailable:
             return later_or_dead(answer.description, attempt, policy, chance);
         case Verdict::uncertain:

@@ -100,8 +100,8 @@ void ProgressMessages::take_answer(telegram::BotApi::Ticket ticket, const telegr
         const auto found = calls_.find(ticket);
         const Call call = found->second;
         calls_.erase(found);
-        const bool was_not_taken = answer.verdict == Verdict::unavailable || answer.verdict == Verdict::too_many ||
-                                   answer.verdict == Verdict::unauthorized;
+        const bool was_not_taken = answer.verdict == Verdict::unreached || answer.verdict == Verdict::unavailable ||
+                                   answer.verdict == Verdict::too_many || answer.verdict == Verdict::unauthorized;
         switch (call.kind) {
             case Kind::send:
                 if (answer.verdict == Verdict::sent) {

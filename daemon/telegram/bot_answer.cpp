@@ -202,7 +202,7 @@ Answer classify_http(const HttpAnswer& http, bool has_media) {
 
 Answer classify(const CallResult& result, bool has_media) {
     if (const auto* broken = std::get_if<Broken>(&result)) {
-        return plain(broken->may_have_arrived ? Verdict::uncertain : Verdict::unavailable, broken->why);
+        return plain(broken->may_have_arrived ? Verdict::uncertain : Verdict::unreached, broken->why);
     }
     return classify_http(std::get<HttpAnswer>(result), has_media);
 }

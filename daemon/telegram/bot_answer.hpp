@@ -37,6 +37,7 @@ enum class Verdict : std::uint8_t {
     thread_refused,   // There is no such thread: send without it.
     chat_refused,     // 403: for good, for whatever is sent to this chat.
     refused,          // For good, for this message in this chat.
+    unreached,        // Not even sent: it can't have arrived, and nothing is known of the message.
     unavailable,      // Not taken, but nothing is wrong with the message: try again later.
     uncertain,        // May have arrived; nobody will ever know.
 };

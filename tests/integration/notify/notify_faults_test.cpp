@@ -101,16 +101,18 @@ TEST_F(NotifyFaults, TakesATimeOutForUncertain) {
 }
 
 TEST_F(NotifyFaults, KnowsWhatCantHaveArrived) {
+    config_.attempts_max = 2;
     bot_api_->goes_away();
     const auto id = there_is_a_picture();
 
     start();
-    eventually("it was tried", [&] { return row(id).attempts >= 2; });
+    eventually("it was tried", [&] { return counters().retried >= 4; });
     EXPECT_THAT(row(id).last_error, HasSubstr("connect"));
     bot_api_->comes_back();
     becomes(id, "sent");
 
     EXPECT_EQ(row(id).uncertain_attempts, 0);
+    EXPECT_EQ(row(id).attempts, 1) << "an outage costs no attempt";
     EXPECT_EQ(times_accepted(duplicate_mark), 0U);
     EXPECT_EQ(times_accepted(picture_url(1)), 1U);
 }

@@ -104,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
                         Verdict::unavailable},
                     Row{"deep", http(200, std::string(100'000, '[')), text_only, Verdict::uncertain},
                     Row{"not_connected", Broken{.may_have_arrived = false, .why = "Couldn't connect to server"},
-                        text_only, Verdict::unavailable},
+                        text_only, Verdict::unreached},
                     Row{"timed_out", Broken{.may_have_arrived = true, .why = "Timeout was reached"}, text_only,
                         Verdict::uncertain}),
     [](const auto& row) { return row.param.name; });
