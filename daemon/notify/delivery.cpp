@@ -30,10 +30,10 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
     if (parts_.empty()) {
         return end({.state = NextState::skipped, .error = "its outputs hold nothing that can be shown"});
     }
-    if (row_.parts_sent >= parts_.size()) {
+    part_ = row_.parts_sent;
+    if (part_ >= parts_.size()) {
         return end({.state = NextState::sent});  // All of it was confirmed before.
     }
-    part_ = row_.parts_sent;
     return begin_part(now);
 }
 
@@ -165,7 +165,12 @@ NotificationDelivery::Action NotificationDelivery::stop() {
 AttemptOutcome NotificationDelivery::end(Decision decision, std::optional<std::int64_t> message_id) {
     state_ = decision.state == NextState::send_again ? State::storing : State::ending;
     fetching_ = 0;
-    return {.id = row_.id, .chat_id = row_.chat_id, .decision = std::move(decision), .message_id = message_id};
+    const bool confirms_part = decision.confirms_part || decision.state == NextState::sent;
+    return {.id = row_.id,
+            .chat_id = row_.chat_id,
+            .decision = std::move(decision),
+            .message_id = message_id,
+            .parts_sent = std::min(part_ + (confirms_part ? 1 : 0), parts_.size())};
 }
 
 }  // namespace runledger

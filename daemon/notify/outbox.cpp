@@ -179,7 +179,8 @@ bool Outbox::store_one(pqxx::work& work, const AttemptOutcome& outcome) const {
     pqxx::result result;
     switch (decision.state) {
         case NextState::sent:
-            result = ask(work, queries::notify::sent, outcome.id, options_.lease_owner, outcome.message_id, error);
+            result = ask(work, queries::notify::sent, outcome.id, options_.lease_owner, outcome.message_id, error,
+                         outcome.parts_sent);
             break;
         case NextState::pending:
             result = ask(work, queries::notify::later, outcome.id, options_.lease_owner, decision.delay.count(),
@@ -187,7 +188,7 @@ bool Outbox::store_one(pqxx::work& work, const AttemptOutcome& outcome) const {
             break;
         case NextState::send_again:
             result = ask(work, queries::notify::renew, outcome.id, options_.lease_owner, options_.lease.count(),
-                         decision.new_chat_id, error, decision.confirms_part ? 1 : 0, outcome.message_id);
+                         decision.new_chat_id, error, outcome.parts_sent, outcome.message_id);
             break;
         case NextState::uncertain:
         case NextState::dead:

@@ -38,6 +38,7 @@ struct AttemptOutcome {
     std::int64_t chat_id{};  // That the answer is about.
     Decision decision;
     std::optional<std::int64_t> message_id{};
+    std::size_t parts_sent{0};  // Confirmed by now, those of earlier attempts included.
 };
 
 class Outbox {

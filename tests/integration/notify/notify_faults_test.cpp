@@ -194,6 +194,23 @@ TEST_F(NotifyFaults, GivesBackWhatACommitOfUnknownOutcomeLeftInItsName) {
     EXPECT_EQ(row(id).attempts, 1);
 }
 
+// A COMMIT may land though its answer is lost: then the same is stored again.
+TEST_F(NotifyFaults, CountsAPartOnceThoughItIsStoredTwice) {
+    const auto id = there_is({.payload = pictures_payload(13)});
+    Outbox outbox({.uri = uri_, .lease_owner = "here:1:first", .lease = seconds{30}});
+    ASSERT_THAT(outbox.lease({.chats_waiting = {}, .count_max = 1}).leased, SizeIs(1));
+    const std::vector<AttemptOutcome> first{{.id = id,
+                                             .chat_id = 42,
+                                             .decision = {.state = NextState::send_again, .confirms_part = true},
+                                             .message_id = 7,
+                                             .parts_sent = 1}};
+
+    (void)outbox.store(first);
+    (void)outbox.store(first);
+
+    EXPECT_EQ(value("SELECT parts_sent FROM runledger.notifications"), "1");
+}
+
 TEST_F(NotifyFaults, SendsEachOnceThoughTheDatabaseRestarts) {
     constexpr int count = 60;
     bot_api_->script({.answer = BotAnswer::slow(milliseconds{20}), .calls = -1});

@@ -98,10 +98,12 @@ TEST_F(ADelivery, SendsItsPartsOneAfterAnotherAndStoresEach) {
     EXPECT_EQ(delivery.message().media.size(), 10U);
     EXPECT_EQ(answered(sent(1)), "send_again");
     EXPECT_TRUE(outcome_.decision.confirms_part);
+    EXPECT_EQ(outcome_.parts_sent, 1U);
     EXPECT_FALSE(delivery.is_ending()) << "its lease is still needed";
     EXPECT_EQ(stored(), "send");
     EXPECT_EQ(delivery.message().media.size(), 3U);
     EXPECT_EQ(answered(sent(2)), "sent");
+    EXPECT_EQ(outcome_.parts_sent, 2U);
 }
 
 TEST_F(ADelivery, GoesOnBehindThePartsThatEarlierAttemptsHaveSent) {
@@ -109,6 +111,7 @@ TEST_F(ADelivery, GoesOnBehindThePartsThatEarlierAttemptsHaveSent) {
     EXPECT_EQ(delivery_->message().media.size(), 3U);
 
     EXPECT_EQ(doing(leased({.payload = pictures(13), .parts_sent = 2}).begin(now)), "sent");
+    EXPECT_EQ(outcome_.parts_sent, 2U);
 }
 
 TEST_F(ADelivery, MarksWhatMayHaveArrivedBefore) {
