@@ -1,22 +1,22 @@
 #include "daemon/notify/notify.hpp"
 
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 
-#include "daemon/telegram/text.hpp"
+#include "daemon/notify/delivery_log.hpp"
 
 namespace runledger {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
+using std::chrono::system_clock;
 
 constexpr milliseconds drive_bound{50};  // How late a stop is seen while calls are in flight.
-constexpr milliseconds drive_bound_beside_a_fetch{5};
 constexpr milliseconds look_pause_min{1};
 constexpr milliseconds stop_pause{20};
 constexpr std::size_t leases_a_look_max = 16;
@@ -24,39 +24,42 @@ constexpr std::size_t deliveries_with_bytes_max = 16;  // Times [telegram] fetch
 constexpr milliseconds outage_delay_max{30'000};
 constexpr milliseconds stop_share_for_storing{1000};  // Of the stop bound.
 
-NotifyPolicy policy_of(const TelegramSettings& config) {
-    return {.attempts_max = config.attempts_max,
-            .retry_delay_min = config.retry_delay_min,
-            .retry_delay_max = config.retry_delay_max};
+NotifyPolicy policy_of(const TelegramSettings& settings) {
+    return {.attempts_max = settings.attempts_max,
+            .retry_delay_min = settings.retry_delay_min,
+            .retry_delay_max = settings.retry_delay_max};
+}
+
+Backoff::Bounds outage_bounds(const TelegramSettings& settings) {
+    return {.delay_min = settings.retry_delay_min,
+            .delay_max = std::max(settings.retry_delay_min, std::min(settings.retry_delay_max, outage_delay_max))};
 }
 
 }  // namespace
 
-std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", telegram::clean_line(text)); }
-
-Decision given_back(std::string error) {
-    return {.state = NextState::pending, .gives_attempt_back = true, .error = std::move(error)};
-}
-
-Notifier::Notifier(TelegramSettings telegram, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
+Notifier::Notifier(TelegramSettings settings, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
                    NotifyCounters& counters, NotifyTuning tuning)
-    : config_(std::move(telegram)),
+    : settings_(std::move(settings)),
       tuning_(std::move(tuning)),
-      policy_(policy_of(config_)),
+      rules_{.policy = policy_of(settings_),
+             .wording = settings_.text,
+             .only_logs = settings_.mode == TelegramMode::log,
+             .fetch_bytes_max = settings_.fetch_bytes_max},
       wakeup_(wakeup),
       counters_(counters),
       postgres_uri_(postgres_uri),
+      random_(std::random_device{}()),
       outbox_({.uri = std::move(postgres_uri),
                .lease_owner = std::move(lease_owner),
-               .lease = config_.timeout + config_.lease_margin,
-               .attempts_max = config_.attempts_max,
-               .not_after = config_.not_after}),
-      pace_(tuning_.pace ? *tuning_.pace : pace_limits(config_)),
-      database_backoff_({}),
-      outage_backoff_(
-          {.delay_min = config_.retry_delay_min,
-           .delay_max = std::max(config_.retry_delay_min, std::min(config_.retry_delay_max, outage_delay_max))}),
-      random_(std::random_device{}()) {}
+               .lease = settings_.timeout + settings_.lease_margin,
+               .attempts_max = settings_.attempts_max,
+               .not_after = settings_.not_after}),
+      pace_(tuning_.pace ? *tuning_.pace : pace_limits(settings_)),
+      token_({.token = settings_.token,
+              .token_file = settings_.token_file,
+              .retry = tuning_.token_retry,
+              .interval = tuning_.token_watch}),
+      outage_{.backoff = Backoff(outage_bounds(settings_))} {}
 
 void Notifier::run() noexcept {
     try {
@@ -74,24 +77,53 @@ void Notifier::run() noexcept {
     }
 }
 
-// Database errors are met where they happen. What comes here is want of memory or a bug of ours: the turn is lost, its
-// leases run out by themselves, and the stage goes on.
-template <class Step>
-void Notifier::guarded(Step step) {
+// Database errors are caught where they happen. What comes here is lack of memory or a bug of ours: the step is lost,
+// what it had in its hands is given up for this attempt, and the stage goes on.
+void Notifier::guarded(const std::function<void()>& step) {
     try {
         step();
     } catch (const std::exception& error) {
+        has_failed_ = true;
         ++counters_.turns_failed;
         spdlog::critical("notify's turn failed error={}", in_quotes(error.what()));
         (void)wakeup_.pause(milliseconds{500});  // Whether to go on is asked by the loop.
     }
 }
 
+// After a failure: a delivery that nothing will ever go on with would keep its lease, and block its chat.
+void Notifier::give_up_stranded() {
+    std::unordered_set<std::int64_t> awaited;
+    for (const AttemptOutcome& outcome : outcomes_) {
+        awaited.insert(outcome.id);
+    }
+    for (const SendQueue::Entry& entry : queue_.entries()) {
+        awaited.insert(entry.id);
+    }
+    std::vector<std::int64_t> lost;
+    for (auto& [id, delivery] : deliveries_) {
+        if (awaited.contains(id) || (delivery.is_calling() && bot_->is_in_flight(id))) {
+            continue;
+        }
+        if (delivery.is_ending()) {
+            lost.push_back(id);  // Its outcome is lost or stored. If it is lost, its lease runs out.
+        } else {
+            end(delivery, delivery.fail("the daemon failed while it was sending this", chance()));
+        }
+    }
+    for (const std::int64_t id : lost) {
+        deliveries_.erase(id);
+    }
+    has_failed_ = false;
+}
+
 void Notifier::turn() {
+    if (has_failed_) {
+        give_up_stranded();
+    }
     auto now = steady_clock::now();
     look_after_token(now);
-    const bool is_look_due = now >= next_look_ && now >= database_retry_at_;
-    if (is_look_due && !outcomes_.empty() && database_failures_ == 0 && capacity(now) > 0) {
+    const bool is_look_due = now >= next_look_ && now >= database_.retry_at;
+    if (is_look_due && !outcomes_.empty() && database_.failures == 0 && capacity(now) > 0) {
         store_and_look(now);
         now = steady_clock::now();
     } else if (store_outcomes() && is_look_due) {
@@ -99,23 +131,14 @@ void Notifier::turn() {
         now = steady_clock::now();
     }
     send_what_may_go(now);
-    if (!outcomes_.empty() && now >= database_retry_at_) {
+    if (!outcomes_.empty() && now >= database_.retry_at) {
         return;  // Ended without a call: to be stored before anything is waited for.
     }
-    if (progress_ && !counters_.token_is_refused && waiting_.empty() && now >= progress_->next_look()) {
+    if (progress_ && !token_.is_refused() && queue_.is_empty() && now >= progress_->next_look()) {
         progress_->look(now, *bot_, pace_);
     }
-    auto until = std::max(next_look_, database_retry_at_);
-    if (progress_) {
-        until = std::min(until, progress_->next_look());
-    }
-    if (const auto ready = waiting_ready_at()) {
-        until = std::min(until, *ready);
-    }
-    if (counters_.token_is_refused) {
-        until = std::min({until, token_watch_at_, token_retry_at_});
-    }
-    const auto bound = std::clamp(std::chrono::ceil<milliseconds>(until - now), milliseconds{0}, tuning_.poll_interval);
+    const auto bound =
+        std::clamp(std::chrono::ceil<milliseconds>(next_turn() - now), milliseconds{0}, tuning_.poll_interval);
     if ((bot_ && bot_->in_flight() > 0) || (fetcher_ && fetcher_->in_flight() > 0)) {
         drive(std::min(bound, drive_bound));
         if (wakeup_.take_notice()) {
@@ -126,23 +149,28 @@ void Notifier::turn() {
     }
 }
 
+Notifier::Time Notifier::next_turn() const {
+    Time at = std::max(next_look_, database_.retry_at);
+    if (progress_) {
+        at = std::min(at, progress_->next_look());
+    }
+    at = std::min(at, queue_.ready_at(pace_).value_or(at));
+    return std::min(at, token_.next_look().value_or(at));
+}
+
 // In the end the calls in flight get their time, then everything is written down as what it is.
 void Notifier::finish() {
-    stopping_ = true;
+    is_stopping_ = true;
     const auto stop_at = steady_clock::now() + tuning_.stop_bound;
     const auto calls_until = stop_at - std::min(stop_share_for_storing, tuning_.stop_bound / 2);
-    for (Outcome& outcome : outcomes_) {
+    for (AttemptOutcome& outcome : outcomes_) {
         if (outcome.decision.state == NextState::send_again && !outcome.decision.confirms_part) {
-            outcome.decision = given_back(std::move(outcome.decision.error));
+            outcome = deliveries_.at(outcome.id).give_back(std::move(outcome.decision.error));
         }
     }
-    for (const std::int64_t id : std::exchange(waiting_, {})) {
-        end(id, given_back("the daemon is being stopped"));
-    }
+    queue_.clear();
     for (auto& [id, delivery] : deliveries_) {
-        if (std::exchange(delivery.fetching, 0) > 0) {
-            end(id, given_back("the daemon is being stopped"));
-        }
+        act(delivery, delivery.stop());
     }
     if (fetcher_) {
         fetcher_->abort_all();
@@ -166,43 +194,35 @@ void Notifier::finish() {
 }
 
 std::size_t Notifier::capacity(Time now) const {
-    if (counters_.token_is_refused) {
+    if (token_.is_refused()) {
         return 0;
     }
-    const bool one_at_a_time = bot_ && (!token_is_proven_ || outage_failures_ >= outage_failures_max);
+    std::size_t held = 0;
+    std::size_t with_bytes = 0;
+    for (const auto& [id, delivery] : deliveries_) {
+        held += delivery.is_ending() ? 0 : 1;
+        with_bytes += delivery.may_hold_bytes() ? 1 : 0;
+    }
+    const bool one_at_a_time = bot_ && (!token_.is_proven() || is_telegram_away());
     const std::size_t in_flight_max = one_at_a_time ? 1 : tuning_.in_flight_max;
-    const std::size_t held = deliveries_.size() - leaving().size();
     std::size_t room = in_flight_max > held ? in_flight_max - held : 0;
     if (fetcher_) {
-        const std::size_t with_bytes = deliveries_with_bytes();
         room = std::min(room, deliveries_with_bytes_max > with_bytes ? deliveries_with_bytes_max - with_bytes : 0);
     }
-    const std::size_t spoken_for = messages_waiting();
+    const std::size_t waiting = queue_.messages();
     const std::size_t allowed = bot_ ? pace_.bot_allows(now) : leases_a_look_max;
-    return std::min({room, leases_a_look_max, allowed > spoken_for ? allowed - spoken_for : 0});
+    return std::min({room, leases_a_look_max, allowed > waiting ? allowed - waiting : 0});
 }
 
 // One call at a time in each chat, so that its messages keep their order.
 std::vector<std::int64_t> Notifier::chats_waiting(Time now) {
     std::vector<std::int64_t> chats = pace_.chats_not_ready(now);
-    const auto gone = leaving();
     for (const auto& [id, delivery] : deliveries_) {
-        if (!gone.contains(id)) {
-            chats.push_back(delivery.row.chat_id);
+        if (!delivery.is_ending()) {
+            chats.push_back(delivery.row().chat_id);
         }
     }
     return chats;
-}
-
-// Those that are ours no more once their outcomes are stored.
-std::unordered_set<std::int64_t> Notifier::leaving() const {
-    std::unordered_set<std::int64_t> ids;
-    for (const Outcome& outcome : outcomes_) {
-        if (outcome.decision.state != NextState::send_again) {
-            ids.insert(outcome.id);
-        }
-    }
-    return ids;
 }
 
 // The usual case while there is much to do: one COMMIT for both.
@@ -223,7 +243,7 @@ void Notifier::look(Time now) {
     Outbox::Taken taken;
     if (const std::size_t count_max = capacity(now); count_max > 0) {
         try {
-            if (database_failures_ > 0) {
+            if (database_.failures > 0) {
                 std::vector<std::int64_t> held;
                 for (const auto& [id, delivery] : deliveries_) {
                     held.push_back(id);
@@ -231,10 +251,10 @@ void Notifier::look(Time now) {
                 outbox_.recover(held);
             }
             taken = outbox_.lease({.chats_waiting = chats_waiting(now), .count_max = count_max});
-            if (database_failures_ > 0) {
-                spdlog::info("notify reached PostgreSQL again failures={}", database_failures_);
-                database_failures_ = 0;
-                database_backoff_.reset();
+            if (database_.failures > 0) {
+                spdlog::info("notify reached PostgreSQL again failures={}", database_.failures);
+                database_.failures = 0;
+                database_.backoff.reset();
             }
         } catch (const std::exception& error) {
             database_failed(error);
@@ -263,34 +283,20 @@ void Notifier::take_leased(Time now, Outbox::Taken taken) {
             next_look_ = std::min(next_look_, std::max(*ready, now + look_pause_min));
         }
     }
-    for (Leased& row : taken.leased) {
-        begin(std::move(row));
+    for (LeasedNotification& row : taken.leased) {
+        const std::int64_t id = row.id;
+        NotificationDelivery& delivery =
+            deliveries_.insert_or_assign(id, NotificationDelivery(std::move(row), rules_)).first->second;
+        act(delivery, delivery.begin(system_clock::now()));
     }
     counters_.in_flight = deliveries_.size();
-}
-
-void Notifier::drive(milliseconds bound) {
-    const int interrupt = wakeup_.is_stopped() ? -1 : wakeup_.descriptor();
-    const bool is_fetching = fetcher_ && fetcher_->in_flight() > 0;
-    if (is_fetching) {
-        const bool is_alone = !bot_ || bot_->in_flight() == 0;
-        for (auto& ended : fetcher_->drive(is_alone ? bound : milliseconds{0}, interrupt)) {
-            take_fetched(std::move(ended));
-        }
-    }
-    if (bot_ && bot_->in_flight() > 0) {
-        for (const auto& ended : bot_->drive(is_fetching ? drive_bound_beside_a_fetch : bound, interrupt)) {
-            take_answer(ended.ticket, ended.result);
-            next_look_ = Time{};  // There is room, and the chat may have more.
-        }
-    }
 }
 
 bool Notifier::store_outcomes() {
     if (outcomes_.empty()) {
         return true;
     }
-    if (!stopping_ && steady_clock::now() < database_retry_at_) {
+    if (!is_stopping_ && steady_clock::now() < database_.retry_at) {
         return false;
     }
     Outbox::Stored result;
@@ -308,9 +314,9 @@ bool Notifier::store_outcomes() {
 void Notifier::take_stored(const Outbox::Stored& result) {
     counters_.dead += result.dead_chats;
     counters_.uncertain += result.uncertain;
-    const std::vector<Outcome> stored = std::exchange(outcomes_, {});
+    const std::vector<AttemptOutcome> stored = std::exchange(outcomes_, {});
     for (std::size_t i = 0; i < stored.size(); ++i) {
-        const Outcome& outcome = stored[i];
+        const AttemptOutcome& outcome = stored[i];
         const bool is_ours = result.ours[i];
         if (!is_ours) {
             spdlog::warn("a notification's lease was lost notification={} state={}", outcome.id,
@@ -319,7 +325,8 @@ void Notifier::take_stored(const Outbox::Stored& result) {
         if (!is_ours || outcome.decision.state != NextState::send_again) {
             deliveries_.erase(outcome.id);
         } else {
-            go_on(deliveries_.at(outcome.id), outcome.decision);
+            NotificationDelivery& delivery = deliveries_.at(outcome.id);
+            act(delivery, delivery.on_stored(outcome.decision, system_clock::now()));
         }
     }
     counters_.in_flight = deliveries_.size();
@@ -327,15 +334,15 @@ void Notifier::take_stored(const Outbox::Stored& result) {
 
 void Notifier::database_failed(const std::exception& error) {
     ++counters_.turns_failed;
-    ++database_failures_;
-    const auto delay = database_backoff_.next();
-    if (database_failures_ == 1) {
+    ++database_.failures;
+    const auto delay = database_.backoff.next();
+    if (database_.failures == 1) {
         spdlog::warn("notify lost PostgreSQL, trying again error={} delay_ms={}", in_quotes(error.what()),
                      delay.count());
     }
     outbox_.disconnect();
-    database_retry_at_ = steady_clock::now() + delay;
-    next_look_ = database_retry_at_;
+    database_.retry_at = steady_clock::now() + delay;
+    next_look_ = database_.retry_at;
 }
 
 }  // namespace runledger

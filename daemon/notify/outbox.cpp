@@ -71,14 +71,14 @@ Outbox::Taken Outbox::lease(const Request& request) {
     return taken;
 }
 
-Outbox::Stored Outbox::store(std::span<const Outcome> outcomes) {
+Outbox::Stored Outbox::store(std::span<const AttemptOutcome> outcomes) {
     Transaction work(database_, bounds_);
     Stored stored = store(work, outcomes);
     database_.commit(work);
     return stored;
 }
 
-Outbox::Exchanged Outbox::store_and_lease(std::span<const Outcome> outcomes, const Request& request) {
+Outbox::Exchanged Outbox::store_and_lease(std::span<const AttemptOutcome> outcomes, const Request& request) {
     Transaction work(database_, bounds_);
     Stored stored = store(work, outcomes);
     Taken taken = lease(work, request);
@@ -134,14 +134,15 @@ Outbox::Taken Outbox::lease(const Statements& work, const Request& request) {
             taken.next_due = std::chrono::milliseconds{next[0].as<std::int64_t>()};
         }
     }
-    std::sort(taken.leased.begin(), taken.leased.end(), [](const Leased& a, const Leased& b) { return a.id < b.id; });
+    std::sort(taken.leased.begin(), taken.leased.end(),
+              [](const LeasedNotification& a, const LeasedNotification& b) { return a.id < b.id; });
     return taken;
 }
 
-Outbox::Stored Outbox::store(const Statements& work, std::span<const Outcome> outcomes) const {
+Outbox::Stored Outbox::store(const Statements& work, std::span<const AttemptOutcome> outcomes) const {
     Stored stored;
     stored.ours.reserve(outcomes.size());
-    for (const Outcome& outcome : outcomes) {
+    for (const AttemptOutcome& outcome : outcomes) {
         stored.ours.push_back(store_one(work, outcome));
         store_chat(work, outcome, stored);
     }
@@ -149,20 +150,20 @@ Outbox::Stored Outbox::store(const Statements& work, std::span<const Outcome> ou
 }
 
 // Of the chat it is true whoever holds the notification by now.
-void Outbox::store_chat(const Statements& work, const Outcome& outcome, Stored& stored) {
+void Outbox::store_chat(const Statements& work, const AttemptOutcome& outcome, Stored& stored) {
     const Decision& decision = outcome.decision;
     switch (decision.chat) {
-        case ChatFate::none:
+        case ChatEffect::none:
             break;
-        case ChatFate::held:
+        case ChatEffect::held:
             ask(work, queries::notify::chat_held, outcome.chat_id, decision.delay.count(), decision.error);
             break;
-        case ChatFate::moved:
+        case ChatEffect::moved:
             if (decision.new_chat_id && *decision.new_chat_id != outcome.chat_id) {
                 ask(work, queries::notify::chat_moved, outcome.chat_id, *decision.new_chat_id, decision.error);
             }
             break;
-        case ChatFate::refused:
+        case ChatEffect::refused:
             for (const auto& row : ask(work, queries::notify::chat_refused, outcome.chat_id,
                                        decision.error + " (to another message in this chat)")) {
                 ++(row[0].as<std::string>() == to_word(NextState::dead) ? stored.dead_chats : stored.uncertain);
@@ -171,14 +172,15 @@ void Outbox::store_chat(const Statements& work, const Outcome& outcome, Stored& 
     }
 }
 
-bool Outbox::store_one(const Statements& work, const Outcome& outcome) const {
+bool Outbox::store_one(const Statements& work, const AttemptOutcome& outcome) const {
     const Decision& decision = outcome.decision;
     const auto error = unless_empty(decision.error);
     const int uncertain = decision.may_have_arrived ? 1 : 0;
     pqxx::result result;
     switch (decision.state) {
         case NextState::sent:
-            result = ask(work, queries::notify::sent, outcome.id, options_.lease_owner, outcome.message_id, error);
+            result = ask(work, queries::notify::sent, outcome.id, options_.lease_owner, outcome.message_id, error,
+                         outcome.parts_sent);
             break;
         case NextState::pending:
             result = ask(work, queries::notify::later, outcome.id, options_.lease_owner, decision.delay.count(),
@@ -186,7 +188,7 @@ bool Outbox::store_one(const Statements& work, const Outcome& outcome) const {
             break;
         case NextState::send_again:
             result = ask(work, queries::notify::renew, outcome.id, options_.lease_owner, options_.lease.count(),
-                         decision.new_chat_id, error, decision.confirms_part ? 1 : 0, outcome.message_id);
+                         decision.new_chat_id, error, outcome.parts_sent, outcome.message_id);
             break;
         case NextState::uncertain:
         case NextState::dead:

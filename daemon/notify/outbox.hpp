@@ -20,24 +20,25 @@
 namespace runledger {
 
 // A notification that this daemon holds.
-struct Leased {
+struct LeasedNotification {
     std::int64_t id{};
     std::int64_t chat_id{};
-    std::string run_id;
-    std::string kind;
-    std::string payload;              // JSON.
+    std::string run_id{};
+    std::string kind{};
+    std::string payload{};            // JSON.
     unsigned attempts{};              // This one included.
     unsigned uncertain_attempts{};    // A lease that was taken over included.
     std::size_t parts_sent{};         // Calls that earlier attempts have had confirmed.
     std::chrono::milliseconds age{};  // Since it was made.
 };
 
-// What became of it.
-struct Outcome {
+// What became of it in this attempt, so far.
+struct AttemptOutcome {
     std::int64_t id{};
     std::int64_t chat_id{};  // That the answer is about.
     Decision decision;
     std::optional<std::int64_t> message_id{};
+    std::size_t parts_sent{0};  // Confirmed by now, those of earlier attempts included.
 };
 
 class Outbox {
@@ -57,9 +58,9 @@ public:
         std::size_t count_max{};
     };
     struct Taken {
-        std::vector<Leased> leased;  // At most one for each chat.
-        std::size_t given_up{0};     // Leases that ran out too often: now `uncertain`.
-        std::size_t skipped{0};      // Waited past not_after; those that may have arrived are in given_up.
+        std::vector<LeasedNotification> leased;  // At most one for each chat.
+        std::size_t given_up{0};                 // Leases that ran out too often: now `uncertain`.
+        std::size_t skipped{0};                  // Waited past not_after; those that may have arrived are in given_up.
         // With nothing leased: when something falls due by itself; nothing if that is not known.
         std::optional<std::chrono::milliseconds> next_due{};
     };
@@ -75,14 +76,14 @@ public:
         std::size_t uncertain{0};   // or, where they may have arrived, as `uncertain`.
     };
     // Writes outcomes, and what they say of the chat as a whole.
-    [[nodiscard]] Stored store(std::span<const Outcome> outcomes);
+    [[nodiscard]] Stored store(std::span<const AttemptOutcome> outcomes);
 
     struct Exchanged {
         Stored stored;
         Taken taken;
     };
     // Both in one transaction.
-    [[nodiscard]] Exchanged store_and_lease(std::span<const Outcome> outcomes, const Request& request);
+    [[nodiscard]] Exchanged store_and_lease(std::span<const AttemptOutcome> outcomes, const Request& request);
 
     // Gives back what the table says we hold though we don't.
     void recover(std::span<const std::int64_t> held_ids);
@@ -92,10 +93,10 @@ public:
     void hurry(std::chrono::milliseconds statement_timeout) noexcept;
 
 private:
-    [[nodiscard]] Stored store(const Statements& work, std::span<const Outcome> outcomes) const;
+    [[nodiscard]] Stored store(const Statements& work, std::span<const AttemptOutcome> outcomes) const;
     [[nodiscard]] Taken lease(const Statements& work, const Request& request);
-    [[nodiscard]] bool store_one(const Statements& work, const Outcome& outcome) const;
-    static void store_chat(const Statements& work, const Outcome& outcome, Stored& stored);
+    [[nodiscard]] bool store_one(const Statements& work, const AttemptOutcome& outcome) const;
+    static void store_chat(const Statements& work, const AttemptOutcome& outcome, Stored& stored);
     void find_due(const Statements& work, const Request& request, const std::string& chats_waiting,
                   std::vector<std::int64_t>& chosen);
 

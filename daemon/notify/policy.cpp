@@ -32,7 +32,13 @@ Decision held(const telegram::Answer& answer, const NotifyPolicy& policy) {
     return {.state = NextState::pending,
             .delay = wait,
             .gives_attempt_back = true,
-            .chat = ChatFate::held,
+            .chat = ChatEffect::held,
+            .error = answer.description};
+}
+
+Decision again(Remedy remedy, const telegram::Answer& answer, const Attempt& attempt, const NotifyPolicy& policy) {
+    return {.state = attempt.calls < policy.calls_max ? NextState::send_again : NextState::dead,
+            .remedy = remedy,
             .error = answer.description};
 }
 
@@ -75,24 +81,30 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
             return {.state = NextState::sent};
         case Verdict::too_many:
             return held(answer, policy);
-        case Verdict::migrated:
-        case Verdict::media_refused: {
-            Decision decision{.state = NextState::send_again, .error = answer.description};
-            if (answer.verdict == Verdict::migrated) {
-                decision.new_chat_id = answer.migrate_to;
-                decision.chat = ChatFate::moved;
-            }
-            if (attempt.calls >= policy.calls_max) {
-                decision.state = NextState::dead;
-            }
+        case Verdict::migrated: {
+            Decision decision = again(Remedy::new_chat, answer, attempt, policy);
+            decision.new_chat_id = answer.migrate_to;
+            decision.chat = ChatEffect::moved;
             return decision;
         }
+        case Verdict::media_refused:
+            return again(Remedy::other_form, answer, attempt, policy);
+        case Verdict::media_forbidden:
+            return again(Remedy::text_only, answer, attempt, policy);
+        case Verdict::thread_refused:
+            return again(Remedy::no_thread, answer, attempt, policy);
         case Verdict::unauthorized:
             return {.state = NextState::pending, .gives_attempt_back = true, .error = answer.description};
         case Verdict::chat_refused:
-            return {.state = NextState::dead, .chat = ChatFate::refused, .error = answer.description};
+            return {.state = NextState::dead, .chat = ChatEffect::refused, .error = answer.description};
         case Verdict::refused:
             return {.state = NextState::dead, .error = answer.description};
+        case Verdict::unreached:
+            // An outage is not the message's fault. [telegram] not_after_seconds bounds it, and the loop's own backoff.
+            return {.state = NextState::pending,
+                    .delay = backoff(attempt, policy, chance),
+                    .gives_attempt_back = true,
+                    .error = answer.description};
         case Verdict::unavailable:
             return later_or_dead(answer.description, attempt, policy, chance);
         case Verdict::uncertain:

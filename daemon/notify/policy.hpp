@@ -20,7 +20,7 @@ struct NotifyPolicy {
     unsigned uncertain_attempts_max{2};  // Tried once more after the first, then left alone.
     // One wait after a 429, which costs no attempt; [telegram] not_after_seconds bounds all of them.
     std::chrono::milliseconds hold_max{std::chrono::hours{1}};
-    unsigned calls_max{4};  // In one attempt: a new chat id, text instead of media.
+    unsigned calls_max{4};  // In one attempt, for one part: a new chat id, no thread, documents, a text.
 };
 
 // A notification that was leased, as of the answer.
@@ -43,11 +43,20 @@ enum class NextState : std::uint8_t {
 [[nodiscard]] std::string_view to_word(NextState state) noexcept;
 
 // What the answer says of the chat as a whole, beside the message.
-enum class ChatFate : std::uint8_t {
+enum class ChatEffect : std::uint8_t {
     none,
     held,     // After a 429, by every daemon, for Decision::delay.
     moved,    // To new_chat_id, from now on.
     refused,  // For good: what else waits for it is dead, too.
+};
+
+// What another call in the same attempt changes.
+enum class Remedy : std::uint8_t {
+    none,        // The next part follows.
+    new_chat,    // To new_chat_id.
+    no_thread,   // Into the chat, beside its threads.
+    other_form,  // Media as documents, or else as a text with links.
+    text_only,
 };
 
 struct Decision {
@@ -55,8 +64,9 @@ struct Decision {
     std::chrono::milliseconds delay{};  // With `pending`: not before now and this.
     bool gives_attempt_back{false};     // The attempt does not count against attempts_max.
     bool may_have_arrived{false};       // Counts as uncertain.
+    Remedy remedy{};                    // With `send_again`.
     bool confirms_part{false};          // With `send_again`: this call was taken, the next one has what follows.
-    ChatFate chat{ChatFate::none};
+    ChatEffect chat{ChatEffect::none};
     std::optional<std::int64_t> new_chat_id{};
     std::string error{};  // For last_error; empty with `sent`.
 };

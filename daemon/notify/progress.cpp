@@ -26,10 +26,11 @@ bool says(const telegram::Answer& answer, std::string_view words) {
 
 }  // namespace
 
-ProgressTeller::ProgressTeller(std::string postgres_uri, std::chrono::milliseconds interval, telegram::Wording wording)
+ProgressMessages::ProgressMessages(std::string postgres_uri, std::chrono::milliseconds interval,
+                                   telegram::Wording wording)
     : database_(std::move(postgres_uri), "progress"), interval_(interval), wording_(std::move(wording)) {}
 
-void ProgressTeller::look(Time now, telegram::BotApi& bot, Pace& pace) noexcept {
+void ProgressMessages::look(Time now, telegram::BotApi& bot, Pace& pace) noexcept {
     next_look_ = now + std::min(interval_, look_interval);
     try {
         remove_ended(bot);
@@ -40,7 +41,7 @@ void ProgressTeller::look(Time now, telegram::BotApi& bot, Pace& pace) noexcept 
     }
 }
 
-void ProgressTeller::tell(Time now, telegram::BotApi& bot, Pace& pace) {
+void ProgressMessages::tell(Time now, telegram::BotApi& bot, Pace& pace) {
     // Half of what the bot may send is left to those who wait for an ending.
     const std::size_t allowed = pace.bot_allows(now) / 2;
     if (allowed == 0 || calls_.size() >= calls_max) {
@@ -78,7 +79,7 @@ void ProgressTeller::tell(Time now, telegram::BotApi& bot, Pace& pace) {
     }
 }
 
-void ProgressTeller::remove_ended(telegram::BotApi& bot) {
+void ProgressMessages::remove_ended(telegram::BotApi& bot) {
     if (calls_.size() >= calls_max) {
         return;
     }
@@ -94,13 +95,13 @@ void ProgressTeller::remove_ended(telegram::BotApi& bot) {
     }
 }
 
-void ProgressTeller::take_answer(telegram::BotApi::Ticket ticket, const telegram::Answer& answer) noexcept {
+void ProgressMessages::take_answer(telegram::BotApi::Ticket ticket, const telegram::Answer& answer) noexcept {
     try {
         const auto found = calls_.find(ticket);
         const Call call = found->second;
         calls_.erase(found);
-        const bool was_not_taken = answer.verdict == Verdict::unavailable || answer.verdict == Verdict::too_many ||
-                                   answer.verdict == Verdict::unauthorized;
+        const bool was_not_taken = answer.verdict == Verdict::unreached || answer.verdict == Verdict::unavailable ||
+                                   answer.verdict == Verdict::too_many || answer.verdict == Verdict::unauthorized;
         switch (call.kind) {
             case Kind::send:
                 if (answer.verdict == Verdict::sent) {
@@ -125,7 +126,7 @@ void ProgressTeller::take_answer(telegram::BotApi::Ticket ticket, const telegram
     }
 }
 
-pqxx::result ProgressTeller::take(std::string_view query, std::size_t count_max) {
+pqxx::result ProgressMessages::take(std::string_view query, std::size_t count_max) {
     Transaction work(database_, progress_bounds);
     const auto rows = ask(work, query, interval_.count(), count_max);
     if (!rows.empty()) {
@@ -134,7 +135,8 @@ pqxx::result ProgressTeller::take(std::string_view query, std::size_t count_max)
     return rows;
 }
 
-void ProgressTeller::store(std::string_view query, const std::string& run_id, std::optional<std::int64_t> message_id) {
+void ProgressMessages::store(std::string_view query, const std::string& run_id,
+                             std::optional<std::int64_t> message_id) {
     Transaction work(database_, progress_bounds);
     if (query == queries::progress::told) {
         ask(work, query, run_id, message_id);
@@ -144,12 +146,12 @@ void ProgressTeller::store(std::string_view query, const std::string& run_id, st
     database_.commit(work);
 }
 
-telegram::BotApi::Ticket ProgressTeller::add(Call call) {
+telegram::BotApi::Ticket ProgressMessages::add(Call call) {
     calls_.insert_or_assign(--last_ticket_, std::move(call));
     return last_ticket_;
 }
 
-void ProgressTeller::failed(const std::exception& error) noexcept {
+void ProgressMessages::failed(const std::exception& error) noexcept {
     next_look_ = std::chrono::steady_clock::now() + look_again_after_failure;
     database_.disconnect();
     if (!std::exchange(is_failing_, true)) {

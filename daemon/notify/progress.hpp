@@ -21,11 +21,11 @@
 
 namespace runledger {
 
-class ProgressTeller {
+class ProgressMessages {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    ProgressTeller(std::string postgres_uri, std::chrono::milliseconds interval, telegram::Wording wording);
+    ProgressMessages(std::string postgres_uri, std::chrono::milliseconds interval, telegram::Wording wording);
 
     [[nodiscard]] Time next_look() const noexcept { return next_look_; }
     // Begins calls for what is new, as far as the pace allows. PostgreSQL's errors are logged, and it is tried later.

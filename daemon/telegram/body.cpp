@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "daemon/base/json.hpp"
 
 namespace runledger::telegram {
@@ -28,6 +30,14 @@ std::string_view field_of(MediumKind kind) noexcept {
             return "document";
     }
     return "document";
+}
+
+// The General topic of a forum has this number, and Telegram refuses it as a thread (docs/bot-api.md, "Topics and
+// replies").
+constexpr std::int64_t general_topic = 1;
+
+std::optional<std::int64_t> thread_of(const Message& message) {
+    return message.thread_id == general_topic ? std::nullopt : message.thread_id;
 }
 
 std::string file_field(std::size_t index) { return fmt::format("file{}", index); }
@@ -77,9 +87,9 @@ std::string to_json(const Message& message, std::int64_t chat_id) {
         writer.StartObject();
         writer.Key("chat_id");
         writer.Int64(chat_id);
-        if (message.thread_id) {
+        if (const auto thread_id = thread_of(message)) {
             writer.Key("message_thread_id");
-            writer.Int64(*message.thread_id);
+            writer.Int64(*thread_id);
         }
         if (message.reply_to) {
             writer.Key("reply_parameters");
@@ -125,11 +135,11 @@ std::string to_delete_json(std::int64_t chat_id, std::int64_t message_id) {
     });
 }
 
-Form to_form(const Message& message, std::int64_t chat_id) {
-    Form form;
+HttpForm to_form(const Message& message, std::int64_t chat_id) {
+    HttpForm form;
     form.fields.emplace_back("chat_id", std::to_string(chat_id));
-    if (message.thread_id) {
-        form.fields.emplace_back("message_thread_id", std::to_string(*message.thread_id));
+    if (const auto thread_id = thread_of(message)) {
+        form.fields.emplace_back("message_thread_id", std::to_string(*thread_id));
     }
     if (message.reply_to) {
         form.fields.emplace_back("reply_parameters",

@@ -2,25 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "daemon/telegram/telegram.hpp"
+#include "daemon/net/http_client.hpp"
+#include "daemon/telegram/compose.hpp"
 
 namespace runledger::telegram {
-
-// multipart/form-data.
-struct Form {
-    struct File {
-        std::string field;
-        std::string name;
-        std::shared_ptr<const std::string> bytes;
-    };
-    std::vector<std::pair<std::string, std::string>> fields;
-    std::vector<File> files;
-};
 
 // For a message without uploads.
 [[nodiscard]] std::string to_json(const Message& message, std::int64_t chat_id);
@@ -30,6 +17,6 @@ struct Form {
 [[nodiscard]] std::string to_delete_json(std::int64_t chat_id, std::int64_t message_id);
 
 // For any; what is not uploaded stays a URL.
-[[nodiscard]] Form to_form(const Message& message, std::int64_t chat_id);
+[[nodiscard]] HttpForm to_form(const Message& message, std::int64_t chat_id);
 
 }  // namespace runledger::telegram

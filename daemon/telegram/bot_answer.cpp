@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <string_view>
 
 #include "daemon/base/json.hpp"
@@ -13,11 +14,12 @@ namespace runledger::telegram {
 namespace {
 
 constexpr std::size_t description_bytes_max = 300;
-constexpr std::chrono::seconds retry_after_default{5};  // Where a 429 says nothing of it.
+constexpr std::chrono::seconds retry_after_default{5};                   // If a 429 does not say.
+constexpr std::chrono::seconds retry_after_max{std::chrono::hours{24}};  // Far from every overflow.
 
 // 400s that are about the chat, so that a text would meet them too. Every other 400 to a call with media may be the
 // media's fault, and saying it in text costs one call.
-constexpr std::array<std::string_view, 12> chat_faults{
+constexpr std::array<std::string_view, 11> chat_faults{
     "chat not found",
     "can't initiate conversation",
     "user not found",
@@ -25,7 +27,6 @@ constexpr std::array<std::string_view, 12> chat_faults{
     "chat_write_forbidden",
     "have no rights to send a message",
     "need administrator rights",
-    "message thread not found",
     "topic closed",
     "topic_closed",
     "group chat was deactivated",
@@ -41,6 +42,9 @@ constexpr std::array<std::string_view, 6> chat_ends{
     "bot can't initiate conversation",
     "the group chat was deleted",
 };
+
+// 400s to media that any other media would meet there, too.
+constexpr std::array<std::string_view, 2> media_bans{"not enough rights", "forbidden"};
 
 // The Bot API's own answer, as far as it matters here.
 struct BotJson {
@@ -97,11 +101,16 @@ std::optional<BotJson> read_answer(const std::string& body) {
     }
 }
 
-template <std::size_t Count>
-bool has_any(std::string_view description, const std::array<std::string_view, Count>& words) {
-    std::string lowered(description);
+std::string lower(std::string_view text) {
+    std::string lowered(text);
     std::transform(lowered.begin(), lowered.end(), lowered.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return lowered;
+}
+
+template <std::size_t Count>
+bool has_any(std::string_view description, const std::array<std::string_view, Count>& words) {
+    const std::string lowered = lower(description);
     return std::any_of(words.begin(), words.end(),
                        [&](std::string_view word) { return lowered.find(word) != std::string::npos; });
 }
@@ -116,8 +125,22 @@ Answer too_many(const HttpAnswer& http, std::optional<std::int64_t> said, std::s
         wait = std::chrono::seconds{*said};
     }
     return {.verdict = Verdict::too_many,
-            .retry_after = std::max(wait, std::chrono::seconds{1}),
+            .retry_after = std::clamp(wait, std::chrono::seconds{1}, retry_after_max),
             .description = std::move(description)};
+}
+
+// An album's refusal quotes what one of its media met (docs/bot-api.md, "Refusals"): "… retry after 4".
+std::optional<std::int64_t> find_quoted_wait(std::string_view description) {
+    constexpr std::string_view words = "retry after ";
+    const std::string lowered = lower(description);
+    const std::size_t at = lowered.find(words);
+    if (at == std::string::npos) {
+        return std::nullopt;
+    }
+    const std::string_view digits = std::string_view(lowered).substr(at + words.size());
+    std::int64_t seconds = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
+    return error == std::errc{} ? std::optional(seconds) : std::nullopt;
 }
 
 Answer plain(Verdict verdict, std::string description) {
@@ -152,8 +175,11 @@ Answer classify_http(const HttpAnswer& http, bool has_media) {
     if (answer->migrate_to && *answer->migrate_to != 0) {
         return {.verdict = Verdict::migrated, .migrate_to = *answer->migrate_to, .description = std::move(words)};
     }
-    if (code == 429 || code == 420) {
-        return too_many(http, answer->retry_after, std::move(words));
+    const bool quotes_too_many =
+        code == 400 && lower(answer->description).find("too many requests") != std::string::npos;
+    if (code == 429 || code == 420 || quotes_too_many) {
+        const auto said = answer->retry_after ? answer->retry_after : find_quoted_wait(answer->description);
+        return too_many(http, said, std::move(words));
     }
     if (code == 401 || code == 404) {
         return plain(Verdict::unauthorized, std::move(words));
@@ -161,8 +187,12 @@ Answer classify_http(const HttpAnswer& http, bool has_media) {
     if (code < 400 || code >= 500 || code == 408 || code == 409) {
         return plain(Verdict::unavailable, std::move(words));
     }
+    if (code == 400 && lower(answer->description).find("message thread not found") != std::string::npos) {
+        return plain(Verdict::thread_refused, std::move(words));
+    }
     if (has_media && (code == 400 || code == 413) && !is_chat_fault(answer->description)) {
-        return plain(Verdict::media_refused, std::move(words));
+        const bool is_ban = has_any(answer->description, media_bans);
+        return plain(is_ban ? Verdict::media_forbidden : Verdict::media_refused, std::move(words));
     }
     return plain(is_chat_refusal(code, answer->description) ? Verdict::chat_refused : Verdict::refused,
                  std::move(words));
@@ -172,7 +202,7 @@ Answer classify_http(const HttpAnswer& http, bool has_media) {
 
 Answer classify(const CallResult& result, bool has_media) {
     if (const auto* broken = std::get_if<Broken>(&result)) {
-        return plain(broken->may_have_arrived ? Verdict::uncertain : Verdict::unavailable, broken->why);
+        return plain(broken->may_have_arrived ? Verdict::uncertain : Verdict::unreached, broken->why);
     }
     return classify_http(std::get<HttpAnswer>(result), has_media);
 }

@@ -6,18 +6,17 @@
 // so a name server that changes its mind changes nothing. One thread owns it.
 #pragma once
 
-#include <curl/curl.h>
 #include <sys/socket.h>
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "daemon/net/http_client.hpp"
 
 namespace runledger::telegram {
 
@@ -47,7 +46,7 @@ public:
         std::vector<std::string> resolved{};
         std::uint16_t port{443};
     };
-    using Ticket = std::int64_t;
+    using Ticket = HttpTicket;
     struct Ended {
         Ticket ticket{};
         Fetched result;
@@ -55,9 +54,6 @@ public:
 
     // Throws std::runtime_error where libcurl can't be set up.
     explicit Fetcher(Options options);
-    ~Fetcher();
-    Fetcher(const Fetcher&) = delete;
-    Fetcher& operator=(const Fetcher&) = delete;
 
     // Whether the daemon is to fetch from there at all.
     [[nodiscard]] bool may_fetch(std::string_view url) const;
@@ -69,29 +65,15 @@ public:
     };
     // It always ends, in drive(), or without a word in abort_all().
     void fetch(const Request& request);
-    // As BotApi::drive().
+    // As HttpClient::drive().
     [[nodiscard]] std::vector<Ended> drive(std::chrono::milliseconds bound, int interrupt = -1);
-    void abort_all() noexcept;
+    void abort_all();
 
-    [[nodiscard]] std::size_t in_flight() const noexcept { return fetches_.size() + not_begun_.size(); }
+    [[nodiscard]] std::size_t in_flight() const noexcept { return client_.in_flight() + not_begun_.size(); }
 
 private:
-    struct Fetch;
-    struct MultiDeleter {
-        void operator()(CURLM* multi) const noexcept { curl_multi_cleanup(multi); }
-    };
-    struct ListDeleter {
-        void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
-    };
-
-    void set_up(Fetch& fetch, const std::string& url);
-    void collect(std::vector<Ended>& ended);
-    [[nodiscard]] Fetched result_of(Fetch& fetch, CURLcode code) const;
-
-    Options options_;
-    std::unique_ptr<CURLM, MultiDeleter> multi_;
-    std::unique_ptr<curl_slist, ListDeleter> resolved_;
-    std::unordered_map<Ticket, std::unique_ptr<Fetch>> fetches_;
+    std::vector<std::string> host_suffixes_;
+    HttpClient client_;
     std::vector<Ended> not_begun_;
 };
 

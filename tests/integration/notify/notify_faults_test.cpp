@@ -101,16 +101,18 @@ TEST_F(NotifyFaults, TakesATimeOutForUncertain) {
 }
 
 TEST_F(NotifyFaults, KnowsWhatCantHaveArrived) {
+    config_.attempts_max = 2;
     bot_api_->goes_away();
     const auto id = there_is_a_picture();
 
     start();
-    eventually("it was tried", [&] { return row(id).attempts >= 2; });
+    eventually("it was tried", [&] { return counters().retried >= 4; });
     EXPECT_THAT(row(id).last_error, HasSubstr("connect"));
     bot_api_->comes_back();
     becomes(id, "sent");
 
     EXPECT_EQ(row(id).uncertain_attempts, 0);
+    EXPECT_EQ(row(id).attempts, 1) << "an outage costs no attempt";
     EXPECT_EQ(times_accepted(duplicate_mark), 0U);
     EXPECT_EQ(times_accepted(picture_url(1)), 1U);
 }
@@ -190,6 +192,23 @@ TEST_F(NotifyFaults, GivesBackWhatACommitOfUnknownOutcomeLeftInItsName) {
 
     EXPECT_EQ(times_accepted(duplicate_mark), 0U);
     EXPECT_EQ(row(id).attempts, 1);
+}
+
+// A COMMIT may land though its answer is lost: then the same is stored again.
+TEST_F(NotifyFaults, CountsAPartOnceThoughItIsStoredTwice) {
+    const auto id = there_is({.payload = pictures_payload(13)});
+    Outbox outbox({.uri = uri_, .lease_owner = "here:1:first", .lease = seconds{30}});
+    ASSERT_THAT(outbox.lease({.chats_waiting = {}, .count_max = 1}).leased, SizeIs(1));
+    const std::vector<AttemptOutcome> first{{.id = id,
+                                             .chat_id = 42,
+                                             .decision = {.state = NextState::send_again, .confirms_part = true},
+                                             .message_id = 7,
+                                             .parts_sent = 1}};
+
+    (void)outbox.store(first);
+    (void)outbox.store(first);
+
+    EXPECT_EQ(value("SELECT parts_sent FROM runledger.notifications"), "1");
 }
 
 TEST_F(NotifyFaults, SendsEachOnceThoughTheDatabaseRestarts) {

@@ -30,6 +30,9 @@ public:
     LogCapture(const LogCapture&) = delete;
     LogCapture& operator=(const LogCapture&) = delete;
 
+    // The next line with this text can't be written: whoever logs it gets a std::runtime_error.
+    void fails_once_at(std::string text);
+
     [[nodiscard]] std::vector<std::string> lines() const;
     [[nodiscard]] std::vector<std::string> lines_with(std::string_view text) const;
 
@@ -118,6 +121,7 @@ protected:
     NotifyTuning tuning_;
     std::string uri_;
     LogCapture log_;
+    bool may_log_critical_{false};
     std::unique_ptr<RunningNotifier> notifier_;
 
 private:

@@ -42,6 +42,20 @@ TEST_F(NotifyMedia, UploadsWhatItFetched) {
     EXPECT_EQ(sends()[0].fields.get("caption"), "Finished in 12.3 s");
 }
 
+TEST_F(NotifyMedia, GoesOnThoughATurnFailedInTheMiddle) {
+    may_log_critical_ = true;
+    log_.fails_once_at("a link is not uploaded");
+    const auto id = there_is_a_link("/gone");
+    const auto next = there_is_a_link("/a.png");
+
+    start();
+    becomes(id, "sent");
+    becomes(next, "sent");
+
+    EXPECT_EQ(row(id).attempts, 2);
+    EXPECT_EQ(row(id).uncertain_attempts, 0);
+}
+
 TEST_F(NotifyMedia, UploadsAnAlbumInOneCall) {
     const auto id =
         there_is({.payload = fmt::format(

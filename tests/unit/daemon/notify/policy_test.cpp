@@ -47,6 +47,14 @@ TEST(NotifyPolicy, GivesUpAfterTheLastAttempt) {
     EXPECT_THAT(last.error, HasSubstr("12 attempts: words"));
 }
 
+TEST(NotifyPolicy, CountsNoAttemptOfWhatNeverLeft) {
+    const Decision decision = decide(answer_of(Verdict::unreached), {.attempts = 12}, policy, most);
+
+    EXPECT_EQ(decision.state, NextState::pending);
+    EXPECT_TRUE(decision.gives_attempt_back);
+    EXPECT_GT(decision.delay, milliseconds{0});
+}
+
 TEST(NotifyPolicy, RetriesTheUncertainOnce) {
     const Decision first =
         decide(answer_of(Verdict::uncertain), {.attempts = 1, .uncertain_attempts = 0}, policy, most);
@@ -80,7 +88,7 @@ TEST(NotifyPolicy, BoundsHowLongItIsHeldBack) {
     answer.retry_after = hours{24};
 
     EXPECT_EQ(decide(answer, {}, policy, most).delay, hours{1});
-    EXPECT_EQ(decide(answer, {}, policy, most).chat, ChatFate::held);
+    EXPECT_EQ(decide(answer, {}, policy, most).chat, ChatEffect::held);
 }
 
 TEST(NotifyPolicy, KeepsEverythingWhenTheTokenIsRefused) {

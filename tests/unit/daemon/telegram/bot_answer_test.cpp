@@ -50,7 +50,19 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"no_chat_in_text", refused(400, "Bad Request: chat not found"), text_only, Verdict::refused},
         Row{"no_conversation", refused(400, "Bad Request: can't initiate conversation with a user"), with_media,
             Verdict::refused},
-        Row{"no_thread", refused(400, "Bad Request: message thread not found"), with_media, Verdict::refused},
+        Row{"no_thread", refused(400, "Bad Request: message thread not found"), with_media, Verdict::thread_refused},
+        Row{"no_thread_for_text", refused(400, "Bad Request: message thread not found"), text_only,
+            Verdict::thread_refused},
+        Row{"too_many_in_an_album",
+            refused(
+                400,
+                R"(Bad Request: failed to send message #2 with the error message \"Too Many Requests: retry after 4\")"),
+            with_media, Verdict::too_many},
+        Row{"media_in_an_album",
+            refused(
+                400,
+                R"(Bad Request: failed to send message #1 with the error message \"Wrong type of the web page content\")"),
+            with_media, Verdict::media_refused},
         Row{"closed", refused(400, "Bad Request: TOPIC_CLOSED"), with_media, Verdict::refused},
         Row{"bad_url", refused(400, "Bad Request: wrong file identifier/HTTP URL specified"), with_media,
             Verdict::media_refused},
@@ -59,7 +71,9 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"wrong_type", refused(400, "Bad Request: wrong type of the web page content"), with_media,
             Verdict::media_refused},
         Row{"no_photos_here", refused(400, "Bad Request: not enough rights to send photos to the chat"), with_media,
-            Verdict::media_refused},
+            Verdict::media_forbidden},
+        Row{"no_media_here", refused(400, "Bad Request: CHAT_SEND_MEDIA_FORBIDDEN"), with_media,
+            Verdict::media_forbidden},
         Row{"odd_size", refused(400, "Bad Request: PHOTO_INVALID_DIMENSIONS"), with_media, Verdict::media_refused},
         Row{"too_large", refused(413, "Request Entity Too Large"), with_media, Verdict::media_refused},
         Row{"too_large_text", refused(413, "Request Entity Too Large"), text_only, Verdict::refused},
@@ -90,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
                         Verdict::unavailable},
                     Row{"deep", http(200, std::string(100'000, '[')), text_only, Verdict::uncertain},
                     Row{"not_connected", Broken{.may_have_arrived = false, .why = "Couldn't connect to server"},
-                        text_only, Verdict::unavailable},
+                        text_only, Verdict::unreached},
                     Row{"timed_out", Broken{.may_have_arrived = true, .why = "Timeout was reached"}, text_only,
                         Verdict::uncertain}),
     [](const auto& row) { return row.param.name; });
@@ -115,6 +129,23 @@ TEST(BotAnswer, TellsHowLongToWait) {
     EXPECT_EQ(
         classify(http(429, R"({"ok":false,"error_code":429,"parameters":{"retry_after":-1}})"), text_only).retry_after,
         seconds{1});
+}
+
+TEST(BotAnswer, TellsHowLongAnAlbumsRefusalSaysToWait) {
+    const auto answer = classify(
+        refused(
+            400,
+            R"(Bad Request: failed to send message #2 with the error message \"Too Many Requests: retry after 4\")"),
+        with_media);
+
+    EXPECT_EQ(answer.retry_after, std::chrono::seconds{4});
+}
+
+TEST(BotAnswer, BelievesInNoWaitOfMoreThanADay) {
+    const auto body =
+        R"({"ok":false,"error_code":429,"description":"x","parameters":{"retry_after":9223372036854775807}})";
+
+    EXPECT_EQ(classify(http(429, body), text_only).retry_after, std::chrono::hours{24});
 }
 
 TEST(BotAnswer, TellsTheGroupsNewId) {

@@ -13,12 +13,12 @@
 
 namespace runledger::telegram {
 
-enum class NewsKind : std::uint8_t { ending, follow_up, correction };
+enum class NoticeKind : std::uint8_t { ending, follow_up, correction };
 enum class EndStatus : std::uint8_t { completed, failed, cancelled };
 enum class MediumKind : std::uint8_t { photo, video, animation, audio, document };
 
 // The word in notifications.kind. Nothing for a word that is not known.
-[[nodiscard]] std::optional<NewsKind> find_news_kind(std::string_view word) noexcept;
+[[nodiscard]] std::optional<NoticeKind> find_notice_kind(std::string_view word) noexcept;
 
 inline constexpr std::size_t media_kept_max = 100;
 inline constexpr std::size_t texts_kept_max = 100;
@@ -33,8 +33,8 @@ struct Medium {
     std::string name;  // The file's, for people; never empty.
 };
 
-struct News {
-    NewsKind kind{};
+struct SettlementNotice {
+    NoticeKind kind{};
     EndStatus status{};
     std::string run_id{};
     std::string reason{};  // Empty: none known.
@@ -49,14 +49,14 @@ struct News {
     bool has_outputs{false};           // The run had outputs, usable here or not.
 };
 
-struct NewsSource {
-    NewsKind kind{};
+struct NoticeSource {
+    NoticeKind kind{};
     std::string_view run_id;
     std::string_view payload;
 };
 
 // Nothing if the payload is not an object or its status is unknown: then there is nothing to send.
-[[nodiscard]] std::optional<News> read_news(const NewsSource& source);
+[[nodiscard]] std::optional<SettlementNotice> read_notice(const NoticeSource& source);
 
 // Whether a text may become a link or be given to Telegram to fetch: http or https, a host, no user, no blanks.
 [[nodiscard]] bool is_plain_url(std::string_view url) noexcept;

@@ -1,4 +1,4 @@
-#include "daemon/telegram/news.hpp"
+#include "daemon/telegram/notice.hpp"
 
 #include <algorithm>
 #include <array>
@@ -33,51 +33,34 @@ std::optional<Kind> find_word(const Words<Kind, Count>& words, std::string_view 
     return std::nullopt;
 }
 
-constexpr Words<NewsKind, 3> news_kinds{
-    {{"ending", NewsKind::ending}, {"follow_up", NewsKind::follow_up}, {"correction", NewsKind::correction}}};
+constexpr Words<NoticeKind, 3> notice_kinds{
+    {{"ending", NoticeKind::ending}, {"follow_up", NoticeKind::follow_up}, {"correction", NoticeKind::correction}}};
 constexpr Words<EndStatus, 3> end_statuses{
     {{"completed", EndStatus::completed}, {"failed", EndStatus::failed}, {"cancelled", EndStatus::cancelled}}};
 
 // Videos and audio usually come under `files` (docs/sender.md, "Outputs"), so the file name's extension comes first.
 // Image formats that Telegram shows no preview of go as documents (docs/bot-api.md, "Media").
-constexpr Words<MediumKind, 37> extensions{{
-    {"png", MediumKind::photo},
-    {"jpg", MediumKind::photo},
-    {"jpeg", MediumKind::photo},
-    {"webp", MediumKind::photo},
-    {"bmp", MediumKind::photo},
-    {"jfif", MediumKind::photo},
-    {"gif", MediumKind::animation},
-    {"mp4", MediumKind::video},
-    {"m4v", MediumKind::video},
-    {"mov", MediumKind::video},
-    {"webm", MediumKind::video},
-    {"mkv", MediumKind::video},
-    {"avi", MediumKind::video},
-    {"mpg", MediumKind::video},
-    {"mpeg", MediumKind::video},
-    {"mp3", MediumKind::audio},
-    {"m4a", MediumKind::audio},
-    {"wav", MediumKind::audio},
-    {"flac", MediumKind::audio},
-    {"ogg", MediumKind::audio},
-    {"opus", MediumKind::audio},
-    {"aac", MediumKind::audio},
-    {"tif", MediumKind::document},
-    {"tiff", MediumKind::document},
-    {"exr", MediumKind::document},
-    {"psd", MediumKind::document},
-    {"svg", MediumKind::document},
-    {"zip", MediumKind::document},
-    {"pdf", MediumKind::document},
-    {"json", MediumKind::document},
-    {"txt", MediumKind::document},
-    {"glb", MediumKind::document},
-    {"gltf", MediumKind::document},
-    {"obj", MediumKind::document},
-    {"stl", MediumKind::document},
-    {"ply", MediumKind::document},
-    {"safetensors", MediumKind::document},
+constexpr Words<MediumKind, 40> extensions{{
+    {"png", MediumKind::photo},     {"jpg", MediumKind::photo},
+    {"jpeg", MediumKind::photo},    {"webp", MediumKind::photo},
+    {"bmp", MediumKind::photo},     {"jfif", MediumKind::photo},
+    {"gif", MediumKind::animation}, {"mp4", MediumKind::video},
+    {"m4v", MediumKind::video},     {"avi", MediumKind::video},
+    {"mpg", MediumKind::video},     {"mpeg", MediumKind::video},
+    {"mp3", MediumKind::audio},     {"m4a", MediumKind::audio},
+    {"wav", MediumKind::audio},     {"flac", MediumKind::audio},
+    {"ogg", MediumKind::audio},     {"opus", MediumKind::audio},
+    {"aac", MediumKind::audio},     {"avif", MediumKind::document},
+    {"heic", MediumKind::document}, {"heif", MediumKind::document},
+    {"mov", MediumKind::document},  {"webm", MediumKind::document},
+    {"mkv", MediumKind::document},  {"tif", MediumKind::document},
+    {"tiff", MediumKind::document}, {"exr", MediumKind::document},
+    {"psd", MediumKind::document},  {"svg", MediumKind::document},
+    {"zip", MediumKind::document},  {"pdf", MediumKind::document},
+    {"json", MediumKind::document}, {"txt", MediumKind::document},
+    {"glb", MediumKind::document},  {"gltf", MediumKind::document},
+    {"obj", MediumKind::document},  {"stl", MediumKind::document},
+    {"ply", MediumKind::document},  {"safetensors", MediumKind::document},
 }};
 constexpr Words<MediumKind, 11> medium_keys{{
     {"images", MediumKind::photo},
@@ -131,7 +114,7 @@ std::optional<MediumKind> kind_by_extension(std::string_view file) {
 
 class OutputReader {
 public:
-    explicit OutputReader(News& news) : news_(news) {}
+    explicit OutputReader(SettlementNotice& notice) : notice_(notice) {}
 
     // An element of `outputs`: an output object with `data`, that data itself, a medium, or a string.
     void read_output(const Value& output, int depth = 0) {
@@ -200,14 +183,14 @@ private:
     }
 
     void add_medium(const Found& found) {
-        if (news_.media.size() == media_kept_max) {
-            ++news_.media_left_out;
+        if (notice_.media.size() == media_kept_max) {
+            ++notice_.media_left_out;
             return;
         }
         std::string name =
             clean_line(cut_to_units(found.file.empty() ? file_of(found.url) : found.file, name_units_max));
         if (name.find_first_not_of(' ') == std::string::npos) {
-            name = "output " + std::to_string(news_.media.size() + 1);
+            name = "output " + std::to_string(notice_.media.size() + 1);
         }
         auto kind = kind_by_extension(found.file);
         if (!kind) {
@@ -216,21 +199,21 @@ private:
         if (!kind) {
             kind = find_word(medium_keys, found.key);
         }
-        news_.media.push_back(
+        notice_.media.push_back(
             {.kind = kind.value_or(MediumKind::document), .url = std::string(found.url), .name = std::move(name)});
     }
 
     void add_text(std::string_view text) {
         std::string cleaned = clean(cut_to_bytes(text, text_kept_bytes_max));
         const std::size_t begin = cleaned.find_first_not_of(" \n");
-        if (begin == std::string::npos || news_.texts.size() == texts_kept_max) {
+        if (begin == std::string::npos || notice_.texts.size() == texts_kept_max) {
             return;
         }
         const std::size_t end = cleaned.find_last_not_of(" \n") + 1;
-        news_.texts.push_back(cleaned.substr(begin, end - begin));
+        notice_.texts.push_back(cleaned.substr(begin, end - begin));
     }
 
-    News& news_;
+    SettlementNotice& notice_;
 };
 
 // jsonb holds numbers beyond a double, which RapidJSON can't read in any mode; nobody is told of them. A copy of the
@@ -280,9 +263,9 @@ std::optional<std::int64_t> find_message_number(const Value& object, std::string
 
 }  // namespace
 
-std::optional<NewsKind> find_news_kind(std::string_view word) noexcept { return find_word(news_kinds, word); }
+std::optional<NoticeKind> find_notice_kind(std::string_view word) noexcept { return find_word(notice_kinds, word); }
 
-std::optional<News> read_news(const NewsSource& source) {
+std::optional<SettlementNotice> read_notice(const NoticeSource& source) {
     try {
         rapidjson::Document document;
         document.Parse<parse_flags>(source.payload.data(), source.payload.size());
@@ -297,21 +280,22 @@ std::optional<News> read_news(const NewsSource& source) {
         if (!status) {
             return std::nullopt;
         }
-        News news{.kind = source.kind,
-                  .status = *status,
-                  .run_id = clean_line(source.run_id),
-                  .reason = clean_line(cut_to_bytes(find_text(document, "status_reason"), text_kept_bytes_max)),
-                  .duration_ms = find_number(document, "duration_ms"),
-                  .cost_usd = find_number(document, "cost_usd"),
-                  .generation_id = clean_line(cut_to_bytes(find_text(document, "generation_id"), id_bytes_max)),
-                  .thread_id = find_message_number(document, "message_thread_id"),
-                  .reply_to = find_message_number(document, "reply_to_message_id")};
+        SettlementNotice notice{
+            .kind = source.kind,
+            .status = *status,
+            .run_id = clean_line(source.run_id),
+            .reason = clean_line(cut_to_bytes(find_text(document, "status_reason"), text_kept_bytes_max)),
+            .duration_ms = find_number(document, "duration_ms"),
+            .cost_usd = find_number(document, "cost_usd"),
+            .generation_id = clean_line(cut_to_bytes(find_text(document, "generation_id"), id_bytes_max)),
+            .thread_id = find_message_number(document, "message_thread_id"),
+            .reply_to = find_message_number(document, "reply_to_message_id")};
         if (const Value* outputs = find_member(document, "outputs")) {
-            news.has_outputs =
+            notice.has_outputs =
                 (outputs->IsArray() && !outputs->Empty()) || (outputs->IsObject() && !outputs->ObjectEmpty());
-            OutputReader(news).read_output(*outputs);
+            OutputReader(notice).read_output(*outputs);
         }
-        return news;
+        return notice;
     } catch (const std::logic_error&) {
         return std::nullopt;  // RAPIDJSON_ASSERT: no payload is known to reach it.
     }

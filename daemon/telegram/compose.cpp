@@ -1,4 +1,4 @@
-#include "daemon/telegram/telegram.hpp"
+#include "daemon/telegram/compose.hpp"
 
 #include <fmt/format.h>
 
@@ -43,15 +43,15 @@ std::string cost_text(double usd) {
 constexpr std::array<std::string_view, 3> endings{"failed", "timed out", "cancelled"};
 
 // "failed while Executing KSampler (71 %)" tells the ending by itself; "CUDA out of memory" needs "Failed: " before it.
-std::string reason_text(const News& news) {
-    const std::string_view reason = cut_to_units(news.reason, reason_units_max);
-    const std::string_view word = news.status == EndStatus::cancelled ? "cancelled" : "failed";
+std::string reason_text(const SettlementNotice& notice) {
+    const std::string_view reason = cut_to_units(notice.reason, reason_units_max);
+    const std::string_view word = notice.status == EndStatus::cancelled ? "cancelled" : "failed";
     const bool tells_ending = std::any_of(endings.begin(), endings.end(),
                                           [&](std::string_view ending) { return reason.starts_with(ending); });
     std::string text = reason.empty() ? std::string(word)
                        : tells_ending ? std::string(reason)
                                       : fmt::format("{}: {}", word, reason);
-    if (reason.size() < news.reason.size()) {
+    if (reason.size() < notice.reason.size()) {
         text += "…";
     }
     if (text.front() >= 'a' && text.front() <= 'z') {
@@ -61,8 +61,8 @@ std::string reason_text(const News& news) {
 }
 
 // What is beside the ending's own word: for wordings in another language.
-std::string detail_text(const News& news) {
-    std::string_view detail = cut_to_units(news.reason, reason_units_max);
+std::string detail_text(const SettlementNotice& notice) {
+    std::string_view detail = cut_to_units(notice.reason, reason_units_max);
     for (const std::string_view ending : endings) {
         if (detail.starts_with(ending)) {
             detail.remove_prefix(ending.size());
@@ -76,38 +76,38 @@ std::string detail_text(const News& news) {
     return std::string(detail);
 }
 
-const Template& template_for(const News& news, const Wording& wording) {
-    switch (news.status) {
+const Template& template_for(const SettlementNotice& notice, const Wording& wording) {
+    switch (notice.status) {
         case EndStatus::completed:
-            if (news.kind == NewsKind::follow_up) {
+            if (notice.kind == NoticeKind::follow_up) {
                 return wording.follow_up;
             }
-            return !news.media.empty() || !news.texts.empty() ? wording.completed
-                   : news.has_outputs                         ? wording.unshowable
-                                                              : wording.no_outputs;
+            return !notice.media.empty() || !notice.texts.empty() ? wording.completed
+                   : notice.has_outputs                           ? wording.unshowable
+                                                                  : wording.no_outputs;
         case EndStatus::failed:
-            return news.reason.starts_with("timed out") ? wording.timed_out : wording.failed;
+            return notice.reason.starts_with("timed out") ? wording.timed_out : wording.failed;
         case EndStatus::cancelled:
             return wording.cancelled;
     }
     return wording.failed;
 }
 
-std::string headline(const News& news, const Wording& wording) {
-    Template::Values values{{"run_id", news.run_id}, {"generation_id", news.generation_id}};
-    if (news.duration_ms) {
-        values["duration"] = duration_text(*news.duration_ms);
+std::string headline(const SettlementNotice& notice, const Wording& wording) {
+    Template::Values values{{"run_id", notice.run_id}, {"generation_id", notice.generation_id}};
+    if (notice.duration_ms) {
+        values["duration"] = duration_text(*notice.duration_ms);
     }
-    if (news.cost_usd) {
-        values["cost"] = cost_text(*news.cost_usd);
+    if (notice.cost_usd) {
+        values["cost"] = cost_text(*notice.cost_usd);
     }
-    if (news.status != EndStatus::completed) {
-        values["reason"] = reason_text(news);
-        values["detail"] = detail_text(news);
+    if (notice.status != EndStatus::completed) {
+        values["reason"] = reason_text(notice);
+        values["detail"] = detail_text(notice);
     }
-    std::string sentence = clean(template_for(news, wording).fill(values));
-    if (news.kind == NewsKind::correction) {
-        sentence = clean(wording.correction.fill({{"message", sentence}, {"run_id", news.run_id}}));
+    std::string sentence = clean(template_for(notice, wording).fill(values));
+    if (notice.kind == NoticeKind::correction) {
+        sentence = clean(wording.correction.fill({{"message", sentence}, {"run_id", notice.run_id}}));
     }
     return sentence;
 }
@@ -186,31 +186,32 @@ Method method_for(const std::vector<Attachment>& media) noexcept {
 }
 
 // What Telegram takes into one album: pictures and films together, sound and files each by themselves, animations not.
-enum class Shelf : std::uint8_t { visual, animation, audio, document };
+enum class AlbumKind : std::uint8_t { visual, animation, audio, document };
 
-Shelf shelf_of(MediumKind kind) noexcept {
+AlbumKind album_kind_of(MediumKind kind) noexcept {
     switch (kind) {
         case MediumKind::photo:
         case MediumKind::video:
-            return Shelf::visual;
+            return AlbumKind::visual;
         case MediumKind::animation:
-            return Shelf::animation;
+            return AlbumKind::animation;
         case MediumKind::audio:
-            return Shelf::audio;
+            return AlbumKind::audio;
         case MediumKind::document:
-            return Shelf::document;
+            return AlbumKind::document;
     }
-    return Shelf::document;
+    return AlbumKind::document;
 }
 
-// Fills albums in the outputs' order, shelf by shelf; what is left over is to be linked.
-std::vector<const Medium*> make_albums(const News& news, std::vector<Message>& parts) {
+// Fills albums in the outputs' order, kind by kind; what is left over is to be linked.
+std::vector<const Medium*> make_albums(const SettlementNotice& notice, std::vector<Message>& parts) {
     std::vector<const Medium*> left_over;
-    for (const Shelf shelf : {Shelf::visual, Shelf::animation, Shelf::audio, Shelf::document}) {
-        const std::size_t album_max = shelf == Shelf::animation ? 1 : album_media_max;
+    for (const AlbumKind album_kind :
+         {AlbumKind::visual, AlbumKind::animation, AlbumKind::audio, AlbumKind::document}) {
+        const std::size_t album_max = album_kind == AlbumKind::animation ? 1 : album_media_max;
         bool begins = true;
-        for (const Medium& medium : news.media) {
-            if (shelf_of(medium.kind) != shelf) {
+        for (const Medium& medium : notice.media) {
+            if (album_kind_of(medium.kind) != album_kind) {
                 continue;
             }
             if (begins || parts.back().media.size() == album_max) {
@@ -256,53 +257,53 @@ bool Message::has_uploads() const noexcept {
     return std::any_of(media.begin(), media.end(), [](const Attachment& each) { return each.bytes != nullptr; });
 }
 
-std::vector<Message> compose(const News& news, const Wording& wording, const Telling& telling) {
-    if (news.kind == NewsKind::follow_up && news.media.empty() && news.texts.empty()) {
+std::vector<Message> compose(const SettlementNotice& notice, const Wording& wording, const EarlierAttempts& earlier) {
+    if (notice.kind == NoticeKind::follow_up && notice.media.empty() && notice.texts.empty()) {
         return {};
     }
     // What came out of a run that failed is no picture that anybody waits for.
-    News told = news;
-    if (news.status != EndStatus::completed) {
-        told.media.clear();
-        told.texts.clear();
-        told.media_left_out = 0;
+    SettlementNotice shown = notice;
+    if (notice.status != EndStatus::completed) {
+        shown.media.clear();
+        shown.texts.clear();
+        shown.media_left_out = 0;
     }
     std::vector<Message> parts;
-    const std::vector<const Medium*> links = make_albums(told, parts);
+    const std::vector<const Medium*> links = make_albums(shown, parts);
     const std::size_t album_count = parts.size();
     const std::string note = clean(wording.duplicate.fill({}));
     const std::size_t note_units = count_units(note) + 2;
 
     // The caption's room, whether this is a duplicate or not: the parts must not depend on it.
-    const std::string first_line = headline(told, wording);
-    const bool texts_fit = count_units(first_line) + units_of_texts(told.texts) + note_units <= caption_units_max;
+    const std::string first_line = headline(shown, wording);
+    const bool texts_fit = count_units(first_line) + units_of_texts(shown.texts) + note_units <= caption_units_max;
     const bool has_last_part =
-        album_count == 0 || !links.empty() || told.media_left_out > 0 || (!told.texts.empty() && !texts_fit);
+        album_count == 0 || !links.empty() || shown.media_left_out > 0 || (!shown.texts.empty() && !texts_fit);
     if (has_last_part) {
         parts.emplace_back();
     }
     for (std::size_t i = 0; i < parts.size(); ++i) {
         Message& part = parts[i];
-        const bool is_marked = telling.may_be_duplicate && i == telling.parts_sent;
+        const bool is_marked = earlier.may_have_arrived && i == earlier.parts_sent;
         const std::size_t units_max = part.has_media() ? caption_units_max : text_units_max;
         HtmlText text(units_max - (is_marked ? note_units : 0));
         if (i == 0) {
             text.add(first_line);
-            if (told.media.empty() && told.texts.empty() && text.units_left() > told.run_id.size() + 1) {
+            if (shown.media.empty() && shown.texts.empty() && text.units_left() > shown.run_id.size() + 1) {
                 text.add("\n");
-                (void)text.add_code(told.run_id);  // Fits: a unit is at most a byte.
+                (void)text.add_code(shown.run_id);  // Fits: a unit is at most a byte.
             }
             if (part.has_media() && texts_fit) {
-                add_texts(text, told.texts, text.units_left());
+                add_texts(text, shown.texts, text.units_left());
             }
         }
         if (!part.has_media()) {
             if (album_count == 0 || !texts_fit) {
                 // Half of the room is the texts' in any case, the links take what they need of the other half.
-                const std::size_t links_units = links.empty() && told.media_left_out == 0 ? 0 : units_of_links(links);
-                add_texts(text, told.texts, text.units_left() - std::min(links_units, text.units_left() / 2));
+                const std::size_t links_units = links.empty() && shown.media_left_out == 0 ? 0 : units_of_links(links);
+                add_texts(text, shown.texts, text.units_left() - std::min(links_units, text.units_left() / 2));
             }
-            add_links(text, links, told.media_left_out, wording);
+            add_links(text, links, shown.media_left_out, wording);
         }
         part.text = text.take();
         if (is_marked) {
@@ -311,9 +312,9 @@ std::vector<Message> compose(const News& news, const Wording& wording, const Tel
             (void)marked.add_italic(note);  // Fits: its own length.
             part.text += marked.take();
         }
-        part.thread_id = news.thread_id;
+        part.thread_id = notice.thread_id;
         if (i == 0) {
-            part.reply_to = news.reply_to;
+            part.reply_to = notice.reply_to;
         }
     }
     return parts;

@@ -1,4 +1,4 @@
-#include "daemon/telegram/telegram.hpp"
+#include "daemon/telegram/compose.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -27,11 +27,12 @@ Medium photo(int number) {
 
 Medium medium(MediumKind kind, std::string name) { return {.kind = kind, .url = "https://h/" + name, .name = name}; }
 
-News completed(std::vector<Medium> media = {}) {
-    News news{.kind = NewsKind::ending, .status = EndStatus::completed, .run_id = "run-1", .duration_ms = 12'300.0};
-    news.has_outputs = !media.empty();
-    news.media = std::move(media);
-    return news;
+SettlementNotice completed(std::vector<Medium> media = {}) {
+    SettlementNotice notice{
+        .kind = NoticeKind::ending, .status = EndStatus::completed, .run_id = "run-1", .duration_ms = 12'300.0};
+    notice.has_outputs = !media.empty();
+    notice.media = std::move(media);
+    return notice;
 }
 
 std::vector<Medium> photos(int count) {
@@ -44,11 +45,13 @@ std::vector<Medium> photos(int count) {
 
 const Wording wording{};
 
-std::vector<Message> parts_of(const News& news, const Telling& telling = {}) { return compose(news, wording, telling); }
+std::vector<Message> parts_of(const SettlementNotice& notice, const EarlierAttempts& earlier = {}) {
+    return compose(notice, wording, earlier);
+}
 
 // The first part.
-Message composed(const News& news, bool may_be_duplicate = false) {
-    const auto parts = parts_of(news, {.parts_sent = 0, .may_be_duplicate = may_be_duplicate});
+Message composed(const SettlementNotice& notice, bool may_have_arrived = false) {
+    const auto parts = parts_of(notice, {.parts_sent = 0, .may_have_arrived = may_have_arrived});
     if (parts.empty()) {
         ADD_FAILURE() << "nothing is said";
         return {};
@@ -177,23 +180,23 @@ INSTANTIATE_TEST_SUITE_P(All, OnlyMedium,
                          [](const auto& row) { return row.param.name; });
 
 TEST(Compose, SaysTextOutputsAsText) {
-    News news = completed();
-    news.texts = {"a <cat>", "a dog"};
+    SettlementNotice notice = completed();
+    notice.texts = {"a <cat>", "a dog"};
 
-    const Message message = composed(news);
+    const Message message = composed(notice);
 
     EXPECT_EQ(message.method, Method::send_message);
     EXPECT_EQ(message.text, "Finished in 12.3 s\n\na &lt;cat&gt;\n\na dog");
 }
 
 TEST(Compose, SaysShortTextsInTheCaptionAndLongOnesAfterIt) {
-    News news = completed(photos(2));
-    news.texts = {"a cat"};
-    EXPECT_EQ(composed(news).text, "Finished in 12.3 s\n\na cat");
-    EXPECT_EQ(parts_of(news).size(), 1U);
+    SettlementNotice notice = completed(photos(2));
+    notice.texts = {"a cat"};
+    EXPECT_EQ(composed(notice).text, "Finished in 12.3 s\n\na cat");
+    EXPECT_EQ(parts_of(notice).size(), 1U);
 
-    news.texts = {std::string(2000, 'x')};
-    const auto parts = parts_of(news);
+    notice.texts = {std::string(2000, 'x')};
+    const auto parts = parts_of(notice);
     ASSERT_EQ(parts.size(), 2U);
     EXPECT_EQ(parts[0].text, "Finished in 12.3 s");
     EXPECT_EQ(parts[1].method, Method::send_message);
@@ -236,22 +239,22 @@ TEST(Compose, SaysItInTheOperatorsWords) {
     Wording german;
     german.set("completed", "Fertig[ nach {duration}][ für {cost}]");
     german.set("failed", "Fehlgeschlagen[: {detail}]");
-    News news = completed(photos(1));
-    news.cost_usd = 0.00414;
-    EXPECT_EQ(compose(news, german, {}).front().text, "Fertig nach 12.3 s für $0.0041");
+    SettlementNotice notice = completed(photos(1));
+    notice.cost_usd = 0.00414;
+    EXPECT_EQ(compose(notice, german, {}).front().text, "Fertig nach 12.3 s für $0.0041");
 
-    news.status = EndStatus::failed;
-    news.reason = "failed while <Executing> KSampler (71 %)";
-    EXPECT_THAT(compose(news, german, {}).front().text,
+    notice.status = EndStatus::failed;
+    notice.reason = "failed while <Executing> KSampler (71 %)";
+    EXPECT_THAT(compose(notice, german, {}).front().text,
                 testing::StartsWith("Fehlgeschlagen: &lt;Executing&gt; KSampler (71 %)\n"));
 }
 
 TEST(Compose, PutsTheMessageWhereItBelongs) {
-    News news = completed(photos(11));
-    news.thread_id = 7;
-    news.reply_to = 99;
+    SettlementNotice notice = completed(photos(11));
+    notice.thread_id = 7;
+    notice.reply_to = 99;
 
-    const auto parts = parts_of(news);
+    const auto parts = parts_of(notice);
 
     ASSERT_EQ(parts.size(), 2U);
     EXPECT_THAT(to_json(parts[0], 42), HasSubstr(R"("message_thread_id":7)"));
@@ -261,10 +264,22 @@ TEST(Compose, PutsTheMessageWhereItBelongs) {
     EXPECT_THAT(to_json(parts[1], 42), Not(HasSubstr("reply_parameters")));
 }
 
+TEST(Compose, NamesNoThreadForTheGeneralTopic) {
+    SettlementNotice notice = completed();
+    notice.thread_id = 1;
+
+    const Message message = composed(notice);
+
+    EXPECT_THAT(to_json(message, 42), Not(HasSubstr("message_thread_id")));
+    for (const auto& [name, value] : to_form(message, 42).fields) {
+        EXPECT_NE(name, "message_thread_id");
+    }
+}
+
 TEST(Compose, SaysThatThereIsNothingToShow) {
     EXPECT_EQ(composed(completed()).text, "Finished in 12.3 s, no outputs\n<code>run-1</code>");
 
-    News useless = completed();
+    SettlementNotice useless = completed();
     useless.has_outputs = true;
     EXPECT_EQ(composed(useless).text, "Finished in 12.3 s, but its outputs can't be shown here\n<code>run-1</code>");
 }
@@ -272,7 +287,7 @@ TEST(Compose, SaysThatThereIsNothingToShow) {
 struct Bad {
     const char* name;
     EndStatus status;
-    NewsKind kind;
+    NoticeKind kind;
     const char* reason;
     std::optional<double> duration_ms;
     const char* headline;
@@ -281,13 +296,13 @@ struct Bad {
 class BadEndings : public testing::TestWithParam<Bad> {};
 
 TEST_P(BadEndings, SayWhatIsKnown) {
-    News news = completed(photos(1));
-    news.status = GetParam().status;
-    news.kind = GetParam().kind;
-    news.reason = GetParam().reason;
-    news.duration_ms = GetParam().duration_ms;
+    SettlementNotice notice = completed(photos(1));
+    notice.status = GetParam().status;
+    notice.kind = GetParam().kind;
+    notice.reason = GetParam().reason;
+    notice.duration_ms = GetParam().duration_ms;
 
-    const Message message = composed(news);
+    const Message message = composed(notice);
 
     EXPECT_EQ(message.method, Method::send_message);
     EXPECT_EQ(message.text, fmt::format("{}\n<code>run-1</code>", GetParam().headline));
@@ -296,29 +311,29 @@ TEST_P(BadEndings, SayWhatIsKnown) {
 INSTANTIATE_TEST_SUITE_P(
     All, BadEndings,
     testing::Values(
-        Bad{"failed", EndStatus::failed, NewsKind::ending, "", std::nullopt, "Failed"},
-        Bad{"with_error", EndStatus::failed, NewsKind::ending, "CUDA < 12", std::nullopt, "Failed: CUDA &lt; 12"},
-        Bad{"with_place", EndStatus::failed, NewsKind::ending, "failed while Executing KSampler (71 %)", 2500.0,
+        Bad{"failed", EndStatus::failed, NoticeKind::ending, "", std::nullopt, "Failed"},
+        Bad{"with_error", EndStatus::failed, NoticeKind::ending, "CUDA < 12", std::nullopt, "Failed: CUDA &lt; 12"},
+        Bad{"with_place", EndStatus::failed, NoticeKind::ending, "failed while Executing KSampler (71 %)", 2500.0,
             "Failed while Executing KSampler (71 %), after 2.5 s"},
-        Bad{"timed_out", EndStatus::failed, NewsKind::ending, "timed out (3 %)", std::nullopt, "Timed out (3 %)"},
-        Bad{"cancelled", EndStatus::cancelled, NewsKind::ending, "cancelled", std::nullopt, "Cancelled"},
-        Bad{"correction", EndStatus::failed, NewsKind::correction, "CUDA", std::nullopt, "Correction: Failed: CUDA"}),
+        Bad{"timed_out", EndStatus::failed, NoticeKind::ending, "timed out (3 %)", std::nullopt, "Timed out (3 %)"},
+        Bad{"cancelled", EndStatus::cancelled, NoticeKind::ending, "cancelled", std::nullopt, "Cancelled"},
+        Bad{"correction", EndStatus::failed, NoticeKind::correction, "CUDA", std::nullopt, "Correction: Failed: CUDA"}),
     [](const auto& row) { return row.param.name; });
 
-TEST(Compose, SaysWhatKindOfNewsItIs) {
-    News news = completed(photos(1));
-    news.kind = NewsKind::follow_up;
-    EXPECT_EQ(composed(news).text, "Here are the outputs of a run that finished in 12.3 s");
+TEST(Compose, SaysWhatKindOfNoticeItIs) {
+    SettlementNotice notice = completed(photos(1));
+    notice.kind = NoticeKind::follow_up;
+    EXPECT_EQ(composed(notice).text, "Here are the outputs of a run that finished in 12.3 s");
 
-    news.kind = NewsKind::correction;
-    EXPECT_EQ(composed(news).text, "Correction: Finished in 12.3 s");
+    notice.kind = NoticeKind::correction;
+    EXPECT_EQ(composed(notice).text, "Correction: Finished in 12.3 s");
 }
 
 TEST(Compose, SaysNothingWhereAFollowUpHasNothingToShow) {
-    News news = completed();
-    news.kind = NewsKind::follow_up;
+    SettlementNotice notice = completed();
+    notice.kind = NoticeKind::follow_up;
 
-    EXPECT_THAT(parts_of(news), IsEmpty());
+    EXPECT_THAT(parts_of(notice), IsEmpty());
 }
 
 struct Duration {
@@ -329,10 +344,10 @@ struct Duration {
 class Durations : public testing::TestWithParam<Duration> {};
 
 TEST_P(Durations, AreForPeople) {
-    News news = completed(photos(1));
-    news.duration_ms = GetParam().milliseconds;
+    SettlementNotice notice = completed(photos(1));
+    notice.duration_ms = GetParam().milliseconds;
 
-    EXPECT_EQ(composed(news).text, fmt::format("Finished in {}", GetParam().text));
+    EXPECT_EQ(composed(notice).text, fmt::format("Finished in {}", GetParam().text));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Durations,
@@ -343,23 +358,23 @@ INSTANTIATE_TEST_SUITE_P(All, Durations,
                                          Duration{3'780'000, "1 h 3 min"}));
 
 TEST(Compose, LeavesAnUnknownDurationOut) {
-    News news = completed(photos(1));
-    news.duration_ms.reset();
+    SettlementNotice notice = completed(photos(1));
+    notice.duration_ms.reset();
 
-    EXPECT_EQ(composed(news).text, "Finished");
+    EXPECT_EQ(composed(notice).text, "Finished");
 }
 
 TEST(Compose, MarksAPossibleDuplicateInEveryForm) {
-    for (const auto& news : {completed(), completed(photos(1)), completed(photos(2)), completed(photos(20))}) {
-        const Message marked = composed(news, true);
+    for (const auto& notice : {completed(), completed(photos(1)), completed(photos(2)), completed(photos(20))}) {
+        const Message marked = composed(notice, true);
         EXPECT_THAT(marked.text, HasSubstr("Possibly a duplicate"));
         EXPECT_THAT(as_text(marked).text, HasSubstr("Possibly a duplicate"));
-        EXPECT_THAT(composed(news).text, Not(HasSubstr("duplicate")));
+        EXPECT_THAT(composed(notice).text, Not(HasSubstr("duplicate")));
     }
 }
 
 TEST(Compose, MarksOnlyThePartThatMayHaveArrived) {
-    const auto parts = parts_of(completed(photos(30)), {.parts_sent = 1, .may_be_duplicate = true});
+    const auto parts = parts_of(completed(photos(30)), {.parts_sent = 1, .may_have_arrived = true});
 
     ASSERT_EQ(parts.size(), 3U);
     EXPECT_EQ(parts[0].text, "Finished in 12.3 s");
@@ -389,17 +404,17 @@ TEST(Compose, KeepsTelegramsBounds) {
     };
     for (const int photo_count : {0, 1, 2, 10, 11, 100}) {
         for (const std::size_t text_size : {std::size_t{0}, std::size_t{40}, odd.size()}) {
-            for (const bool may_be_duplicate : {false, true}) {
-                News news = completed({many.begin(), many.begin() + photo_count});
-                news.reason = odd;
-                news.media.push_back(medium(MediumKind::audio, "b.mp3"));
-                news.media_left_out = photo_count == 100 ? 7 : 0;
+            for (const bool may_have_arrived : {false, true}) {
+                SettlementNotice notice = completed({many.begin(), many.begin() + photo_count});
+                notice.reason = odd;
+                notice.media.push_back(medium(MediumKind::audio, "b.mp3"));
+                notice.media_left_out = photo_count == 100 ? 7 : 0;
                 if (text_size > 0) {
-                    news.texts = {std::string(cut_to_bytes(odd, text_size)), odd.substr(0, text_size / 10 * 10)};
+                    notice.texts = {std::string(cut_to_bytes(odd, text_size)), odd.substr(0, text_size / 10 * 10)};
                 }
-                const auto parts = parts_of(news, {.parts_sent = 0, .may_be_duplicate = may_be_duplicate});
-                EXPECT_EQ(sizes(parts), sizes(parts_of(news))) << "parts must not depend on what happened before";
-                EXPECT_EQ(parts.front().text.ends_with("arrived.</i>"), may_be_duplicate);
+                const auto parts = parts_of(notice, {.parts_sent = 0, .may_have_arrived = may_have_arrived});
+                EXPECT_EQ(sizes(parts), sizes(parts_of(notice))) << "parts must not depend on what happened before";
+                EXPECT_EQ(parts.front().text.ends_with("arrived.</i>"), may_have_arrived);
                 for (const Message& part : parts) {
                     takes(part);
                     takes(as_text(part));
@@ -425,14 +440,14 @@ class Cuts : public testing::TestWithParam<Cut> {};
 
 TEST_P(Cuts, FallBetweenCharacters) {
     for (const std::size_t shift : {0U, 1U, 2U, 3U}) {
-        News news = completed();
+        SettlementNotice notice = completed();
         std::string text(shift, 'a');
         while (count_units(text) < 5000) {
             text += GetParam().piece;
         }
-        news.texts = {text};
+        notice.texts = {text};
 
-        const std::string said = composed(news).text;
+        const std::string said = composed(notice).text;
 
         EXPECT_LE(visible_units(said), text_units_max);
         EXPECT_GT(visible_units(said) + GetParam().units_each, text_units_max);
@@ -455,10 +470,10 @@ TEST(Compose, CountsTheLinksThatDoNotFit) {
     for (int i = 0; i < 74; ++i) {
         media.push_back(medium(MediumKind::animation, fmt::format("{}.gif", i)));
     }
-    News news = completed(std::move(media));
-    news.media_left_out = 2;
+    SettlementNotice notice = completed(std::move(media));
+    notice.media_left_out = 2;
 
-    EXPECT_THAT(parts_of(news).back().text, HasSubstr("\n… and 14 more"));
+    EXPECT_THAT(parts_of(notice).back().text, HasSubstr("\n… and 14 more"));
 }
 
 rapidjson::Document parsed(const std::string& json) {

@@ -1,8 +1,8 @@
-// Composes messages: from a notification's news to calls of the Bot API.
+// Composes messages: from a settlement's notice to calls of the Bot API.
 //
 // Most notifications are one call: a picture with a caption, an album, a film, or a text. Many outputs make several,
 // the parts. Invariant: the result is within Telegram's limits and well-formed, whatever the payload had. The number of
-// parts and their content depend on the news alone, so that a later attempt continues where the last one ended.
+// parts and their content depend on the notice alone, so that a later attempt continues where the last one ended.
 // Pure; any thread.
 #pragma once
 
@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/telegram/news.hpp"
+#include "daemon/telegram/notice.hpp"
 #include "daemon/telegram/template.hpp"
 
 namespace runledger::telegram {
@@ -57,14 +57,15 @@ struct Message {
     [[nodiscard]] std::size_t message_count() const noexcept { return media.empty() ? 1 : media.size(); }
 };
 
-struct Telling {
+struct EarlierAttempts {
     std::size_t parts_sent{0};     // Confirmed by earlier attempts.
-    bool may_be_duplicate{false};  // The part after them may have arrived, and says so.
+    bool may_have_arrived{false};  // The part after them may have arrived, and says so.
 };
 
 // All parts, including those that were sent. Empty if there is nothing to send: a follow-up whose outputs can't be
 // shown.
-[[nodiscard]] std::vector<Message> compose(const News& news, const Wording& wording, const Telling& telling);
+[[nodiscard]] std::vector<Message> compose(const SettlementNotice& notice, const Wording& wording,
+                                           const EarlierAttempts& earlier);
 
 // The same message with its media as documents, if that makes a difference: for media that Telegram can't show.
 [[nodiscard]] std::optional<Message> as_documents(const Message& message);

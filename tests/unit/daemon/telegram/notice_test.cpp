@@ -1,4 +1,4 @@
-#include "daemon/telegram/news.hpp"
+#include "daemon/telegram/notice.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -23,13 +23,13 @@ std::string payload_with(std::string_view outputs, std::string_view status = "co
                        status, outputs);
 }
 
-News news_of(std::string_view payload) {
-    const auto news = read_news({.kind = NewsKind::ending, .run_id = "run-1", .payload = payload});
-    if (!news) {
+SettlementNotice notice_of(std::string_view payload) {
+    const auto notice = read_notice({.kind = NoticeKind::ending, .run_id = "run-1", .payload = payload});
+    if (!notice) {
         ADD_FAILURE() << "can't be read: " << payload;
         return {};
     }
-    return *news;
+    return *notice;
 }
 
 // As settlement writes it: the outputs of a webhook body, as an array.
@@ -54,12 +54,12 @@ std::string payload_of_file(const std::string& name) {
     return payload_with(outputs);
 }
 
-std::string shape_of(const News& news) {
+std::string shape_of(const SettlementNotice& notice) {
     std::string shape;
-    for (const Medium& medium : news.media) {
+    for (const Medium& medium : notice.media) {
         shape += "pvagd"[static_cast<int>(medium.kind)];
     }
-    return shape + std::string(news.texts.size(), 't') + (news.has_outputs ? "" : " none");
+    return shape + std::string(notice.texts.size(), 't') + (notice.has_outputs ? "" : " none");
 }
 
 struct File {
@@ -71,7 +71,7 @@ struct File {
 class PayloadFiles : public testing::TestWithParam<File> {};
 
 TEST_P(PayloadFiles, AreUnderstood) {
-    EXPECT_EQ(shape_of(news_of(payload_of_file(GetParam().file))), GetParam().shape);
+    EXPECT_EQ(shape_of(notice_of(payload_of_file(GetParam().file))), GetParam().shape);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -99,7 +99,7 @@ struct Shape {
 class OutputShapes : public testing::TestWithParam<Shape> {};
 
 TEST_P(OutputShapes, AreReadAsFarAsTheyCanBe) {
-    EXPECT_EQ(shape_of(news_of(payload_with(GetParam().outputs))), GetParam().shape);
+    EXPECT_EQ(shape_of(notice_of(payload_with(GetParam().outputs))), GetParam().shape);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -144,11 +144,11 @@ class MediumKinds : public testing::TestWithParam<Kind> {};
 
 TEST_P(MediumKinds, AreToldByTheFileFirst) {
     const Kind& row = GetParam();
-    const News news = news_of(payload_with(
+    const SettlementNotice notice = notice_of(payload_with(
         fmt::format(R"([{{"data": {{"{}": [{{"filename": "{}", "url": "{}"}}]}}}}])", row.key, row.file, row.url)));
 
-    ASSERT_EQ(news.media.size(), 1U);
-    EXPECT_EQ(news.media.front().kind, row.kind);
+    ASSERT_EQ(notice.media.size(), 1U);
+    EXPECT_EQ(notice.media.front().kind, row.kind);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -166,7 +166,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Kind{"unknown", "files", "a.xyz", "https://h/1", MediumKind::document},
                     Kind{"unknown_key", "whatever", "a", "https://h/1", MediumKind::document},
                     Kind{"layered_image", "images", "a.exr", "https://h/1", MediumKind::document},
-                    Kind{"by_url", "files", "", "https://h/a/b.webm?X-Amz-Date=1.png", MediumKind::video},
+                    Kind{"by_url", "files", "", "https://h/a/b.webm?X-Amz-Date=1.png", MediumKind::document},
                     Kind{"name_before_url", "files", "a.mp3", "https://h/b.png", MediumKind::audio},
                     Kind{"image_without_extension", "images", "picture", "https://h/1", MediumKind::photo}),
     [](const auto& row) { return row.param.name; });
@@ -199,68 +199,68 @@ INSTANTIATE_TEST_SUITE_P(
                     Url{"too_long", "https://host/" + std::string(url_bytes_max - 12, 'x'), false}),
     [](const auto& row) { return row.param.name; });
 
-TEST(News, TellsStatusReasonAndDuration) {
-    const News news = news_of(
+TEST(SettlementNotice, TellsStatusReasonAndDuration) {
+    const SettlementNotice notice = notice_of(
         R"({"status": "failed", "status_reason": "CUDA out\nof memory", "duration_ms": 61250.125, "outputs": []})");
 
-    EXPECT_EQ(news.status, EndStatus::failed);
-    EXPECT_EQ(news.reason, "CUDA out of memory");
-    EXPECT_EQ(news.duration_ms, 61250.125);
-    EXPECT_EQ(news.run_id, "run-1");
+    EXPECT_EQ(notice.status, EndStatus::failed);
+    EXPECT_EQ(notice.reason, "CUDA out of memory");
+    EXPECT_EQ(notice.duration_ms, 61250.125);
+    EXPECT_EQ(notice.run_id, "run-1");
 }
 
-TEST(News, LeavesUnknownWhatIsNull) {
-    const News news = news_of(R"({"status": "completed", "status_reason": null, "duration_ms": null})");
+TEST(SettlementNotice, LeavesUnknownWhatIsNull) {
+    const SettlementNotice notice = notice_of(R"({"status": "completed", "status_reason": null, "duration_ms": null})");
 
-    EXPECT_EQ(news.duration_ms, std::nullopt);
-    EXPECT_EQ(news.reason, "");
-    EXPECT_THAT(news.media, IsEmpty());
+    EXPECT_EQ(notice.duration_ms, std::nullopt);
+    EXPECT_EQ(notice.reason, "");
+    EXPECT_THAT(notice.media, IsEmpty());
 }
 
-TEST(News, CantBeMadeOfWhatTellsNoEnding) {
+TEST(SettlementNotice, CantBeMadeOfWhatTellsNoEnding) {
     for (const std::string_view payload : {"", "[]", "7", "{", "{}", R"({"status": null})", R"({"status": "running"})",
                                            R"({"status": ["completed"]})"}) {
-        EXPECT_EQ(read_news({.kind = NewsKind::ending, .run_id = "run-1", .payload = payload}), std::nullopt)
+        EXPECT_EQ(read_notice({.kind = NoticeKind::ending, .run_id = "run-1", .payload = payload}), std::nullopt)
             << payload;
     }
 }
 
-TEST(News, KeepsABoundedNumberOfMediaAndCountsTheRest) {
+TEST(SettlementNotice, KeepsABoundedNumberOfMediaAndCountsTheRest) {
     std::string media;
     for (std::size_t i = 0; i < media_kept_max + 5; ++i) {
         media += fmt::format(R"({}{{"url": "https://h/{}.png"}})", i == 0 ? "" : ", ", i);
     }
 
-    const News news = news_of(payload_with(fmt::format(R"([{{"data": {{"images": [{}]}}}}])", media)));
+    const SettlementNotice notice = notice_of(payload_with(fmt::format(R"([{{"data": {{"images": [{}]}}}}])", media)));
 
-    EXPECT_EQ(news.media.size(), media_kept_max);
-    EXPECT_EQ(news.media_left_out, 5U);
+    EXPECT_EQ(notice.media.size(), media_kept_max);
+    EXPECT_EQ(notice.media_left_out, 5U);
 }
 
-TEST(News, KeepsABoundedPartOfALongText) {
-    const News news =
-        news_of(payload_with(fmt::format(R"([{{"data": {{"text": ["{}"]}}}}])", std::string(1'000'000, 'x'))));
+TEST(SettlementNotice, KeepsABoundedPartOfALongText) {
+    const SettlementNotice notice =
+        notice_of(payload_with(fmt::format(R"([{{"data": {{"text": ["{}"]}}}}])", std::string(1'000'000, 'x'))));
 
-    ASSERT_EQ(news.texts.size(), 1U);
-    EXPECT_EQ(news.texts.front().size(), text_kept_bytes_max);
+    ASSERT_EQ(notice.texts.size(), 1U);
+    EXPECT_EQ(notice.texts.front().size(), text_kept_bytes_max);
 }
 
-TEST(News, IsReadThoughANumberIsBeyondADouble) {
-    const News news = news_of(payload_with(fmt::format(
+TEST(SettlementNotice, IsReadThoughANumberIsBeyondADouble) {
+    const SettlementNotice notice = notice_of(payload_with(fmt::format(
         R"([{{"seed": {0}, "data": {{"text": ["a \" {0}"], "x": [-{0}, {0}.5]}}}}])", std::string(400, '9'))));
 
-    ASSERT_EQ(news.texts.size(), 1U);
-    EXPECT_EQ(news.texts.front(), "a \" " + std::string(400, '9'));
-    EXPECT_EQ(news.duration_ms, 12'300.0);
+    ASSERT_EQ(notice.texts.size(), 1U);
+    EXPECT_EQ(notice.texts.front(), "a \" " + std::string(400, '9'));
+    EXPECT_EQ(notice.duration_ms, 12'300.0);
 }
 
-TEST(News, NamesEveryMedium) {
-    const News news = news_of(payload_with(
+TEST(SettlementNotice, NamesEveryMedium) {
+    const SettlementNotice notice = notice_of(payload_with(
         R"([{"data": {"files": [{"filename": "a\nb.png", "url": "https://h/1"}, {"url": "https://h/dir/c.png?q=/d"},)"
         R"( {"url": "https://h/"}, {"url": "https://h"}]}}])"));
 
     std::vector<std::string> names;
-    for (const Medium& medium : news.media) {
+    for (const Medium& medium : notice.media) {
         names.push_back(medium.name);
     }
     EXPECT_THAT(names, ElementsAre("a b.png", "c.png", "output 3", "output 4"));
