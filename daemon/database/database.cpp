@@ -115,12 +115,18 @@ void Database::commit(pqxx::work& work) {
     }
 }
 
+void secure_search_path(pqxx::transaction_base& work) {
+    // pg_temp would come first unless it is named.
+    work.exec("SET LOCAL search_path = pg_catalog, pg_temp");
+}
+
 void begin_durably(pqxx::work& work, const TransactionBounds& bounds) {
     // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
     // The isolation is said, too: under another default, a statement would not see what was committed before it.
     work.exec(
         fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
-                    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}{}",
+                    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = {}; "
+                    "SET LOCAL lock_timeout = {}{}",
                     bounds.statement_timeout.count(), bounds.lock_timeout.count(),
                     bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));
 }

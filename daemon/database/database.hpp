@@ -67,6 +67,11 @@ struct TransactionBounds {
 };
 void begin_durably(pqxx::work& work, const TransactionBounds& bounds);
 
+// Until the transaction ends, names are looked up in pg_catalog alone: a role that may create in `public`, or an ALTER
+// DATABASE … SET search_path, puts no function, operator or type of its own in the place of PostgreSQL's. Said first in
+// every transaction; begin_durably says it, too.
+void secure_search_path(pqxx::transaction_base& work);
+
 // A transaction that has begun durably. Its queries are prepared if the session can keep them.
 class Transaction : public pqxx::work {
 public:

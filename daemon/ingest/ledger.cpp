@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "daemon/database/database.hpp"
+#include "daemon/database/schema.hpp"
 #include "daemon/ingest/late_events.hpp"
 #include "daemon/ingest/ledger_rows.hpp"
 #include "queries/apply.hpp"
@@ -253,18 +254,6 @@ void write_one_by_one(pqxx::work& work, std::vector<AcceptedEvent>& events,
 }
 
 }  // namespace
-
-std::string text_in(std::string_view schema, std::string_view query) {
-    static constexpr std::string_view ours = "runledger.";
-    std::string text(query);
-    if (schema != "runledger") {
-        const std::string theirs = fmt::format("{}.", schema);
-        for (std::size_t at = text.find(ours); at != std::string::npos; at = text.find(ours, at + theirs.size())) {
-            text.replace(at, ours.size(), theirs);
-        }
-    }
-    return text;
-}
 
 void write_states(pqxx::transaction_base& work, const FoldedRuns& folded, std::string_view schema) {
     const ArrayLiteral queued = write_runs(work, folded.runs, schema);

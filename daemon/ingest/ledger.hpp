@@ -40,9 +40,6 @@ enum class Care : std::uint8_t {
 // Writes the turn. Precondition: no two batches of one name. Throws what pqxx throws; nothing of the turn is kept then.
 [[nodiscard]] TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batches, Care care);
 
-// Rewrites a query for another schema with the same tables.
-[[nodiscard]] std::string text_in(std::string_view schema, std::string_view query);
-
 // Some runs' states, folded in memory, and the names of the edges that the events came from.
 struct FoldedRuns {
     const std::map<std::string, RunState>& runs;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/database/schema.hpp"
 #include "daemon/ingest/ledger.hpp"
 #include "queries/reconcile.hpp"
 

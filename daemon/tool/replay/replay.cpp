@@ -118,6 +118,7 @@ void settle_all(Database& database, const ScratchSchema& scratch, const Config::
     std::string after;
     while (true) {
         pqxx::work work(database.connection());
+        secure_search_path(work);
         const auto rows = work.exec_params(scratch.text(queries::replay::settle), after, settled_a_transaction_max,
                                            settle.outputs_grace.count(), settle.duration_max.count());
         if (rows.empty()) {
@@ -141,6 +142,7 @@ std::optional<std::string> text_of(const pqxx::field& field) {
 void compare(Database& database, const ScratchSchema& scratch, ReplaySums& sums,
              const std::function<void(const RunDifference&)>& report) {
     pqxx::work work(database.connection());
+    secure_search_path(work);
     const auto totals = work.exec1(scratch.text(queries::replay::sums));
     sums.runs = totals["runs"].as<std::uint64_t>();
     sums.compared = totals["compared"].as<std::uint64_t>();
@@ -177,6 +179,7 @@ ReplaySums replay(Database& database, const ScratchSchema& scratch, const Replay
     ReplaySums sums;
     {
         pqxx::work work(database.connection());
+        secure_search_path(work);
         // One snapshot for the events and for what the ledger has made of them; as long as it takes.
         work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
         work.exec("SET LOCAL statement_timeout = 0; SET LOCAL TIME ZONE 'UTC'");
@@ -186,10 +189,9 @@ ReplaySums replay(Database& database, const ScratchSchema& scratch, const Replay
         fold_events(work, scratch, range, sums);
         fold_reports(work, scratch, sums);
         work.exec(scratch.text(queries::replay::copy_generations));
-        if (!work.exec1("SELECT to_regclass('runledger.gpu_rates')")[0].is_null()) {
-            work.exec(fmt::format("INSERT INTO {}.gpu_rates OVERRIDING SYSTEM VALUE SELECT * FROM runledger.gpu_rates",
-                                  scratch.name()));
-        }
+        // The operator's rates instead of those that the schema is made with.
+        work.exec(fmt::format("DELETE FROM {}.gpu_rates", scratch.name()));
+        work.exec(fmt::format("INSERT INTO {}.gpu_rates SELECT * FROM runledger.gpu_rates", scratch.name()));
         work.exec(scratch.text(queries::replay::keep_stored));
         database.commit(work);
     }
