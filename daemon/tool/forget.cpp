@@ -47,6 +47,7 @@ public:
     // The chat's own id, and those that Telegram gave the group before and after.
     std::set<std::int64_t> ids_of(std::int64_t chat) {
         pqxx::work work(database_.connection());
+        secure_search_path(work);
         std::set<std::int64_t> ids{chat};
         if (work.exec1("SELECT to_regclass('runledger.telegram_chats') IS NOT NULL")[0].as<bool>()) {
             for (const auto& row : work.exec_params(
@@ -68,6 +69,7 @@ public:
             array.add(chat);
         }
         pqxx::work work(database_.connection());
+        secure_search_path(work);
         std::vector<std::int64_t> ids;
         for (const auto& row :
              work.exec_params("SELECT id FROM runledger.generations WHERE telegram_chat_id = ANY ($1::bigint[]) UNION "

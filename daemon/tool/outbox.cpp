@@ -192,6 +192,7 @@ int OutboxCli::run(const std::string& postgres_uri, std::FILE* out) {
         return change(database, retry_command_->parsed(), out);
     }
     pqxx::work work(database.connection());
+    secure_search_path(work);
     return list_command_->parsed() ? list(work, out) : show(work, out);
 }
 

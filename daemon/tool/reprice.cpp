@@ -59,6 +59,7 @@ int RepriceCli::run(const std::string& postgres_uri, std::FILE* out) {
     read_times(connection);
     if (json_) {
         pqxx::work work(connection);
+        secure_search_path(work);
         for (const auto& row : rows(work, "{reprice,same,edited_by_hand,priced_by_metadata,no_rate}")) {
             fmt::print(out, "{}\n", row["json"].as<std::string>());
         }
@@ -78,6 +79,7 @@ void RepriceCli::read_times(pqxx::connection& connection) {
     for (auto [name, text] : {std::pair{"--from", &from_}, std::pair{"--to", &to_}}) {
         try {
             pqxx::work work(connection);
+            secure_search_path(work);
             work.exec("SET LOCAL TIME ZONE 'UTC'");
             *text = work.exec_params1("SELECT $1::timestamptz", *text)[0].as<std::string>();
         } catch (const pqxx::sql_error& error) {
@@ -85,6 +87,7 @@ void RepriceCli::read_times(pqxx::connection& connection) {
         }
     }
     pqxx::work work(connection);
+    secure_search_path(work);
     if (!work.exec_params1("SELECT $1::timestamptz < $2::timestamptz", from_, to_)[0].as<bool>()) {
         throw std::runtime_error(fmt::format("--from {} is not before --to {}", from_, to_));
     }
@@ -96,6 +99,7 @@ pqxx::result RepriceCli::rows(pqxx::transaction_base& work, const std::string& v
 
 void RepriceCli::show_plan(pqxx::connection& connection, std::FILE* out) const {
     pqxx::work work(connection);
+    secure_search_path(work);
     fmt::print(out, "{}: settled runs that ended from {} to before {}\n", gpu_, from_, to_);
     std::int64_t runs_to_reprice = 0;
     std::map<std::string, std::int64_t> left;
@@ -137,6 +141,7 @@ int RepriceCli::apply(pqxx::connection& connection, std::FILE* out) const {
     std::vector<std::int64_t> generations;
     {
         pqxx::work work(connection);
+        secure_search_path(work);
         for (const auto& row : rows(work, "{reprice}")) {
             generations.push_back(row["generation_id"].as<std::int64_t>());
         }

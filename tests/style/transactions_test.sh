@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Each transaction of the daemon's stages says its durability, isolation and bounds first, and connections are made in
-# one place: elsewhere nobody forbids libpqxx to open them anew.
+# Each transaction of the daemon's stages says its durability, isolation and bounds first, every transaction says where
+# names are looked up, and connections are made in one place: elsewhere nobody forbids libpqxx to open them anew.
 set -u
 cd "$1" || exit 1
 status=0
@@ -11,6 +11,13 @@ if [ "$begun" -lt 8 ]; then  # There were 14: the pattern no longer finds them, 
 fi
 if grep -nE 'pqxx::(work|transaction<.*>) [a-z_]+\(database_' daemon/{base,net,database,ingest,settle,reconcile,notify,telegram}/*.cpp; then
     printf 'a transaction of a stage that is no Transaction, and so does not begin durably\n'
+    status=1
+fi
+# A transaction is followed by one of the two, on the next line. A Transaction says it itself.
+unguarded=$(grep -rnE -A1 '^ *(pqxx::(work|read_transaction|transaction<.*>)|Snapshot) [a-z_]+\(' daemon --include='*.cpp' |
+    awk '/^--$/ { next } begun != "" { if (!/begin_durably|secure_search_path/) print begun; begun = ""; next } { begun = $0 }')
+if [ -n "$unguarded" ]; then
+    printf 'a transaction that looks names up where others may have made them:\n%s\n' "$unguarded"
     status=1
 fi
 made=$(grep -lE 'make_unique<pqxx::connection>|pqxx::connection [a-z_]+[({]|pqxx::lazyconnection|pqxx::asyncconnection' \

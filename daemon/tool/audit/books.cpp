@@ -165,6 +165,7 @@ std::map<std::pair<std::string, std::string>, BookSums> Books::by_day_and_edge()
 Books audit_books(pqxx::connection& connection, const AuditScope& scope) {
     Books books;
     Snapshot work(connection);
+    secure_search_path(work);
     books.entries = read_entries(work, scope);
     for (const BookEntry& entry : books.entries) {
         judge(entry, books.findings);

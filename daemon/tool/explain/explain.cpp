@@ -112,6 +112,7 @@ ExplainCli::ExplainCli(CLI::App& app)
 int ExplainCli::run(const Config& config, std::FILE* out) const {
     Database database(config.postgres.direct_uri, "explain");
     Snapshot work(database.connection());
+    secure_search_path(work);
     const auto runs = work.exec_params(std::string(queries::explain::run), run_id_, config.settle.duration_max.count());
     const auto generations = ask(work, queries::explain::generation, run_id_);
     const auto rest = ask(work, queries::explain::rest, run_id_);

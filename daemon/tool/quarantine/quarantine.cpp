@@ -83,6 +83,7 @@ std::string to_json(const pqxx::row& row) {
 
 int list(Database& database, bool with_resolved, bool json, std::FILE* out) {
     pqxx::read_transaction work(database.connection());
+    secure_search_path(work);
     const auto rows = work.exec_params(std::string(queries::quarantine::list), with_resolved);
     if (!json) {
         fmt::print(out, "{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", "ID", "QUARANTINED", "SCOPE", "BYTES",
@@ -124,6 +125,7 @@ void print_content(const QuarantinedRow& row, bool raw, std::FILE* out) {
 
 int show(Database& database, std::int64_t id, bool raw, std::FILE* out) {
     pqxx::work work(database.connection());
+    secure_search_path(work);
     const auto row = find_quarantined(work, id);
     if (!row) {
         throw std::runtime_error(fmt::format("quarantine has no row {}", id));
@@ -172,6 +174,7 @@ int replay(Database& database, const std::vector<std::int64_t>& ids, std::FILE* 
 
 std::vector<std::int64_t> open_ids(Database& database) {
     pqxx::read_transaction work(database.connection());
+    secure_search_path(work);
     std::vector<std::int64_t> ids;
     for (const auto& row : work.exec_params(std::string(queries::quarantine::list), false)) {
         ids.push_back(row["id"].as<std::int64_t>());

@@ -24,6 +24,7 @@ public:
             return true;
         }
         pqxx::read_transaction work(database_.connection());
+        secure_search_path(work);
         const auto row =
             work.exec_params1(std::string(queries::spool::find_segment), id.hex(), content.batches().back().number + 1);
         return row[0].as<bool>() || row[1].as<std::uint64_t>() == content.batches().size();
