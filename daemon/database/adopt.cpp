@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "daemon/database/database.hpp"
 #include "daemon/database/schema.hpp"
 #include "queries/adopt.hpp"
 
@@ -131,6 +132,7 @@ Adoption::Adoption(std::string_view table) {
 
 std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
     pqxx::work work(connection);
+    secure_search_path(work);
     const std::string table = work.quote_name(schema_) + "." + work.quote_name(table_);
     const auto state = work.exec_params1(std::string(queries::adopt::find_table), table);
     if (!state[0].as<bool>()) {
@@ -167,56 +169,52 @@ std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
     return steps;
 }
 
-void Adoption::take_over(pqxx::connection& connection, int version, std::string_view migration_name,
-                         std::string_view migration_sql) const {
-    within_lock_timeout(connection, [&](pqxx::work& work) {
-        const std::string table = work.quote_name(schema_) + "." + work.quote_name(table_);
-        const auto found = columns_of(work, table);
-        std::vector<std::string> names;
-        std::string added;
-        for (const auto& [name, type] : found) {
-            names.push_back(work.quote_name(name));
+void Adoption::take_over(pqxx::work& work, std::string_view migration_sql) const {
+    const std::string table = work.quote_name(schema_) + "." + work.quote_name(table_);
+    const auto found = columns_of(work, table);
+    std::vector<std::string> names;
+    std::string added;
+    for (const auto& [name, type] : found) {
+        names.push_back(work.quote_name(name));
+    }
+    for (const Column& column : columns) {
+        if (find_type(found, column.name) == nullptr) {
+            added += fmt::format("ADD COLUMN {} {} {}, ", column.name, column.type, column.definition);
         }
-        for (const Column& column : columns) {
-            if (find_type(found, column.name) == nullptr) {
-                added += fmt::format("ADD COLUMN {} {} {}, ", column.name, column.type, column.definition);
-            }
-        }
-        // What may be done with the view: what might be with the table.
-        std::vector<std::string> privileges;
-        for (const auto& row : work.exec_params(std::string(queries::adopt::find_privileges), table)) {
-            privileges.push_back(row[0].as<std::string>());
-        }
-        work.exec(fmt::format("ALTER TABLE {} SET SCHEMA runledger", table));
-        if (table_ != "generations") {
-            work.exec(fmt::format("ALTER TABLE runledger.{} RENAME TO generations", work.quote_name(table_)));
-        }
-        // A default that is one value for all rows is kept beside the table: nothing is rewritten.
-        work.exec(
-            fmt::format("ALTER TABLE runledger.generations {}ADD COLUMN run_id text COLLATE \"C\", ADD COLUMN "
-                        "telegram_chat_id bigint, "
-                        "ADD COLUMN adopted_at timestamptz DEFAULT now()",
-                        added));
-        work.exec(std::string(queries::adopt::keep_columns));
-        work.exec(fmt::format("CREATE VIEW {} AS SELECT {} FROM runledger.generations", table, fmt::join(names, ", ")));
-        work.exec(
-            fmt::format("COMMENT ON VIEW {} IS 'runledger.generations under the name that it had before it was "
-                        "adopted; can be dropped when nothing uses it.'",
-                        table));
-        for (const std::string& privilege : privileges) {
-            work.exec(privilege);
-        }
-        // The comments on table and columns are those of the migration.
-        work.exec(std::string(migration_sql.substr(migration_sql.find("COMMENT ON TABLE runledger.generations"))));
-        work.exec_params("INSERT INTO runledger.schema_migrations (version, name) VALUES ($1, $2)", version,
-                         std::string(migration_name));
-    });
+    }
+    // What may be done with the view: what might be with the table.
+    std::vector<std::string> privileges;
+    for (const auto& row : work.exec_params(std::string(queries::adopt::find_privileges), table)) {
+        privileges.push_back(row[0].as<std::string>());
+    }
+    work.exec(fmt::format("ALTER TABLE {} SET SCHEMA runledger", table));
+    if (table_ != "generations") {
+        work.exec(fmt::format("ALTER TABLE runledger.{} RENAME TO generations", work.quote_name(table_)));
+    }
+    // A default that is one value for all rows is kept beside the table: nothing is rewritten.
+    work.exec(
+        fmt::format("ALTER TABLE runledger.generations {}ADD COLUMN run_id text COLLATE \"C\", ADD COLUMN "
+                    "telegram_chat_id bigint, "
+                    "ADD COLUMN adopted_at timestamptz DEFAULT now()",
+                    added));
+    work.exec(std::string(queries::adopt::keep_columns));
+    work.exec(fmt::format("CREATE VIEW {} AS SELECT {} FROM runledger.generations", table, fmt::join(names, ", ")));
+    work.exec(
+        fmt::format("COMMENT ON VIEW {} IS 'runledger.generations under the name that it had before it was "
+                    "adopted; can be dropped when nothing uses it.'",
+                    table));
+    for (const std::string& privilege : privileges) {
+        work.exec(privilege);
+    }
+    // The comments on table and columns are those of the migration.
+    work.exec(std::string(migration_sql.substr(migration_sql.find("COMMENT ON TABLE runledger.generations"))));
 }
 
 void finish_adoption(pqxx::connection& connection, const std::function<void(std::string_view)>& report) {
     bool is_unfinished = false;
     {
         pqxx::work work(connection);
+        secure_search_path(work);
         is_unfinished = work.exec1(std::string(queries::adopt::is_unfinished))[0].as<bool>();
     }
     if (!is_unfinished) {
@@ -225,11 +223,13 @@ void finish_adoption(pqxx::connection& connection, const std::function<void(std:
     std::int64_t last_id = 0;
     {
         pqxx::work work(connection);
+        secure_search_path(work);
         last_id = work.exec1("SELECT coalesce(min(id), 0) - 1 FROM runledger.generations")[0].as<std::int64_t>();
     }
     std::int64_t filled = 0;
     while (true) {
         pqxx::work work(connection);
+        secure_search_path(work);
         const auto row = work.exec_params1(std::string(queries::adopt::fill), last_id, rows_a_batch);
         if (row[0].is_null()) {
             break;
@@ -240,6 +240,8 @@ void finish_adoption(pqxx::connection& connection, const std::function<void(std:
     }
     report(fmt::format("filled run_id and telegram_chat_id of {} rows", filled));
     {
+        // No transaction, so no search path of ours either: these statements call no function and name no type, and the
+        // operator classes are the types' own.
         pqxx::nontransaction session(connection);
         // An earlier attempt that failed leaves an index that is not valid.
         session.exec("DROP INDEX CONCURRENTLY IF EXISTS runledger.generations_run_id_unique");
@@ -253,9 +255,10 @@ void finish_adoption(pqxx::connection& connection, const std::function<void(std:
             "ALTER TABLE runledger.generations ADD CONSTRAINT generations_run_id_unique UNIQUE USING INDEX "
             "generations_run_id_unique");
     });
-    for (const std::string_view constraint :
-         {"generations_status_is_known", "generations_duration_is_not_negative", "generations_cost_is_not_negative"}) {
+    for (const std::string_view constraint : {"generations_status_is_known", "generations_duration_is_not_negative",
+                                              "generations_cost_is_not_negative", "generations_cost_note_is_known"}) {
         pqxx::work work(connection);
+        secure_search_path(work);
         work.exec(fmt::format("ALTER TABLE runledger.generations VALIDATE CONSTRAINT {}", constraint));
         work.commit();
     }

@@ -29,10 +29,9 @@ public:
     // Changes nothing: returns a sentence for each thing that would be done. Throws AdoptionRefused.
     [[nodiscard]] std::vector<std::string> plan(pqxx::connection& connection) const;
 
-    // In place of the migration that creates generations, and entered as that one: one transaction, which is tried
-    // again while a lock is not had within a second. Throws what pqxx throws; then nothing is changed.
-    void take_over(pqxx::connection& connection, int version, std::string_view migration_name,
-                   std::string_view migration_sql) const;
+    // In place of the migration that creates generations, in the transaction that would run it; `migration_sql` is that
+    // migration, whose comments are kept. Throws what pqxx throws; then nothing is changed.
+    void take_over(pqxx::work& work, std::string_view migration_sql) const;
 
 private:
     std::string schema_;

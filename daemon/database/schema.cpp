@@ -1,13 +1,18 @@
 #include "daemon/database/schema.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cassert>
 #include <chrono>
+#include <iterator>
 #include <thread>
 #include <vector>
 
 #include "daemon/database/transaction.hpp"
-#include "migrations.hpp"
+#include "common/digest.hpp"
+#include "daemon/database/database.hpp"
 #include "queries/migrate.hpp"
 
 namespace runledger {
@@ -16,22 +21,65 @@ namespace {
 // "runledge" in ASCII: any fixed number that nobody else is likely to lock.
 constexpr std::int64_t migrate_lock = 0x72756e6c65646765;
 
-// The migration that creates generations, and which an adoption takes the place of.
+// The migration that creates the schema, and the one that creates generations, whose place an adoption takes.
+constexpr int schema_version = 1;
 constexpr int generations_version = 2;
 
-// 0: no schema at all.
-int stored_version(pqxx::transaction_base& transaction) {
-    const auto table = transaction.exec1("SELECT to_regclass('runledger.schema_migrations') IS NOT NULL");
-    if (!table[0].as<bool>()) {
-        return 0;
+// What generated columns call: it is made before each migration, which may create such a column.
+constexpr std::string_view column_functions = "generated_columns";
+
+constexpr std::string_view command = "run `runledger --config FILE migrate` first";
+
+// What a database says of its schema.
+struct StoredSchema {
+    std::vector<std::string> migrations;
+    std::string digest;  // Empty: nothing was defined yet.
+    bool is_there{false};
+};
+
+StoredSchema stored_schema(pqxx::transaction_base& work) {
+    StoredSchema stored;
+    const auto row = work.exec1(
+        "SELECT to_regclass('runledger.schema_migrations') IS NOT NULL, "
+        "to_regclass('runledger.schema_definitions') IS NOT NULL");
+    stored.is_there = row[0].as<bool>();
+    if (stored.is_there) {
+        for (const auto& migration : work.exec("SELECT name FROM runledger.schema_migrations ORDER BY version")) {
+            stored.migrations.push_back(migration[0].as<std::string>());
+        }
     }
-    return transaction.exec1("SELECT coalesce(max(version), 0) FROM runledger.schema_migrations")[0].as<int>();
+    if (row[1].as<bool>()) {
+        for (const auto& definitions : work.exec("SELECT digest FROM runledger.schema_definitions")) {
+            stored.digest = definitions[0].as<std::string>();
+        }
+    }
+    return stored;
 }
 
-SchemaMismatch newer(int stored) {
-    return SchemaMismatch(
-        fmt::format("the database's schema has version {}, newer than this build's {}: install the newer runledger",
-                    stored, known_schema_version()));
+std::vector<schema_sql::Migration> missing_of(const SchemaSql& schema, const StoredSchema& stored) {
+    std::vector<schema_sql::Migration> missing;
+    for (const auto& migration : schema.migrations) {
+        if (std::ranges::find(stored.migrations, migration.name) == stored.migrations.end()) {
+            missing.push_back(migration);
+        }
+    }
+    return missing;
+}
+
+// Throws SchemaMismatch.
+void refuse_unknown(const SchemaSql& schema, const StoredSchema& stored) {
+    std::vector<std::string> unknown;
+    for (const std::string& name : stored.migrations) {
+        if (std::ranges::find(schema.migrations, name, &schema_sql::Migration::name) == schema.migrations.end()) {
+            unknown.push_back(name);
+        }
+    }
+    if (!unknown.empty()) {
+        throw SchemaMismatch(
+            fmt::format("the database's schema is newer than this build, which does not know its migrations {}: "
+                        "install the newer runledger",
+                        fmt::join(unknown, ", ")));
+    }
 }
 
 // Roles belong to the cluster: another database's migrate may make them in the same moment.
@@ -41,6 +89,7 @@ void make_roles(pqxx::connection& connection, const std::function<void(std::stri
     bool may_make_roles = false;
     {
         pqxx::work work(connection);
+        secure_search_path(work);
         for (const auto& row : work.exec(std::string(queries::migrate::find_missing_rights))) {
             statements.push_back(row[0].as<std::string>());
         }
@@ -61,6 +110,7 @@ void make_roles(pqxx::connection& connection, const std::function<void(std::stri
     for (const std::string& statement : statements) {
         try {
             pqxx::work work(connection);
+            secure_search_path(work);
             work.exec(statement);
             work.commit();
             if (statement.starts_with("CREATE ROLE")) {
@@ -75,28 +125,126 @@ void make_roles(pqxx::connection& connection, const std::function<void(std::stri
     }
 }
 
-void give_rights(pqxx::connection& connection) {
-    pqxx::work work(connection);
-    work.exec(std::string(queries::migrate::give_to_owner));
-    work.exec(std::string(queries::migrate::grant));
-    work.commit();
+std::string_view text_of(std::span<const schema_sql::Definition> definitions, std::string_view name) {
+    const auto at = std::ranges::find(definitions, name, &schema_sql::Definition::name);
+    assert(at != definitions.end());
+    return at->sql;
+}
+
+void make_columns_functions(pqxx::work& work, const SchemaSql& schema) {
+    work.exec(std::string(text_of(schema.functions, column_functions)));
+}
+
+// False: a view has other columns than before, or in another order, which CREATE OR REPLACE refuses.
+bool replace_views(pqxx::work& work, const SchemaSql& schema) {
+    try {
+        pqxx::subtransaction attempt(work, "views");
+        for (const auto& view : schema.views) {
+            attempt.exec(std::string(view.sql));
+        }
+        attempt.commit();
+        return true;
+    } catch (const pqxx::sql_error& error) {
+        if (error.sqlstate() != "42P16") {  // invalid_table_definition
+            throw;
+        }
+        return false;
+    }
+}
+
+// Refused, with the name, where a view of somebody else's reads one of ours: that one is theirs to drop.
+void make_views_anew(pqxx::work& work, const SchemaSql& schema) {
+    ArrayLiteral names;
+    std::vector<std::string> quoted;
+    for (const auto& view : schema.views) {
+        names.add(view.name);
+        quoted.push_back("runledger." + work.quote_name(std::string(view.name)));
+    }
+    std::vector<std::string> privileges;
+    for (const auto& row : work.exec_params(std::string(queries::migrate::find_view_privileges), names.str())) {
+        privileges.push_back(row[0].as<std::string>());
+    }
+    work.exec(fmt::format("DROP VIEW IF EXISTS {}", fmt::join(quoted, ", ")));  // In one statement, in any order.
+    for (const auto& view : schema.views) {
+        work.exec(std::string(view.sql));
+    }
+    for (const std::string& privilege : privileges) {
+        work.exec(privilege);
+    }
+}
+
+void define(pqxx::work& work, const SchemaSql& schema, const std::string& digest) {
+    for (const auto& function : schema.functions) {
+        work.exec(std::string(function.sql));
+    }
+    if (!replace_views(work, schema)) {
+        make_views_anew(work, schema);
+    }
+    work.exec(std::string(schema.triggers));
+    work.exec_params(
+        "INSERT INTO runledger.schema_definitions (digest) VALUES ($1) "
+        "ON CONFLICT (is_the_row) DO UPDATE SET digest = EXCLUDED.digest, defined_at = EXCLUDED.defined_at",
+        digest);
+}
+
+void apply_migration(pqxx::connection& connection, const SchemaSql& schema, const schema_sql::Migration& migration,
+                     const Adoption* adoption) {
+    within_lock_timeout(connection, [&](pqxx::work& work) {
+        if (migration.version != schema_version) {
+            make_columns_functions(work, schema);
+        }
+        if (adoption != nullptr) {
+            adoption->take_over(work, migration.sql);
+        } else {
+            work.exec(std::string(migration.sql));
+        }
+        work.exec_params("INSERT INTO runledger.schema_migrations (version, name) VALUES ($1, $2)", migration.version,
+                         std::string(migration.name));
+    });
 }
 
 }  // namespace
 
-int known_schema_version() noexcept { return migrations::all.back().version; }
+SchemaSql known_schema() noexcept {
+    return {.migrations = schema_sql::migrations,
+            .functions = schema_sql::functions,
+            .views = schema_sql::views,
+            .triggers = schema_sql::triggers,
+            .grants = schema_sql::grants};
+}
 
-void check_schema(pqxx::connection& connection) {
+std::string digest_of(const SchemaSql& schema) {
+    std::string text;
+    const auto add = [&text](std::string_view part) { (text += part).push_back('\0'); };
+    for (const auto& definitions : {schema.functions, schema.views}) {
+        for (const auto& [name, sql] : definitions) {
+            add(name);
+            add(sql);
+        }
+    }
+    add(schema.triggers);
+    return fmt::format("{:02x}", fmt::join(digest128(std::as_bytes(std::span(text))), ""));
+}
+
+void check_schema(pqxx::connection& connection, const SchemaSql& schema) {
     pqxx::work work(connection);
     begin_durably(work, {});  // A migration that is under way must not hold up a signal for long.
-    const int stored = stored_version(work);
-    if (stored > known_schema_version()) {
-        throw newer(stored);
+    const StoredSchema stored = stored_schema(work);
+    if (!stored.is_there) {
+        throw SchemaMismatch(fmt::format("the database has no schema runledger: {}", command));
     }
-    if (stored < known_schema_version()) {
-        throw SchemaMismatch(fmt::format(
-            "the database's schema has version {}, this build needs {}: run `runledger --config FILE migrate` first",
-            stored, known_schema_version()));
+    refuse_unknown(schema, stored);
+    if (const auto missing = missing_of(schema, stored); !missing.empty()) {
+        std::vector<std::string_view> names;
+        std::ranges::transform(missing, std::back_inserter(names), &schema_sql::Migration::name);
+        throw SchemaMismatch(
+            fmt::format("the database's schema lacks the migrations {}: {}", fmt::join(names, ", "), command));
+    }
+    if (const std::string digest = digest_of(schema); stored.digest != digest) {
+        throw SchemaMismatch(
+            fmt::format("the database's functions, views and triggers are not this build's (their digest is {}, this "
+                        "build's is {}): {}",
+                        stored.digest.empty() ? "missing" : stored.digest, digest, command));
     }
 }
 
@@ -105,6 +253,7 @@ void within_lock_timeout(pqxx::connection& connection, const std::function<void(
     for (int attempt = 1;; ++attempt) {
         try {
             pqxx::work work(connection);
+            secure_search_path(work);
             work.exec("SET LOCAL lock_timeout = '1s'");
             step(work);
             work.commit();
@@ -120,59 +269,75 @@ void within_lock_timeout(pqxx::connection& connection, const std::function<void(
 }
 
 void migrate(pqxx::connection& connection, const std::function<void(std::string_view)>& report,
-             const Adoption* adoption) {
+             const Adoption* adoption, const SchemaSql& schema) {
     if (adoption != nullptr) {
         (void)adoption->plan(connection);  // Refuses before anything is done.
     }
     {
         pqxx::work work(connection);
+        secure_search_path(work);
         // Until this connection ends: migrations commit one by one, the lock spans them all.
         work.exec(fmt::format("SELECT pg_advisory_lock({})", migrate_lock));
         work.commit();
     }
     make_roles(connection, report);
-    int stored = 0;
+    StoredSchema stored;
     {
         pqxx::work work(connection);
-        // Looked at first: an owner without CREATE on the database may still migrate a schema made for it.
-        if (!work.exec1("SELECT to_regnamespace('runledger') IS NOT NULL")[0].as<bool>()) {
-            work.exec("CREATE SCHEMA runledger");
-        }
-        work.exec(
-            "CREATE TABLE IF NOT EXISTS runledger.schema_migrations ("
-            "version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
-        work.exec(
-            "COMMENT ON TABLE runledger.schema_migrations IS "
-            "'Which migrations were applied, and when. Written by `runledger migrate`.'");
-        work.exec("COMMENT ON COLUMN runledger.schema_migrations.version IS 'The number in the file''s name.'");
-        work.exec("COMMENT ON COLUMN runledger.schema_migrations.name IS 'The file''s name.'");
-        work.exec("COMMENT ON COLUMN runledger.schema_migrations.applied_at IS 'The time of its transaction.'");
-        stored = stored_version(work);
-        work.commit();
+        secure_search_path(work);
+        stored = stored_schema(work);
     }
-    if (stored > known_schema_version()) {
-        throw newer(stored);
-    }
+    refuse_unknown(schema, stored);
     finish_adoption(connection, report);  // One that was interrupted.
-    for (const auto& migration : migrations::all) {
-        if (migration.version <= stored) {
-            continue;
-        }
-        if (migration.version == generations_version && adoption != nullptr) {
-            adoption->take_over(connection, migration.version, migration.name, migration.sql);
+    for (const auto& migration : missing_of(schema, stored)) {
+        const bool is_adopted = migration.version == generations_version && adoption != nullptr;
+        apply_migration(connection, schema, migration, is_adopted ? adoption : nullptr);
+        if (is_adopted) {
             report(fmt::format("adopted, in the place of {}", migration.name));
             finish_adoption(connection, report);
-            continue;
+        } else {
+            report(fmt::format("applied {}", migration.name));
         }
-        within_lock_timeout(connection, [&](pqxx::work& work) {
-            work.exec(std::string(migration.sql));
-            work.exec_params("INSERT INTO runledger.schema_migrations (version, name) VALUES ($1, $2)",
-                             migration.version, std::string(migration.name));
-        });
-        report(fmt::format("applied {}", migration.name));
     }
-    give_rights(connection);
-    report(fmt::format("the schema has version {}", known_schema_version()));
+    const std::string digest = digest_of(schema);
+    within_lock_timeout(connection, [&](pqxx::work& work) {
+        if (stored.digest != digest) {
+            define(work, schema, digest);
+        }
+        work.exec(std::string(schema.grants));
+    });
+    if (stored.digest != digest) {
+        report(fmt::format("defined the functions, views and triggers, digest {}", digest));
+    }
+    report(fmt::format("the schema is this build's: {} migrations, digest {}", schema.migrations.size(), digest));
+}
+
+void make_scratch_tables(const Statements& work, std::string_view schema_name) {
+    const SchemaSql schema = known_schema();
+    work.run(text_in(schema_name, text_of(schema.functions, column_functions)));
+    for (const auto& migration : schema.migrations) {
+        if (migration.version != schema_version) {
+            work.run(text_in(schema_name, migration.sql));
+        }
+    }
+    for (const auto& function : schema.functions) {
+        work.run(text_in(schema_name, function.sql));
+    }
+}
+
+std::string text_in(std::string_view schema_name, std::string_view sql) {
+    std::string text(sql);
+    if (schema_name == "runledger") {
+        return text;
+    }
+    for (const std::string_view behind : {".", "_settled"}) {
+        const std::string ours = fmt::format("runledger{}", behind);
+        const std::string theirs = fmt::format("{}{}", schema_name, behind);
+        for (std::size_t at = text.find(ours); at != std::string::npos; at = text.find(ours, at + theirs.size())) {
+            text.replace(at, ours.size(), theirs);
+        }
+    }
+    return text;
 }
 
 void check_schema(Database& database) { check_schema(database.connection()); }

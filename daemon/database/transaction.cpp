@@ -18,12 +18,18 @@ pqxx::row Statements::only_row(const pqxx::result& rows, std::string_view statem
     return rows.front();
 }
 
+void secure_search_path(const Statements& work) {
+    // pg_temp would come first unless it is named.
+    work.run("SET LOCAL search_path = pg_catalog, pg_temp");
+}
+
 void begin_durably(const Statements& work, const TransactionBounds& bounds) {
     // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
     // The isolation is said, too: under another default, a statement would not see what was committed before it.
     work.run(
         fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
-                    "SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}{}",
+                    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = {}; "
+                    "SET LOCAL lock_timeout = {}{}",
                     bounds.statement_timeout.count(), bounds.lock_timeout.count(),
                     bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));
 }
@@ -57,8 +63,8 @@ const std::string& Transaction::prepared(std::string_view query) {
 
 Snapshot::Snapshot(Database& database) : work_(std::make_unique<pqxx::work>(database.connection())) {
     run_in(*work_, nullptr);
-    run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0; "
-        "SET LOCAL lock_timeout = 0");
+    run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; "
+        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0");
 }
 
 Snapshot::~Snapshot() = default;

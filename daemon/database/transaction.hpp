@@ -100,6 +100,11 @@ pqxx::row ask1(const Statements& work, std::string_view query, const Values&... 
     return Statements::only_row(work.ask(query, values...), query);
 }
 
+// Until the transaction ends, names are looked up in pg_catalog alone: a role that may create in `public`, or an ALTER
+// DATABASE … SET search_path, puts no function, operator or type of its own in the place of PostgreSQL's. A Transaction
+// and a Snapshot begin with it.
+void secure_search_path(const Statements& work);
+
 // The first statements of a Transaction.
 void begin_durably(const Statements& work, const TransactionBounds& bounds);
 

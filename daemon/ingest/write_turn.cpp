@@ -9,6 +9,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "daemon/database/schema.hpp"
 #include "daemon/ingest/late_events.hpp"
 #include "daemon/ingest/turn_rows.hpp"
 #include "queries/apply.hpp"
@@ -250,18 +251,6 @@ void write_one_by_one(const Statements& work, std::vector<AcceptedEvent>& events
 }
 
 }  // namespace
-
-std::string text_in(std::string_view schema, std::string_view query) {
-    static constexpr std::string_view ours = "runledger.";
-    std::string text(query);
-    if (schema != "runledger") {
-        const std::string theirs = fmt::format("{}.", schema);
-        for (std::size_t at = text.find(ours); at != std::string::npos; at = text.find(ours, at + theirs.size())) {
-            text.replace(at, ours.size(), theirs);
-        }
-    }
-    return text;
-}
 
 void write_states(const Statements& work, const FoldedRuns& folded, std::string_view schema) {
     const ArrayLiteral queued = write_runs(work, folded.runs, schema);

@@ -40,9 +40,6 @@ enum class ApplyMode : std::uint8_t {
 [[nodiscard]] TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const> batches,
                                     ApplyMode mode);
 
-// Rewrites a query for another schema with the same tables.
-[[nodiscard]] std::string text_in(std::string_view schema, std::string_view query);
-
 // Some runs' states, folded in memory, and the names of the edges that the events came from.
 struct FoldedRuns {
     const std::map<std::string, RunState>& runs;

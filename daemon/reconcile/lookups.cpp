@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "daemon/ingest/write_turn.hpp"
+#include "daemon/database/schema.hpp"
 #include "queries/reconcile.hpp"
 
 namespace runledger {

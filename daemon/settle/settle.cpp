@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <array>
+#include <utility>
 #include <vector>
 
 #include "queries/settle.hpp"
@@ -35,9 +38,43 @@ TransactionBounds bounds_of(SettleLane lane) {
     return bounds;
 }
 
+constexpr std::array<std::pair<std::string_view, SettleOutcome>, 12> outcome_words{{
+    {"settled", SettleOutcome::settled},
+    {"resettled", SettleOutcome::resettled},
+    {"kept", SettleOutcome::kept},
+    {"edited_by_hand", SettleOutcome::edited_by_hand},
+    {"processing", SettleOutcome::processing},
+    {"unchanged", SettleOutcome::unchanged},
+    {"not_ended", SettleOutcome::not_ended},
+    {"no_run", SettleOutcome::no_run},
+    {"no_generation", SettleOutcome::no_generation},
+    {"busy", SettleOutcome::busy},
+    {"locked", SettleOutcome::locked},
+    {"failed", SettleOutcome::failed},
+}};
+
+// Throws std::logic_error for a word that settle_run does not say in this build's schema.
+SettleOutcome outcome_of(std::string_view word) {
+    const auto found = std::ranges::find(outcome_words, word, &decltype(outcome_words)::value_type::first);
+    if (found == outcome_words.end()) {
+        throw std::logic_error(fmt::format("runledger.settle_run said \"{}\"", word));
+    }
+    return found->second;
+}
+
+std::string_view word_of(SettleOutcome outcome) {
+    return std::ranges::find(outcome_words, outcome, &decltype(outcome_words)::value_type::second)->first;
+}
+
+// Whether the run stays in the queue.
+bool is_postponed(SettleOutcome outcome) {
+    return outcome == SettleOutcome::locked || outcome == SettleOutcome::busy || outcome == SettleOutcome::failed;
+}
+
 // A locked row is looked at again soon: "settled within a second of the lock's end".
-std::chrono::milliseconds delay_after(const std::string& outcome, int attempts) {
-    const auto ceiling = outcome == "failed" ? std::chrono::milliseconds{60'000} : std::chrono::milliseconds{400};
+std::chrono::milliseconds delay_after(SettleOutcome outcome, int attempts) {
+    const auto ceiling =
+        outcome == SettleOutcome::failed ? std::chrono::milliseconds{60'000} : std::chrono::milliseconds{400};
     const auto step = std::chrono::milliseconds{50} * (1 << std::min(attempts, 12));
     return std::min(step, ceiling);
 }
@@ -95,8 +132,8 @@ void Settler::put_off_culprit() {
         return;
     }
     Transaction work(database_, bounds_of(lane_));
-    ask(work, queries::settle::later, culprit_->entry.id, delay_after("failed", culprit_->entry.attempts).count(),
-        "failed: " + culprit_->error, true);
+    ask(work, queries::settle::later, culprit_->entry.id,
+        delay_after(SettleOutcome::failed, culprit_->entry.attempts).count(), "failed: " + culprit_->error, true);
     database_.commit(work);
     culprit_.reset();
 }
@@ -128,8 +165,8 @@ bool Settler::turn(std::size_t entries_max) {
         const auto row =
             ask1(work, queries::settle::run, run_id, settings_.outputs_grace.count(), settings_.duration_max.count());
         slow = std::chrono::steady_clock::now() - began_at >= slow_from;
-        const Settled settled{row[0].as<std::string>(), row[1].is_null() ? "" : row[1].as<std::string>()};
-        if (settled.outcome == "locked" || settled.outcome == "busy" || settled.outcome == "failed") {
+        const Settled settled = read_settled(row[0], row[1]);
+        if (is_postponed(settled.outcome)) {
             ++tally.postponed;
             postpone(work, run_id, run_entries, settled, slow);
         } else {
@@ -162,8 +199,7 @@ void Settler::settle_together(const Statements& work, Runs& runs, Tally& tally) 
     for (const auto& row : ask(work, queries::settle::runs, run_ids.str(), settings_.outputs_grace.count(),
                                settings_.duration_max.count())) {
         const auto settled = runs.extract(row[0].as<std::string>());
-        tally.add(settled.key(), settled.mapped(),
-                  {row[1].as<std::string>(), row[2].is_null() ? "" : row[2].as<std::string>()});
+        tally.add(settled.key(), settled.mapped(), read_settled(row[1], row[2]));
     }
     if (tally.done.size() == 0 && std::chrono::steady_clock::now() - began_at >= slow_from) {
         turns_apart_left_ = turns_apart;
@@ -174,21 +210,25 @@ void Settler::postpone(const Statements& work, const std::string& run_id, const 
                        const Settled& settled, bool slow) {
     for (const auto& [id, attempts] : entries) {
         ask(work, queries::settle::later, id, delay_after(settled.outcome, attempts).count(),
-            fmt::format("{}{}{}", settled.outcome, settled.detail.empty() ? "" : ": ", settled.detail), slow);
+            fmt::format("{}{}{}", word_of(settled.outcome), settled.detail.empty() ? "" : ": ", settled.detail), slow);
     }
-    if (settled.outcome == "failed") {
+    if (settled.outcome == SettleOutcome::failed) {
         spdlog::warn("settlement refused, trying again later run_id={} error=\"{}\"", run_id, settled.detail);
     }
 }
 
+Settler::Settled Settler::read_settled(const pqxx::field& outcome, const pqxx::field& detail) {
+    return {outcome_of(outcome.as<std::string>()), detail.is_null() ? "" : detail.as<std::string>()};
+}
+
 void Settler::Tally::add(const std::string& run_id, const std::vector<Entry>& entries, const Settled& result) {
-    settled += result.outcome == "settled" || result.outcome == "kept" ? 1U : 0U;
-    resettled += result.outcome == "resettled" ? 1U : 0U;
-    if (result.outcome == "edited_by_hand") {
+    settled += result.outcome == SettleOutcome::settled || result.outcome == SettleOutcome::kept ? 1U : 0U;
+    resettled += result.outcome == SettleOutcome::resettled ? 1U : 0U;
+    if (result.outcome == SettleOutcome::edited_by_hand) {
         ++edited_by_hand;
         spdlog::warn("generation was edited by hand and is left unchanged run_id={}", run_id);
     }
-    spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, result.outcome, result.detail);
+    spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, word_of(result.outcome), result.detail);
     for (const Entry& entry : entries) {
         done.add(entry.id);
     }

@@ -33,6 +33,22 @@ enum class SettleLane : std::uint8_t {
     patient,  // Entries that were slow and failed, for example because a trigger hangs: they delay only each other.
 };
 
+// The words of runledger.settle_run, whose COMMENT says what each means.
+enum class SettleOutcome : std::uint8_t {
+    settled,
+    resettled,
+    kept,
+    edited_by_hand,
+    processing,
+    unchanged,
+    not_ended,
+    no_run,
+    no_generation,
+    busy,
+    locked,
+    failed,
+};
+
 class Settler {
 public:
     // `wakeup` is notified by apply after a commit; `outbox` is notified here when there may be something to send.
@@ -53,11 +69,12 @@ private:
         int attempts{};
     };
     using Runs = std::map<std::string, std::vector<Entry>>;
-    // The result for a run, in the words of runledger.settle_run.
+    // The result for a run.
     struct Settled {
-        std::string outcome;
+        SettleOutcome outcome{};
         std::string detail;
     };
+    static Settled read_settled(const pqxx::field& outcome, const pqxx::field& detail);
     // What a turn has done, counted once it is committed.
     struct Tally {
         ArrayLiteral done{};  // Entries to be removed.

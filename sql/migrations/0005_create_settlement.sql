@@ -1,14 +1,15 @@
--- Settlement: from a run and a generation to a row that a DBA can prove.
+-- Settlement: what waits, what a GPU costs, and the audit of what was settled, from which a DBA can prove each row.
 CREATE TABLE runledger.settle_queue (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id text COLLATE "C" NOT NULL,
     queued_at timestamptz NOT NULL DEFAULT now(),
     due_at timestamptz NOT NULL DEFAULT now(),
     attempts integer NOT NULL DEFAULT 0,
-    last_error text
+    last_error text,
+    is_slow boolean NOT NULL DEFAULT false
 );
-CREATE INDEX settle_queue_due_idx ON runledger.settle_queue (due_at, id);
-COMMENT ON INDEX runledger.settle_queue_due_idx IS 'Settle takes what is due, oldest first.';
+CREATE INDEX settle_queue_due_idx ON runledger.settle_queue (is_slow, due_at, id);
+COMMENT ON INDEX runledger.settle_queue_due_idx IS 'Each of settle''s two threads takes what is due to it, oldest first.';
 COMMENT ON TABLE runledger.settle_queue IS
     'Runs to be settled or looked at again. Only ever inserted into by its two sources, the daemon''s apply and the trigger on generations, so that neither can wait for a settlement. A run may stand here several times.';
 COMMENT ON COLUMN runledger.settle_queue.id IS 'The order of arrival.';
@@ -17,6 +18,8 @@ COMMENT ON COLUMN runledger.settle_queue.queued_at IS 'When the transaction that
 COMMENT ON COLUMN runledger.settle_queue.due_at IS 'Not before this moment.';
 COMMENT ON COLUMN runledger.settle_queue.attempts IS 'How often settling it was tried in vain.';
 COMMENT ON COLUMN runledger.settle_queue.last_error IS 'Why the last attempt was in vain; NULL before the first.';
+COMMENT ON COLUMN runledger.settle_queue.is_slow IS
+    'The last attempt held settle up (a trigger of the application that hangs or waits): tried again by a thread of its own.';
 
 CREATE TABLE runledger.settlements (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -28,7 +31,7 @@ CREATE TABLE runledger.settlements (
     status text NOT NULL,
     status_reason text,
     running_at timestamptz,
-    finished_at timestamptz NOT NULL,
+    finished_at timestamptz,
     duration_us bigint,
     duration_clock text,
     rate_amount numeric,
@@ -37,51 +40,121 @@ CREATE TABLE runledger.settlements (
     cost_note text,
     output_count integer NOT NULL,
     before jsonb NOT NULL,
-    CONSTRAINT settlements_outcome_is_known CHECK (outcome IN ('settled', 'resettled', 'kept', 'edited_by_hand')),
-    CONSTRAINT settlements_duration_clock_is_known CHECK (duration_clock IN ('boottime', 'realtime')),
+    gpu text,
+    rate_source text,
+    duration_note text,
+    keeps_status boolean NOT NULL DEFAULT false,
+    response_payload_md5 text,
+    CONSTRAINT settlements_outcome_is_known
+        CHECK (outcome IN ('settled', 'resettled', 'kept', 'edited_by_hand', 'reopened', 'repriced')),
+    CONSTRAINT settlements_finished_at_unless_reopened CHECK ((finished_at IS NULL) = (outcome = 'reopened')),
+    CONSTRAINT settlements_duration_clock_is_known CHECK (duration_clock IN ('boottime', 'realtime', 'provider')),
     CONSTRAINT settlements_clock_iff_duration CHECK ((duration_us IS NULL) = (duration_clock IS NULL)),
-    CONSTRAINT settlements_unknown_cost_says_why CHECK (cost_usd IS NOT NULL OR cost_note IS NOT NULL)
+    CONSTRAINT settlements_duration_note_is_known
+        CHECK (duration_note IN ('no_running_event', 'running_after_end', 'clocks_differ', 'clock_implausible',
+                                 'provider_times', 'provider_times_missing', 'provider_times_implausible')),
+    CONSTRAINT settlements_rate_source_is_known CHECK (rate_source IN ('metadata', 'gpu_rates')),
+    CONSTRAINT settlements_rate_source_iff_rate CHECK ((rate_source IS NULL) = (rate_amount IS NULL)),
+    CONSTRAINT settlements_rate_unit_iff_rate CHECK ((rate_unit IS NULL) = (rate_amount IS NULL)),
+    CONSTRAINT settlements_rate_of_a_gpu_names_it CHECK (rate_source <> 'gpu_rates' OR gpu IS NOT NULL),
+    CONSTRAINT settlements_cost_note_is_known
+        CHECK (cost_note IN ('no_running_event', 'running_after_end', 'clocks_differ', 'clock_implausible',
+                             'provider_times', 'provider_times_missing', 'provider_times_implausible',
+                             'rate_missing', 'gpu_rate_missing', 'rate_malformed', 'rate_negative',
+                             'currency_not_usd', 'unit_unknown', 'not_charged')),
+    CONSTRAINT settlements_unknown_cost_says_why
+        CHECK (cost_usd IS NOT NULL OR cost_note IS NOT NULL OR outcome = 'reopened'),
+    CONSTRAINT settlements_known_cost_has_no_reason_to_be_null
+        CHECK (cost_usd IS NULL OR cost_note IS NULL OR cost_note IN ('clocks_differ', 'provider_times'))
 );
 CREATE INDEX settlements_generation_id_idx ON runledger.settlements (generation_id, id);
 COMMENT ON INDEX runledger.settlements_generation_id_idx IS 'Settle reads the last row of a generation; so do people.';
+CREATE INDEX settlements_run_id_idx ON runledger.settlements (run_id, id);
+COMMENT ON INDEX runledger.settlements_run_id_idx IS
+    'Settle and people look up the settlements of a run; apply asks whether a run that it does not know was settled, and removed since.';
+CREATE INDEX settlements_gpu_idx ON runledger.settlements (gpu, finished_at) WHERE gpu IS NOT NULL;
+COMMENT ON INDEX runledger.settlements_gpu_idx IS '`runledger reprice` looks up the runs of one GPU within some time.';
+CREATE INDEX settlements_gpu_by_day_idx ON runledger.settlements (finished_at) INCLUDE (generation_id, id, gpu)
+    WHERE outcome <> 'edited_by_hand';
+COMMENT ON INDEX runledger.settlements_gpu_by_day_idx IS
+    'The GPU of each generation that ended within some time, read from the index alone. settlements is only added to, so it costs no update.';
+CREATE INDEX settlements_settled_at_idx ON runledger.settlements USING brin (settled_at);
+COMMENT ON INDEX runledger.settlements_settled_at_idx IS 'Retention looks for old settlements.';
 COMMENT ON TABLE runledger.settlements IS
     'The audit: each time a generations row was settled, what was written, what stood there before, and why. Written by the daemon, never changed.';
 COMMENT ON COLUMN runledger.settlements.id IS 'The order in which they were made.';
 COMMENT ON COLUMN runledger.settlements.generation_id IS 'The row that was settled; no foreign key, since the audit outlives it.';
-COMMENT ON COLUMN runledger.settlements.run_id IS 'Its run.';
+COMMENT ON COLUMN runledger.settlements.run_id IS 'The run that it was settled by; of a reopened row, the run whose settlement is withdrawn.';
 COMMENT ON COLUMN runledger.settlements.settled_at IS 'The time of the transaction.';
 COMMENT ON COLUMN runledger.settlements.outcome IS
-    'settled: the first time. resettled: later news changed the result. kept: the application had ended the row itself, its status stands. edited_by_hand: the row no longer says what was settled; reported here, not overwritten.';
+    'settled: the first time. resettled: later news changed the result. kept: the application had ended the row itself, its status stands. repriced: gpu_rates had changed, and `runledger reprice --apply` was run. reopened: the row names another run now and waits for it. edited_by_hand: the row no longer says what was settled; reported here, not overwritten.';
 COMMENT ON COLUMN runledger.settlements.why IS 'A sentence for people.';
 COMMENT ON COLUMN runledger.settlements.status IS 'The generation''s status that was written (or, if edited by hand, would have been).';
 COMMENT ON COLUMN runledger.settlements.status_reason IS 'Likewise; NULL where there is nothing to say.';
 COMMENT ON COLUMN runledger.settlements.running_at IS 'The instant that the duration counts from; NULL: no running event.';
-COMMENT ON COLUMN runledger.settlements.finished_at IS 'The instant that it counts to.';
+COMMENT ON COLUMN runledger.settlements.finished_at IS
+    'The instant that it counts to; where only the provider tells of the ending, when its report was stored. NULL only of a reopened row.';
 COMMENT ON COLUMN runledger.settlements.duration_us IS 'Microseconds; NULL where it can''t be known.';
 COMMENT ON COLUMN runledger.settlements.duration_clock IS
-    'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. NULL: no duration.';
-COMMENT ON COLUMN runledger.settlements.rate_amount IS 'US dollars per rate_unit, as copied at the settlement; NULL: no usable rate.';
+    'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. provider: the provider''s ended_at minus its started_at (runs.provider_…), since no webhook ended the run. NULL: no duration.';
+COMMENT ON COLUMN runledger.settlements.rate_amount IS
+    'US dollars per rate_unit, as copied at the settlement, also where nothing was charged; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements.rate_unit IS 'second, minute, hour or run; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements.cost_usd IS 'US dollars, 12 decimals; NULL where nothing is charged or it can''t be known.';
 COMMENT ON COLUMN runledger.settlements.cost_note IS 'Why cost_usd is NULL, or what to know about it.';
 COMMENT ON COLUMN runledger.settlements.output_count IS 'How many outputs the run had.';
 COMMENT ON COLUMN runledger.settlements.before IS 'The settled columns as they stood before.';
+COMMENT ON COLUMN runledger.settlements.gpu IS
+    'metadata.gpu if it is a string of 1 to 64 bytes, whether or not the rate came by it; else NULL.';
+COMMENT ON COLUMN runledger.settlements.rate_source IS
+    'metadata: from metadata.costRate. gpu_rates: from that table, by gpu, as of finished_at. NULL: no usable rate.';
+COMMENT ON COLUMN runledger.settlements.duration_note IS
+    'What there is to know of the duration, whether or not anything is charged: no_running_event, running_after_end, clock_implausible, provider_times_missing, provider_times_implausible: why it is NULL; clocks_differ: from wall clocks; provider_times: from the provider''s. NULL: one boot''s clock, nothing to say.';
+COMMENT ON COLUMN runledger.settlements.keeps_status IS
+    'True: the status is the one that the application had written itself, not the run''s.';
+COMMENT ON COLUMN runledger.settlements.response_payload_md5 IS
+    'MD5 of the response_payload that was written, as text: tells an edit by hand. NULL: none was written, or not recorded.';
 
-CREATE FUNCTION runledger.queue_settlement() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    INSERT INTO runledger.settle_queue (run_id) VALUES (NEW.run_id);
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION runledger.queue_settlement() IS
-    'Queues the run of a generation that was inserted or whose metadata changed, in the application''s own transaction.';
+CREATE TYPE runledger.settlement_draft AS (
+    generation runledger.generations,
+    settlement runledger.settlements,
+    payload jsonb
+);
+COMMENT ON TYPE runledger.settlement_draft IS
+    'A settlement that is not written yet: the generation as it stands, what the audit and the row will say, and the response_payload that goes with it. What write_settlements takes; no table holds one.';
 
-CREATE TRIGGER generations_queue_settlement_on_insert
-    AFTER INSERT ON runledger.generations
-    FOR EACH ROW WHEN (NEW.run_id IS NOT NULL)
-    EXECUTE FUNCTION runledger.queue_settlement();
-CREATE TRIGGER generations_queue_settlement_on_update
-    AFTER UPDATE ON runledger.generations
-    FOR EACH ROW WHEN (NEW.run_id IS NOT NULL AND OLD.metadata IS DISTINCT FROM NEW.metadata)
-    EXECUTE FUNCTION runledger.queue_settlement();
+-- A trusted extension: any role with CREATE on the database may make it. Where the migrating role has no such right, a
+-- DBA makes it before, in any schema, and this line finds it. It goes where no other role can have made functions that
+-- the extension's script would call.
+CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA pg_catalog;
+
+CREATE TABLE runledger.gpu_rates (
+    gpu text COLLATE "C" NOT NULL,
+    usd_per_second numeric NOT NULL,
+    effective tstzrange NOT NULL,
+    CONSTRAINT gpu_rates_pkey PRIMARY KEY (gpu, effective),
+    CONSTRAINT gpu_rates_of_one_gpu_never_overlap EXCLUDE USING gist (gpu WITH =, effective WITH &&),
+    CONSTRAINT gpu_rates_gpu_has_1_to_64_bytes CHECK (octet_length(gpu) BETWEEN 1 AND 64),
+    -- NaN and Infinity are above any bound. The decimals are those that runledger.cost_of divides exactly.
+    CONSTRAINT gpu_rates_amount_is_usable
+        CHECK (usd_per_second >= 0 AND usd_per_second < 1e12 AND scale(trim_scale(usd_per_second)) <= 48),
+    CONSTRAINT gpu_rates_effective_is_some_time CHECK (NOT isempty(effective))
+);
+COMMENT ON TABLE runledger.gpu_rates IS
+    'US dollars per second of each GPU, by time. Used for a generation whose metadata has a gpu and no costRate: the rate in force when its run ended, copied at the settlement. Written by the operator; a change prices what is settled later, and `runledger reprice` what was settled before.';
+COMMENT ON COLUMN runledger.gpu_rates.gpu IS 'As metadata.gpu says it, letter by letter.';
+COMMENT ON COLUMN runledger.gpu_rates.usd_per_second IS 'US dollars per second, exact.';
+COMMENT ON COLUMN runledger.gpu_rates.effective IS
+    'When the rate is in force; an open end is for ever. No two ranges of one gpu overlap; between two there may be a gap, in which there is no rate.';
+
+INSERT INTO runledger.gpu_rates (gpu, usd_per_second, effective) VALUES
+    ('CPU', 0.00004, '(,)'),
+    ('T4', 0.00018, '(,)'),
+    ('L4', 0.00032, '(,)'),
+    ('A10G', 0.000337, '(,)'),
+    ('L40S', 0.000596, '(,)'),
+    ('A100', 0.00114, '(,)'),
+    ('A100-80GB', 0.001708, '(,)'),
+    ('H100', 0.002338, '(,)'),
+    ('H200', 0.001891, '(,)'),
+    ('B200', 0.002604, '(,)');

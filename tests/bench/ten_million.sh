@@ -25,6 +25,8 @@ while [ $# -gt 0 ]; do
 done
 case $rows in '' | *[!0-9]*) fail "--rows '$rows' is no number" ;; esac
 [ -x $bin/initdb ] || fail "PostgreSQL 15 is not installed"
+tool=$source_dir/build/release/daemon/runledger
+[ -x "$tool" ] || fail "$tool is not built"
 if [ -n "$folder" ]; then
     mkdir "$folder"
     folder=$(cd "$folder" && pwd)
@@ -69,9 +71,8 @@ CONF
 nice -n 10 "${as_user[@]}" $bin/pg_ctl -D "$folder/data" -l "$folder/data/log" -w start >/dev/null
 sql() { "$bin/psql" -X -q -v ON_ERROR_STOP=1 -h "$folder" -U postgres -d runledger "$@"; }
 "$bin/createdb" -h "$folder" -U postgres runledger
-for migration in "$source_dir"/sql/migrations/*.sql; do
-    sql --single-transaction -f "$migration"
-done
+printf '[postgres]\nuri = "postgresql://postgres@/runledger?host=%s"\n' "$folder" >"$folder/runledgerd.toml"
+"$tool" --config "$folder/runledgerd.toml" migrate >/dev/null
 
 begun=$SECONDS
 sql -v rows="$rows" -f "$source_dir/tests/bench/ten_million_load.sql" >/dev/null

@@ -251,10 +251,9 @@ ReplaySums replay(Database& database, const ScratchSchema& scratch, const Replay
         fold_events(work, scratch, range, sums);
         fold_reports(work, scratch, sums);
         work.run(scratch.text(queries::replay::copy_generations));
-        if (!work.run1("SELECT to_regclass('runledger.gpu_rates')")[0].is_null()) {
-            work.run(fmt::format("INSERT INTO {}.gpu_rates OVERRIDING SYSTEM VALUE SELECT * FROM runledger.gpu_rates",
-                                 scratch.name()));
-        }
+        // The operator's rates instead of those that the schema is made with.
+        work.run(fmt::format("DELETE FROM {}.gpu_rates", scratch.name()));
+        work.run(fmt::format("INSERT INTO {}.gpu_rates SELECT * FROM runledger.gpu_rates", scratch.name()));
         work.run(scratch.text(queries::replay::keep_stored));
         database.commit(work);
     }

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
-#include "daemon/ingest/write_turn.hpp"
+#include "daemon/database/schema.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -18,65 +17,6 @@ bool is_plain_word(std::string_view name) {
     return !name.empty() && name.size() <= name_bytes_max && name.front() >= 'a' && name.front() <= 'z' &&
            std::all_of(name.begin(), name.end(),
                        [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
-}
-
-// Does whatever the statements say that the query makes.
-void do_each(const Statements& work, const std::string& query, const std::string& schema) {
-    for (const auto& row : work.run(query, schema)) {
-        work.run(row[0].as<std::string>());
-    }
-}
-
-// Keys and indexes by themselves: LIKE would give them names of its own, and ON CONFLICT ON CONSTRAINT asks for ours.
-void copy_tables(const Statements& work, const std::string& schema) {
-    static const std::string ours =
-        " t.relnamespace = 'runledger'::regnamespace AND t.relkind IN ('r', 'p') AND NOT t.relispartition "
-        "AND t.relname <> 'schema_migrations' ";
-    do_each(work,
-            "SELECT format('CREATE TABLE %I.%I (LIKE runledger.%2$I INCLUDING ALL EXCLUDING INDEXES)', $1::text, "
-            "t.relname) "
-            "FROM pg_class AS t WHERE" +
-                ours + "ORDER BY t.oid",
-            schema);
-    do_each(work,
-            "SELECT format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', $1::text, t.relname, c.conname, "
-            "pg_get_constraintdef(c.oid)) FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid "
-            "WHERE c.contype IN ('p', 'u', 'x') AND" +
-                ours + "ORDER BY c.oid",
-            schema);
-    do_each(work,
-            "SELECT regexp_replace(replace(pg_get_indexdef(i.indexrelid), ' ON ONLY ', ' ON '), '\\mrunledger\\.', "
-            "$1::text || '.', 'g') FROM pg_index AS i JOIN pg_class AS t ON t.oid = i.indrelid "
-            "WHERE NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.indexrelid) AND" +
-                ours + "ORDER BY i.indexrelid",
-            schema);
-}
-
-// Functions may name each other in any order: those that can't be made yet are tried again behind the others.
-void copy_functions(const Statements& work, const std::string& schema) {
-    work.run("SET LOCAL check_function_bodies = off");
-    std::deque<std::string> left;
-    for (const auto& row :
-         work.run("SELECT regexp_replace(pg_get_functiondef(oid), '\\mrunledger(\\.|_settled)', $1 || '\\1', 'g') "
-                  "FROM pg_proc WHERE pronamespace = 'runledger'::regnamespace AND prokind IN ('f', 'p') ORDER BY oid",
-                  schema)) {
-        left.push_back(row[0].as<std::string>());
-    }
-    for (std::size_t refused_in_a_row = 0; !left.empty();) {
-        const std::string definition = std::move(left.front());
-        left.pop_front();
-        try {
-            Savepoint attempt(work);
-            attempt.run(definition);
-            attempt.release();
-            refused_in_a_row = 0;
-        } catch (const pqxx::sql_error&) {
-            if (++refused_in_a_row > left.size()) {
-                throw;  // None of them can be made: the last one's reason is as good as any.
-            }
-            left.push_back(definition);
-        }
-    }
 }
 
 }  // namespace
@@ -106,8 +46,7 @@ void ScratchSchema::create(const Statements& work) const {
     }
     work.run(fmt::format("CREATE SCHEMA {}", name_));
     work.run(fmt::format("COMMENT ON SCHEMA {} IS '{}may be dropped at any time'", name_, mark));
-    copy_tables(work, name_);
-    copy_functions(work, name_);
+    make_scratch_tables(work, name_);
 }
 
 std::string ScratchSchema::text(std::string_view query) const { return text_in(name_, query); }

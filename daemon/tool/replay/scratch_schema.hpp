@@ -1,7 +1,7 @@
 // A schema with the ledger's tables and functions and nothing in them, for trying things out beside the real one.
 //
-// Made from the real schema as it stands, so that the same SQL works on it. It carries a mark in its COMMENT; a schema
-// without the mark is never touched.
+// Made by the files that made the real schema, so that the same SQL works on it. It carries a mark in its COMMENT; a
+// schema without the mark is never touched.
 #pragma once
 
 #include <stdexcept>

@@ -8,18 +8,13 @@ ALTER TABLE runledger.generations
     ADD CONSTRAINT generations_status_is_known
         CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')) NOT VALID,
     ADD CONSTRAINT generations_duration_is_not_negative CHECK (duration_ms >= 0) NOT VALID,
-    ADD CONSTRAINT generations_cost_is_not_negative CHECK (cost_usd >= 0) NOT VALID;
+    ADD CONSTRAINT generations_cost_is_not_negative CHECK (cost_usd >= 0) NOT VALID,
+    ADD CONSTRAINT generations_cost_note_is_known
+        CHECK (cost_note IN ('no_running_event', 'running_after_end', 'clocks_differ', 'clock_implausible',
+                             'provider_times', 'provider_times_missing', 'provider_times_implausible',
+                             'rate_missing', 'gpu_rate_missing', 'rate_malformed', 'rate_negative',
+                             'currency_not_usd', 'unit_unknown', 'not_charged')) NOT VALID;
 
-CREATE FUNCTION runledger.keep_generated_columns() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    NEW.run_id := runledger.run_id_of(NEW.metadata);
-    NEW.telegram_chat_id := runledger.chat_id_of(NEW.metadata);
-    RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION runledger.keep_generated_columns() IS
-    'Keeps run_id and telegram_chat_id of a table that was adopted: they are generated columns elsewhere, which would have rewritten the table.';
 -- Its name comes last in the alphabet, so that it sees what the application's own triggers have made of metadata.
 CREATE TRIGGER zz_runledger_keep_generated_columns
     BEFORE INSERT OR UPDATE ON runledger.generations

@@ -137,7 +137,8 @@ TEST_F(Contention, TriesATurnAgainThatCouldNotBeSerialized) {
         pqxx::work work(db());
         work.exec(
             "CREATE SEQUENCE tries; CREATE FUNCTION fail_twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "IF nextval('tries') <= 2 THEN RAISE EXCEPTION 'not now' USING ERRCODE = 'serialization_failure'; END IF; "
+            "IF nextval('public.tries') <= 2 THEN RAISE EXCEPTION 'not now' USING ERRCODE = 'serialization_failure'; "
+            "END IF; "
             "RETURN NEW; END $$; "
             "CREATE TRIGGER fail_twice BEFORE INSERT ON runledger.runs FOR EACH ROW EXECUTE FUNCTION fail_twice()");
         work.commit();

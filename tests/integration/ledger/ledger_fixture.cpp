@@ -21,7 +21,7 @@ void empty_tables(pqxx::connection& connection) {
     const auto tables = work.exec1(
         "SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c WHERE c.relkind IN ('r', 'p') AND NOT "
         "c.relispartition AND c.relnamespace = 'runledger'::regnamespace AND c.relname NOT IN ('schema_migrations', "
-        "'gpu_rates')");
+        "'schema_definitions', 'gpu_rates')");
     work.exec(fmt::format("TRUNCATE {} RESTART IDENTITY", tables[0].as<std::string>()));
     work.exec("CREATE TABLE IF NOT EXISTS seeded_gpu_rates AS TABLE runledger.gpu_rates");
     work.exec("DELETE FROM runledger.gpu_rates");

@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <deque>
 #include <exception>
+#include <map>
 #include <thread>
 
 #include "daemon/database/schema.hpp"
@@ -9,6 +12,8 @@
 namespace runledger::test {
 namespace {
 
+using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string mismatch_of(pqxx::connection& connection) {
@@ -29,7 +34,8 @@ TEST_F(Ledger, RefusesAnOlderSchemaAndNamesTheCommand) {
         work.commit();
     }
 
-    EXPECT_THAT(mismatch_of(db()), HasSubstr("runledger --config FILE migrate"));
+    EXPECT_THAT(mismatch_of(db()), AllOf(HasSubstr("lacks the migrations 0003_index_generations, 0004_create_ledger"),
+                                         HasSubstr("runledger --config FILE migrate")));
 }
 
 TEST_F(Ledger, RefusesAMissingSchema) {
@@ -39,7 +45,7 @@ TEST_F(Ledger, RefusesAMissingSchema) {
         work.commit();
     }
 
-    EXPECT_THAT(mismatch_of(db()), HasSubstr("has version 0"));
+    EXPECT_THAT(mismatch_of(db()), HasSubstr("has no schema runledger"));
 }
 
 TEST_F(Ledger, RefusesANewerSchema) {
@@ -49,7 +55,7 @@ TEST_F(Ledger, RefusesANewerSchema) {
         work.commit();
     }
 
-    EXPECT_THAT(mismatch_of(db()), HasSubstr("newer than this build"));
+    EXPECT_THAT(mismatch_of(db()), AllOf(HasSubstr("newer than this build"), HasSubstr("9999_from_the_future")));
     EXPECT_THROW(migrate(db(), [](std::string_view) {}), SchemaMismatch);
 }
 
@@ -59,6 +65,133 @@ TEST_F(Ledger, MigratesAgainWithoutDoingAnything) {
     migrate(db(), [&](std::string_view sentence) { said.emplace_back(sentence); });
 
     EXPECT_EQ(said.size(), 1U) << said.front();
+}
+
+// This build's schema with one thing changed, as a later build's would be.
+class ChangedSchema {
+public:
+    ChangedSchema()
+        : migrations_(known_schema().migrations.begin(), known_schema().migrations.end()),
+          functions_(known_schema().functions.begin(), known_schema().functions.end()),
+          views_(known_schema().views.begin(), known_schema().views.end()) {}
+
+    [[nodiscard]] SchemaSql schema() const {
+        SchemaSql schema = known_schema();
+        schema.migrations = migrations_;
+        schema.functions = functions_;
+        schema.views = views_;
+        return schema;
+    }
+    void insert_migration(const schema_sql::Migration& migration) {
+        migrations_.insert(
+            std::ranges::lower_bound(migrations_, migration.version, {}, &schema_sql::Migration::version), migration);
+    }
+    void replace_in_function(std::string_view file, std::string_view old_text, std::string_view new_text) {
+        replace(functions_, file, old_text, new_text);
+    }
+    void replace_in_view(std::string_view file, std::string_view old_text, std::string_view new_text) {
+        replace(views_, file, old_text, new_text);
+    }
+
+private:
+    void replace(std::vector<schema_sql::Definition>& files, std::string_view file, std::string_view old_text,
+                 std::string_view new_text) {
+        const auto found = std::ranges::find(files, file, &schema_sql::Definition::name);
+        std::string& text = texts_.emplace_back(found->sql);
+        const std::size_t at = text.find(old_text);
+        ASSERT_NE(at, std::string::npos) << old_text;
+        found->sql = text.replace(at, old_text.size(), new_text);
+    }
+
+    std::vector<schema_sql::Migration> migrations_;
+    std::vector<schema_sql::Definition> functions_;
+    std::vector<schema_sql::Definition> views_;
+    std::deque<std::string> texts_;
+};
+
+std::vector<std::string> migrate_to(pqxx::connection& connection, const SchemaSql& schema) {
+    std::vector<std::string> said;
+    migrate(
+        connection, [&](std::string_view sentence) { said.emplace_back(sentence); }, nullptr, schema);
+    return said;
+}
+
+// What each function, view and trigger of the schema says, by its name.
+std::map<std::string, std::string> definitions_of(pqxx::connection& connection) {
+    pqxx::work work(connection);
+    std::map<std::string, std::string> definitions;
+    for (const auto& row :
+         work.exec("SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid) FROM pg_proc AS p "
+                   "WHERE p.pronamespace = 'runledger'::regnamespace UNION ALL "
+                   "SELECT c.oid::regclass::text, pg_get_viewdef(c.oid) FROM pg_class AS c "
+                   "WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind = 'v' UNION ALL "
+                   "SELECT t.tgname, pg_get_triggerdef(t.oid) FROM pg_trigger AS t WHERE NOT t.tgisinternal")) {
+        definitions.emplace(row[0].as<std::string>(), row[1].as<std::string>());
+    }
+    return definitions;
+}
+
+TEST_F(Ledger, AppliesAMigrationThatIsNumberedBelowTheHighest) {
+    ChangedSchema later;
+    later.insert_migration({9002, "9002_from_another_branch", "CREATE TABLE runledger.from_another_branch (a int)"});
+    migrate_to(db(), later.schema());
+    later.insert_migration({9001, "9001_in_between", "CREATE TABLE runledger.in_between (a int)"});
+    EXPECT_THROW(check_schema(db(), later.schema()), SchemaMismatch);
+
+    const auto said = migrate_to(db(), later.schema());
+
+    ASSERT_EQ(said.size(), 2U) << said.front();
+    EXPECT_EQ(said.front(), "applied 9001_in_between");
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.in_between"), "0");
+    EXPECT_NO_THROW(check_schema(db(), later.schema()));
+    EXPECT_EQ(migrate_to(db(), later.schema()).size(), 1U);
+}
+
+TEST_F(Ledger, ChangesTheFunctionThatChangedAndTheDigest) {
+    const auto before = definitions_of(db());
+    ChangedSchema later;
+    later.replace_in_function("masks", "'?…'", "'?masked'");
+    EXPECT_THROW(check_schema(db(), later.schema()), SchemaMismatch);
+
+    const auto said = migrate_to(db(), later.schema());
+
+    EXPECT_THAT(said, ElementsAre(HasSubstr("digest " + digest_of(later.schema())), HasSubstr("is this build's")));
+    std::vector<std::string> changed;
+    for (const auto& [name, definition] : definitions_of(db())) {
+        if (before.at(name) != definition) {
+            changed.push_back(name);
+        }
+    }
+    EXPECT_THAT(changed, ElementsAre("runledger.masked_url(text)"));
+    EXPECT_EQ(value("SELECT digest FROM runledger.schema_definitions"), digest_of(later.schema()));
+    EXPECT_THAT(mismatch_of(db()), AllOf(HasSubstr("functions, views and triggers are not this build's"),
+                                         HasSubstr(digest_of(later.schema())), HasSubstr(digest_of(known_schema()))));
+    migrate_to(db(), known_schema());
+    EXPECT_EQ(definitions_of(db()), before);
+}
+
+// CREATE OR REPLACE would refuse it; what others read it by, and the views made of it, stay.
+TEST_F(Ledger, MakesAViewAnewWhoseColumnsChanged) {
+    {
+        pqxx::work work(db());
+        work.exec("CREATE ROLE finance; GRANT SELECT ON runledger.report_days_v1 TO finance");
+        work.commit();
+    }
+    ChangedSchema later;
+    later.replace_in_view("report_days_v1", "SELECT day, begins_at, ends_at FROM days",
+                          "SELECT day, ends_at, begins_at FROM days");
+
+    migrate_to(db(), later.schema());
+
+    EXPECT_EQ(value("SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute "
+                    "WHERE attrelid = 'runledger.report_days_v1'::regclass AND attnum > 0"),
+              "day ends_at begins_at");
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.day_costs_v1"), "0");
+    EXPECT_EQ(value("SELECT string_agg(has_table_privilege(r, 'runledger.report_days_v1', 'SELECT')::text, ' ') "
+                    "FROM unnest(ARRAY['finance', 'runledger_reader', 'runledger_application']) AS r"),
+              "true true false");
+    EXPECT_EQ(value("SELECT relowner::regrole FROM pg_class WHERE oid = 'runledger.report_days_v1'::regclass"),
+              "runledger_owner");
 }
 
 TEST_F(Ledger, LetsTwoMigrationsAtOnceWaitForEachOther) {

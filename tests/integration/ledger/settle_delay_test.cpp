@@ -46,7 +46,8 @@ protected:
     }
     void make_trigger(const char* when, const char* body) {
         application_does(fmt::format(
-            "CREATE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN NEW; "
+            "CREATE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN {} RETURN "
+            "NEW; "
             "END $$; CREATE {} UPDATE ON runledger.generations {} FOR EACH ROW "
             "WHEN (NEW.metadata ->> 'run_id' LIKE 'hindered%') EXECUTE FUNCTION hinder()",
             body, std::string_view{when} == "BEFORE" ? "TRIGGER hinder BEFORE" : "CONSTRAINT TRIGGER hinder AFTER",

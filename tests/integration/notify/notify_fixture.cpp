@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "daemon/database/schema.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/temp_folder.hpp"
 
@@ -83,20 +84,6 @@ namespace {
 
 std::unique_ptr<PostgresServer> server;
 
-void migrate(pqxx::connection& connection) {
-    std::vector<std::filesystem::path> files;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(std::filesystem::path(RUNLEDGER_SOURCE_DIR) / "sql/migrations")) {
-        files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-    for (const auto& file : files) {
-        pqxx::work work(connection);
-        work.exec(read_text(file));
-        work.commit();
-    }
-}
-
 // The cluster ends with the program, however many suites used it.
 class ServerEnvironment : public testing::Environment {
 public:
@@ -115,7 +102,7 @@ void NotifyFixture::SetUpTestSuite() {
     // Servers are killed here, machines are not.
     server = std::make_unique<PostgresServer>(PostgresOptions{.fsync = false, .settings = {}});
     server->create_database("migrated");
-    migrate(*server->connect("migrated"));
+    migrate(*server->connect("migrated"), [](std::string_view) {});
 }
 
 void NotifyFixture::SetUp() {

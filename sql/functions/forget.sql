@@ -1,0 +1,205 @@
+-- What a person's data is, everywhere it is kept, and how it goes. Sums, times and states that finance and the audit
+-- need stay, under a pseudonym that leads nowhere: the run's id is replaced by a digest of it.
+CREATE OR REPLACE FUNCTION runledger.pseudonym_of(run_id text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 'forgotten-' || encode(sha256(convert_to(run_id, 'UTF8')), 'hex');
+COMMENT ON FUNCTION runledger.pseudonym_of(text) IS
+    'What stands in the place of a forgotten run''s id: forgotten- and the SHA-256 of the id.';
+
+CREATE OR REPLACE FUNCTION runledger.scrubbed_body(event_type text, status text, run_id text, progress jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN json_build_object('event_type', event_type, 'status', status, 'live_status', NULL, 'progress', progress,
+                             'run_id', run_id, 'outputs', json_build_array())::text;
+COMMENT ON FUNCTION runledger.scrubbed_body(text, text, text, jsonb) IS
+    'The body of an event of a forgotten run: what timing and cost follow from, and nothing else.';
+
+CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN jsonb_strip_nulls(jsonb_build_object(
+        'run_id', runledger.pseudonym_of(runledger.run_id_of(metadata)),
+        'gpu', CASE WHEN jsonb_typeof(metadata -> 'gpu') = 'string' AND octet_length(metadata ->> 'gpu') <= 64
+                    THEN metadata -> 'gpu' END,
+        'costRate', CASE
+            WHEN jsonb_typeof(metadata -> 'costRate') = 'object' THEN jsonb_build_object(
+                'amount', CASE WHEN metadata -> 'costRate' ->> 'amount' ~ '^-?[0-9.]{1,40}$'
+                               THEN metadata -> 'costRate' -> 'amount' ELSE '"forgotten"' END,
+                'currency', CASE WHEN octet_length(metadata -> 'costRate' ->> 'currency') <= 8
+                                 THEN metadata -> 'costRate' -> 'currency' ELSE '"forgotten"' END,
+                'unit', CASE WHEN octet_length(metadata -> 'costRate' ->> 'unit') <= 16
+                             THEN metadata -> 'costRate' -> 'unit' ELSE '"forgotten"' END)
+            WHEN jsonb_typeof(metadata -> 'costRate') <> 'null' THEN '"forgotten"' END));
+COMMENT ON FUNCTION runledger.scrubbed_metadata(jsonb) IS
+    'What is kept of a forgotten generation''s metadata: the run''s pseudonym, the rate and the GPU.';
+
+CREATE OR REPLACE FUNCTION runledger.late_events_of(
+    p_run_ids text[], OUT run_id text, OUT pseudonym text, OUT is_removed boolean)
+    RETURNS SETOF record LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Forgetting takes it exclusively: until this transaction has ended nobody is forgotten, and the next statement
+    -- sees whoever was.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('runledger.forget', 0));
+    RETURN QUERY
+        SELECT incoming.id, named.pseudonym, gone.is_removed
+        FROM unnest(p_run_ids) AS incoming (id)
+        LEFT JOIN LATERAL (
+            SELECT runledger.pseudonym_of(incoming.id) FROM runledger.forgotten_runs AS f
+            WHERE f.run_digest = sha256(convert_to(incoming.id, 'UTF8')) LIMIT 1) AS named (pseudonym) ON true
+        CROSS JOIN LATERAL (
+            SELECT (SELECT true FROM runledger.runs AS r
+                    WHERE r.run_id = coalesce(named.pseudonym, incoming.id) LIMIT 1) IS NULL
+                   AND (SELECT true FROM runledger.settlements AS s
+                        WHERE s.run_id = coalesce(named.pseudonym, incoming.id) LIMIT 1) IS NOT NULL
+            ) AS gone (is_removed)
+        WHERE named.pseudonym IS NOT NULL OR gone.is_removed;
+END
+$$;
+COMMENT ON FUNCTION runledger.late_events_of(text[]) IS
+    'Of these runs those whose events come too late to be taken as they are: pseudonym, where the run was forgotten; is_removed, where it was settled and retention has removed it. Called by apply, which holds off `runledger forget` until its transaction ends.';
+
+CREATE OR REPLACE FUNCTION runledger.forget_generation(p_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
+    RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    g runledger.generations;
+    old_ids text[];
+    holder record;
+    empty_payload CONSTANT jsonb := '{"outputs": []}';
+BEGIN
+    -- No apply transaction is under way from here on, and the next ones see the tombstone.
+    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
+    SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    -- Its run, and those that it named before.
+    old_ids := ARRAY(
+        SELECT DISTINCT known.run_id FROM (
+            SELECT g.run_id UNION ALL
+            SELECT s.run_id FROM runledger.settlements AS s WHERE s.generation_id = p_id UNION ALL
+            SELECT n.run_id FROM runledger.notifications AS n WHERE n.generation_id = p_id) AS known (run_id)
+        WHERE known.run_id IS NOT NULL AND known.run_id !~ '^forgotten-[0-9a-f]{64}$');
+    INSERT INTO runledger.forgotten_runs (run_digest)
+        SELECT sha256(convert_to(old_id, 'UTF8')) FROM unnest(old_ids) AS old_id
+        ON CONFLICT DO NOTHING;
+
+    table_name := 'generations';
+    action := 'scrubbed';
+    UPDATE runledger.generations SET
+        metadata = CASE WHEN metadata ->> 'run_id' ~ '^forgotten-[0-9a-f]{64}$' THEN metadata
+                        ELSE runledger.scrubbed_metadata(metadata) END,
+        request_payload = NULL,
+        response_payload = CASE WHEN response_payload IS NOT NULL THEN empty_payload END,
+        status_reason = CASE WHEN status_reason IS NOT NULL THEN 'forgotten' END
+    WHERE id = p_id;
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    RETURN NEXT;
+
+    table_name := 'settlements';
+    UPDATE runledger.settlements SET
+        run_id = CASE WHEN run_id = ANY (old_ids) THEN runledger.pseudonym_of(run_id) ELSE run_id END,
+        why = CASE outcome WHEN 'settled' THEN why WHEN 'resettled' THEN why ELSE 'forgotten' END,
+        status_reason = CASE WHEN status_reason IS NOT NULL THEN 'forgotten' END,
+        before = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(before)
+                  WHERE key IN ('status', 'duration_ms', 'cost_usd', 'cost_note', 'response_timestamp')),
+        response_payload_md5 = CASE WHEN response_payload_md5 IS NOT NULL THEN md5(empty_payload::text) END
+    WHERE generation_id = p_id;
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    RETURN NEXT;
+
+    table_name := 'runs';
+    DELETE FROM runledger.run_outputs WHERE run_id = ANY (old_ids);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    table_name := 'run_outputs';
+    action := 'deleted';
+    RETURN NEXT;
+    DELETE FROM runledger.run_other_statuses WHERE run_id = ANY (old_ids);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    table_name := 'run_other_statuses';
+    RETURN NEXT;
+    UPDATE runledger.runs SET
+        run_id = runledger.pseudonym_of(run_id), finished_live_status = NULL, finished_error = NULL,
+        latest_live_status = NULL
+    WHERE run_id = ANY (old_ids);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    table_name := 'runs';
+    action := 'scrubbed';
+    RETURN NEXT;
+
+    table_name := 'webhook_events';
+    UPDATE runledger.webhook_events SET
+        run_id = runledger.pseudonym_of(run_id),
+        body = runledger.scrubbed_body(event_type, status, runledger.pseudonym_of(run_id),
+                                       (SELECT CASE jsonb_typeof(said.value -> 'progress') WHEN 'number' THEN said.value -> 'progress' END
+                                        FROM runledger.try_jsonb(body) AS said))
+    WHERE run_id = ANY (old_ids);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    RETURN NEXT;
+
+    -- Of a run that can't be read the bytes are looked through, in UTF-8 and as JSON may escape them.
+    table_name := 'quarantine';
+    UPDATE runledger.quarantine AS q SET
+        run_id = CASE WHEN q.run_id = ANY (old_ids) THEN runledger.pseudonym_of(q.run_id) END,
+        content = '',
+        reason = split_part(q.reason, ':', 1)
+    WHERE q.run_id = ANY (old_ids)
+          OR q.run_id IS NULL AND EXISTS (
+              SELECT FROM unnest(old_ids) AS old_id
+              WHERE position(convert_to(old_id, 'UTF8') IN q.content) > 0
+                    OR position(convert_to(trim(BOTH '"' FROM to_json(old_id)::text), 'UTF8') IN q.content) > 0);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    RETURN NEXT;
+
+    action := 'deleted';
+    table_name := 'notifications';
+    DELETE FROM runledger.notifications WHERE generation_id = p_id OR run_id = ANY (old_ids);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    RETURN NEXT;
+
+    -- Whatever else is kept by a run's id: nothing that costs or books are made of.
+    FOR holder IN
+        SELECT c.relname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+        WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+              AND a.attname = 'run_id' AND NOT a.attisdropped
+              AND c.relname NOT IN ('generations', 'settlements', 'runs', 'run_outputs', 'run_other_statuses',
+                                    'webhook_events', 'quarantine', 'notifications')
+        ORDER BY c.relname
+    LOOP
+        EXECUTE format('DELETE FROM runledger.%I WHERE run_id = ANY ($1)', holder.relname) USING old_ids;
+        GET DIAGNOSTICS row_count = ROW_COUNT;
+        table_name := holder.relname;
+        RETURN NEXT;
+    END LOOP;
+
+    -- What is known of the chat, once no other generation names it.
+    IF g.telegram_chat_id IS NOT NULL
+       AND NOT EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = g.telegram_chat_id) THEN
+        RETURN QUERY SELECT * FROM runledger.forget_chat(g.telegram_chat_id);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.forget_generation(bigint) IS
+    'Removes what is personal of a generation, everywhere, in one transaction, and says what was done to how many rows of each table; no row: there is no such generation. Sums, times and states stay under the run''s pseudonym. Called by `runledger forget`.';
+
+CREATE OR REPLACE FUNCTION runledger.forget_chat(p_chat_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
+    RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    holder record;
+BEGIN
+    action := 'deleted';
+    FOR holder IN
+        SELECT c.relname, a.attname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+        WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+              AND a.attname IN ('chat_id', 'migrated_to') AND NOT a.attisdropped
+        ORDER BY c.relname, a.attname
+    LOOP
+        EXECUTE format('DELETE FROM runledger.%I WHERE %I = $1', holder.relname, holder.attname) USING p_chat_id;
+        GET DIAGNOSTICS row_count = ROW_COUNT;
+        table_name := holder.relname;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION runledger.forget_chat(bigint) IS
+    'Deletes what is kept of a chat beside its generations: messages, and what Telegram said of it. Called by `runledger forget`.';

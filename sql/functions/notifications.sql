@@ -1,0 +1,134 @@
+-- What is written to the outbox, and where in a chat it belongs.
+CREATE OR REPLACE FUNCTION runledger.message_number_of(metadata jsonb, VARIADIC p_keys text[]) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    key text;
+    digits text;
+BEGIN
+    FOREACH key IN ARRAY p_keys LOOP
+        digits := metadata ->> key;
+        IF digits ~ '^[0-9]{1,18}$' AND digits !~ '^0+$' AND jsonb_typeof(metadata -> key) IN ('number', 'string') THEN
+            RETURN digits::bigint;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.message_number_of(jsonb, text[]) IS
+    'The first of these keys of metadata that holds a positive whole number, as a number or a string of digits; NULL where none does. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.telegram_chat_now(p_chat_id bigint) RETURNS bigint
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moved bigint;
+BEGIN
+    SELECT migrated_to INTO moved FROM runledger.telegram_chats WHERE chat_id = p_chat_id;
+    RETURN coalesce(moved, p_chat_id);
+END
+$$;
+COMMENT ON FUNCTION runledger.telegram_chat_now(bigint) IS
+    'The id under which the chat is reached now: the group''s new one if it has moved. One step: whoever has moved twice is told again by Telegram, and stored.';
+
+CREATE OR REPLACE FUNCTION runledger.notice_payload(
+    g runledger.generations, p_status text, p_reason text, p_duration_us bigint, p_cost numeric, p_note text,
+    p_outputs jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN jsonb_build_object(
+        'status', p_status, 'status_reason', p_reason, 'duration_ms', round(p_duration_us / 1000.0, 3),
+        'cost_usd', p_cost, 'cost_note', p_note, 'outputs', p_outputs,
+        'generation_id', g.id,
+        'message_thread_id', runledger.message_number_of(g.metadata, 'message_thread_id', 'telegramMessageThreadId'),
+        'reply_to_message_id',
+            runledger.message_number_of(g.metadata, 'reply_to_message_id', 'telegramMessageId'));
+COMMENT ON FUNCTION runledger.notice_payload(runledger.generations, text, text, bigint, numeric, text, jsonb) IS
+    'notifications.payload: what is to be told of a settlement, and where in the chat.';
+
+CREATE OR REPLACE FUNCTION runledger.withdrawn() RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN 'the record names another run now';
+COMMENT ON FUNCTION runledger.withdrawn() IS
+    'last_error of a notification that was skipped since its row was reopened before it was sent.';
+
+CREATE OR REPLACE FUNCTION runledger.queue_endings(p_drafts runledger.settlement_draft[], p_outputs_grace interval)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_told boolean;
+BEGIN
+    WITH notified AS (
+        -- Without a chat there is nobody to tell; one that can't be read is worth a row that says so.
+        INSERT INTO runledger.notifications (
+            generation_id, run_id, kind, for_status, chat_id, payload, not_before, state, last_error)
+        SELECT s.generation_id, s.run_id, 'ending', '', runledger.telegram_chat_now((draft.generation).telegram_chat_id),
+               runledger.notice_payload(draft.generation, s.status, s.status_reason, s.duration_us, s.cost_usd,
+                                        s.cost_note, draft.payload -> 'outputs'),
+               CASE WHEN s.status = 'completed' AND s.output_count = 0 THEN now() + p_outputs_grace ELSE now() END,
+               CASE WHEN (draft.generation).telegram_chat_id IS NULL THEN 'skipped' ELSE 'pending' END,
+               CASE WHEN (draft.generation).telegram_chat_id IS NULL
+                    THEN 'metadata.telegramChatId is neither a number nor a string of digits' END
+        FROM runledger.each_of(p_drafts) AS draft CROSS JOIN LATERAL (SELECT (draft.settlement).*) AS s
+        WHERE NOT s.keeps_status
+          AND ((draft.generation).telegram_chat_id IS NOT NULL
+               OR coalesce(jsonb_typeof((draft.generation).metadata -> 'telegramChatId'), 'null') <> 'null')
+        ORDER BY s.generation_id
+        ON CONFLICT DO NOTHING
+        RETURNING state
+    )
+    SELECT coalesce(bool_or(state = 'pending'), false) INTO is_told FROM notified;
+    IF is_told THEN
+        -- Heard when this transaction has committed; several in one transaction are one.
+        PERFORM pg_notify('runledger_outbox', '');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.queue_endings(runledger.settlement_draft[], interval) IS
+    'Writes the notification of each of these first settlements to the outbox; none where the application had ended the row itself, or where there is no chat.';
+
+CREATE OR REPLACE FUNCTION runledger.queue_notification(
+    g runledger.generations, last runledger.settlements, p_status text, p_reason text, p_duration_us bigint,
+    p_cost numeric, p_note text, p_outputs jsonb, p_output_count integer, p_outputs_grace interval)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    told jsonb := runledger.notice_payload(g, p_status, p_reason, p_duration_us, p_cost, p_note, p_outputs);
+    new_kind text;
+    new_for_status text := '';
+BEGIN
+    IF p_status <> last.status THEN
+        new_kind := 'correction';
+        new_for_status := p_status;
+    ELSIF p_output_count > last.output_count AND last.output_count = 0 AND p_status = 'completed' THEN
+        new_kind := 'follow_up';
+    ELSE
+        RETURN;
+    END IF;
+    -- What waits unsent tells the newer truth instead, and nothing is said twice.
+    UPDATE runledger.notifications SET
+        payload = told,
+        not_before = CASE WHEN attempts = 0 THEN least(not_before, now()) ELSE not_before END
+    WHERE generation_id = g.id AND state = 'pending' AND kind = 'ending' AND parts_sent = 0;
+    IF NOT FOUND THEN
+        IF g.telegram_chat_id IS NULL THEN
+            RETURN;
+        END IF;
+        INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, not_before)
+        VALUES (g.id, g.run_id, new_kind, new_for_status, runledger.telegram_chat_now(g.telegram_chat_id), told, now())
+        ON CONFLICT ON CONSTRAINT notifications_are_made_once DO NOTHING;
+    END IF;
+    PERFORM pg_notify('runledger_outbox', '');
+END
+$$;
+COMMENT ON FUNCTION runledger.queue_notification(
+    runledger.generations, runledger.settlements, text, text, bigint, numeric, text, jsonb, integer, interval) IS
+    'Of a row that is settled again: what there is to tell of the change, in the message that waits unsent or in a new one. A first settlement''s message is queue_endings''s.';
+
+CREATE OR REPLACE FUNCTION runledger.skip_notification_of_adopted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM runledger.generations WHERE id = NEW.generation_id AND adopted_at IS NOT NULL) THEN
+        NEW.state := 'skipped';
+        NEW.last_error := 'the generation is older than the adoption of its table';
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.skip_notification_of_adopted() IS
+    'Turns a notification of a generation that was adopted with its table into a skipped one.';

@@ -1,0 +1,111 @@
+-- The price of a run: where its rate comes from, and the one multiplication.
+CREATE OR REPLACE FUNCTION runledger.gpu_of(metadata jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN jsonb_typeof(metadata -> 'gpu') = 'string' AND octet_length(metadata ->> 'gpu') BETWEEN 1 AND 64
+            THEN metadata ->> 'gpu'
+    END;
+COMMENT ON FUNCTION runledger.gpu_of(jsonb) IS
+    'metadata.gpu if it is a string of 1 to 64 bytes, else NULL. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.unit_us(unit text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE unit WHEN 'second' THEN 1000000 WHEN 'minute' THEN 60000000 WHEN 'hour' THEN 3600000000 END;
+COMMENT ON FUNCTION runledger.unit_us(text) IS
+    'Microseconds of a rate''s unit: second, minute, hour. NULL for run, which is a flat price, and for any other word.';
+
+CREATE OR REPLACE FUNCTION runledger.rate_of(
+    metadata jsonb,
+    OUT amount numeric, OUT unit text, OUT unit_us bigint, OUT note text)
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rate jsonb := metadata -> 'costRate';
+    amount_text text;
+    value numeric;
+BEGIN
+    IF rate IS NULL OR jsonb_typeof(rate) = 'null' THEN
+        note := 'rate_missing';
+        RETURN;
+    END IF;
+    note := 'rate_malformed';  -- The application has been seen to store "error: …" here.
+    IF jsonb_typeof(rate) <> 'object' OR jsonb_typeof(rate -> 'amount') IS NULL
+       OR jsonb_typeof(rate -> 'amount') NOT IN ('number', 'string') THEN
+        RETURN;
+    END IF;
+    amount_text := rate ->> 'amount';
+    -- Bounded before it is converted. A number's exponent is resolved by jsonb, a string's is not: "4e-05".
+    IF amount_text !~ '^-?[0-9]{1,40}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,2})?$' THEN
+        RETURN;
+    END IF;
+    value := trim_scale(amount_text::numeric);
+    -- What runledger.cost_of divides exactly.
+    IF abs(value) >= 1e12 OR scale(value) > 48 THEN
+        RETURN;
+    END IF;
+    IF value < 0 THEN
+        note := 'rate_negative';
+        RETURN;
+    END IF;
+    IF rate ->> 'currency' IS DISTINCT FROM 'USD' THEN
+        note := 'currency_not_usd';
+        RETURN;
+    END IF;
+    CASE rate ->> 'unit'
+        WHEN 'second', 'seconds' THEN unit := 'second';
+        WHEN 'minute', 'minutes' THEN unit := 'minute';
+        WHEN 'hour', 'hours' THEN unit := 'hour';
+        WHEN 'run', 'fixed' THEN unit := 'run';
+        ELSE
+            note := 'unit_unknown';
+            RETURN;
+    END CASE;
+    amount := value;
+    unit_us := runledger.unit_us(unit);
+    note := NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.rate_of(jsonb) IS
+    'The rate in metadata.costRate: amount in US dollars per unit, and the unit''s microseconds (NULL for run, a flat price); or, where there is no usable one, a note that says why and NULL for the rest. An amount is a number or a decimal string, below 10^12, with up to 48 decimals. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.rate_for(
+    metadata jsonb, finished_at timestamptz,
+    OUT amount numeric, OUT unit text, OUT source text, OUT gpu text, OUT note text)
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    said record;
+BEGIN
+    gpu := runledger.gpu_of(metadata);
+    SELECT * INTO said FROM runledger.rate_of(metadata);
+    IF said.amount IS NOT NULL THEN
+        amount := said.amount;
+        unit := said.unit;
+        source := 'metadata';
+    -- A costRate that can't be used is still the application's word: gpu_rates answer only where it said nothing.
+    ELSIF said.note <> 'rate_missing' OR gpu IS NULL THEN
+        note := said.note;
+    ELSE
+        SELECT trim_scale(rate.usd_per_second) INTO amount
+            FROM runledger.gpu_rates AS rate WHERE rate.gpu = gpu AND rate.effective @> finished_at;
+        IF FOUND THEN
+            unit := 'second';
+            source := 'gpu_rates';
+        ELSE
+            note := 'gpu_rate_missing';
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.rate_for(jsonb, timestamptz) IS
+    'The rate of a run that ended at finished_at: metadata.costRate; where there is none, that of metadata.gpu in gpu_rates as of then. Without a usable one, a note says why, and amount, unit and source are NULL.';
+
+CREATE OR REPLACE FUNCTION runledger.cost_of(amount numeric, unit text, duration_us bigint) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    -- An amount has at most 48 decimals. Past the 48th and those of the unit's powers of ten, a quotient repeats one
+    -- digit, never a 9; so its 64 decimals, rounded once more to 12, are what rounding the exact quotient gives.
+    RETURN CASE unit
+        WHEN 'run' THEN round(amount, 12)
+        ELSE round(round(amount * duration_us, 64) / runledger.unit_us(unit), 12)
+    END;
+COMMENT ON FUNCTION runledger.cost_of(numeric, text, bigint) IS
+    'round(amount × duration_us / unit_us, 12) in US dollars, half away from zero; the amount itself for unit run. NULL without a duration that is needed.';

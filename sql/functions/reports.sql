@@ -1,0 +1,77 @@
+-- What the views count by: the day that a moment belongs to, and how long a run may be silent.
+CREATE OR REPLACE FUNCTION runledger.report_time_zone() RETURNS text
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    zone text := coalesce(nullif(current_setting('runledger.report_time_zone', true), ''), 'UTC');
+BEGIN
+    -- PostgreSQL would take more: an abbreviation, which has no summer time, and whatever looks like a POSIX zone,
+    -- where UTC+2 means two hours behind and a misspelt name with a digit in it is UTC. These ask for a day's sums
+    -- that nobody meant.
+    IF zone = 'UTC' THEN
+        RETURN zone;
+    END IF;
+    IF zone ~ '^[A-Za-z_]+(/[A-Za-z_-]+)+$' THEN
+        BEGIN
+            PERFORM now() AT TIME ZONE zone;
+            RETURN zone;
+        EXCEPTION WHEN invalid_parameter_value THEN
+            NULL;  -- Said below.
+        END;
+    END IF;
+    RAISE EXCEPTION 'runledger.report_time_zone is "%", which is no time zone by name', zone
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'UTC, or a name with a slash of those in pg_timezone_names: ALTER DATABASE … SET runledger.report_time_zone = ''Europe/Paris''.';
+END
+$$;
+COMMENT ON FUNCTION runledger.report_time_zone() IS
+    'The time zone whose days the views count by: the setting runledger.report_time_zone of the database, role or session; UTC where it is not set. Raises invalid_parameter_value where it is set to no zone''s name.';
+
+CREATE OR REPLACE FUNCTION runledger.report_day_begins_at(day date, zone text) RETURNS timestamptz
+    LANGUAGE sql STABLE PARALLEL SAFE
+    -- Where clocks go back over midnight, 00:00 comes twice, and PostgreSQL means the second: the day begins at the
+    -- first, which is midnight by the offset that was in force half a day before.
+    RETURN (
+        SELECT CASE WHEN (by_earlier_offset AT TIME ZONE zone)::date = day
+                    THEN least(by_earlier_offset, midnight) ELSE midnight END
+        FROM (SELECT day::timestamp AT TIME ZONE zone AS midnight) AS m
+        CROSS JOIN LATERAL (
+            SELECT (day::timestamp - (((midnight - interval '12 hours') AT TIME ZONE zone)
+                                      - ((midnight - interval '12 hours') AT TIME ZONE 'UTC'))) AT TIME ZONE 'UTC'
+                   AS by_earlier_offset) AS b);
+COMMENT ON FUNCTION runledger.report_day_begins_at(date, text) IS
+    'The first instant of a day in a time zone, also where clocks are changed at midnight.';
+
+CREATE OR REPLACE FUNCTION runledger.silence_limit(status text) RETURNS interval
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text := 'runledger.silence_limit_' || replace(coalesce(status, 'unheard'), '-', '_');
+    setting text := nullif(current_setting(name, true), '');
+    silence interval;
+BEGIN
+    IF setting IS NOT NULL THEN
+        BEGIN
+            silence := setting::interval;
+        EXCEPTION WHEN data_exception THEN
+            silence := NULL;  -- Said below.
+        END;
+        IF silence IS NULL OR silence <= interval '0' THEN
+            RAISE EXCEPTION '% is "%", which is no length of time', name, setting
+                USING ERRCODE = 'invalid_parameter_value',
+                      HINT = 'ALTER DATABASE … SET ' || name || ' = ''30 minutes'', or RESET it.';
+        END IF;
+        RETURN silence;
+    END IF;
+    -- A cold start lasts seconds to minutes; between running and the ending a sender without intermediate status says
+    -- nothing, however long the video.
+    RETURN CASE status
+        WHEN 'not-started' THEN interval '30 minutes'
+        WHEN 'queued' THEN interval '30 minutes'
+        WHEN 'started' THEN interval '15 minutes'
+        WHEN 'running' THEN interval '1 hour'
+        WHEN 'uploading' THEN interval '15 minutes'
+        ELSE interval '1 hour'
+    END;
+END
+$$;
+COMMENT ON FUNCTION runledger.silence_limit(text) IS
+    'How long a run of this status may be silent before stuck_runs_v1 lists it; of NULL: a generation of whose run nothing was received. Each can be set, ALTER DATABASE … SET runledger.silence_limit_running = ''3 hours'', with _not_started, _queued, _started, _uploading, _unknown, _unheard likewise. Raises invalid_parameter_value where that is no length of time.';

@@ -1,0 +1,204 @@
+-- Settlements: what one has to say, in what it differs from the last one, and the one function that writes them.
+CREATE OR REPLACE FUNCTION runledger.each_of(p_values anyarray) RETURNS SETOF anyelement
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM pg_catalog.unnest(p_values);
+END
+$$;
+COMMENT ON FUNCTION runledger.each_of(anyarray) IS
+    'unnest(), of which the planner expects one row: each is looked up by index in what it is joined with, however small a table seems when the plan is made, and the plan is kept however many come.';
+
+CREATE OR REPLACE FUNCTION runledger.last_settlement(p_generation_id bigint) RETURNS runledger.settlements
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last runledger.settlements;
+BEGIN
+    SELECT * INTO last FROM runledger.settlements
+        WHERE generation_id = p_generation_id AND outcome <> 'edited_by_hand' ORDER BY id DESC LIMIT 1;
+    RETURN last;
+END
+$$;
+COMMENT ON FUNCTION runledger.last_settlement(bigint) IS
+    'The last settlement that was written to the row; NULLs where there is none.';
+
+CREATE OR REPLACE FUNCTION runledger.is_edited_by_hand(g runledger.generations, last runledger.settlements) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (g.status, g.status_reason, g.response_timestamp, g.duration_ms, g.cost_usd, g.cost_note)
+           IS DISTINCT FROM
+           (last.status, last.status_reason, last.finished_at, round(last.duration_us / 1000.0, 3), last.cost_usd,
+            last.cost_note)
+        OR last.response_payload_md5 IS NOT NULL
+           AND last.response_payload_md5 IS DISTINCT FROM md5(g.response_payload::text);
+COMMENT ON FUNCTION runledger.is_edited_by_hand(runledger.generations, runledger.settlements) IS
+    'Whether a settled column of the row differs from its last settlement.';
+
+CREATE OR REPLACE FUNCTION runledger.settled_columns(g runledger.generations) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN jsonb_build_object(
+        'status', g.status, 'status_reason', g.status_reason, 'duration_ms', g.duration_ms,
+        'cost_usd', g.cost_usd, 'cost_note', g.cost_note, 'response_timestamp', g.response_timestamp);
+COMMENT ON FUNCTION runledger.settled_columns(runledger.generations) IS
+    'The settled columns as settlements.before keeps them.';
+
+CREATE OR REPLACE FUNCTION runledger.settlement_of(
+    g runledger.generations, r runledger.runs, last runledger.settlements, p_duration_max interval)
+    RETURNS runledger.settlements LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s runledger.settlements;
+    timing record;
+    rate record;
+BEGIN
+    s.generation_id := g.id;
+    s.run_id := r.run_id;
+    s.running_at := r.running_at;
+    s.finished_at := runledger.ended_at(r);
+
+    -- An ending that the application wrote itself stands.
+    s.keeps_status := CASE WHEN last.id IS NULL THEN g.status NOT IN ('pending', 'processing') ELSE last.keeps_status END;
+    IF s.keeps_status THEN
+        s.status := g.status;
+        s.status_reason := g.status_reason;
+    ELSE
+        s.status := CASE r.terminal_status
+            WHEN 'success' THEN 'completed' WHEN 'cancelled' THEN 'cancelled' ELSE 'failed' END;
+        s.status_reason := runledger.run_reason(r);
+    END IF;
+
+    SELECT * INTO timing FROM runledger.run_timing(r, p_duration_max);
+    s.duration_us := timing.duration_us;
+    s.duration_clock := timing.clock;
+    s.duration_note := timing.note;
+
+    -- A rate is copied once; a repaired one prices what had none.
+    SELECT * INTO rate FROM runledger.rate_for(g.metadata, s.finished_at);
+    IF last.rate_amount IS NOT NULL THEN
+        s.rate_amount := last.rate_amount;
+        s.rate_unit := last.rate_unit;
+        s.rate_source := last.rate_source;
+        s.gpu := CASE last.rate_source WHEN 'gpu_rates' THEN last.gpu ELSE coalesce(rate.gpu, last.gpu) END;
+    ELSE
+        s.rate_amount := rate.amount;
+        s.rate_unit := rate.unit;
+        s.rate_source := rate.source;
+        s.gpu := rate.gpu;
+    END IF;
+
+    -- Only a success is charged, whatever the application calls the row.
+    IF r.terminal_status <> 'success' THEN
+        s.cost_note := 'not_charged';
+    ELSIF s.rate_amount IS NULL THEN
+        s.cost_note := rate.note;
+    ELSE
+        s.cost_usd := runledger.cost_of(s.rate_amount, s.rate_unit, s.duration_us);
+        IF s.rate_unit <> 'run' THEN
+            s.cost_note := s.duration_note;
+        END IF;
+    END IF;
+    RETURN s;
+END
+$$;
+COMMENT ON FUNCTION runledger.settlement_of(runledger.generations, runledger.runs, runledger.settlements, interval) IS
+    'What the row of a run that ended must say, as a settlement that is not written yet: without outcome, why and what stood before.';
+
+CREATE OR REPLACE FUNCTION runledger.why_resettled(
+    s runledger.settlements, last runledger.settlements, p_outputs_changed boolean) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT p_outputs_changed
+       AND s.status = last.status
+       AND s.duration_us IS NOT DISTINCT FROM last.duration_us
+       AND s.cost_usd IS NOT DISTINCT FROM last.cost_usd THEN
+        RETURN CASE WHEN (s.cost_note, s.finished_at, s.status_reason)
+                         IS DISTINCT FROM (last.cost_note, last.finished_at, last.status_reason)
+                    THEN 'the ending''s time, reason or note changed' END;
+    END IF;
+    RETURN concat_ws(', ',
+        CASE WHEN s.status <> last.status THEN format('status was %s', last.status) END,
+        CASE WHEN s.duration_us IS DISTINCT FROM last.duration_us THEN 'timing changed' END,
+        CASE WHEN s.cost_usd IS DISTINCT FROM last.cost_usd THEN 'cost changed' END,
+        CASE WHEN p_outputs_changed THEN 'outputs changed' END);
+END
+$$;
+COMMENT ON FUNCTION runledger.why_resettled(runledger.settlements, runledger.settlements, boolean) IS
+    'In what a settlement differs from the last one; NULL: in nothing.';
+
+CREATE OR REPLACE FUNCTION runledger.tell_settled(p_generation_id bigint, p_run_id text, p_status text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- A listener that never reads fills the server's queue, and a full one would refuse the settlement: before that,
+    -- nothing more is said.
+    IF pg_notification_queue_usage() < 0.5 THEN
+        PERFORM pg_notify('runledger_settled', json_build_object(
+            'generation_id', p_generation_id, 'run_id', p_run_id, 'status', p_status)::text);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.tell_settled(bigint, text, text) IS
+    'NOTIFY runledger_settled, {"generation_id": …, "run_id": …, "status": …}: heard once the settlement is committed, by whoever listens.';
+
+CREATE OR REPLACE FUNCTION runledger.draft_of(
+    g runledger.generations, r runledger.runs, last runledger.settlements, p_duration_max interval)
+    RETURNS runledger.settlement_draft LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s runledger.settlements := runledger.settlement_of(g, r, last, p_duration_max);
+    merged record;
+BEGIN
+    SELECT * INTO merged FROM runledger.run_payload(r.run_id);
+    s.output_count := merged.output_count;
+    IF s.keeps_status THEN
+        s.outcome := 'kept';
+    ELSE
+        s.outcome := CASE WHEN last.id IS NULL THEN 'settled' ELSE 'resettled' END;
+    END IF;
+    IF last.id IS NOT NULL THEN
+        s.why := runledger.why_resettled(s, last, g.response_payload IS DISTINCT FROM merged.payload);
+    ELSIF s.keeps_status THEN
+        s.why := format('the application had written %s, the run ended: %s', g.status, r.terminal_status);
+    ELSE
+        s.why := 'the run ended: ' || r.terminal_status;
+    END IF;
+    RETURN ROW(g, s, merged.payload);
+END
+$$;
+COMMENT ON FUNCTION runledger.draft_of(runledger.generations, runledger.runs, runledger.settlements, interval) IS
+    'The settlement of a run that ended, ready to be written: last is the last one that was written to the row, NULL for the first. Its why is NULL where nothing differs from the last one.';
+
+CREATE OR REPLACE FUNCTION runledger.write_settlements(p_drafts runledger.settlement_draft[]) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    written record;
+BEGIN
+    FOR written IN
+        WITH draft AS MATERIALIZED (
+            SELECT (d.settlement).*, runledger.settled_columns(d.generation) AS stood_before, d.payload
+            FROM runledger.each_of(p_drafts) AS d
+        ),
+        audited AS (
+            INSERT INTO runledger.settlements (
+                generation_id, run_id, outcome, why, status, status_reason, keeps_status, running_at, finished_at,
+                duration_us, duration_clock, duration_note, gpu, rate_amount, rate_unit, rate_source, cost_usd,
+                cost_note, output_count, response_payload_md5, before)
+            SELECT generation_id, run_id, outcome, why, status, status_reason, keeps_status, running_at, finished_at,
+                   duration_us, duration_clock, duration_note, gpu, rate_amount, rate_unit, rate_source, cost_usd,
+                   cost_note, output_count, md5(payload::text), stood_before
+            FROM draft ORDER BY generation_id
+        )
+        UPDATE runledger.generations AS g SET
+            status = d.status,
+            status_reason = d.status_reason,
+            response_timestamp = d.finished_at,
+            response_payload = d.payload,
+            duration_ms = round(d.duration_us / 1000.0, 3),
+            cost_usd = d.cost_usd,
+            cost_note = d.cost_note,
+            updated_at = clock_timestamp()
+        FROM draft AS d
+        WHERE g.id = d.generation_id AND d.outcome <> 'edited_by_hand'
+        RETURNING g.id, g.run_id, d.status
+    LOOP
+        PERFORM runledger.tell_settled(written.id, written.run_id, written.status);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION runledger.write_settlements(runledger.settlement_draft[]) IS
+    'The one writer of settlements: for each, at most one a generation, the audit row, with what the generation said before, and the generation, whose listeners are told. One that reports an edit by hand changes no generation.';

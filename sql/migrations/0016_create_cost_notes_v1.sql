@@ -1,8 +1,0 @@
-CREATE VIEW runledger.cost_notes_v1 AS
-SELECT g.cost_note, count(*) AS generations, count(*) FILTER (WHERE g.cost_usd IS NULL) AS without_cost,
-       min(g.response_timestamp) AS first_at, max(g.response_timestamp) AS last_at
-FROM runledger.generations AS g
-WHERE g.cost_note IS NOT NULL
-GROUP BY g.cost_note;
-COMMENT ON VIEW runledger.cost_notes_v1 IS
-    'How many generations carry each cost_note, how many of them have no cost for it, and when the first and the last of their runs ended. The notes are explained in docs/dba.md, "Money and time".';

@@ -1,0 +1,28 @@
+CREATE OR REPLACE VIEW runledger.report_days_v1 AS
+WITH RECURSIVE zone AS MATERIALIZED (
+    SELECT runledger.report_time_zone() AS name
+), days AS (
+    SELECT d.day, runledger.report_day_begins_at(d.day, zone.name) AS begins_at,
+           runledger.report_day_begins_at(d.day + 1, zone.name) AS ends_at
+    FROM zone
+    CROSS JOIN LATERAL (
+        SELECT (g.response_timestamp AT TIME ZONE zone.name)::date AS day
+        FROM runledger.generations AS g
+        WHERE g.response_timestamp > '-infinity' AND g.response_timestamp < 'infinity'
+        ORDER BY g.response_timestamp LIMIT 1) AS d
+    UNION ALL
+    SELECT d.day, runledger.report_day_begins_at(d.day, zone.name), runledger.report_day_begins_at(d.day + 1, zone.name)
+    FROM days AS before
+    CROSS JOIN zone
+    CROSS JOIN LATERAL (
+        SELECT (g.response_timestamp AT TIME ZONE zone.name)::date AS day
+        FROM runledger.generations AS g
+        WHERE g.response_timestamp >= before.ends_at AND g.response_timestamp < 'infinity'
+        ORDER BY g.response_timestamp LIMIT 1) AS d
+)
+SELECT day, begins_at, ends_at FROM days;
+COMMENT ON VIEW runledger.report_days_v1 IS
+    'Each day, by report_time_zone, on which a generation ended, with its two instants. The views by day are made of it; a condition on day keeps them from reading other days.';
+COMMENT ON COLUMN runledger.report_days_v1.day IS 'The day, by the time zone that runledger.report_time_zone() tells.';
+COMMENT ON COLUMN runledger.report_days_v1.begins_at IS 'Its first instant.';
+COMMENT ON COLUMN runledger.report_days_v1.ends_at IS 'The next day''s first instant.';
