@@ -35,6 +35,25 @@ void keep_earliest(std::optional<WallTime>& into, const std::optional<WallTime>&
     }
 }
 
+const EventStamp& stamp_of(const EventStamp& moment) { return moment; }
+const EventStamp& stamp_of(const RunEnding& ending) { return ending.stamp; }
+
+template <class Moment>
+void keep_first_of_boot(std::map<BootId, Moment>& into, const Moment& moment) {
+    const auto [place, is_first] = into.try_emplace(stamp_of(moment).boot, moment);
+    if (!is_first && stamp_of(moment).is_before_in_boot(stamp_of(place->second))) {
+        place->second = moment;
+    }
+}
+
+template <class Moment>
+const Moment* first_of_boots(const std::map<BootId, Moment>& moments) {
+    const auto first = std::min_element(moments.begin(), moments.end(), [](const auto& a, const auto& b) {
+        return stamp_of(a.second) < stamp_of(b.second);
+    });
+    return first == moments.end() ? nullptr : &first->second;
+}
+
 void keep_newest(std::map<std::string, OutputVersion>& outputs, const std::string& key, const OutputVersion& version) {
     const auto [place, is_first] = outputs.try_emplace(key, version);
     if (!is_first && version.is_newer_than(place->second)) {
@@ -63,6 +82,15 @@ void add_outputs(RunState& state, const ReceivedEvent& received, const EventStam
 }
 
 }  // namespace
+
+bool EventStamp::is_before_in_boot(const EventStamp& other) const noexcept {
+    const auto order = [](const EventStamp& s) { return std::tie(s.boottime, s.received_at, s.redelivered, s.digest); };
+    return order(*this) < order(other);
+}
+
+const EventStamp* RunState::first_running() const noexcept { return first_of_boots(running); }
+
+const RunEnding* RunState::first_ending() const noexcept { return first_of_boots(ending); }
 
 bool OutputVersion::is_newer_than(const OutputVersion& other) const noexcept {
     // An empty optional is less than any value, as -infinity is in SQL.
@@ -100,10 +128,12 @@ RunState state_of(const ReceivedEvent& received, bool with_outputs) {
             case RunStatus::started:
                 state.started_at = at;
                 break;
-            case RunStatus::running:
-                state.running = stamp;
-                state.running->digest = 0;  // The moment is all that counts; bodies of progress differ.
+            case RunStatus::running: {
+                EventStamp moment = stamp;
+                moment.digest = 0;  // The moment is all that counts; bodies of progress differ.
+                state.running.emplace(moment.boot, moment);
                 break;
+            }
             case RunStatus::uploading:
                 state.uploading_at = at;
                 break;
@@ -111,11 +141,11 @@ RunState state_of(const ReceivedEvent& received, bool with_outputs) {
             case RunStatus::failed:
             case RunStatus::timeout:
             case RunStatus::cancelled:
-                state.ending = RunEnding{.stamp = stamp,
-                                         .status = *event.status,
-                                         .progress = event.progress,
-                                         .live_status = storable_text(event.live_status),
-                                         .error = storable_text(event.error)};
+                state.ending.emplace(stamp.boot, RunEnding{.stamp = stamp,
+                                                           .status = *event.status,
+                                                           .progress = event.progress,
+                                                           .live_status = storable_text(event.live_status),
+                                                           .error = storable_text(event.error)});
                 break;
         }
     }
@@ -130,11 +160,11 @@ void merge(RunState& into, const RunState& other) {
     keep_earliest(into.queued_at, other.queued_at);
     keep_earliest(into.started_at, other.started_at);
     keep_earliest(into.uploading_at, other.uploading_at);
-    if (other.running && (!into.running || *other.running < *into.running)) {
-        into.running = other.running;
+    for (const auto& [boot, moment] : other.running) {
+        keep_first_of_boot(into.running, moment);
     }
-    if (other.ending && (!into.ending || other.ending->stamp < into.ending->stamp)) {
-        into.ending = other.ending;
+    for (const auto& [boot, ending] : other.ending) {
+        keep_first_of_boot(into.ending, ending);
     }
     if (into.event_count == 0 || other.latest.stamp > into.latest.stamp) {
         into.latest = other.latest;

@@ -1,8 +1,10 @@
 // A run's state, as a function of the set of its events: a join-semilattice, pure.
 //
-// merge() is associative, commutative and, but for event_count, idempotent; the SQL in queries/apply_upsert_runs.sql
-// and apply_upsert_outputs.sql does the same between stored rows and a turn. Every choice has a total order
-// behind it (docs/ARCHITECTURE.md, "Run state").
+// merge() is associative, commutative and, but for event_count, idempotent; the SQL in
+// sql/queries/apply/upsert_runs.sql and upsert_outputs.sql does the same between what is stored and what comes. Every
+// choice has a total order behind it (docs/ARCHITECTURE.md, "Run state"). What a price depends on, `running` and the
+// ending, is kept for each boot of an edge: within a boot the boottime decides, so a wall clock that is stepped changes
+// nothing that one boot has measured.
 #pragma once
 
 #include <compare>
@@ -19,7 +21,7 @@
 
 namespace runledger {
 
-// When and how an event came, in the order in which stamps are compared.
+// When and how an event came. Its order is that of wall time: between boots no other clock compares.
 struct EventStamp {
     WallTime received_at{};
     BootId boot;
@@ -28,6 +30,9 @@ struct EventStamp {
     std::int64_t digest{0};  // XXH3-64 of the body: decides last, and only between different bodies.
 
     friend auto operator<=>(const EventStamp&, const EventStamp&) = default;
+
+    // Whether it came before another event of the same boot.
+    [[nodiscard]] bool is_before_in_boot(const EventStamp& other) const noexcept;
 };
 
 // The name of a stored event.
@@ -67,13 +72,17 @@ struct RunState {
     std::optional<WallTime> queued_at;
     std::optional<WallTime> started_at;
     std::optional<WallTime> uploading_at;
-    std::optional<EventStamp> running;
-    std::optional<RunEnding> ending;
+    std::map<BootId, EventStamp> running;  // The first of each boot.
+    std::map<BootId, RunEnding> ending;    // The first of each boot.
     RunLatest latest;
     WallTime first_received_at{};
     std::int64_t event_count{0};
     std::map<std::string, WallTime> other_statuses;  // Unknown words, cut to other_status_bytes_max.
     std::map<std::string, OutputVersion> outputs;    // By output key.
+
+    // The one that counts, of the boots' first ones: the earliest by wall time. nullptr: none.
+    [[nodiscard]] const EventStamp* first_running() const noexcept;
+    [[nodiscard]] const RunEnding* first_ending() const noexcept;
 };
 
 inline constexpr std::size_t other_status_bytes_max = 200;  // It is part of an index's key.

@@ -168,20 +168,28 @@ void StampArrays::add(const EventStamp* stamp) {
     digest.add(stamp->digest);
 }
 
-RunArrays::RunArrays(const std::map<std::string, RunState>& runs) {
+RunArrays::RunArrays(const std::map<std::string, RunState>& runs, std::size_t boot) {
+    const auto nth = [boot](const auto& by_boot) {
+        return boot < by_boot.size() ? &std::next(by_boot.begin(), static_cast<std::ptrdiff_t>(boot))->second : nullptr;
+    };
     for (const auto& [id, state] : runs) {
+        const EventStamp* boot_running = nth(state.running);
+        const RunEnding* boot_ending = nth(state.ending);
+        if (boot > 0 && boot_running == nullptr && boot_ending == nullptr) {
+            continue;
+        }
         run_id.add(id);
         add_time(not_started_at, state.not_started_at);
         add_time(queued_at, state.queued_at);
         add_time(started_at, state.started_at);
         add_time(uploading_at, state.uploading_at);
-        running.add(state.running ? &*state.running : nullptr);
-        ending.add(state.ending ? &state.ending->stamp : nullptr);
-        if (state.ending) {
-            ending_status.add(to_word(state.ending->status));
-            ending_progress.add(state.ending->progress);
-            add_text_or_null(ending_live_status, state.ending->live_status);
-            add_text_or_null(ending_error, state.ending->error);
+        running.add(boot_running);
+        ending.add(boot_ending == nullptr ? nullptr : &boot_ending->stamp);
+        if (boot_ending != nullptr) {
+            ending_status.add(to_word(boot_ending->status));
+            ending_progress.add(boot_ending->progress);
+            add_text_or_null(ending_live_status, boot_ending->live_status);
+            add_text_or_null(ending_error, boot_ending->error);
         } else {
             ending_status.add_null();
             ending_progress.add_null();

@@ -69,9 +69,10 @@ struct StampArrays {
     void add(const EventStamp* stamp);  // nullptr: NULL in each.
 };
 
-// The parameters of queries/apply_upsert_runs.sql, in its order of runs.
+// The parameters of queries/apply/upsert_runs.sql, in its order of runs: all that is known of them, but of each run's
+// boots one alone, the `boot`-th (0, 1, …). Runs with fewer boots are left out, except with the first.
 struct RunArrays {
-    explicit RunArrays(const std::map<std::string, RunState>& runs);
+    RunArrays(const std::map<std::string, RunState>& runs, std::size_t boot);
 
     ArrayLiteral run_id;
     ArrayLiteral not_started_at;

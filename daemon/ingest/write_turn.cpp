@@ -172,23 +172,35 @@ pqxx::result ask_in(std::string_view schema, const Statements& work, std::string
 
 // Returns the runs that it has queued for settlement.
 ArrayLiteral write_runs(const Statements& work, const std::map<std::string, RunState>& runs, std::string_view schema) {
-    const RunArrays r(runs);
-    const auto queued = ask_in(
-        schema, work, queries::apply::upsert_runs, r.run_id.str(), r.not_started_at.str(), r.queued_at.str(),
-        r.started_at.str(), r.uploading_at.str(), r.running.at.str(), r.running.boot.str(), r.running.boottime.str(),
-        r.running.redelivered.str(), r.ending_status.str(), r.ending.at.str(), r.ending.boot.str(),
-        r.ending.boottime.str(), r.ending.redelivered.str(), r.ending.digest.str(), r.ending_progress.str(),
-        r.ending_live_status.str(), r.ending_error.str(), r.latest.at.str(), r.latest.boot.str(),
-        r.latest.boottime.str(), r.latest.redelivered.str(), r.latest.digest.str(), r.latest_status.str(),
-        r.latest_progress.str(), r.latest_live_status.str(), r.first_received_at.str(), r.event_count.str());
+    std::set<std::string> queued;
+    // A statement can touch a row once, so a run's further boots come in statements of their own. Most runs have one.
+    for (std::size_t boot = 0;; ++boot) {
+        const RunArrays r(runs, boot);
+        if (r.run_id.size() == 0) {
+            break;
+        }
+        const bool counts_events = boot == 0;
+        const auto changed =
+            ask_in(schema, work, queries::apply::upsert_runs, r.run_id.str(), r.not_started_at.str(), r.queued_at.str(),
+                   r.started_at.str(), r.uploading_at.str(), r.running.at.str(), r.running.boot.str(),
+                   r.running.boottime.str(), r.running.redelivered.str(), r.ending_status.str(), r.ending.at.str(),
+                   r.ending.boot.str(), r.ending.boottime.str(), r.ending.redelivered.str(), r.ending.digest.str(),
+                   r.ending_progress.str(), r.ending_live_status.str(), r.ending_error.str(), r.latest.at.str(),
+                   r.latest.boot.str(), r.latest.boottime.str(), r.latest.redelivered.str(), r.latest.digest.str(),
+                   r.latest_status.str(), r.latest_progress.str(), r.latest_live_status.str(),
+                   r.first_received_at.str(), r.event_count.str(), counts_events);
+        for (const auto& row : changed) {
+            queued.insert(row[0].as<std::string>());
+        }
+    }
     const OtherStatusArrays o(runs);
     if (o.run_id.size() > 0) {
         ask_in(schema, work, queries::apply::upsert_other_statuses, o.run_id.str(), o.status.str(),
                o.received_at.str());
     }
     ArrayLiteral run_ids;
-    for (const auto& row : queued) {
-        run_ids.add(row[0].as<std::string>());
+    for (const std::string& run_id : queued) {
+        run_ids.add(run_id);
     }
     return run_ids;
 }

@@ -191,6 +191,13 @@ BEGIN
     END IF;
 
     -- Whatever queued this run had committed before the queue was read, so each statement from here on sees it.
+    SELECT * INTO r FROM runledger.runs WHERE run_id = p_run_id;
+    IF r.run_id IS NULL THEN
+        -- Not heard of yet, or removed by retention: then the row that it settled keeps what it cost, since no other row
+        -- can be given it.
+        outcome := 'no_run';
+        RETURN;
+    END IF;
     BEGIN
         PERFORM runledger.reopen_rows_of(p_run_id);
         SELECT * INTO g FROM runledger.generations WHERE run_id = p_run_id FOR UPDATE NOWAIT;
@@ -199,9 +206,8 @@ BEGIN
         detail := 'the generations row is locked by another transaction';
         RETURN;
     END;
-    SELECT * INTO r FROM runledger.runs WHERE run_id = p_run_id;
-    IF r.run_id IS NULL OR g.id IS NULL THEN
-        outcome := CASE WHEN r.run_id IS NULL THEN 'no_run' ELSE 'no_generation' END;
+    IF g.id IS NULL THEN
+        outcome := 'no_generation';
         RETURN;
     END IF;
 

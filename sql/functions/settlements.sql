@@ -69,8 +69,14 @@ BEGIN
     s.duration_clock := timing.clock;
     s.duration_note := timing.note;
 
-    -- A rate is copied once; a repaired one prices what had none.
-    SELECT * INTO rate FROM runledger.rate_for(g.metadata, s.finished_at);
+    -- A rate is copied once; a repaired one prices what had none. One that gpu_rates gave is that of an instant, so it is
+    -- looked up again where another ending counts.
+    IF last.rate_source = 'gpu_rates' AND last.finished_at IS DISTINCT FROM s.finished_at THEN
+        SELECT * INTO rate FROM runledger.rate_for(jsonb_build_object('gpu', last.gpu), s.finished_at);
+        last.rate_amount := NULL;
+    ELSE
+        SELECT * INTO rate FROM runledger.rate_for(g.metadata, s.finished_at);
+    END IF;
     IF last.rate_amount IS NOT NULL THEN
         s.rate_amount := last.rate_amount;
         s.rate_unit := last.rate_unit;

@@ -135,6 +135,12 @@ COMMENT ON COLUMN runledger.quarantine.resolved_at IS
     'When `runledger quarantine replay` stored it where it belongs; NULL: it is set aside still.';
 COMMENT ON COLUMN runledger.quarantine.resolution IS 'What became of it then, a sentence for people; NULL: it is set aside still.';
 
+CREATE TYPE runledger.run_moment AS (
+    received_at timestamptz, boot_id uuid, boottime_us bigint, redelivered boolean, digest bigint,
+    status text, progress double precision, live_status text, error text);
+COMMENT ON TYPE runledger.run_moment IS
+    'When an event of a run was received, by both clocks of an edge. An ending has its status and what was said with it; a running has NULLs there and digest 0.';
+
 CREATE TABLE runledger.runs (
     run_id text COLLATE "C" PRIMARY KEY,
     not_started_at timestamptz,
@@ -181,6 +187,10 @@ CREATE TABLE runledger.runs (
     reported_digest bigint,
     provider_started_at timestamptz,
     provider_ended_at timestamptz,
+    running_other_boots runledger.run_moment[],
+    finished_other_boots runledger.run_moment[],
+    CONSTRAINT runs_running_other_boots_have_a_first CHECK (running_other_boots IS NULL OR running_at IS NOT NULL),
+    CONSTRAINT runs_finished_other_boots_have_a_first CHECK (finished_other_boots IS NULL OR finished_at IS NOT NULL),
     CONSTRAINT runs_terminal_status_is_known
         CHECK (terminal_status IN ('success', 'failed', 'timeout', 'cancelled')),
     CONSTRAINT runs_finished_stamp_is_whole
@@ -219,6 +229,10 @@ COMMENT ON COLUMN runledger.runs.not_started_at IS 'When an event with status no
 COMMENT ON COLUMN runledger.runs.queued_at IS 'When queued was first received; NULL: it was not.';
 COMMENT ON COLUMN runledger.runs.started_at IS 'When started was first received; NULL: it was not.';
 COMMENT ON COLUMN runledger.runs.running_at IS 'When running was first received: what is charged begins here; NULL: it was not.';
+COMMENT ON COLUMN runledger.runs.running_other_boots IS
+    'The first running of each other boot that received one, in order of wall time; NULL: one boot received all. Within a boot the boottime decides which is the first.';
+COMMENT ON COLUMN runledger.runs.finished_other_boots IS
+    'The first ending of each other boot that received one, in order of wall time; NULL: one boot received all.';
 COMMENT ON COLUMN runledger.runs.running_boot_id IS 'The edge''s boot at that moment.';
 COMMENT ON COLUMN runledger.runs.running_boottime_us IS 'Microseconds since that boot.';
 COMMENT ON COLUMN runledger.runs.running_redelivered IS 'True: that event came as GET, up to 1.6 s and more late.';

@@ -131,12 +131,14 @@ RunState fold(const std::vector<SentEvent>& events) {
 }
 
 std::string describe(const RunState& state) {
-    std::string text = fmt::format("not_started={} queued={} started={} uploading={} running={}",
-                                   text_of(state.not_started_at), text_of(state.queued_at), text_of(state.started_at),
-                                   text_of(state.uploading_at), state.running ? text_of(*state.running) : "-");
-    if (state.ending) {
-        text += fmt::format(" ending={}@{} {} {} {}", to_word(state.ending->status), text_of(state.ending->stamp),
-                            text_of(state.ending->progress), state.ending->live_status, state.ending->error);
+    std::string text = fmt::format("not_started={} queued={} started={} uploading={}", text_of(state.not_started_at),
+                                   text_of(state.queued_at), text_of(state.started_at), text_of(state.uploading_at));
+    for (const auto& [boot, moment] : state.running) {
+        text += fmt::format(" running={}", text_of(moment));
+    }
+    for (const auto& [boot, ending] : state.ending) {
+        text += fmt::format(" ending={}@{} {} {} {}", to_word(ending.status), text_of(ending.stamp),
+                            text_of(ending.progress), ending.live_status, ending.error);
     }
     text += fmt::format(" latest={}@{} {} {} first={} count={}", state.latest.status_word, text_of(state.latest.stamp),
                         text_of(state.latest.progress), state.latest.live_status, text_of(state.first_received_at),

@@ -121,6 +121,32 @@ const SentEvent* first_of(const std::vector<SentEvent>& events, IsMeant is_meant
     return first;
 }
 
+// Of those that came in each boot the first by boottime; of these the first by wall time.
+template <class IsMeant>
+const SentEvent* first_of_boots(const std::vector<SentEvent>& events, IsMeant is_meant) {
+    std::map<int, const SentEvent*> firsts;
+    const auto order_in_boot = [](const SentEvent& e) {
+        return std::make_tuple(e.boottime, e.second, e.redelivered, state_of(e).latest.stamp.digest);
+    };
+    for (const SentEvent& event : events) {
+        if (!is_meant(std::get<Event>(decode_event(event.body)))) {
+            continue;
+        }
+        const SentEvent*& first = firsts[event.boot];
+        if (first == nullptr || order_in_boot(event) < order_in_boot(*first)) {
+            first = &event;
+        }
+    }
+    const SentEvent* first = nullptr;
+    for (const auto& [boot, event] : firsts) {
+        const auto order = [](const SentEvent& e) { return order_of(e, state_of(e).latest.stamp.digest); };
+        if (first == nullptr || order(*event) < order(*first)) {
+            first = event;
+        }
+    }
+    return first;
+}
+
 std::optional<WallTime> time_of(const SentEvent* event) {
     return event == nullptr ? std::nullopt : std::optional{event->stamp().received_at};
 }
@@ -136,13 +162,15 @@ RC_GTEST_PROP(RunState, TakesTheEarliestOfEachStatus, ()) {
     RC_ASSERT(all.started_at == time_of(first(RunStatus::started)));
     RC_ASSERT(all.uploading_at == time_of(first(RunStatus::uploading)));
     RC_ASSERT(all.first_received_at == *time_of(first_of(events, [](const Event&) { return true; })));
-    const SentEvent* running = first(RunStatus::running);
-    RC_ASSERT(all.running.has_value() == (running != nullptr));
+    const SentEvent* running =
+        first_of_boots(events, [](const Event& event) { return event.status == RunStatus::running; });
+    const EventStamp* kept = all.first_running();
+    RC_ASSERT((kept != nullptr) == (running != nullptr));
     if (running != nullptr) {
-        RC_ASSERT(all.running->received_at == running->stamp().received_at);
-        RC_ASSERT(all.running->boot == running->boot_id());
-        RC_ASSERT(all.running->boottime == running->stamp().boottime);
-        RC_ASSERT(all.running->redelivered == running->redelivered);
+        RC_ASSERT(kept->received_at == running->stamp().received_at);
+        RC_ASSERT(kept->boot == running->boot_id());
+        RC_ASSERT(kept->boottime == running->stamp().boottime);
+        RC_ASSERT(kept->redelivered == running->redelivered);
     }
     for (const auto& [word, at] : all.other_statuses) {
         const SentEvent* other = first_of(events, [&word = word](const Event& event) {
@@ -152,22 +180,41 @@ RC_GTEST_PROP(RunState, TakesTheEarliestOfEachStatus, ()) {
     }
 }
 
-RC_GTEST_PROP(RunState, EndsWithTheTerminalEventReceivedFirst, ()) {
+RC_GTEST_PROP(RunState, EndsWithTheFirstTerminalEventOfTheBootThatHeardOneFirst, ()) {
     const auto events = *some_events("r");
     const RunState all = fold(events);
     const SentEvent* first =
-        first_of(events, [](const Event& event) { return event.status && is_terminal(*event.status); });
-    RC_ASSERT(all.ending.has_value() == (first != nullptr));
+        first_of_boots(events, [](const Event& event) { return event.status && is_terminal(*event.status); });
+    const RunEnding* ending = all.first_ending();
+    RC_ASSERT((ending != nullptr) == (first != nullptr));
     if (first != nullptr) {
         const Event event = std::get<Event>(decode_event(first->body));
-        RC_ASSERT(all.ending->stamp.received_at == first->stamp().received_at);
-        RC_ASSERT(all.ending->stamp.boot == first->boot_id());
-        RC_ASSERT(all.ending->stamp.boottime == first->stamp().boottime);
-        RC_ASSERT(all.ending->status == *event.status);
-        RC_ASSERT(all.ending->progress == event.progress);
-        RC_ASSERT(all.ending->live_status == storable_text(event.live_status));
-        RC_ASSERT(all.ending->error == event.error);
+        RC_ASSERT(ending->stamp.received_at == first->stamp().received_at);
+        RC_ASSERT(ending->stamp.boot == first->boot_id());
+        RC_ASSERT(ending->stamp.boottime == first->stamp().boottime);
+        RC_ASSERT(ending->status == *event.status);
+        RC_ASSERT(ending->progress == event.progress);
+        RC_ASSERT(ending->live_status == storable_text(event.live_status));
+        RC_ASSERT(ending->error == event.error);
     }
+}
+
+// A run has up to a hundred `running` events; one that comes after the wall clock was set back is not the first.
+TEST(RunState, MeasuresFromTheFirstRunningOfABootThoughItsWallClockIsSetBack) {
+    const auto at = [](std::string status, int second, int boottime) {
+        return SentEvent{.body = R"({"status": ")" + status + R"(", "run_id": "r", "outputs": []})",
+                         .second = second,
+                         .boottime = boottime};
+    };
+
+    const std::vector<SentEvent> events{at("running", 1200, 100), at("running", 1180, 110), at("success", 1230, 160),
+                                        at("success", 1210, 170)};
+    const RunState all = fold(events);
+
+    ASSERT_NE(all.first_running(), nullptr);
+    ASSERT_NE(all.first_ending(), nullptr);
+    EXPECT_EQ(all.first_running()->boottime.since_boot, std::chrono::seconds{100});
+    EXPECT_EQ(all.first_ending()->stamp.boottime.since_boot, std::chrono::seconds{160});
 }
 
 RC_GTEST_PROP(RunState, TellsTheProgressOfTheEventReceivedLast, ()) {

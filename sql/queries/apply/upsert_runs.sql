@@ -1,8 +1,10 @@
--- The merge of daemon/ingest/run_state.cpp, in SQL: what comes is joined with what is there. Runs in which something changed
--- that settlement depends on are queued.
+-- The merge of daemon/ingest/run_state.cpp, in SQL: what comes is joined with what is there. Runs in which something
+-- changed that settlement depends on are queued. $29: false for a further boot of runs that this turn has written, whose
+-- events it has counted.
 --
--- Stamps are compared as (received_at, boot_id, boottime_us, redelivered, digest): earliest wins for running and for
--- the ending, last wins for progress. Where they are equal, so is what is kept.
+-- Of running and of the ending the first of each boot is kept, by boottime; the earliest of those by wall time stands in
+-- the row's columns, the others in …_other_boots. Progress is that of the last stamp, as (latest_at, boot_id,
+-- boottime_us, redelivered, digest). Where stamps are equal, so is what is kept.
 WITH upserted AS (
     INSERT INTO runledger.runs AS r (
         run_id, not_started_at, queued_at, started_at, uploading_at,
@@ -26,38 +28,35 @@ WITH upserted AS (
         queued_at = least(r.queued_at, EXCLUDED.queued_at),
         started_at = least(r.started_at, EXCLUDED.started_at),
         uploading_at = least(r.uploading_at, EXCLUDED.uploading_at),
-        (running_at, running_boot_id, running_boottime_us, running_redelivered) = (
+        (running_at, running_boot_id, running_boottime_us, running_redelivered, running_other_boots,
+         terminal_status, finished_at, finished_boot_id, finished_boottime_us, finished_redelivered, finished_digest,
+         finished_progress, finished_live_status, finished_error, finished_other_boots, changed_at) = (
             SELECT
-                CASE WHEN is_theirs THEN EXCLUDED.running_at ELSE r.running_at END,
-                CASE WHEN is_theirs THEN EXCLUDED.running_boot_id ELSE r.running_boot_id END,
-                CASE WHEN is_theirs THEN EXCLUDED.running_boottime_us ELSE r.running_boottime_us END,
-                CASE WHEN is_theirs THEN EXCLUDED.running_redelivered ELSE r.running_redelivered END
-            FROM (VALUES (
-                EXCLUDED.running_at IS NOT NULL AND (r.running_at IS NULL OR
-                    (EXCLUDED.running_at, EXCLUDED.running_boot_id, EXCLUDED.running_boottime_us,
-                     EXCLUDED.running_redelivered)
-                    < (r.running_at, r.running_boot_id, r.running_boottime_us, r.running_redelivered))
-            )) AS choice (is_theirs)),
-        (terminal_status, finished_at, finished_boot_id, finished_boottime_us, finished_redelivered, finished_digest,
-         finished_progress, finished_live_status, finished_error) = (
-            SELECT
-                CASE WHEN is_theirs THEN EXCLUDED.terminal_status ELSE r.terminal_status END,
-                CASE WHEN is_theirs THEN EXCLUDED.finished_at ELSE r.finished_at END,
-                CASE WHEN is_theirs THEN EXCLUDED.finished_boot_id ELSE r.finished_boot_id END,
-                CASE WHEN is_theirs THEN EXCLUDED.finished_boottime_us ELSE r.finished_boottime_us END,
-                CASE WHEN is_theirs THEN EXCLUDED.finished_redelivered ELSE r.finished_redelivered END,
-                CASE WHEN is_theirs THEN EXCLUDED.finished_digest ELSE r.finished_digest END,
-                CASE WHEN is_theirs THEN EXCLUDED.finished_progress ELSE r.finished_progress END,
-                CASE WHEN is_theirs THEN EXCLUDED.finished_live_status ELSE r.finished_live_status END,
-                CASE WHEN is_theirs THEN EXCLUDED.finished_error ELSE r.finished_error END
-            FROM (VALUES (
+                (running[1]).received_at, (running[1]).boot_id, (running[1]).boottime_us, (running[1]).redelivered,
+                nullif(running[2:], '{}'),
                 -- An ending by the provider's report has no stamp: it stays where no webhook's comes.
-                EXCLUDED.finished_at IS NOT NULL AND (r.finished_at IS NULL OR
-                    (EXCLUDED.finished_at, EXCLUDED.finished_boot_id, EXCLUDED.finished_boottime_us,
-                     EXCLUDED.finished_redelivered, EXCLUDED.finished_digest, EXCLUDED.terminal_status)
-                    < (r.finished_at, r.finished_boot_id, r.finished_boottime_us, r.finished_redelivered,
-                       r.finished_digest, r.terminal_status))
-            )) AS choice (is_theirs)),
+                CASE WHEN ending IS NULL THEN r.terminal_status ELSE (ending[1]).status END,
+                (ending[1]).received_at, (ending[1]).boot_id, (ending[1]).boottime_us, (ending[1]).redelivered,
+                (ending[1]).digest,
+                CASE WHEN ending IS NULL THEN r.finished_progress ELSE (ending[1]).progress END,
+                CASE WHEN ending IS NULL THEN r.finished_live_status ELSE (ending[1]).live_status END,
+                CASE WHEN ending IS NULL THEN r.finished_error ELSE (ending[1]).error END,
+                nullif(ending[2:], '{}'),
+                CASE WHEN running[1] IS DISTINCT FROM kept_running[1] OR ending[1] IS DISTINCT FROM kept_ending[1]
+                    THEN now() ELSE r.changed_at END
+            FROM (
+                SELECT kept_running, kept_ending,
+                       CASE WHEN EXCLUDED.running_at IS NULL THEN kept_running
+                            ELSE runledger.join_moments(kept_running, runledger.running_moment(EXCLUDED)) END,
+                       CASE WHEN EXCLUDED.finished_at IS NULL THEN kept_ending
+                            ELSE runledger.join_moments(kept_ending, runledger.ending_moment(EXCLUDED)) END
+                FROM (VALUES (
+                    CASE WHEN r.running_at IS NOT NULL
+                        THEN runledger.running_moment(r) || r.running_other_boots END,
+                    CASE WHEN r.finished_at IS NOT NULL
+                        THEN runledger.ending_moment(r) || r.finished_other_boots END
+                )) AS kept (kept_running, kept_ending)
+            ) AS joined (kept_running, kept_ending, running, ending)),
         (latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest, latest_status,
          latest_progress, latest_live_status) = (
             SELECT
@@ -76,22 +75,8 @@ WITH upserted AS (
                     > (r.latest_at, r.latest_boot_id, r.latest_boottime_us, r.latest_redelivered, r.latest_digest)
             )) AS choice (is_theirs)),
         first_received_at = least(r.first_received_at, EXCLUDED.first_received_at),
-        event_count = r.event_count + EXCLUDED.event_count,
-        applied_at = now(),
-        changed_at = CASE
-            WHEN EXCLUDED.running_at IS NOT NULL AND (
-                     r.running_at IS NULL
-                     OR (EXCLUDED.running_at, EXCLUDED.running_boot_id, EXCLUDED.running_boottime_us)
-                        < (r.running_at, r.running_boot_id, r.running_boottime_us))
-                 OR EXCLUDED.finished_at IS NOT NULL AND (
-                     r.finished_at IS NULL
-                     OR (EXCLUDED.finished_at, EXCLUDED.finished_boot_id, EXCLUDED.finished_boottime_us,
-                         EXCLUDED.finished_redelivered, EXCLUDED.finished_digest)
-                        < (r.finished_at, r.finished_boot_id, r.finished_boottime_us, r.finished_redelivered,
-                           r.finished_digest))
-            THEN now()
-            ELSE r.changed_at
-        END
+        event_count = r.event_count + CASE WHEN $29 THEN EXCLUDED.event_count ELSE 0 END,
+        applied_at = now()
     RETURNING run_id, changed_at, running_at, finished_at
 )
 INSERT INTO runledger.settle_queue (run_id)
