@@ -35,7 +35,7 @@ BEGIN
 END
 $$;
 
--- What each role may do, whole. It is taken away and given anew in one transaction, so nobody sees it missing, and a
+-- All rights of each role. They are revoked and granted anew in one transaction, so nobody sees them missing, and a
 -- right that is no longer listed is gone. Rights that a DBA gave to other roles stay.
 DO $$
 DECLARE
@@ -51,7 +51,7 @@ BEGIN
 
     FOR given IN
         SELECT role, rights, name FROM (VALUES
-            -- Who submits runs. An ending that it writes itself comes with the INSERT; later the row is the daemon's.
+            -- The application that submits runs. It may write an ending with the INSERT; later the daemon owns the row.
             ('runledger_application', 'INSERT, SELECT, UPDATE (metadata, request_timestamp, request_payload)',
              'generations'),
             ('runledger_application', 'SELECT', 'runs'),
@@ -90,8 +90,8 @@ BEGIN
         EXECUTE format('GRANT SELECT ON runledger.%I TO runledger_reader', given.name);
     END LOOP;
 
-    -- A function that runs with the rights of its owner is for whom it is made; a trigger's needs no right to fire.
-    -- The others have the rights of their caller, and views call them as their reader: anybody may.
+    -- A function with its owner's rights is granted to the role that it was made for; a trigger's function needs no
+    -- right to fire. The others have the rights of their caller, and views call them as their reader: anybody may.
     FOR given IN
         SELECT p.oid::regprocedure AS name,
                p.proname IN ('make_event_day', 'find_event_days', 'drop_event_day', 'remove_expired') AS is_the_daemons

@@ -1,5 +1,5 @@
--- A generation that was inserted, or whose metadata changed, is news for the run that it names and for the one that it
--- named before.
+-- If a generation is inserted or its metadata changes, the run that it names and the one that it named before are
+-- queued.
 CREATE OR REPLACE TRIGGER generations_queue_settlement_on_insert
     AFTER INSERT ON runledger.generations
     FOR EACH ROW WHEN (NEW.run_id IS NOT NULL)

@@ -1,9 +1,9 @@
--- The books: what was received, and what became of it, however it is deleted or replayed later.
+-- The books: what was received and with what result, even if rows are deleted or replayed later.
 CREATE OR REPLACE FUNCTION runledger.events_set_aside(q runledger.quarantine) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE q.scope WHEN 'event' THEN 1 WHEN 'batch' THEN coalesce(q.batch_event_count, 0) ELSE 0 END;
 COMMENT ON FUNCTION runledger.events_set_aside(runledger.quarantine) IS
-    'How many events stand in this row and in none of webhook_events: 1 for an event, all of a batch''s, 0 for an output.';
+    'Number of events that are in this row and not in webhook_events: 1 for an event, all events of a batch, 0 for an output.';
 
 CREATE OR REPLACE FUNCTION runledger.note_removed_events() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -23,7 +23,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.note_removed_events() IS
-    'Enters into ledger_removals what a DELETE on webhook_events, quarantine or runs took away. With the rights of its owner, since whoever deletes needs none on the books.';
+    'Enters in ledger_removals which events a DELETE on webhook_events, quarantine or runs has removed. With its owner''s rights, because the role that deletes needs no rights on the books.';
 
 CREATE OR REPLACE FUNCTION runledger.note_replayed_event(p_segment_id uuid, p_batch_number bigint, p_event_index integer)
     RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
@@ -31,4 +31,4 @@ CREATE OR REPLACE FUNCTION runledger.note_replayed_event(p_segment_id uuid, p_ba
     VALUES (p_segment_id, p_batch_number, p_event_index)
 $$;
 COMMENT ON FUNCTION runledger.note_replayed_event(uuid, bigint, integer) IS
-    'To be called in the transaction that stores a quarantined event under its own name in webhook_events, so that the books still close. An event can''t be replayed twice.';
+    'Call it in the transaction that stores a quarantined event under its own name in webhook_events, so that the books still close. An event can''t be replayed twice.';

@@ -1,6 +1,6 @@
 -- Day partitions of webhook_events: made ahead and dropped by the daemon, which has no right to make tables. The
--- functions have those of their owner. Each call is a transaction of its own; where a lock is not had soon it fails,
--- nothing is left behind, and the daemon tries again later.
+-- functions run with their owner's rights. Each call is a transaction of its own. If a lock is not granted soon, the
+-- call fails and changes nothing, and the daemon tries again later.
 CREATE OR REPLACE FUNCTION runledger.make_event_day(p_day date) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     -- The lock on the DEFAULT partition stops inserts into it, behind which apply would wait: not for long.
@@ -12,25 +12,26 @@ DECLARE
     moved bigint := 0;
     moved_now bigint;
 BEGIN
-    -- Two daemons do not make the same day: the second finds it made.
+    -- Two daemons do not make the same day: the second one finds it.
     PERFORM pg_advisory_xact_lock(hashtextextended('runledger.make_event_day', 0));
     IF to_regclass('runledger.' || day_name) IS NOT NULL THEN
         RETURN 'exists';
     END IF;
-    -- Aside, with a CHECK that says what the bounds will say, so that attaching need not read it.
+    -- Made beside the table, with a CHECK equal to the partition's bounds, so that ATTACH does not read the rows.
     EXECUTE format('CREATE TABLE runledger.%I (LIKE runledger.webhook_events INCLUDING ALL)', day_name);
     EXECUTE format('ALTER TABLE runledger.%I ADD CONSTRAINT of_its_day CHECK (applied_at >= %L AND applied_at < %L)',
                    day_name, beginning, ending);
     EXECUTE format('COMMENT ON TABLE runledger.%I IS %L', day_name, format('Events that were applied on %s (UTC).', p_day));
-    -- What came before the day had its partition. First without a lock, then, with nobody writing, what came meanwhile.
+    -- Move the events that came before the day had its partition: first without a lock, then, while nobody writes,
+    -- those that came meanwhile.
     FOR attempt IN 1..2 LOOP
         EXECUTE format(
             'WITH taken AS (DELETE FROM runledger.webhook_events_default WHERE applied_at >= %L AND applied_at < %L RETURNING *) '
             'INSERT INTO runledger.%I SELECT * FROM taken', beginning, ending, day_name);
         GET DIAGNOSTICS moved_now = ROW_COUNT;
         moved := moved + moved_now;
-        -- An insert that was on its way to the DEFAULT partition when it stopped being the day's would fail (23514): so
-        -- whoever inserts has ended, and whoever comes waits before it looks for its partition.
+        -- An insert that is on its way to the DEFAULT partition when it stops being the day's would fail (23514). So
+        -- running inserts have ended, and new ones wait before they look for their partition.
         IF p_day <= current_date THEN
             LOCK TABLE ONLY runledger.webhook_events IN SHARE ROW EXCLUSIVE MODE;
         END IF;
@@ -43,7 +44,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.make_event_day(date) IS
-    'Makes the partition of webhook_events for a UTC day of applied_at, and moves into it what the DEFAULT partition holds of that day, in one transaction: "exists", or "made …". Raises lock_not_available (55P03) where that would hold up apply: then nothing has changed. With the rights of its owner, for the daemon.';
+    'Makes the partition of webhook_events for a UTC day of applied_at, and moves the events of that day from the DEFAULT partition into it, in one transaction. Returns "exists" or "made …". Raises lock_not_available (55P03) if that would delay apply: then nothing has changed. With its owner''s rights, for the daemon.';
 
 CREATE OR REPLACE FUNCTION runledger.drop_event_day(p_day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -52,7 +53,7 @@ DECLARE
     day_name text := 'webhook_events_' || to_char(p_day, 'YYYYMMDD');
 BEGIN
     IF p_day IS NULL OR p_day >= current_date - 1 THEN
-        -- The last two days may still be wanted by a settlement, whatever the retention says.
+        -- A settlement may still need the last two days, whatever the retention says.
         RAISE EXCEPTION 'webhook_events of % are not old enough to be dropped', p_day;
     END IF;
     IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = 'runledger.webhook_events'::regclass
@@ -64,7 +65,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.drop_event_day(date) IS
-    'Drops the partition of webhook_events for a UTC day, with its events; false: there is none. The books (ledger_days) keep their sums. Raises lock_not_available (55P03) where that would hold up apply: then nothing has changed. With the rights of its owner, for the daemon.';
+    'Drops the partition of webhook_events for a UTC day, with its events; false: there is none. The books (ledger_days) keep their sums. Raises lock_not_available (55P03) if that would delay apply: then nothing has changed. With its owner''s rights, for the daemon.';
 
 CREATE OR REPLACE FUNCTION runledger.find_event_days(OUT day date, OUT is_partition boolean) RETURNS SETOF record
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -81,4 +82,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.find_event_days() IS
-    'The UTC days of webhook_events: those that have a partition, and those of which the DEFAULT partition holds events. With the rights of its owner, for the daemon.';
+    'The UTC days of webhook_events: those that have a partition, and those with events in the DEFAULT partition. With its owner''s rights, for the daemon.';

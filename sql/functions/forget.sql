@@ -1,17 +1,17 @@
--- What a person's data is, everywhere it is kept, and how it goes. Sums, times and states that finance and the audit
--- need stay, under a pseudonym that leads nowhere: the run's id is replaced by a digest of it.
+-- Removes a person's data from every table. Sums, times and statuses that finance and the audit need stay under a
+-- pseudonym: the run's id is replaced by a digest, which can't be traced back.
 CREATE OR REPLACE FUNCTION runledger.pseudonym_of(run_id text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 'forgotten-' || encode(sha256(convert_to(run_id, 'UTF8')), 'hex');
 COMMENT ON FUNCTION runledger.pseudonym_of(text) IS
-    'What stands in the place of a forgotten run''s id: forgotten- and the SHA-256 of the id.';
+    'The pseudonym that replaces a forgotten run''s id: forgotten- and the SHA-256 of the id.';
 
 CREATE OR REPLACE FUNCTION runledger.scrubbed_body(event_type text, status text, run_id text, progress jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN json_build_object('event_type', event_type, 'status', status, 'live_status', NULL, 'progress', progress,
                              'run_id', run_id, 'outputs', json_build_array())::text;
 COMMENT ON FUNCTION runledger.scrubbed_body(text, text, text, jsonb) IS
-    'The body of an event of a forgotten run: what timing and cost follow from, and nothing else.';
+    'The body of an event of a forgotten run: only the values that timing and cost depend on.';
 
 CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -29,15 +29,15 @@ CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS j
                              THEN metadata -> 'costRate' -> 'unit' ELSE '"forgotten"' END)
             WHEN jsonb_typeof(metadata -> 'costRate') <> 'null' THEN '"forgotten"' END));
 COMMENT ON FUNCTION runledger.scrubbed_metadata(jsonb) IS
-    'What is kept of a forgotten generation''s metadata: the run''s pseudonym, the rate and the GPU.';
+    'The metadata that a forgotten generation keeps: the run''s pseudonym, the rate and the GPU.';
 
 CREATE OR REPLACE FUNCTION runledger.late_events_of(
     p_run_ids text[], OUT run_id text, OUT pseudonym text, OUT is_removed boolean)
     RETURNS SETOF record LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
     SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- Forgetting takes it exclusively: until this transaction has ended nobody is forgotten, and the next statement
-    -- sees whoever was.
+    -- Forgetting takes this lock exclusively: until this transaction has ended nobody is forgotten, and the next
+    -- statement sees everybody who was.
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('runledger.forget', 0));
     RETURN QUERY
         SELECT incoming.id, named.pseudonym, gone.is_removed
@@ -55,7 +55,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.late_events_of(text[]) IS
-    'Of these runs those whose events come too late to be taken as they are: pseudonym, where the run was forgotten; is_removed, where it was settled and retention has removed it. Called by apply, which holds off `runledger forget` until its transaction ends.';
+    'Those of the runs whose events come too late to be stored normally. pseudonym: the run was forgotten. is_removed: the run was settled, and retention has removed it. Called by apply; `runledger forget` waits until apply''s transaction ends.';
 
 CREATE OR REPLACE FUNCTION runledger.forget_generation(p_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -66,7 +66,7 @@ DECLARE
     holder record;
     empty_payload CONSTANT jsonb := '{"outputs": []}';
 BEGIN
-    -- No apply transaction is under way from here on, and the next ones see the tombstone.
+    -- From here on no apply transaction is running, and the next ones see the entry in forgotten_runs.
     PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
     SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR UPDATE;
     IF NOT FOUND THEN
@@ -136,7 +136,7 @@ BEGIN
     GET DIAGNOSTICS row_count = ROW_COUNT;
     RETURN NEXT;
 
-    -- Of a run that can't be read the bytes are looked through, in UTF-8 and as JSON may escape them.
+    -- If a row's run can't be read, its bytes are searched for the id, in UTF-8 and as JSON may escape it.
     table_name := 'quarantine';
     UPDATE runledger.quarantine AS q SET
         run_id = CASE WHEN q.run_id = ANY (old_ids) THEN runledger.pseudonym_of(q.run_id) END,
@@ -156,7 +156,7 @@ BEGIN
     GET DIAGNOSTICS row_count = ROW_COUNT;
     RETURN NEXT;
 
-    -- Whatever else is kept by a run's id: nothing that costs or books are made of.
+    -- Every other table with a run's id: neither costs nor books depend on it.
     FOR holder IN
         SELECT c.relname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
         WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
@@ -171,7 +171,7 @@ BEGIN
         RETURN NEXT;
     END LOOP;
 
-    -- What is known of the chat, once no other generation names it.
+    -- Everything about the chat, if no other generation names it.
     IF g.telegram_chat_id IS NOT NULL
        AND NOT EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = g.telegram_chat_id) THEN
         RETURN QUERY SELECT * FROM runledger.forget_chat(g.telegram_chat_id);
@@ -179,7 +179,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.forget_generation(bigint) IS
-    'Removes what is personal of a generation, everywhere, in one transaction, and says what was done to how many rows of each table; no row: there is no such generation. Sums, times and states stay under the run''s pseudonym. Called by `runledger forget`.';
+    'Removes the personal data of a generation from all tables, in one transaction. Returns the action and the number of rows for each table; no row: there is no such generation. Sums, times and statuses stay under the run''s pseudonym. Called by `runledger forget`.';
 
 CREATE OR REPLACE FUNCTION runledger.forget_chat(p_chat_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -202,4 +202,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.forget_chat(bigint) IS
-    'Deletes what is kept of a chat beside its generations: messages, and what Telegram said of it. Called by `runledger forget`.';
+    'Deletes everything about a chat except its generations: messages, and what Telegram said about it. Called by `runledger forget`.';

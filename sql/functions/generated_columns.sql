@@ -1,5 +1,5 @@
--- What the generated columns of generations call, and so what has to be there before the table: migrate runs this file
--- before the versioned ones, too. A function that raised would refuse the application's INSERT.
+-- The functions in generations' generated columns. They must exist before the table, so migrate runs this file before
+-- the versioned ones, too. If a function raised, the application's INSERT would be refused.
 CREATE OR REPLACE FUNCTION runledger.run_id_of(metadata jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
@@ -28,4 +28,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.keep_generated_columns() IS
-    'Keeps run_id and telegram_chat_id of a table that was adopted: they are generated columns elsewhere, which would have rewritten the table.';
+    'Sets run_id and telegram_chat_id of an adopted table. Elsewhere they are generated columns, but adding those would have rewritten the table.';

@@ -1,4 +1,4 @@
--- Text into jsonb, where the sender may have written what jsonb can't hold.
+-- Converts text to jsonb. The sender may have written values that jsonb can't hold.
 CREATE OR REPLACE FUNCTION runledger.try_jsonb(body text, OUT value jsonb, OUT reason text)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -11,7 +11,7 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION runledger.try_jsonb(text) IS
-    'The text as jsonb; or NULL, and the reason why jsonb can''t hold it. Never raises on data.';
+    'The text as jsonb; or NULL, with the reason why jsonb can''t hold it. Never raises on data.';
 
 CREATE OR REPLACE FUNCTION runledger.try_jsonb_all(p_texts text[], OUT value jsonb, OUT reason text)
     RETURNS SETOF record LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -32,4 +32,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.try_jsonb_all(text[]) IS
-    'try_jsonb of each, in their order. The usual case, in which jsonb can hold them all, is one conversion.';
+    'try_jsonb for each, in order. In the usual case, in which jsonb can hold them all, this is one conversion.';

@@ -1,4 +1,4 @@
--- What is written to the outbox, and where in a chat it belongs.
+-- Writes notifications to the outbox.
 CREATE OR REPLACE FUNCTION runledger.message_number_of(metadata jsonb, VARIADIC p_keys text[]) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -15,7 +15,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.message_number_of(jsonb, text[]) IS
-    'The first of these keys of metadata that holds a positive whole number, as a number or a string of digits; NULL where none does. Never raises.';
+    'The value of the first of these keys of metadata that is a positive whole number, as a number or a string of digits; NULL if none is. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.telegram_chat_now(p_chat_id bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -27,7 +27,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.telegram_chat_now(bigint) IS
-    'The id under which the chat is reached now: the group''s new one if it has moved. One step: whoever has moved twice is told again by Telegram, and stored.';
+    'The current id of the chat: the group''s new one if it has moved. It follows one move; if a group has moved twice, Telegram reports the second move, which is then stored.';
 
 CREATE OR REPLACE FUNCTION runledger.notice_payload(
     g runledger.generations, p_status text, p_reason text, p_duration_us bigint, p_cost numeric, p_note text,
@@ -41,13 +41,13 @@ CREATE OR REPLACE FUNCTION runledger.notice_payload(
         'reply_to_message_id',
             runledger.message_number_of(g.metadata, 'reply_to_message_id', 'telegramMessageId'));
 COMMENT ON FUNCTION runledger.notice_payload(runledger.generations, text, text, bigint, numeric, text, jsonb) IS
-    'notifications.payload: what is to be told of a settlement, and where in the chat.';
+    'notifications.payload: the content of the message about a settlement, and its place in the chat.';
 
 CREATE OR REPLACE FUNCTION runledger.withdrawn() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 'the record names another run now';
 COMMENT ON FUNCTION runledger.withdrawn() IS
-    'last_error of a notification that was skipped since its row was reopened before it was sent.';
+    'last_error of a notification that was skipped because its row was reopened before it was sent.';
 
 CREATE OR REPLACE FUNCTION runledger.queue_endings(p_drafts runledger.settlement_draft[], p_outputs_grace interval)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -55,7 +55,7 @@ DECLARE
     is_told boolean;
 BEGIN
     WITH notified AS (
-        -- Without a chat there is nobody to tell; one that can't be read is worth a row that says so.
+        -- Without a chat there is nobody to notify. For a malformed one there is a row that says so.
         INSERT INTO runledger.notifications (
             generation_id, run_id, kind, for_status, chat_id, payload, not_before, state, last_error)
         SELECT s.generation_id, s.run_id, 'ending', '', runledger.telegram_chat_now((draft.generation).telegram_chat_id),
@@ -75,13 +75,13 @@ BEGIN
     )
     SELECT coalesce(bool_or(state = 'pending'), false) INTO is_told FROM notified;
     IF is_told THEN
-        -- Heard when this transaction has committed; several in one transaction are one.
+        -- Delivered when this transaction commits; several in one transaction are one.
         PERFORM pg_notify('runledger_outbox', '');
     END IF;
 END
 $$;
 COMMENT ON FUNCTION runledger.queue_endings(runledger.settlement_draft[], interval) IS
-    'Writes the notification of each of these first settlements to the outbox; none where the application had ended the row itself, or where there is no chat.';
+    'Writes the notification of each of these first settlements to the outbox; none if the application had ended the row itself, or if there is no chat.';
 
 CREATE OR REPLACE FUNCTION runledger.queue_notification(
     g runledger.generations, last runledger.settlements, p_status text, p_reason text, p_duration_us bigint,
@@ -100,7 +100,7 @@ BEGIN
     ELSE
         RETURN;
     END IF;
-    -- What waits unsent tells the newer truth instead, and nothing is said twice.
+    -- A message that is not sent yet gets the newer result instead, so nothing is sent twice.
     UPDATE runledger.notifications SET
         payload = told,
         not_before = CASE WHEN attempts = 0 THEN least(not_before, now()) ELSE not_before END
@@ -118,7 +118,7 @@ END
 $$;
 COMMENT ON FUNCTION runledger.queue_notification(
     runledger.generations, runledger.settlements, text, text, bigint, numeric, text, jsonb, integer, interval) IS
-    'Of a row that is settled again: what there is to tell of the change, in the message that waits unsent or in a new one. A first settlement''s message is queue_endings''s.';
+    'For a row that is settled again: puts the change into the message that is not sent yet, or into a new one. queue_endings writes the message of a first settlement.';
 
 CREATE OR REPLACE FUNCTION runledger.skip_notification_of_adopted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -131,4 +131,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.skip_notification_of_adopted() IS
-    'Turns a notification of a generation that was adopted with its table into a skipped one.';
+    'Makes a notification about an adopted generation skipped.';

@@ -65,7 +65,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.rate_of(jsonb) IS
-    'The rate in metadata.costRate: amount in US dollars per unit, and the unit''s microseconds (NULL for run, a flat price); or, where there is no usable one, a note that says why and NULL for the rest. An amount is a number or a decimal string, below 10^12, with up to 48 decimals. Never raises.';
+    'The rate in metadata.costRate: amount in US dollars per unit, and the unit''s microseconds (NULL for run, a flat price); or, if there is no usable rate, a note that says why and NULL for the rest. An amount is a number or a decimal string, below 10^12, with up to 48 decimals. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.rate_for(
     metadata jsonb, finished_at timestamptz,
@@ -81,7 +81,7 @@ BEGIN
         amount := said.amount;
         unit := said.unit;
         source := 'metadata';
-    -- A costRate that can't be used is still the application's word: gpu_rates answer only where it said nothing.
+    -- An unusable costRate is still the application's statement: gpu_rates apply only if there is none.
     ELSIF said.note <> 'rate_missing' OR gpu IS NULL THEN
         note := said.note;
     ELSE
@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.rate_for(jsonb, timestamptz) IS
-    'The rate of a run that ended at finished_at: metadata.costRate; where there is none, that of metadata.gpu in gpu_rates as of then. Without a usable one, a note says why, and amount, unit and source are NULL.';
+    'The rate of a run that ended at finished_at: metadata.costRate; if there is none, the rate of metadata.gpu in gpu_rates at that time. Without a usable rate, a note says why, and amount, unit and source are NULL.';
 
 CREATE OR REPLACE FUNCTION runledger.cost_of(amount numeric, unit text, duration_us bigint) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,12 +1,12 @@
--- What the views count by: the day that a moment belongs to, and how long a run may be silent.
+-- Settings of the views: the day that a moment belongs to, and how long a run may be silent.
 CREATE OR REPLACE FUNCTION runledger.report_time_zone() RETURNS text
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     zone text := coalesce(nullif(current_setting('runledger.report_time_zone', true), ''), 'UTC');
 BEGIN
-    -- PostgreSQL would take more: an abbreviation, which has no summer time, and whatever looks like a POSIX zone,
-    -- where UTC+2 means two hours behind and a misspelt name with a digit in it is UTC. These ask for a day's sums
-    -- that nobody meant.
+    -- PostgreSQL would accept more: abbreviations, which have no summer time, and anything that looks like a POSIX
+    -- zone, in which UTC+2 means two hours behind and a misspelt name with a digit is UTC. The sums of such days would
+    -- be wrong.
     IF zone = 'UTC' THEN
         RETURN zone;
     END IF;
@@ -24,7 +24,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.report_time_zone() IS
-    'The time zone whose days the views count by: the setting runledger.report_time_zone of the database, role or session; UTC where it is not set. Raises invalid_parameter_value where it is set to no zone''s name.';
+    'The time zone of the days in the views: the setting runledger.report_time_zone of the database, role or session; UTC if it is not set. Raises invalid_parameter_value if it is not the name of a time zone.';
 
 CREATE OR REPLACE FUNCTION runledger.report_day_begins_at(day date, zone text) RETURNS timestamptz
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -39,7 +39,7 @@ CREATE OR REPLACE FUNCTION runledger.report_day_begins_at(day date, zone text) R
                                       - ((midnight - interval '12 hours') AT TIME ZONE 'UTC'))) AT TIME ZONE 'UTC'
                    AS by_earlier_offset) AS b);
 COMMENT ON FUNCTION runledger.report_day_begins_at(date, text) IS
-    'The first instant of a day in a time zone, also where clocks are changed at midnight.';
+    'The first instant of a day in a time zone, also if clocks are changed at midnight.';
 
 CREATE OR REPLACE FUNCTION runledger.silence_limit(status text) RETURNS interval
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -74,4 +74,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.silence_limit(text) IS
-    'How long a run of this status may be silent before stuck_runs_v1 lists it; of NULL: a generation of whose run nothing was received. Each can be set, ALTER DATABASE … SET runledger.silence_limit_running = ''3 hours'', with _not_started, _queued, _started, _uploading, _unknown, _unheard likewise. Raises invalid_parameter_value where that is no length of time.';
+    'How long a run of this status may be silent before stuck_runs_v1 lists it; for NULL: a generation without any event of its run. Each can be set, ALTER DATABASE … SET runledger.silence_limit_running = ''3 hours'', with _not_started, _queued, _started, _uploading, _unknown, _unheard likewise. Raises invalid_parameter_value if that is not a length of time.';

@@ -1,4 +1,4 @@
--- After a change of gpu_rates: what it makes of runs that were settled before, and writing it.
+-- After a change of gpu_rates: shows and writes the new costs of runs that were settled before.
 CREATE OR REPLACE FUNCTION runledger.repricing(p_gpu text, p_from timestamptz, p_to timestamptz)
     RETURNS TABLE (generation_id bigint, run_id text, finished_at timestamptz, verdict text,
                    rate_before numeric, rate_after numeric, cost_before numeric, cost_after numeric)
@@ -29,7 +29,7 @@ BEGIN ATOMIC
           WHERE later.generation_id = s.generation_id AND later.id > s.id AND later.outcome <> 'edited_by_hand');
 END;
 COMMENT ON FUNCTION runledger.repricing(text, timestamptz, timestamptz) IS
-    'What gpu_rates, as they are now, make of the settled runs of a GPU that ended within [from, to). verdict: reprice (the rate differs), same, edited_by_hand (would differ, is left), priced_by_metadata (metadata.costRate decides, usable or not), no_rate (gpu_rates has none in force then: left as it is). Changes nothing.';
+    'The costs by the current gpu_rates of a GPU''s settled runs that ended within [from, to). verdict: reprice (the rate differs), same, edited_by_hand (would differ, is left unchanged), priced_by_metadata (metadata.costRate decides, usable or not), no_rate (gpu_rates has no rate in force then: left unchanged). Changes nothing.';
 
 CREATE OR REPLACE FUNCTION runledger.reprice_generation(
     p_generation_id bigint, p_gpu text, p_from timestamptz, p_to timestamptz,
@@ -76,4 +76,4 @@ EXCEPTION
 END
 $$;
 COMMENT ON FUNCTION runledger.reprice_generation(bigint, text, timestamptz, timestamptz) IS
-    'Writes what repricing() says of one row, if it still says reprice: the row, and an audit row with outcome repriced. Nobody is notified. verdict: as repricing''s; gone (no longer among them), locked or failed (try again; detail says why; nothing was changed).';
+    'Writes the result of repricing() for one row, if its verdict is still reprice: the row, and an audit row with the outcome repriced. Nobody is notified. verdict: as in repricing(); gone (no longer among its rows), locked or failed (try again; detail says why; nothing was changed).';

@@ -1,4 +1,4 @@
--- Retention: what is older than the operator wants to keep goes, a bounded number of rows at a time.
+-- Retention: removes rows that are older than the operator wants to keep, a bounded number at a time.
 CREATE OR REPLACE FUNCTION runledger.remove_expired(p_what text, p_days integer, p_rows_max integer) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 DECLARE
@@ -12,9 +12,9 @@ BEGIN
     END IF;
     CASE p_what
     WHEN 'runs' THEN
-        -- Ended, settled, and silent since. The settlement stays: by it apply knows a late event of the run, which must
-        -- not begin a new one that lacks its running.
-        -- Apply waits meanwhile (runledger.late_events_of), so that it does not find a run that is gone when it writes.
+        -- Runs that ended, were settled, and have been silent since. The settlement stays: by it apply recognises a
+        -- late event of the run, which must not start a new run without its running. Apply waits meanwhile
+        -- (runledger.late_events_of), so that no run disappears between its look and its write.
         PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
         run_ids := ARRAY(
             SELECT r.run_id FROM runledger.runs AS r
@@ -32,7 +32,8 @@ BEGIN
             WHERE created_at < cutoff AND state NOT IN ('pending', 'leased')
             LIMIT p_rows_max FOR UPDATE SKIP LOCKED);
     WHEN 'settlements' THEN
-        -- The newest one of a generation stays: the row is compared with it, and a late event's run is known by it.
+        -- The newest one of a generation stays: the row is compared with it, and a late event's run is recognised by
+        -- it.
         DELETE FROM runledger.settlements WHERE id IN (
             SELECT s.id FROM runledger.settlements AS s
             WHERE s.settled_at < cutoff AND EXISTS (
@@ -57,4 +58,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.remove_expired(text, integer, integer) IS
-    'Removes at most so many rows that are older than so many days, and says how many they were: settled runs with their outputs, notifications whose story is over, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With the rights of its owner, for the daemon.';
+    'Removes at most this many rows that are older than this many days, and returns their number: settled runs with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';

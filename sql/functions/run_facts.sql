@@ -1,9 +1,9 @@
--- What a run that ended says of itself: when, for how long, why, and what it made.
+-- Facts about a run that ended: when, for how long, why, and its outputs.
 CREATE OR REPLACE FUNCTION runledger.ended_at(r runledger.runs) RETURNS timestamptz
     LANGUAGE sql IMMUTABLE
     RETURN coalesce(r.finished_at, r.reported_at);
 COMMENT ON FUNCTION runledger.ended_at(runledger.runs) IS
-    'When we were told how the run ended: by a webhook, else by the provider''s report. Never a time of the provider''s. NULL: not ended.';
+    'When the ending was received by a webhook, else when the provider''s report was stored. Never a time by the provider''s clock. NULL: not ended.';
 
 CREATE OR REPLACE FUNCTION runledger.run_timing(
     r runledger.runs, p_duration_max interval,
@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION runledger.run_timing(
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF r.finished_at IS NULL THEN
-        -- Only the provider tells of the ending. Both of its times, never one of its and one of ours.
+        -- Only the provider reported the ending. Use both of its times, never one of its and one of ours.
         clock := 'provider';
         note := CASE WHEN num_nulls(r.provider_started_at, r.provider_ended_at) = 0 THEN 'provider_times'
                      ELSE 'provider_times_missing' END;
@@ -40,7 +40,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.run_timing(runledger.runs, interval) IS
-    'Of a run that ended: microseconds from its first running to its ending, by which clock; or NULL, and why. Where only the provider tells of the ending, from its started_at to its ended_at. clocks_differ and provider_times come beside a duration.';
+    'For a run that ended: microseconds from its first running to its ending, and by which clock; or NULL, and why. If only the provider reported the ending, from its started_at to its ended_at. The notes clocks_differ and provider_times come with a duration.';
 
 CREATE OR REPLACE FUNCTION runledger.run_reason(r runledger.runs) RETURNS text
     LANGUAGE sql STABLE
@@ -53,7 +53,7 @@ CREATE OR REPLACE FUNCTION runledger.run_reason(r runledger.runs) RETURNS text
                 || coalesce(' (' || round(r.finished_progress::numeric * 100) || ' %)', ''))
     END;
 COMMENT ON FUNCTION runledger.run_reason(runledger.runs) IS
-    'What is known of why a run did not succeed: the sender''s error text if it sent one, else what it was doing and how far it was.';
+    'What is known about why a run did not succeed: the sender''s error text if there is one, else its last live status and progress.';
 
 CREATE OR REPLACE FUNCTION runledger.run_payload(p_run_id text, OUT payload jsonb, OUT output_count integer)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -66,4 +66,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.run_payload(text) IS
-    'The run''s merged outputs as response_payload has them, and how many there are, with those that jsonb can''t hold.';
+    'The run''s merged outputs in the form of response_payload, and their number, which includes those that jsonb can''t hold.';

@@ -3,13 +3,13 @@ CREATE OR REPLACE FUNCTION runledger.running_moment(r runledger.runs) RETURNS ru
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ROW(r.running_at, r.running_boot_id, r.running_boottime_us, r.running_redelivered, 0::bigint,
                NULL::text, NULL::double precision, NULL::text, NULL::text)::runledger.run_moment;
-COMMENT ON FUNCTION runledger.running_moment(runledger.runs) IS 'The running that stands in the row''s columns.';
+COMMENT ON FUNCTION runledger.running_moment(runledger.runs) IS 'The running event in the row''s columns.';
 
 CREATE OR REPLACE FUNCTION runledger.ending_moment(r runledger.runs) RETURNS runledger.run_moment
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ROW(r.finished_at, r.finished_boot_id, r.finished_boottime_us, r.finished_redelivered, r.finished_digest,
                r.terminal_status, r.finished_progress, r.finished_live_status, r.finished_error)::runledger.run_moment;
-COMMENT ON FUNCTION runledger.ending_moment(runledger.runs) IS 'The webhook''s ending that stands in the row''s columns.';
+COMMENT ON FUNCTION runledger.ending_moment(runledger.runs) IS 'The webhook''s ending in the row''s columns.';
 
 CREATE OR REPLACE FUNCTION runledger.join_moments(kept runledger.run_moment[], came runledger.run_moment)
     RETURNS runledger.run_moment[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION runledger.report_edit(s runledger.settlements, g runledger.generations, p_why text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- Once, until the row says again what was settled.
+    -- Once, until the row has the settled values again.
     IF (SELECT outcome FROM runledger.settlements WHERE generation_id = g.id ORDER BY id DESC LIMIT 1)
        = 'edited_by_hand' THEN
         RETURN;
@@ -13,14 +13,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.report_edit(runledger.settlements, runledger.generations, text) IS
-    'Reports in the audit, once, that the row was edited by hand and is left as it is.';
+    'Reports in the audit, once, that the row was edited by hand and is left unchanged.';
 
 CREATE OR REPLACE FUNCTION runledger.reopen(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     s runledger.settlements := last;
 BEGIN
-    -- A row that was emptied by whoever changed the run holds nothing that could be overwritten.
+    -- If the program that changed the run has also emptied the row, there is nothing to overwrite.
     IF runledger.is_edited_by_hand(g, last)
        AND NOT (g.status IN ('pending', 'processing')
                 AND num_nonnulls(g.duration_ms, g.cost_usd, g.response_timestamp) = 0) THEN
@@ -40,7 +40,7 @@ BEGIN
     s.status_reason := CASE WHEN last.keeps_status THEN g.status_reason END;
     s.output_count := 0;
     PERFORM runledger.write_settlements(ARRAY[ROW(g, s, NULL)::runledger.settlement_draft]);
-    -- What was said stays said; what waits would tell of a picture that is no longer this row's.
+    -- Sent messages stay; those that wait would be about a picture that is no longer this row's.
     UPDATE runledger.notifications
         SET state = 'skipped', last_error = runledger.withdrawn()
         WHERE generation_id = g.id AND run_id = last.run_id AND state = 'pending';
@@ -48,7 +48,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.reopen(runledger.generations, runledger.settlements) IS
-    'Withdraws from a row what another run had given it: pending again, without time and cost, with an audit row; its unsent notifications are skipped. False where the row was edited by hand: that is reported, and nothing else done.';
+    'Withdraws another run''s results from a row: it is pending again, without time and cost, with an audit row; its unsent notifications are skipped. False if the row was edited by hand: this is reported, and nothing else is done.';
 
 CREATE OR REPLACE FUNCTION runledger.reopen_rows_of(p_run_id text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -57,7 +57,7 @@ DECLARE
     g runledger.generations;
     last runledger.settlements;
 BEGIN
-    -- A row that lost its run_id, while no other row has it, keeps what was settled: that money was spent, and one row
+    -- If a row has lost its run_id and no other row has it, the row keeps its results: the money was spent, and one row
     -- must show it.
     FOR stale IN
         SELECT named.id FROM runledger.generations AS named
@@ -75,7 +75,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.reopen_rows_of(text) IS
-    'Reopens the rows that a run had settled and that name another run now. Raises lock_not_available where one is locked.';
+    'Reopens the rows that a run had settled and that name another run now. Raises lock_not_available if one is locked.';
 
 CREATE OR REPLACE FUNCTION runledger.settle_new(
     p_run_ids text[], p_outputs_grace interval, p_duration_max interval,
@@ -147,7 +147,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.settle_new(text[], interval, interval) IS
-    'Brings the generations of these runs, each at most once, up to what is known, where they hold no settlement: the rows, their audit rows and notifications, by a few statements for all. outcome and detail as of settle_run. No row for a run that another transaction is settling, or whose generation is locked or was settled before.';
+    'Settles the generations of these runs (each at most once) that have no settlement yet: writes rows, audit rows and notifications with a few statements for all. outcome and detail as in settle_run. No row for a run that another transaction is settling, or whose generation is locked or was settled before.';
 
 CREATE OR REPLACE FUNCTION runledger.settle_runs(
     p_run_ids text[], p_outputs_grace interval, p_duration_max interval,
@@ -157,19 +157,19 @@ CREATE OR REPLACE FUNCTION runledger.settle_runs(
 BEGIN
     -- The application's deferred constraints refuse here, not at COMMIT.
     SET CONSTRAINTS ALL IMMEDIATE;
-    -- A run that has settled a row before may have to withdraw that: settle_run's affair.
+    -- A run that has settled a row before may have to be withdrawn; settle_run does that.
     RETURN QUERY SELECT * FROM runledger.settle_new(
         ARRAY(SELECT asked.id FROM runledger.each_of(p_run_ids) AS asked (id)
               WHERE (SELECT true FROM runledger.settlements AS s WHERE s.run_id = asked.id LIMIT 1) IS NULL),
         p_outputs_grace, p_duration_max);
 EXCEPTION
-    -- Of one of them, nobody knows which; nothing was changed.
+    -- One of them was refused, and it is unknown which; nothing was changed.
     WHEN query_canceled OR OTHERS THEN
         RETURN;
 END
 $$;
 COMMENT ON FUNCTION runledger.settle_runs(text[], interval, interval) IS
-    'Settles those of the runs that are settled for the first time, all at once. No row for a run that settle_run has to be asked for: one that was settled before, is locked or busy; none at all where one of them was refused.';
+    'Settles together those of the runs that are settled for the first time. Returns no row for a run that settle_run has to settle: one that was settled before, is locked or busy. If one row is refused, all are rolled back, and no row is returned.';
 
 CREATE OR REPLACE FUNCTION runledger.settle_run(
     p_run_id text, p_outputs_grace interval, p_duration_max interval,
@@ -184,7 +184,7 @@ DECLARE
 BEGIN
     -- The application's deferred constraints refuse here, where it is known whose row they refuse, not at COMMIT.
     SET CONSTRAINTS ALL IMMEDIATE;
-    -- One settlement of a run at a time; the other one looks again a moment later.
+    -- One settlement of a run at a time; the other transaction tries again a moment later.
     IF NOT pg_try_advisory_xact_lock(hashtextextended('runledger.settle_run ' || p_run_id, 0)) THEN
         outcome := 'busy';
         RETURN;
@@ -220,7 +220,7 @@ BEGIN
         last.outcome := 'reopened';
     END IF;
     IF last.id IS NULL OR last.outcome = 'reopened' THEN
-        -- The row may have come back to a run whose message reopen() had withdrawn: it is made anew.
+        -- The row may name a run again whose message reopen() had withdrawn: the message is made anew.
         IF last.outcome = 'reopened' AND r.terminal_status IS NOT NULL THEN
             DELETE FROM runledger.notifications
                 WHERE generation_id = g.id AND run_id = p_run_id
@@ -254,12 +254,12 @@ BEGIN
     outcome := s.outcome;
     detail := s.why;
 EXCEPTION
-    -- The application's own triggers and constraints may refuse the row, or hang until statement_timeout: that is this
-    -- run's trouble alone.
+    -- The application's own triggers and constraints may refuse the row, or hang until statement_timeout: this affects
+    -- only this run.
     WHEN query_canceled OR OTHERS THEN
         outcome := 'failed';
         detail := SQLSTATE || ': ' || SQLERRM;
 END
 $$;
 COMMENT ON FUNCTION runledger.settle_run(text, interval, interval) IS
-    'Brings the generations row of a run up to what is known: the row, its audit row and the notification together. outcome: settled, resettled, kept, edited_by_hand, processing, unchanged (nothing to do), not_ended, no_run, no_generation (not both there yet), busy or locked (look again), failed (detail says why; nothing was changed).';
+    'Settles the generations row of a run: writes the row, its audit row and the notification together. outcome: settled, resettled, kept, edited_by_hand, processing, unchanged (nothing to do), not_ended, no_run, no_generation (not both exist yet), busy or locked (try again), failed (detail says why; nothing was changed).';

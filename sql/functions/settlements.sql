@@ -1,4 +1,4 @@
--- Settlements: what one has to say, in what it differs from the last one, and the one function that writes them.
+-- Settlements: their values, their difference from the last one, and the one function that writes them.
 CREATE OR REPLACE FUNCTION runledger.each_of(p_values anyarray) RETURNS SETOF anyelement
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
 BEGIN
@@ -6,7 +6,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.each_of(anyarray) IS
-    'unnest(), of which the planner expects one row: each is looked up by index in what it is joined with, however small a table seems when the plan is made, and the plan is kept however many come.';
+    'unnest() for which the planner expects one row. So the plan always looks each value up by index, even if the joined table seems small when the plan is made, and the plan is kept for any number of values.';
 
 CREATE OR REPLACE FUNCTION runledger.last_settlement(p_generation_id bigint) RETURNS runledger.settlements
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -19,7 +19,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.last_settlement(bigint) IS
-    'The last settlement that was written to the row; NULLs where there is none.';
+    'The last settlement that was written to the row; NULLs if there is none.';
 
 CREATE OR REPLACE FUNCTION runledger.is_edited_by_hand(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -38,7 +38,7 @@ CREATE OR REPLACE FUNCTION runledger.settled_columns(g runledger.generations) RE
         'status', g.status, 'status_reason', g.status_reason, 'duration_ms', g.duration_ms,
         'cost_usd', g.cost_usd, 'cost_note', g.cost_note, 'response_timestamp', g.response_timestamp);
 COMMENT ON FUNCTION runledger.settled_columns(runledger.generations) IS
-    'The settled columns as settlements.before keeps them.';
+    'The settled columns in the form of settlements.before.';
 
 CREATE OR REPLACE FUNCTION runledger.settlement_of(
     g runledger.generations, r runledger.runs, last runledger.settlements, p_duration_max interval)
@@ -53,7 +53,7 @@ BEGIN
     s.running_at := r.running_at;
     s.finished_at := runledger.ended_at(r);
 
-    -- An ending that the application wrote itself stands.
+    -- An ending that the application wrote itself stays.
     s.keeps_status := CASE WHEN last.id IS NULL THEN g.status NOT IN ('pending', 'processing') ELSE last.keeps_status END;
     IF s.keeps_status THEN
         s.status := g.status;
@@ -69,8 +69,8 @@ BEGIN
     s.duration_clock := timing.clock;
     s.duration_note := timing.note;
 
-    -- A rate is copied once; a repaired one prices what had none. One that gpu_rates gave is that of an instant, so it is
-    -- looked up again where another ending counts.
+    -- A rate is copied once; a corrected one prices a row that had none. One that gpu_rates gave is that of an instant,
+    -- so it is looked up again where another ending counts.
     IF last.rate_source = 'gpu_rates' AND last.finished_at IS DISTINCT FROM s.finished_at THEN
         SELECT * INTO rate FROM runledger.rate_for(jsonb_build_object('gpu', last.gpu), s.finished_at);
         last.rate_amount := NULL;
@@ -89,7 +89,7 @@ BEGIN
         s.gpu := rate.gpu;
     END IF;
 
-    -- Only a success is charged, whatever the application calls the row.
+    -- Only a success is charged, whatever status the application gave the row.
     IF r.terminal_status <> 'success' THEN
         s.cost_note := 'not_charged';
     ELSIF s.rate_amount IS NULL THEN
@@ -104,7 +104,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.settlement_of(runledger.generations, runledger.runs, runledger.settlements, interval) IS
-    'What the row of a run that ended must say, as a settlement that is not written yet: without outcome, why and what stood before.';
+    'The values for the row of a run that ended, as a settlement that is not written yet: without outcome, why and before.';
 
 CREATE OR REPLACE FUNCTION runledger.why_resettled(
     s runledger.settlements, last runledger.settlements, p_outputs_changed boolean) RETURNS text
@@ -126,13 +126,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.why_resettled(runledger.settlements, runledger.settlements, boolean) IS
-    'In what a settlement differs from the last one; NULL: in nothing.';
+    'How a settlement differs from the last one; NULL: it does not.';
 
 CREATE OR REPLACE FUNCTION runledger.tell_settled(p_generation_id bigint, p_run_id text, p_status text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- A listener that never reads fills the server's queue, and a full one would refuse the settlement: before that,
-    -- nothing more is said.
+    -- A listener that never reads fills the server's notification queue, and a full queue would refuse the settlement.
+    -- So nothing is sent when it is half full.
     IF pg_notification_queue_usage() < 0.5 THEN
         PERFORM pg_notify('runledger_settled', json_build_object(
             'generation_id', p_generation_id, 'run_id', p_run_id, 'status', p_status)::text);
@@ -140,7 +140,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.tell_settled(bigint, text, text) IS
-    'NOTIFY runledger_settled, {"generation_id": …, "run_id": …, "status": …}: heard once the settlement is committed, by whoever listens.';
+    'NOTIFY runledger_settled, {"generation_id": …, "run_id": …, "status": …}: listeners receive it when the settlement is committed.';
 
 CREATE OR REPLACE FUNCTION runledger.draft_of(
     g runledger.generations, r runledger.runs, last runledger.settlements, p_duration_max interval)
@@ -167,7 +167,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.draft_of(runledger.generations, runledger.runs, runledger.settlements, interval) IS
-    'The settlement of a run that ended, ready to be written: last is the last one that was written to the row, NULL for the first. Its why is NULL where nothing differs from the last one.';
+    'The settlement of a run that ended, ready to be written. last is the last one that was written to the row, NULL for the first. Its why is NULL if nothing differs from the last one.';
 
 CREATE OR REPLACE FUNCTION runledger.write_settlements(p_drafts runledger.settlement_draft[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -207,4 +207,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.write_settlements(runledger.settlement_draft[]) IS
-    'The one writer of settlements: for each, at most one a generation, the audit row, with what the generation said before, and the generation, whose listeners are told. One that reports an edit by hand changes no generation.';
+    'The only writer of settlements. For each (at most one for a generation) it writes the audit row with the values before, updates the generation, and notifies listeners. A settlement that reports an edit by hand changes no generation.';

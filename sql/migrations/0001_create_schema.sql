@@ -2,14 +2,14 @@
 -- already: migrate makes those that are missing (sql/queries) before it comes here.
 DO $$
 BEGIN
-    -- Looked at first: an owner without CREATE on the database may still migrate a schema that a DBA made for it.
+    -- Checked first: an owner without CREATE on the database may still migrate a schema that a DBA made for it.
     IF to_regnamespace('runledger') IS NULL THEN
         CREATE SCHEMA runledger;
     END IF;
 END
 $$;
 COMMENT ON SCHEMA runledger IS
-    'ComfyDeploy runs: what was received, how each run stands, what it took and cost, who was told. Written by runledgerd; generations is shared with the application that submits runs.';
+    'ComfyDeploy runs: what was received, the state of each run, its duration and cost, and the messages about it. Written by runledgerd; generations is shared with the application that submits runs.';
 
 CREATE TABLE runledger.schema_migrations (
     version integer PRIMARY KEY,

@@ -35,23 +35,23 @@ COMMENT ON COLUMN runledger.generations.metadata IS
     'As the application knows it: run_id (string), costRate {amount, currency, unit}, telegramChatId (number or decimal string), and anything else. Written by the application.';
 COMMENT ON COLUMN runledger.generations.run_id IS 'metadata.run_id; NULL while it is absent or unusable. Generated.';
 COMMENT ON COLUMN runledger.generations.telegram_chat_id IS
-    'metadata.telegramChatId; negative for groups; NULL where absent or malformed: then nobody is told. Generated.';
+    'metadata.telegramChatId; negative for groups; NULL if absent or malformed: then nobody is notified. Generated.';
 COMMENT ON COLUMN runledger.generations.request_timestamp IS 'When the application asked. Written by the application.';
 COMMENT ON COLUMN runledger.generations.response_timestamp IS
-    'When the edge received the run''s ending; where only the provider tells of it, when its report was stored. NULL until then. Written by the daemon.';
+    'When the edge received the run''s ending; if only the provider reported it, when the report was stored. NULL until then. Written by the daemon.';
 COMMENT ON COLUMN runledger.generations.request_payload IS 'What was asked of the provider. Written by the application.';
 COMMENT ON COLUMN runledger.generations.response_payload IS
     'The run''s merged outputs, as {"outputs": […]}; NULL until the run ended. Written by the daemon.';
 COMMENT ON COLUMN runledger.generations.status IS
-    'pending (nothing seen), processing (the run was seen running), completed, failed, cancelled. Written by the daemon; an ending that the application wrote first is kept.';
+    'pending (no running event yet), processing (the run was seen running), completed, failed, cancelled. Written by the daemon; if the application has ended the row first, its status is kept.';
 COMMENT ON COLUMN runledger.generations.status_reason IS
-    'What is known of why it failed or was cancelled; NULL for the others. Written by the daemon.';
+    'What is known about why it failed or was cancelled; NULL for other statuses. Written by the daemon.';
 COMMENT ON COLUMN runledger.generations.duration_ms IS
-    'Milliseconds from the run''s first running to its ending, exact to the microsecond (three decimals); NULL where it can''t be known. Written by the daemon.';
+    'Milliseconds from the run''s first running to its ending, exact to the microsecond (three decimals); NULL if it is unknown. Written by the daemon.';
 COMMENT ON COLUMN runledger.generations.cost_usd IS
-    'US dollars: the rate''s amount times duration, rounded to 12 decimals; NULL where nothing is charged or it can''t be known: see cost_note. Written by the daemon.';
+    'US dollars: the rate''s amount times duration, rounded to 12 decimals; NULL if nothing is charged or the cost is unknown: see cost_note. Written by the daemon.';
 COMMENT ON COLUMN runledger.generations.cost_note IS
-    'Why cost_usd is NULL, or what to know about it (clocks_differ: measured by wall clocks, since the machine booted in between); NULL where there is nothing to say. The words are listed in docs/dba.md.';
+    'Why cost_usd is NULL, or what to know about it (clocks_differ: measured by wall clocks, because the machine booted in between); NULL: nothing to say. The words are listed in docs/dba.md.';
 COMMENT ON COLUMN runledger.generations.updated_at IS 'When the daemon last changed the row, or when it was inserted.';
 COMMENT ON COLUMN runledger.generations.adopted_at IS
-    'When `runledger migrate --adopt` took the row over with its table: nobody is notified of it. NULL: it was inserted into the ledger. Written by migrate.';
+    'When `runledger migrate --adopt` adopted the row with its table: nobody is notified about it. NULL: it was inserted into the ledger. Written by migrate.';

@@ -3,11 +3,11 @@
 CREATE INDEX IF NOT EXISTS generations_telegram_chat_id_idx ON runledger.generations (telegram_chat_id)
     WHERE telegram_chat_id IS NOT NULL;
 COMMENT ON INDEX runledger.generations_telegram_chat_id_idx IS
-    'For "everything of this person": forgetting one, and what a chat has cost.';
+    'Finds everything about a person: to forget one, and for the costs of a chat.';
 CREATE INDEX IF NOT EXISTS generations_costs_by_day_idx ON runledger.generations (response_timestamp)
     INCLUDE (id, status, telegram_chat_id, duration_ms, cost_usd) WHERE response_timestamp IS NOT NULL;
 COMMENT ON INDEX runledger.generations_costs_by_day_idx IS
-    'Costs of a period, read from the index alone: a month of ten million generations in a third of a second. No settlement''s update is HOT with it: docs/dba.md says what that costs.';
+    'Costs of a period, read from the index alone: a month of ten million generations in a third of a second. Because of it no update by settle is HOT: docs/dba.md says what that costs.';
 CREATE INDEX IF NOT EXISTS generations_costs_by_chat_idx ON runledger.generations (telegram_chat_id, response_timestamp)
     INCLUDE (status, duration_ms, cost_usd) WHERE telegram_chat_id IS NOT NULL;
 COMMENT ON INDEX runledger.generations_costs_by_chat_idx IS
@@ -16,7 +16,7 @@ COMMENT ON INDEX runledger.generations_costs_by_chat_idx IS
 CREATE INDEX IF NOT EXISTS generations_cost_note_idx ON runledger.generations (cost_note, response_timestamp)
     INCLUDE (cost_usd) WHERE cost_note IS NOT NULL;
 COMMENT ON INDEX runledger.generations_cost_note_idx IS
-    'Which generations have one note, by time; and cost_notes_v1, from the index alone.';
+    'Finds the generations with one note, by time; cost_notes_v1 reads only the index.';
 CREATE INDEX IF NOT EXISTS generations_unheard_idx ON runledger.generations (request_timestamp)
     WHERE status = 'pending' AND run_id IS NOT NULL;
-COMMENT ON INDEX runledger.generations_unheard_idx IS 'Reconcile looks for generations of whose run nothing was ever received.';
+COMMENT ON INDEX runledger.generations_unheard_idx IS 'Reconcile looks for generations without any event of their run.';

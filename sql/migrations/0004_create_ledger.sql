@@ -15,8 +15,8 @@ COMMENT ON COLUMN runledger.spool_segments.segment_id IS 'The segment''s random 
 COMMENT ON COLUMN runledger.spool_segments.edge IS 'The name of the nginx host whose batch came first.';
 COMMENT ON COLUMN runledger.spool_segments.first_applied_at IS 'When the first of its batches was applied.';
 COMMENT ON COLUMN runledger.spool_segments.retired_at IS
-    'When the edge had every batch acknowledged and was free to unlink the file; NULL before.';
-COMMENT ON COLUMN runledger.spool_segments.batch_count IS 'How many batches the segment held; NULL before it is retired.';
+    'When every batch of the segment was acknowledged and the edge was allowed to unlink the file; NULL before.';
+COMMENT ON COLUMN runledger.spool_segments.batch_count IS 'Number of batches in the segment; NULL before it is retired.';
 
 CREATE TABLE runledger.ingested_batches (
     segment_id uuid NOT NULL REFERENCES runledger.spool_segments,
@@ -33,12 +33,12 @@ CREATE TABLE runledger.ingested_batches (
     CONSTRAINT ingested_batches_quarantined_count_is_a_part CHECK (quarantined_count BETWEEN 0 AND event_count)
 );
 COMMENT ON TABLE runledger.ingested_batches IS
-    'Each batch that was applied, until its segment is retired: the second copy of a batch meets its row here. Written by the daemon.';
+    'Each batch that was applied, until its segment is retired: a copy of a batch is recognised by this row. Written by the daemon.';
 COMMENT ON COLUMN runledger.ingested_batches.segment_id IS 'The segment that holds the batch.';
 COMMENT ON COLUMN runledger.ingested_batches.batch_number IS 'From 0, without gaps within a segment.';
 COMMENT ON COLUMN runledger.ingested_batches.digest IS
     'XXH3-128 of the batch''s bytes; another digest under the same name is a conflict, kept in quarantine.';
-COMMENT ON COLUMN runledger.ingested_batches.event_count IS 'How many events the batch holds.';
+COMMENT ON COLUMN runledger.ingested_batches.event_count IS 'Number of events in the batch.';
 COMMENT ON COLUMN runledger.ingested_batches.applied_at IS 'The time of the transaction that applied it.';
 COMMENT ON COLUMN runledger.ingested_batches.copies IS 'How often the batch came again after it was applied.';
 COMMENT ON COLUMN runledger.ingested_batches.quarantined_count IS
@@ -61,26 +61,26 @@ CREATE TABLE runledger.webhook_events (
 ) PARTITION BY RANGE (applied_at);
 CREATE TABLE runledger.webhook_events_default PARTITION OF runledger.webhook_events DEFAULT;
 CREATE INDEX webhook_events_run_id_idx ON runledger.webhook_events (run_id, received_at);
-COMMENT ON INDEX runledger.webhook_events_run_id_idx IS 'For "what did we receive about this run, in order?"';
+COMMENT ON INDEX runledger.webhook_events_run_id_idx IS 'Finds what was received about a run, in order.';
 CREATE INDEX webhook_events_received_at_idx ON runledger.webhook_events USING brin (received_at);
 COMMENT ON INDEX runledger.webhook_events_received_at_idx IS
-    'For "what did we receive between these moments?": rows lie in that order but for what a spool held back, so a few pages do for a day.';
+    'Finds what was received between two moments: except for events that waited in a spool, rows lie in this order, so a few pages are enough for a day.';
 COMMENT ON TABLE runledger.webhook_events IS
-    'Every stored event, as it came, once. Partitioned by the day of applied_at. Written by the daemon.';
-COMMENT ON COLUMN runledger.webhook_events.applied_at IS 'The time of the transaction that applied it: the daemon''s news, not the run''s.';
-COMMENT ON COLUMN runledger.webhook_events.segment_id IS 'With batch_number and event_index, the event''s name for ever.';
+    'Every stored event once, as it was received. Partitioned by the day of applied_at. Written by the daemon.';
+COMMENT ON COLUMN runledger.webhook_events.applied_at IS 'The time of the transaction that applied it; it says nothing about the run.';
+COMMENT ON COLUMN runledger.webhook_events.segment_id IS 'With batch_number and event_index, the event''s name. It never changes.';
 COMMENT ON COLUMN runledger.webhook_events.batch_number IS 'The batch within the segment, from 0.';
 COMMENT ON COLUMN runledger.webhook_events.event_index IS 'The event within the batch, from 0.';
 COMMENT ON COLUMN runledger.webhook_events.edge IS 'The name of the nginx host that received it.';
-COMMENT ON COLUMN runledger.webhook_events.received_at IS 'The edge''s wall clock when the event was received; the sender tells no time.';
+COMMENT ON COLUMN runledger.webhook_events.received_at IS 'The edge''s wall clock when the event was received; the sender states no time.';
 COMMENT ON COLUMN runledger.webhook_events.boot_id IS 'The boot of the edge''s kernel, within which boottime_us compares.';
 COMMENT ON COLUMN runledger.webhook_events.boottime_us IS 'Microseconds since that boot when the event was received; immune to clock steps.';
 COMMENT ON COLUMN runledger.webhook_events.redelivered IS
-    'True: came as GET, the sender''s second or third try, so up to 1.6 s and the earlier tries late.';
-COMMENT ON COLUMN runledger.webhook_events.run_id IS 'The run it tells of.';
-COMMENT ON COLUMN runledger.webhook_events.event_type IS 'run.updated or run.output, as sent; run.updated where the sender left it out.';
+    'True: it came as GET, the sender''s second or third try, so it is late by up to 1.6 s and the duration of the earlier tries.';
+COMMENT ON COLUMN runledger.webhook_events.run_id IS 'The run that it is about.';
+COMMENT ON COLUMN runledger.webhook_events.event_type IS 'run.updated or run.output, as sent; run.updated if the sender left it out.';
 COMMENT ON COLUMN runledger.webhook_events.status IS 'The sender''s status word, as sent.';
-COMMENT ON COLUMN runledger.webhook_events.body IS 'The body''s bytes, untouched. text, since jsonb can''t hold all that the sender can write.';
+COMMENT ON COLUMN runledger.webhook_events.body IS 'The body''s bytes, unchanged. text, because jsonb can''t hold everything that the sender can write.';
 COMMENT ON TABLE runledger.webhook_events_default IS 'Events of days that have no partition of their own.';
 
 CREATE TABLE runledger.quarantine (
@@ -107,15 +107,15 @@ CREATE TABLE runledger.quarantine (
     CONSTRAINT quarantine_resolution_iff_resolved CHECK ((resolved_at IS NULL) = (resolution IS NULL))
 );
 CREATE INDEX quarantine_run_id_idx ON runledger.quarantine (run_id) WHERE run_id IS NOT NULL;
-COMMENT ON INDEX runledger.quarantine_run_id_idx IS 'For "was anything of this run set aside?"';
+COMMENT ON INDEX runledger.quarantine_run_id_idx IS 'Finds the rows about a run.';
 CREATE INDEX quarantine_open_idx ON runledger.quarantine (id) WHERE resolved_at IS NULL;
-COMMENT ON INDEX runledger.quarantine_open_idx IS 'For "what is set aside still?"';
+COMMENT ON INDEX runledger.quarantine_open_idx IS 'Finds the rows that are not resolved.';
 COMMENT ON TABLE runledger.quarantine IS
-    'What was received and can''t be stored where it belongs, with the reason. Written by the daemon; looked at by people.';
+    'What was received and could not be stored in its place, with the reason. Written by the daemon, read by people.';
 COMMENT ON COLUMN runledger.quarantine.id IS 'A handle for people.';
-COMMENT ON COLUMN runledger.quarantine.quarantined_at IS 'When it was set aside.';
+COMMENT ON COLUMN runledger.quarantine.quarantined_at IS 'When it was stored here.';
 COMMENT ON COLUMN runledger.quarantine.scope IS
-    'batch: a whole batch whose name is taken by another (its event_index is NULL). event: an event that has no row in webhook_events. output: one output of an event that is in webhook_events and took effect otherwise.';
+    'batch: a whole batch whose name another batch has (its event_index is NULL). event: an event that has no row in webhook_events. output: one output of an event that is in webhook_events and took effect otherwise.';
 COMMENT ON COLUMN runledger.quarantine.reason IS 'A word, and what PostgreSQL or the decoder said.';
 COMMENT ON COLUMN runledger.quarantine.segment_id IS 'Of the event''s name.';
 COMMENT ON COLUMN runledger.quarantine.batch_number IS 'Of the event''s name.';
@@ -124,22 +124,22 @@ COMMENT ON COLUMN runledger.quarantine.edge IS 'The nginx host that received it.
 COMMENT ON COLUMN runledger.quarantine.received_at IS 'When the edge received it; NULL for a batch.';
 COMMENT ON COLUMN runledger.quarantine.boot_id IS 'The edge''s boot; NULL for a batch.';
 COMMENT ON COLUMN runledger.quarantine.boottime_us IS 'Microseconds since that boot; NULL for a batch.';
-COMMENT ON COLUMN runledger.quarantine.run_id IS 'The run it tells of; NULL where that can''t be read or stored.';
+COMMENT ON COLUMN runledger.quarantine.run_id IS 'The run that it is about; NULL if this can''t be read or stored.';
 COMMENT ON COLUMN runledger.quarantine.content IS
-    'The bytes that were set aside: a batch''s frame (docs/wire-format.md), an event''s body, or an output.';
+    'The bytes: a batch''s frame (docs/wire-format.md), an event''s body, or an output.';
 COMMENT ON COLUMN runledger.quarantine.batch_event_count IS
-    'How many events a whole batch held that was set aside; NULL for the other scopes.';
+    'Number of events of a whole batch; NULL for the other scopes.';
 COMMENT ON COLUMN runledger.quarantine.redelivered IS
-    'True: the event came as GET, the sender''s second or third try; NULL: a batch or an output, or set aside before this was kept.';
+    'True: the event came as GET, the sender''s second or third try; NULL: a batch or an output, or stored before this column existed.';
 COMMENT ON COLUMN runledger.quarantine.resolved_at IS
-    'When `runledger quarantine replay` stored it where it belongs; NULL: it is set aside still.';
-COMMENT ON COLUMN runledger.quarantine.resolution IS 'What became of it then, a sentence for people; NULL: it is set aside still.';
+    'When `runledger quarantine replay` stored it in its place; NULL: not yet.';
+COMMENT ON COLUMN runledger.quarantine.resolution IS 'The result of that replay, a sentence for people; NULL: not replayed yet.';
 
 CREATE TYPE runledger.run_moment AS (
     received_at timestamptz, boot_id uuid, boottime_us bigint, redelivered boolean, digest bigint,
     status text, progress double precision, live_status text, error text);
 COMMENT ON TYPE runledger.run_moment IS
-    'When an event of a run was received, by both clocks of an edge. An ending has its status and what was said with it; a running has NULLs there and digest 0.';
+    'When an event of a run was received, by both clocks of an edge. An ending also has its status, progress and texts; a running has NULLs there and digest 0.';
 
 CREATE TABLE runledger.runs (
     run_id text COLLATE "C" PRIMARY KEY,
@@ -215,50 +215,50 @@ WITH (fillfactor = 70);
 -- Rows lie in the order of these times, so BRIN finds the old end of a table in a few pages and costs next to nothing.
 CREATE INDEX runs_first_received_at_idx ON runledger.runs USING brin (first_received_at);
 COMMENT ON INDEX runledger.runs_first_received_at_idx IS
-    'Retention looks for old runs. Not applied_at, which changes with each event and would be written each time.';
+    'Retention looks for old runs. Not on applied_at: it changes with each event, and the index would be written each time.';
 CREATE INDEX runs_not_ended_idx ON runledger.runs (run_id) WHERE terminal_status IS NULL;
 COMMENT ON INDEX runledger.runs_not_ended_idx IS
-    'Reconcile looks through the runs that have not ended. Not by time: an index on applied_at would be written with every event.';
+    'Reconcile reads the runs that have not ended. Not by time: an index on applied_at would be written with every event.';
 CREATE INDEX runs_running_idx ON runledger.runs (running_at) WHERE terminal_status IS NULL AND running_at IS NOT NULL;
 COMMENT ON INDEX runledger.runs_running_idx IS
-    'Notify looks for runs whose progress may be told. Not by latest_at, which every event changes.';
+    'Notify looks for runs whose progress may be sent. Not on latest_at, which every event changes.';
 COMMENT ON TABLE runledger.runs IS
-    'How each run stands, merged from all its events: the earliest moment of each status, the terminal event received first, progress of the event received last. Written by the daemon.';
+    'The state of each run, merged from all its events: the earliest moment of each status, the terminal event received first, the progress of the event received last. Written by the daemon.';
 COMMENT ON COLUMN runledger.runs.run_id IS 'The provider''s id of the run.';
 COMMENT ON COLUMN runledger.runs.not_started_at IS 'When an event with status not-started was first received; NULL: none was.';
 COMMENT ON COLUMN runledger.runs.queued_at IS 'When queued was first received; NULL: it was not.';
 COMMENT ON COLUMN runledger.runs.started_at IS 'When started was first received; NULL: it was not.';
-COMMENT ON COLUMN runledger.runs.running_at IS 'When running was first received: what is charged begins here; NULL: it was not.';
+COMMENT ON COLUMN runledger.runs.running_at IS 'When running was first received: the charged duration begins here; NULL: it was not.';
 COMMENT ON COLUMN runledger.runs.running_other_boots IS
     'The first running of each other boot that received one, in order of wall time; NULL: one boot received all. Within a boot the boottime decides which is the first.';
 COMMENT ON COLUMN runledger.runs.finished_other_boots IS
     'The first ending of each other boot that received one, in order of wall time; NULL: one boot received all.';
 COMMENT ON COLUMN runledger.runs.running_boot_id IS 'The edge''s boot at that moment.';
 COMMENT ON COLUMN runledger.runs.running_boottime_us IS 'Microseconds since that boot.';
-COMMENT ON COLUMN runledger.runs.running_redelivered IS 'True: that event came as GET, up to 1.6 s and more late.';
+COMMENT ON COLUMN runledger.runs.running_redelivered IS 'True: that event came as GET, so it is late by 1.6 s or more.';
 COMMENT ON COLUMN runledger.runs.uploading_at IS 'When uploading was first received; NULL: it was not.';
 COMMENT ON COLUMN runledger.runs.terminal_status IS
-    'success, failed, timeout or cancelled: of the terminal event that was received first; where none was, of the provider''s first report (then finished_at is NULL); NULL: not ended.';
+    'success, failed, timeout or cancelled: of the terminal event that was received first; without one, of the provider''s first report (then finished_at is NULL); NULL: not ended.';
 COMMENT ON COLUMN runledger.runs.finished_at IS
     'When that event was received; NULL: not ended, or only the provider''s report says so.';
 COMMENT ON COLUMN runledger.runs.finished_boot_id IS 'The edge''s boot at that moment.';
 COMMENT ON COLUMN runledger.runs.finished_boottime_us IS 'Microseconds since that boot.';
-COMMENT ON COLUMN runledger.runs.finished_redelivered IS 'True: that event came as GET, up to 1.6 s and more late.';
+COMMENT ON COLUMN runledger.runs.finished_redelivered IS 'True: that event came as GET, so it is late by 1.6 s or more.';
 COMMENT ON COLUMN runledger.runs.finished_digest IS 'XXH3-64 of its body: decides between terminal events of the same instant.';
-COMMENT ON COLUMN runledger.runs.finished_progress IS 'The ending''s progress, 0 to 1 as was said; NULL: it said none.';
+COMMENT ON COLUMN runledger.runs.finished_progress IS 'The ending''s progress, 0 to 1; NULL: it had none.';
 COMMENT ON COLUMN runledger.runs.finished_live_status IS 'The ending''s live_status; NULL: it had none.';
 COMMENT ON COLUMN runledger.runs.finished_error IS 'The ending''s error text; NULL: it had none (the usual case).';
-COMMENT ON COLUMN runledger.runs.latest_at IS 'When the last event was received; NULL, as all latest_…: only the provider''s report tells of the run.';
+COMMENT ON COLUMN runledger.runs.latest_at IS 'When the last event was received; NULL, like all latest_…: the run is only known from the provider''s report.';
 COMMENT ON COLUMN runledger.runs.latest_boot_id IS 'The edge''s boot at that moment.';
 COMMENT ON COLUMN runledger.runs.latest_boottime_us IS 'Microseconds since that boot.';
 COMMENT ON COLUMN runledger.runs.latest_redelivered IS 'True: that event came as GET.';
 COMMENT ON COLUMN runledger.runs.latest_digest IS 'XXH3-64 of its body: decides between events of the same instant.';
 COMMENT ON COLUMN runledger.runs.latest_status IS 'Its status word, as sent, known or not.';
-COMMENT ON COLUMN runledger.runs.latest_progress IS 'Its progress; NULL: it said none.';
+COMMENT ON COLUMN runledger.runs.latest_progress IS 'Its progress; NULL: it had none.';
 COMMENT ON COLUMN runledger.runs.latest_live_status IS 'Its live_status; NULL: it had none.';
 COMMENT ON COLUMN runledger.runs.first_received_at IS 'When the first event was received; NULL: none was.';
-COMMENT ON COLUMN runledger.runs.event_count IS 'How many stored events told of the run; 0: only the provider''s report does.';
-COMMENT ON COLUMN runledger.runs.applied_at IS 'When the daemon last applied an event of it: the daemon''s news, not the run''s.';
+COMMENT ON COLUMN runledger.runs.event_count IS 'Number of stored events about the run; 0: it is only known from the provider''s report.';
+COMMENT ON COLUMN runledger.runs.applied_at IS 'When the daemon last applied an event of it; it says nothing about the run.';
 COMMENT ON COLUMN runledger.runs.changed_at IS 'When the daemon last applied something that settlement depends on.';
 COMMENT ON COLUMN runledger.runs.status IS 'The ending if there is one, else the furthest known status that was received. Generated.';
 COMMENT ON COLUMN runledger.runs.reported_status IS
@@ -266,8 +266,8 @@ COMMENT ON COLUMN runledger.runs.reported_status IS
 COMMENT ON COLUMN runledger.runs.reported_at IS 'When that report was stored, by the database''s clock; NULL: there is none.';
 COMMENT ON COLUMN runledger.runs.reported_digest IS 'XXH3-64 of its body: decides between reports of the same instant.';
 COMMENT ON COLUMN runledger.runs.provider_started_at IS
-    'Its started_at: the provider''s clock, never compared with a receive time; NULL: no report, or it says none.';
-COMMENT ON COLUMN runledger.runs.provider_ended_at IS 'Its ended_at; likewise.';
+    'Its started_at, by the provider''s clock and never compared with a receive time; NULL: no report, or it had none.';
+COMMENT ON COLUMN runledger.runs.provider_ended_at IS 'Its ended_at, by the provider''s clock; NULL: no report, or it had none.';
 
 CREATE TABLE runledger.run_other_statuses (
     run_id text COLLATE "C" NOT NULL REFERENCES runledger.runs,
@@ -276,7 +276,7 @@ CREATE TABLE runledger.run_other_statuses (
     CONSTRAINT run_other_statuses_pkey PRIMARY KEY (run_id, status)
 );
 COMMENT ON TABLE runledger.run_other_statuses IS
-    'Status words that are not among the sender''s known ones, with the earliest moment of each. Written by the daemon.';
+    'Unknown status words, with the earliest moment of each. Written by the daemon.';
 COMMENT ON COLUMN runledger.run_other_statuses.run_id IS 'The run.';
 COMMENT ON COLUMN runledger.run_other_statuses.status IS 'The word, as sent.';
 COMMENT ON COLUMN runledger.run_other_statuses.received_at IS 'When it was first received.';
@@ -294,17 +294,17 @@ CREATE TABLE runledger.run_outputs (
     CONSTRAINT run_outputs_pkey PRIMARY KEY (run_id, output_key)
 );
 COMMENT ON TABLE runledger.run_outputs IS
-    'What each run made, one row an output, the newest version of each. An empty list never erases one. Written by the daemon.';
+    'The outputs of each run, one row for each output, with its newest version. An empty list never erases one. Written by the daemon.';
 COMMENT ON COLUMN runledger.run_outputs.run_id IS 'The run.';
-COMMENT ON COLUMN runledger.run_outputs.output_key IS 'The output''s id; or, where it has none, # and the digest of its bytes in hexadecimal.';
-COMMENT ON COLUMN runledger.run_outputs.updated_at IS 'The provider''s updated_at: the newer version wins; -infinity where it is absent or unreadable.';
-COMMENT ON COLUMN runledger.run_outputs.received_at IS 'When the edge received this version; decides where updated_at is the same.';
+COMMENT ON COLUMN runledger.run_outputs.output_key IS 'The output''s id; if it has none, # and the digest of its bytes in hexadecimal.';
+COMMENT ON COLUMN runledger.run_outputs.updated_at IS 'The provider''s updated_at: the newer version wins; -infinity if it is absent or unreadable.';
+COMMENT ON COLUMN runledger.run_outputs.received_at IS 'When the edge received this version; decides if updated_at is equal.';
 COMMENT ON COLUMN runledger.run_outputs.boot_id IS
-    'The edge''s boot at that moment; decides where that is the same too. All zeros: it came with a provider''s report, and received_at is the report''s.';
-COMMENT ON COLUMN runledger.run_outputs.boottime_us IS 'Microseconds since that boot; likewise.';
+    'The edge''s boot at that moment; decides if that is equal, too. All zeros: it came with a provider''s report, and received_at is the report''s.';
+COMMENT ON COLUMN runledger.run_outputs.boottime_us IS 'Microseconds since that boot; decides next.';
 COMMENT ON COLUMN runledger.run_outputs.digest IS 'XXH3-64 of the output''s bytes; decides last.';
 COMMENT ON COLUMN runledger.run_outputs.position IS 'Its index in the outputs of the event that it came with.';
-COMMENT ON COLUMN runledger.run_outputs.output IS 'The output as sent; NULL where jsonb can''t hold it: then its bytes are in quarantine.';
+COMMENT ON COLUMN runledger.run_outputs.output IS 'The output as sent; NULL if jsonb can''t hold it: then its bytes are in quarantine.';
 
 CREATE TABLE runledger.forgotten_runs (
     run_digest bytea PRIMARY KEY,
@@ -312,8 +312,8 @@ CREATE TABLE runledger.forgotten_runs (
     CONSTRAINT forgotten_runs_digest_has_32_bytes CHECK (octet_length(run_digest) = 32)
 );
 COMMENT ON TABLE runledger.forgotten_runs IS
-    'Runs whose person was forgotten, so that a late event brings nothing back: apply enters it under the pseudonym, without what it says. Written by `runledger forget`, never deleted.';
-COMMENT ON COLUMN runledger.forgotten_runs.run_digest IS 'SHA-256 of the run''s id, which is nowhere kept any more.';
+    'Runs whose person was forgotten. Apply stores a late event of such a run under the pseudonym, without its content. Written by `runledger forget`, never deleted.';
+COMMENT ON COLUMN runledger.forgotten_runs.run_digest IS 'SHA-256 of the run''s id, which is no longer stored anywhere.';
 COMMENT ON COLUMN runledger.forgotten_runs.forgotten_at IS 'When it was forgotten.';
 
 CREATE TABLE runledger.ledger_days (
@@ -331,14 +331,14 @@ CREATE TABLE runledger.ledger_days (
         CHECK (batches >= 0 AND applied >= 0 AND duplicate >= 0 AND quarantined >= 0)
 );
 COMMENT ON TABLE runledger.ledger_days IS
-    'What retired segments brought, by day: entered when a segment is retired, from its rows in ingested_batches; and what came under the name of a batch that was there already, as it comes. Written by apply, never deleted. Read it through ledger_days_v1, which has the open segments, too.';
-COMMENT ON COLUMN runledger.ledger_days.segment_id IS 'The segment; no foreign key, since the books outlive its tombstone.';
+    'The books of retired segments, by day. Apply sums them up from ingested_batches when a segment is retired, and adds later copies of its batches as they come. Never deleted. Read it through ledger_days_v1, which includes the open segments.';
+COMMENT ON COLUMN runledger.ledger_days.segment_id IS 'The segment; no foreign key, because the books outlive its tombstone.';
 COMMENT ON COLUMN runledger.ledger_days.day IS
     'The UTC day of the transaction that applied the batch. Copies of it count on the same day, unless they came after the segment was retired.';
 COMMENT ON COLUMN runledger.ledger_days.edge IS 'The nginx host whose segment it was.';
 COMMENT ON COLUMN runledger.ledger_days.batches IS 'Batches that were applied.';
 COMMENT ON COLUMN runledger.ledger_days.stored IS
-    'Events of all batches that came from the edge''s spool, a batch counted each time it came: applied + duplicate + quarantined.';
+    'Events of all batches that came from the edge''s spool; a batch counts each time it came: applied + duplicate + quarantined.';
 COMMENT ON COLUMN runledger.ledger_days.applied IS 'Of these, events with a row in webhook_events.';
 COMMENT ON COLUMN runledger.ledger_days.duplicate IS 'Of these, events of copies of batches: they took no effect.';
 COMMENT ON COLUMN runledger.ledger_days.quarantined IS
@@ -358,14 +358,14 @@ CREATE TABLE runledger.ledger_removals (
     CONSTRAINT ledger_removals_events_are_positive CHECK (events > 0)
 );
 COMMENT ON TABLE runledger.ledger_removals IS
-    'Events whose rows were deleted, one row a statement, segment and day; written by triggers. A dropped or truncated partition is not here: the books know its days.';
+    'Events whose rows were deleted: one row for each statement, segment and day; written by triggers. Dropped or truncated partitions are not here, because the books have their days.';
 COMMENT ON COLUMN runledger.ledger_removals.id IS 'The order of the deletions.';
 COMMENT ON COLUMN runledger.ledger_removals.removed_at IS 'The time of the transaction that deleted them.';
 COMMENT ON COLUMN runledger.ledger_removals.removed_by IS 'The role that had logged in.';
 COMMENT ON COLUMN runledger.ledger_removals.from_table IS
     'webhook_events or quarantine: rows of it. runs: the events that deleted runs had counted.';
 COMMENT ON COLUMN runledger.ledger_removals.segment_id IS 'The segment whose events they were; NULL for runs.';
-COMMENT ON COLUMN runledger.ledger_removals.day IS 'The UTC day on which they had been applied or set aside; NULL for runs.';
+COMMENT ON COLUMN runledger.ledger_removals.day IS 'The UTC day on which they had been applied or quarantined; NULL for runs.';
 COMMENT ON COLUMN runledger.ledger_removals.events IS 'How many.';
 
 CREATE TABLE runledger.ledger_replays (
@@ -378,7 +378,7 @@ CREATE TABLE runledger.ledger_replays (
     CONSTRAINT ledger_replays_are_made_once UNIQUE (segment_id, batch_number, event_index)
 );
 COMMENT ON TABLE runledger.ledger_replays IS
-    'Events that stand in webhook_events though they count as quarantined in the books, since an operator had them applied later. Written by note_replayed_event.';
+    'Events that are in webhook_events although the books count them as quarantined, because an operator had them applied later. Written by note_replayed_event.';
 COMMENT ON COLUMN runledger.ledger_replays.id IS 'The order in which they were applied.';
 COMMENT ON COLUMN runledger.ledger_replays.replayed_at IS 'The time of the transaction, and so the event''s applied_at.';
 COMMENT ON COLUMN runledger.ledger_replays.replayed_by IS 'The role that had logged in.';

@@ -9,17 +9,17 @@ CREATE TABLE runledger.settle_queue (
     is_slow boolean NOT NULL DEFAULT false
 );
 CREATE INDEX settle_queue_due_idx ON runledger.settle_queue (is_slow, due_at, id);
-COMMENT ON INDEX runledger.settle_queue_due_idx IS 'Each of settle''s two threads takes what is due to it, oldest first.';
+COMMENT ON INDEX runledger.settle_queue_due_idx IS 'Each of settle''s two threads takes its due entries, oldest first.';
 COMMENT ON TABLE runledger.settle_queue IS
-    'Runs to be settled or looked at again. Only ever inserted into by its two sources, the daemon''s apply and the trigger on generations, so that neither can wait for a settlement. A run may stand here several times.';
+    'Runs to be settled, or settled again. The daemon''s apply and the trigger on generations only insert, so that neither can wait for a settlement. A run may have several entries.';
 COMMENT ON COLUMN runledger.settle_queue.id IS 'The order of arrival.';
-COMMENT ON COLUMN runledger.settle_queue.run_id IS 'The run to settle; neither its run nor its generation need be there yet.';
+COMMENT ON COLUMN runledger.settle_queue.run_id IS 'The run to settle; neither its row in runs nor its generation has to exist yet.';
 COMMENT ON COLUMN runledger.settle_queue.queued_at IS 'When the transaction that queued it began.';
 COMMENT ON COLUMN runledger.settle_queue.due_at IS 'Not before this moment.';
-COMMENT ON COLUMN runledger.settle_queue.attempts IS 'How often settling it was tried in vain.';
-COMMENT ON COLUMN runledger.settle_queue.last_error IS 'Why the last attempt was in vain; NULL before the first.';
+COMMENT ON COLUMN runledger.settle_queue.attempts IS 'Number of failed attempts to settle it.';
+COMMENT ON COLUMN runledger.settle_queue.last_error IS 'Why the last attempt failed; NULL before the first.';
 COMMENT ON COLUMN runledger.settle_queue.is_slow IS
-    'The last attempt held settle up (a trigger of the application that hangs or waits): tried again by a thread of its own.';
+    'The last attempt was slow and failed (a trigger of the application hangs or waits): the second thread retries it.';
 
 CREATE TABLE runledger.settlements (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -71,7 +71,7 @@ CREATE INDEX settlements_generation_id_idx ON runledger.settlements (generation_
 COMMENT ON INDEX runledger.settlements_generation_id_idx IS 'Settle reads the last row of a generation; so do people.';
 CREATE INDEX settlements_run_id_idx ON runledger.settlements (run_id, id);
 COMMENT ON INDEX runledger.settlements_run_id_idx IS
-    'Settle and people look up the settlements of a run; apply asks whether a run that it does not know was settled, and removed since.';
+    'Settle and people look up the settlements of a run; apply checks whether an unknown run was settled and then removed.';
 CREATE INDEX settlements_gpu_idx ON runledger.settlements (gpu, finished_at) WHERE gpu IS NOT NULL;
 COMMENT ON INDEX runledger.settlements_gpu_idx IS '`runledger reprice` looks up the runs of one GPU within some time.';
 CREATE INDEX settlements_gpu_by_day_idx ON runledger.settlements (finished_at) INCLUDE (generation_id, id, gpu)
@@ -81,39 +81,39 @@ COMMENT ON INDEX runledger.settlements_gpu_by_day_idx IS
 CREATE INDEX settlements_settled_at_idx ON runledger.settlements USING brin (settled_at);
 COMMENT ON INDEX runledger.settlements_settled_at_idx IS 'Retention looks for old settlements.';
 COMMENT ON TABLE runledger.settlements IS
-    'The audit: each time a generations row was settled, what was written, what stood there before, and why. Written by the daemon, never changed.';
+    'The audit: for each settlement of a generations row, the written values, the values before, and the reason. Written by the daemon, never changed.';
 COMMENT ON COLUMN runledger.settlements.id IS 'The order in which they were made.';
-COMMENT ON COLUMN runledger.settlements.generation_id IS 'The row that was settled; no foreign key, since the audit outlives it.';
-COMMENT ON COLUMN runledger.settlements.run_id IS 'The run that it was settled by; of a reopened row, the run whose settlement is withdrawn.';
+COMMENT ON COLUMN runledger.settlements.generation_id IS 'The row that was settled; no foreign key, because the audit outlives it.';
+COMMENT ON COLUMN runledger.settlements.run_id IS 'The run whose results were written; for a reopened row, the run whose settlement is withdrawn.';
 COMMENT ON COLUMN runledger.settlements.settled_at IS 'The time of the transaction.';
 COMMENT ON COLUMN runledger.settlements.outcome IS
-    'settled: the first time. resettled: later news changed the result. kept: the application had ended the row itself, its status stands. repriced: gpu_rates had changed, and `runledger reprice --apply` was run. reopened: the row names another run now and waits for it. edited_by_hand: the row no longer says what was settled; reported here, not overwritten.';
+    'settled: the first time. resettled: later events changed the result. kept: the application had ended the row itself, and its status stays. repriced: gpu_rates had changed, and `runledger reprice --apply` was run. reopened: the row names another run now and waits for it. edited_by_hand: the row no longer has the settled values; this is reported here, and the row is not overwritten.';
 COMMENT ON COLUMN runledger.settlements.why IS 'A sentence for people.';
 COMMENT ON COLUMN runledger.settlements.status IS 'The generation''s status that was written (or, if edited by hand, would have been).';
-COMMENT ON COLUMN runledger.settlements.status_reason IS 'Likewise; NULL where there is nothing to say.';
+COMMENT ON COLUMN runledger.settlements.status_reason IS 'The generation''s status_reason; NULL: nothing to say.';
 COMMENT ON COLUMN runledger.settlements.running_at IS 'The instant that the duration counts from; NULL: no running event.';
 COMMENT ON COLUMN runledger.settlements.finished_at IS
-    'The instant that it counts to; where only the provider tells of the ending, when its report was stored. NULL only of a reopened row.';
-COMMENT ON COLUMN runledger.settlements.duration_us IS 'Microseconds; NULL where it can''t be known.';
+    'The instant that it counts to; if only the provider reported the ending, when its report was stored. NULL only for a reopened row.';
+COMMENT ON COLUMN runledger.settlements.duration_us IS 'Microseconds; NULL if it is unknown.';
 COMMENT ON COLUMN runledger.settlements.duration_clock IS
-    'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. provider: the provider''s ended_at minus its started_at (runs.provider_…), since no webhook ended the run. NULL: no duration.';
+    'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. provider: the provider''s ended_at minus its started_at (runs.provider_…), because no webhook ended the run. NULL: no duration.';
 COMMENT ON COLUMN runledger.settlements.rate_amount IS
-    'US dollars per rate_unit, as copied at the settlement, also where nothing was charged; NULL: no usable rate.';
+    'US dollars per rate_unit, as copied at the settlement, even if nothing was charged; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements.rate_unit IS 'second, minute, hour or run; NULL: no usable rate.';
-COMMENT ON COLUMN runledger.settlements.cost_usd IS 'US dollars, 12 decimals; NULL where nothing is charged or it can''t be known.';
+COMMENT ON COLUMN runledger.settlements.cost_usd IS 'US dollars, 12 decimals; NULL if nothing is charged or the cost is unknown.';
 COMMENT ON COLUMN runledger.settlements.cost_note IS 'Why cost_usd is NULL, or what to know about it.';
 COMMENT ON COLUMN runledger.settlements.output_count IS 'How many outputs the run had.';
-COMMENT ON COLUMN runledger.settlements.before IS 'The settled columns as they stood before.';
+COMMENT ON COLUMN runledger.settlements.before IS 'The settled columns before this settlement.';
 COMMENT ON COLUMN runledger.settlements.gpu IS
-    'metadata.gpu if it is a string of 1 to 64 bytes, whether or not the rate came by it; else NULL.';
+    'metadata.gpu if it is a string of 1 to 64 bytes, whether or not it gave the rate; else NULL.';
 COMMENT ON COLUMN runledger.settlements.rate_source IS
     'metadata: from metadata.costRate. gpu_rates: from that table, by gpu, as of finished_at. NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements.duration_note IS
-    'What there is to know of the duration, whether or not anything is charged: no_running_event, running_after_end, clock_implausible, provider_times_missing, provider_times_implausible: why it is NULL; clocks_differ: from wall clocks; provider_times: from the provider''s. NULL: one boot''s clock, nothing to say.';
+    'A note about the duration, whether or not anything is charged. no_running_event, running_after_end, clock_implausible, provider_times_missing, provider_times_implausible: why it is NULL. clocks_differ: it is by wall clocks. provider_times: it is by the provider''s clock. NULL: it is by one boot''s clock.';
 COMMENT ON COLUMN runledger.settlements.keeps_status IS
     'True: the status is the one that the application had written itself, not the run''s.';
 COMMENT ON COLUMN runledger.settlements.response_payload_md5 IS
-    'MD5 of the response_payload that was written, as text: tells an edit by hand. NULL: none was written, or not recorded.';
+    'MD5 of the response_payload that was written, as text: an edit by hand is noticed by it. NULL: none was written, or it was not recorded.';
 
 CREATE TYPE runledger.settlement_draft AS (
     generation runledger.generations,
@@ -121,7 +121,7 @@ CREATE TYPE runledger.settlement_draft AS (
     payload jsonb
 );
 COMMENT ON TYPE runledger.settlement_draft IS
-    'A settlement that is not written yet: the generation as it stands, what the audit and the row will say, and the response_payload that goes with it. What write_settlements takes; no table holds one.';
+    'A settlement that is not written yet: the current generation, the values for the audit and the row, and the response_payload. The argument of write_settlements; no table has one.';
 
 -- A trusted extension: any role with CREATE on the database may make it. Where the migrating role has no such right, a
 -- DBA makes it before, in any schema, and this line finds it. It goes where no other role can have made functions that
@@ -141,11 +141,11 @@ CREATE TABLE runledger.gpu_rates (
     CONSTRAINT gpu_rates_effective_is_some_time CHECK (NOT isempty(effective))
 );
 COMMENT ON TABLE runledger.gpu_rates IS
-    'US dollars per second of each GPU, by time. Used for a generation whose metadata has a gpu and no costRate: the rate in force when its run ended, copied at the settlement. Written by the operator; a change prices what is settled later, and `runledger reprice` what was settled before.';
-COMMENT ON COLUMN runledger.gpu_rates.gpu IS 'As metadata.gpu says it, letter by letter.';
+    'US dollars per second of each GPU, by time. If a generation''s metadata has a gpu and no costRate, the rate in force when its run ended is copied at the settlement. Written by the operator. A change applies to later settlements; `runledger reprice` applies it to earlier ones.';
+COMMENT ON COLUMN runledger.gpu_rates.gpu IS 'Exactly as in metadata.gpu.';
 COMMENT ON COLUMN runledger.gpu_rates.usd_per_second IS 'US dollars per second, exact.';
 COMMENT ON COLUMN runledger.gpu_rates.effective IS
-    'When the rate is in force; an open end is for ever. No two ranges of one gpu overlap; between two there may be a gap, in which there is no rate.';
+    'When the rate is in force; an open end means for ever. No two ranges of one gpu overlap. There may be a gap between two, in which there is no rate.';
 
 INSERT INTO runledger.gpu_rates (gpu, usd_per_second, effective) VALUES
     ('CPU', 0.00004, '(,)'),

@@ -36,53 +36,53 @@ CREATE TABLE runledger.notifications (
     CONSTRAINT notifications_parts_sent_is_not_negative CHECK (parts_sent >= 0)
 );
 CREATE INDEX notifications_due_idx ON runledger.notifications (not_before, id) WHERE state = 'pending';
-COMMENT ON INDEX runledger.notifications_due_idx IS 'Notify leases what is due, oldest first.';
+COMMENT ON INDEX runledger.notifications_due_idx IS 'Notify leases due rows, oldest first.';
 CREATE INDEX notifications_leased_idx ON runledger.notifications (lease_until) WHERE state = 'leased';
-COMMENT ON INDEX runledger.notifications_leased_idx IS 'Leases whose holder died are found here.';
+COMMENT ON INDEX runledger.notifications_leased_idx IS 'Finds the leases of daemons that died.';
 CREATE INDEX notifications_pending_chat_idx ON runledger.notifications (chat_id, id) WHERE state = 'pending';
 COMMENT ON INDEX runledger.notifications_pending_chat_idx IS
-    'Notify goes from chat to chat and takes the first of each, so that no chat holds up the others.';
+    'Notify goes from chat to chat and takes the first message of each, so that no chat delays the others.';
 CREATE INDEX notifications_leased_chat_idx ON runledger.notifications (chat_id) WHERE state = 'leased';
 COMMENT ON INDEX runledger.notifications_leased_chat_idx IS 'A chat with a message on its way gets no other.';
 CREATE INDEX notifications_waiting_idx ON runledger.notifications (waits_since) WHERE state = 'pending';
-COMMENT ON INDEX runledger.notifications_waiting_idx IS 'What has waited past [telegram] not_after_seconds.';
+COMMENT ON INDEX runledger.notifications_waiting_idx IS 'Finds rows that have waited past [telegram] not_after_seconds.';
 CREATE INDEX notifications_failed_idx ON runledger.notifications (created_at)
     WHERE state IN ('uncertain', 'dead', 'skipped');
 COMMENT ON INDEX runledger.notifications_failed_idx IS
-    'failed_notifications_v1 reads the few that reached nobody. The other indexes hang on state already, so it costs no HOT update.';
+    'failed_notifications_v1 reads the few that reached nobody. Other indexes depend on state already, so it costs no HOT update.';
 CREATE INDEX notifications_created_at_idx ON runledger.notifications USING brin (created_at);
 COMMENT ON INDEX runledger.notifications_created_at_idx IS 'Retention looks for old notifications.';
 COMMENT ON TABLE runledger.notifications IS
-    'The outbox: one row a message that somebody is to get. Written with the settlement, in its transaction; sent by the daemon afterwards.';
-COMMENT ON COLUMN runledger.notifications.id IS 'A handle for people, and the order of making.';
-COMMENT ON COLUMN runledger.notifications.generation_id IS 'What it tells of.';
+    'The outbox: one row for each message. Written in the settlement''s transaction; the daemon sends it afterwards.';
+COMMENT ON COLUMN runledger.notifications.id IS 'A handle for people, and the order of creation.';
+COMMENT ON COLUMN runledger.notifications.generation_id IS 'The generation that it is about.';
 COMMENT ON COLUMN runledger.notifications.run_id IS 'Its run.';
 COMMENT ON COLUMN runledger.notifications.kind IS
-    'ending: the run ended. follow_up: outputs came after an ending that had none. correction: the status that was told turned out to be another.';
-COMMENT ON COLUMN runledger.notifications.for_status IS 'The status that a correction tells; empty for the others, of which there is one each.';
-COMMENT ON COLUMN runledger.notifications.channel IS 'telegram; the only one built.';
-COMMENT ON COLUMN runledger.notifications.bot IS 'Which of the configured bots sends it; default is the only one built.';
-COMMENT ON COLUMN runledger.notifications.chat_id IS 'Telegram''s chat; negative for groups; NULL only where it was malformed and the message skipped.';
+    'ending: the run ended. follow_up: outputs came after an ending that had none. correction: the status in an earlier message turned out to be wrong.';
+COMMENT ON COLUMN runledger.notifications.for_status IS 'The status that a correction states; empty for the other kinds, of which there is one each.';
+COMMENT ON COLUMN runledger.notifications.channel IS 'telegram; the only channel so far.';
+COMMENT ON COLUMN runledger.notifications.bot IS 'The configured bot that sends it; default is the only one so far.';
+COMMENT ON COLUMN runledger.notifications.chat_id IS 'Telegram''s chat; negative for groups; NULL only if it was malformed and the message is skipped.';
 COMMENT ON COLUMN runledger.notifications.payload IS
-    'What is to be told: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}, as settled.';
+    'The content: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}, as settled.';
 COMMENT ON COLUMN runledger.notifications.state IS
-    'pending: to be sent, not before not_before. leased: a daemon is sending it, and may already have. sent: Telegram took it, as message_id in chat_id. uncertain: it may have arrived, nobody confirmed it, and it is not tried again. dead: Telegram refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says which.';
-COMMENT ON COLUMN runledger.notifications.created_at IS 'When the settlement made it.';
+    'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why.';
+COMMENT ON COLUMN runledger.notifications.created_at IS 'When the settlement created it.';
 COMMENT ON COLUMN runledger.notifications.not_before IS 'Not sent before this moment: outputs_grace, or a retry''s delay.';
-COMMENT ON COLUMN runledger.notifications.attempts IS 'How often sending was begun.';
+COMMENT ON COLUMN runledger.notifications.attempts IS 'Number of attempts to send it.';
 COMMENT ON COLUMN runledger.notifications.uncertain_attempts IS
-    'How many of them may have arrived though nobody confirmed it: from the first on, the text says that it may be a duplicate.';
+    'How many of them may have arrived although nobody confirmed it: after the first, the text says that it may be a duplicate.';
 COMMENT ON COLUMN runledger.notifications.lease_owner IS 'The daemon that is sending it; NULL unless leased.';
 COMMENT ON COLUMN runledger.notifications.lease_until IS 'When another daemon may take it over; NULL unless leased.';
-COMMENT ON COLUMN runledger.notifications.last_error IS 'What the last attempt met; NULL: nothing so far.';
-COMMENT ON COLUMN runledger.notifications.sent_at IS 'When Telegram took it; NULL unless sent.';
+COMMENT ON COLUMN runledger.notifications.last_error IS 'The error of the last attempt; NULL: none so far.';
+COMMENT ON COLUMN runledger.notifications.sent_at IS 'When Telegram accepted it; NULL unless sent.';
 COMMENT ON COLUMN runledger.notifications.message_id IS 'Telegram''s id of the (first) message; NULL unless sent.';
 COMMENT ON COLUMN runledger.notifications.waits_since IS
-    'Since when somebody waits for it: when it was made, or when an operator had it tried again. After [telegram] not_after_seconds it is skipped.';
+    'The start of its waiting time: when it was created, or when an operator retried it. After [telegram] not_after_seconds it is skipped.';
 COMMENT ON COLUMN runledger.notifications.sending_at IS
-    'The mark before each send: when the last attempt was begun, committed before its first call; NULL before the first. In state leased: the message may be on its way.';
+    'When the last attempt began, committed before its first call; NULL before the first. In state leased, the message may be on its way.';
 COMMENT ON COLUMN runledger.notifications.parts_sent IS
-    'How many calls of a message that takes several (more than ten pictures) Telegram has confirmed: the next attempt goes on there.';
+    'Number of calls that Telegram has confirmed, for a message of several calls (more than ten pictures): the next attempt continues there.';
 
 CREATE TABLE runledger.telegram_chats (
     chat_id bigint PRIMARY KEY,
@@ -93,12 +93,12 @@ CREATE TABLE runledger.telegram_chats (
     CONSTRAINT telegram_chats_migrate_to_another CHECK (migrated_to <> chat_id)
 );
 COMMENT ON TABLE runledger.telegram_chats IS
-    'Chats of which Telegram has said something that outlasts a message: most have no row. Written by the daemon.';
+    'Chats about which Telegram has said something that applies to later messages, too; most chats have no row. Written by the daemon.';
 COMMENT ON COLUMN runledger.telegram_chats.chat_id IS 'Telegram''s id of the chat, as the application knows it.';
 COMMENT ON COLUMN runledger.telegram_chats.migrated_to IS
-    'The id that the group has had since it became a supergroup: messages go there. NULL: it has not moved.';
+    'The group''s id since it became a supergroup: messages go there. NULL: it has not moved.';
 COMMENT ON COLUMN runledger.telegram_chats.held_until IS
-    'After a 429 nothing is sent to the chat before this moment, by any daemon; NULL: there was none.';
+    'After a 429 no daemon sends to the chat before this moment; NULL: there was no 429.';
 COMMENT ON COLUMN runledger.telegram_chats.last_error IS 'What Telegram said.';
 COMMENT ON COLUMN runledger.telegram_chats.changed_at IS 'When it said so.';
 
@@ -111,12 +111,12 @@ CREATE TABLE runledger.progress_messages (
     called_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE runledger.progress_messages IS
-    'The progress message of each run that has one, where [telegram] progress is on. A row goes when its message is deleted, after the ending was told. Written by the daemon.';
-COMMENT ON COLUMN runledger.progress_messages.run_id IS 'The run it tells of.';
-COMMENT ON COLUMN runledger.progress_messages.generation_id IS 'Its generation: the ending''s notification is found by it.';
+    'The progress message of each run that has one, if [telegram] progress is on. The row is deleted with its message, after the message about the ending was sent. Written by the daemon.';
+COMMENT ON COLUMN runledger.progress_messages.run_id IS 'The run that it is about.';
+COMMENT ON COLUMN runledger.progress_messages.generation_id IS 'Its generation, by which the ending''s notification is found.';
 COMMENT ON COLUMN runledger.progress_messages.chat_id IS 'Telegram''s chat.';
 COMMENT ON COLUMN runledger.progress_messages.message_id IS
-    'Telegram''s id of the message, to edit and delete it; NULL while it is being sent, and where the answer was lost: then it stays.';
-COMMENT ON COLUMN runledger.progress_messages.told_of IS 'runs.latest_at of what was told last: later news are told next.';
+    'Telegram''s id of the message, to edit and delete it; NULL while it is being sent, and if the answer was lost: then the message stays.';
+COMMENT ON COLUMN runledger.progress_messages.told_of IS 'runs.latest_at of the progress that was sent last: later progress is sent next.';
 COMMENT ON COLUMN runledger.progress_messages.called_at IS
-    'When the last call was begun: the next is not made before [telegram] progress_interval_ms, by any daemon.';
+    'When the last call began: no daemon makes the next one before [telegram] progress_interval_ms have passed.';

@@ -16,17 +16,17 @@ CROSS JOIN LATERAL (
     WHERE g.response_timestamp >= d.begins_at AND g.response_timestamp < d.ends_at
     GROUP BY g.telegram_chat_id) AS sums;
 COMMENT ON VIEW runledger.chat_costs_v1 IS
-    'What each chat cost on each day, exactly: a row for each chat and day with an ending; add them up for longer. Days as in day_costs_v1.';
-COMMENT ON COLUMN runledger.chat_costs_v1.day IS 'The day, by the time zone that runledger.report_time_zone() tells.';
+    'The exact cost of each chat on each day: a row for each chat and day with an ending; add rows up for longer periods. Days as in day_costs_v1.';
+COMMENT ON COLUMN runledger.chat_costs_v1.day IS 'The day in the time zone runledger.report_time_zone().';
 COMMENT ON COLUMN runledger.chat_costs_v1.telegram_chat_id IS
-    'The chat that was to be told; negative for groups; NULL: those without one.';
-COMMENT ON COLUMN runledger.chat_costs_v1.generations IS 'How many ended, however they did.';
-COMMENT ON COLUMN runledger.chat_costs_v1.completed IS 'How many of them succeeded.';
-COMMENT ON COLUMN runledger.chat_costs_v1.failed IS 'How many failed or timed out; nothing is charged for them.';
-COMMENT ON COLUMN runledger.chat_costs_v1.cancelled IS 'How many were cancelled; nothing is charged for them.';
-COMMENT ON COLUMN runledger.chat_costs_v1.priced IS 'How many have a cost, which cost_usd adds up.';
+    'The chat; negative for groups; NULL: generations without a chat.';
+COMMENT ON COLUMN runledger.chat_costs_v1.generations IS 'Number of generations that ended, with any status.';
+COMMENT ON COLUMN runledger.chat_costs_v1.completed IS 'How many of them are completed.';
+COMMENT ON COLUMN runledger.chat_costs_v1.failed IS 'How many failed or timed out; they cost nothing.';
+COMMENT ON COLUMN runledger.chat_costs_v1.cancelled IS 'How many were cancelled; they cost nothing.';
+COMMENT ON COLUMN runledger.chat_costs_v1.priced IS 'How many have a known cost; cost_usd is their sum.';
 COMMENT ON COLUMN runledger.chat_costs_v1.unpriced IS
-    'How many succeeded without a known cost: the true sum is higher by what they cost.';
+    'How many are completed without a known cost: the true sum is higher by their cost.';
 COMMENT ON COLUMN runledger.chat_costs_v1.duration_ms IS
-    'Milliseconds that they ran, failed and cancelled ones too, where that is known; exact. NULL: it is known of none.';
+    'The exact sum of the known durations in milliseconds, including those of failed and cancelled runs. NULL: none is known.';
 COMMENT ON COLUMN runledger.chat_costs_v1.cost_usd IS 'US dollars: the exact sum of the known costs. NULL: none is known.';

@@ -5,7 +5,7 @@ FROM runledger.generations AS g
 WHERE g.cost_note IS NOT NULL
 GROUP BY g.cost_note;
 COMMENT ON VIEW runledger.cost_notes_v1 IS
-    'How many generations carry each cost_note, how many of them have no cost for it, and when the first and the last of their runs ended. The notes are explained in docs/dba.md, "Money and time".';
+    'How many generations have each cost_note, how many of them have no cost, and when the first and the last of their runs ended. docs/dba.md, "Money and time", explains the notes.';
 COMMENT ON COLUMN runledger.cost_notes_v1.cost_note IS 'The note; docs/dba.md lists the words.';
 COMMENT ON COLUMN runledger.cost_notes_v1.generations IS 'How many generations have it.';
 COMMENT ON COLUMN runledger.cost_notes_v1.without_cost IS 'How many of them have no cost.';

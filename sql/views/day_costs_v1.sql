@@ -14,15 +14,15 @@ CROSS JOIN LATERAL (
     FROM runledger.generations AS g
     WHERE g.response_timestamp >= d.begins_at AND g.response_timestamp < d.ends_at) AS sums;
 COMMENT ON VIEW runledger.day_costs_v1 IS
-    'What each day cost, exactly. A generation belongs to the day on which its run''s ending was received, by runledger.report_time_zone(). Days on which nothing ended are left out. What could not be priced is counted in unpriced, never summed as zero.';
-COMMENT ON COLUMN runledger.day_costs_v1.day IS 'The day, by the time zone that runledger.report_time_zone() tells.';
-COMMENT ON COLUMN runledger.day_costs_v1.generations IS 'How many ended on it, however they did.';
-COMMENT ON COLUMN runledger.day_costs_v1.completed IS 'How many of them succeeded.';
-COMMENT ON COLUMN runledger.day_costs_v1.failed IS 'How many failed or timed out; nothing is charged for them.';
-COMMENT ON COLUMN runledger.day_costs_v1.cancelled IS 'How many were cancelled; nothing is charged for them.';
-COMMENT ON COLUMN runledger.day_costs_v1.priced IS 'How many have a cost, which cost_usd adds up.';
+    'The exact cost of each day. A generation belongs to the day on which its run''s ending was received, by runledger.report_time_zone(). Days on which nothing ended are left out. Completed generations without a known cost are counted in unpriced, and never summed as zero.';
+COMMENT ON COLUMN runledger.day_costs_v1.day IS 'The day in the time zone runledger.report_time_zone().';
+COMMENT ON COLUMN runledger.day_costs_v1.generations IS 'Number of generations that ended on it, with any status.';
+COMMENT ON COLUMN runledger.day_costs_v1.completed IS 'How many of them are completed.';
+COMMENT ON COLUMN runledger.day_costs_v1.failed IS 'How many failed or timed out; they cost nothing.';
+COMMENT ON COLUMN runledger.day_costs_v1.cancelled IS 'How many were cancelled; they cost nothing.';
+COMMENT ON COLUMN runledger.day_costs_v1.priced IS 'How many have a known cost; cost_usd is their sum.';
 COMMENT ON COLUMN runledger.day_costs_v1.unpriced IS
-    'How many succeeded without a known cost: the true sum is higher by what they cost. unpriced_generations_v1 tells why.';
+    'How many are completed without a known cost: the true sum is higher by their cost. unpriced_generations_v1 says why.';
 COMMENT ON COLUMN runledger.day_costs_v1.duration_ms IS
-    'Milliseconds that they ran, failed and cancelled ones too, where that is known; exact. NULL: it is known of none.';
+    'The exact sum of the known durations in milliseconds, including those of failed and cancelled runs. NULL: none is known.';
 COMMENT ON COLUMN runledger.day_costs_v1.cost_usd IS 'US dollars: the exact sum of the known costs. NULL: none is known.';

@@ -3,14 +3,14 @@ SELECT n.id AS notification_id, n.generation_id, n.run_id, n.kind, n.chat_id, n.
        n.created_at
 FROM runledger.notifications AS n
 WHERE n.state IN ('uncertain', 'dead', 'skipped');
-COMMENT ON VIEW runledger.failed_notifications_v1 IS 'Messages that did not, or may not have, reached anybody, and why.';
+COMMENT ON VIEW runledger.failed_notifications_v1 IS 'Messages that reached nobody, or may not have, and why.';
 COMMENT ON COLUMN runledger.failed_notifications_v1.notification_id IS 'The message''s handle.';
-COMMENT ON COLUMN runledger.failed_notifications_v1.generation_id IS 'What it was to tell of.';
+COMMENT ON COLUMN runledger.failed_notifications_v1.generation_id IS 'The generation that it was about.';
 COMMENT ON COLUMN runledger.failed_notifications_v1.run_id IS 'Its run.';
-COMMENT ON COLUMN runledger.failed_notifications_v1.kind IS 'What kind of message: ending, follow_up, correction and whatever the outbox has besides.';
-COMMENT ON COLUMN runledger.failed_notifications_v1.chat_id IS 'Whom it was for; negative for groups; NULL: metadata.telegramChatId is malformed.';
+COMMENT ON COLUMN runledger.failed_notifications_v1.kind IS 'The kind of message: ending, follow_up or correction.';
+COMMENT ON COLUMN runledger.failed_notifications_v1.chat_id IS 'The chat that it was for; negative for groups; NULL: metadata.telegramChatId is malformed.';
 COMMENT ON COLUMN runledger.failed_notifications_v1.state IS
     'uncertain: it may have arrived. dead: refused for good, or given up. skipped: not sent on purpose.';
-COMMENT ON COLUMN runledger.failed_notifications_v1.attempts IS 'How often sending was begun.';
-COMMENT ON COLUMN runledger.failed_notifications_v1.last_error IS 'What the last attempt met.';
-COMMENT ON COLUMN runledger.failed_notifications_v1.created_at IS 'When the settlement made it.';
+COMMENT ON COLUMN runledger.failed_notifications_v1.attempts IS 'Number of attempts to send it.';
+COMMENT ON COLUMN runledger.failed_notifications_v1.last_error IS 'The error of the last attempt.';
+COMMENT ON COLUMN runledger.failed_notifications_v1.created_at IS 'When the settlement created it.';

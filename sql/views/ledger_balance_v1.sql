@@ -11,13 +11,13 @@ SELECT
         + (SELECT coalesce(sum(events), 0) FROM runledger.ledger_removals WHERE from_table = 'runs')
         AS events_counted_in_runs;
 COMMENT ON VIEW runledger.ledger_balance_v1 IS
-    'Whether the books agree: events equals events_counted_in_runs at any moment. Only what is selected is computed: events_counted_in_runs reads all runs, the others little. `runledger audit` compares more, segment by segment.';
+    'Whether the books agree: events equals events_counted_in_runs at any moment. PostgreSQL computes only the selected columns: events_counted_in_runs reads all runs, the others read little. `runledger audit` compares more, segment by segment.';
 COMMENT ON COLUMN runledger.ledger_balance_v1.events IS
-    'Events that were applied, ever, by the books: also those whose rows retention has dropped.';
+    'All events that were ever applied, by the books, including those whose rows retention has dropped.';
 COMMENT ON COLUMN runledger.ledger_balance_v1.quarantined_events IS 'Events that could not be stored, kept in quarantine.';
 COMMENT ON COLUMN runledger.ledger_balance_v1.conflicting_batches IS
-    'Batches whose name was taken by another with other bytes, kept in quarantine: 0 unless something is very wrong.';
+    'Batches whose name another batch with other bytes has, kept in quarantine: 0 unless something is very wrong.';
 COMMENT ON COLUMN runledger.ledger_balance_v1.events_of_open_segments IS
     'Events of the batches of segments that their edge still keeps.';
 COMMENT ON COLUMN runledger.ledger_balance_v1.events_counted_in_runs IS
-    'What the runs'' event_count add up to, with that of runs that were deleted: the same as events.';
+    'The sum of the runs'' event_count, including that of deleted runs: equal to events.';

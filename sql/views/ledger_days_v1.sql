@@ -14,7 +14,7 @@ COMMENT ON COLUMN runledger.ledger_days_v1.segment_id IS 'The spool''s segment.'
 COMMENT ON COLUMN runledger.ledger_days_v1.day IS 'The UTC day on which its batches were applied.';
 COMMENT ON COLUMN runledger.ledger_days_v1.edge IS 'The nginx host whose segment it is.';
 COMMENT ON COLUMN runledger.ledger_days_v1.batches IS 'Batches that were applied.';
-COMMENT ON COLUMN runledger.ledger_days_v1.stored IS 'Events of all batches that came, a batch counted each time it came: applied + duplicate + quarantined.';
+COMMENT ON COLUMN runledger.ledger_days_v1.stored IS 'Events of all batches that came; a batch counts each time it came: applied + duplicate + quarantined.';
 COMMENT ON COLUMN runledger.ledger_days_v1.applied IS 'Of these, events that took effect.';
-COMMENT ON COLUMN runledger.ledger_days_v1.duplicate IS 'Of these, events of copies of batches: they took none.';
-COMMENT ON COLUMN runledger.ledger_days_v1.quarantined IS 'Of these, events that were set aside.';
+COMMENT ON COLUMN runledger.ledger_days_v1.duplicate IS 'Of these, events of copies of batches: they took no effect.';
+COMMENT ON COLUMN runledger.ledger_days_v1.quarantined IS 'Of these, events in quarantine.';

@@ -12,17 +12,17 @@ CROSS JOIN LATERAL (
            CASE WHEN r.running_at IS NULL OR r.finished_at IS NULL THEN NULL
                 WHEN r.running_boot_id = r.finished_boot_id THEN 'boottime' ELSE 'realtime' END AS clock) AS measured;
 COMMENT ON VIEW runledger.provider_differences_v1 IS
-    'Each report of the provider beside what was measured: difference_us is measured minus provider''s, in microseconds; NULL where either is unknown, such as where no webhook ended the run.';
+    'Each report of the provider beside the measured values. difference_us is the measured duration minus the provider''s, in microseconds; NULL if either is unknown, for example because no webhook ended the run.';
 COMMENT ON COLUMN runledger.provider_differences_v1.run_id IS 'The run.';
 COMMENT ON COLUMN runledger.provider_differences_v1.provider_status IS 'How it ended, in the provider''s word.';
-COMMENT ON COLUMN runledger.provider_differences_v1.terminal_status IS 'How it ended in the ledger: by a webhook where there is one.';
+COMMENT ON COLUMN runledger.provider_differences_v1.terminal_status IS 'How it ended in the ledger: by a webhook if there is one.';
 COMMENT ON COLUMN runledger.provider_differences_v1.fetched_at IS 'When the report was stored.';
-COMMENT ON COLUMN runledger.provider_differences_v1.finished_at IS 'When the edge received the ending; NULL: no webhook told of it.';
-COMMENT ON COLUMN runledger.provider_differences_v1.provider_queued_at IS 'The provider''s time; NULL: it told none.';
-COMMENT ON COLUMN runledger.provider_differences_v1.provider_started_at IS 'The provider''s time; NULL: it told none.';
-COMMENT ON COLUMN runledger.provider_differences_v1.provider_ended_at IS 'The provider''s time; NULL: it told none.';
-COMMENT ON COLUMN runledger.provider_differences_v1.provider_run_duration_s IS 'run_duration as the provider says it, in seconds; NULL: it told none.';
-COMMENT ON COLUMN runledger.provider_differences_v1.provider_duration_us IS 'Microseconds from its started_at to its ended_at; NULL where either is.';
-COMMENT ON COLUMN runledger.provider_differences_v1.measured_duration_us IS 'Microseconds from the first running to the ending, as received; NULL where either is unknown.';
-COMMENT ON COLUMN runledger.provider_differences_v1.measured_clock IS 'boottime or realtime: by which clock that was measured; NULL where it was not.';
-COMMENT ON COLUMN runledger.provider_differences_v1.difference_us IS 'Measured minus the provider''s, in microseconds; NULL where either is unknown.';
+COMMENT ON COLUMN runledger.provider_differences_v1.finished_at IS 'When the edge received the ending; NULL: no webhook reported it.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_queued_at IS 'The provider''s time; NULL: none.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_started_at IS 'The provider''s time; NULL: none.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_ended_at IS 'The provider''s time; NULL: none.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_run_duration_s IS 'run_duration in the provider''s report, in seconds; NULL: none.';
+COMMENT ON COLUMN runledger.provider_differences_v1.provider_duration_us IS 'Microseconds from its started_at to its ended_at; NULL if either is NULL.';
+COMMENT ON COLUMN runledger.provider_differences_v1.measured_duration_us IS 'Microseconds from the first running to the ending, as received; NULL if either is unknown.';
+COMMENT ON COLUMN runledger.provider_differences_v1.measured_clock IS 'boottime or realtime: the clock of this measurement; NULL: not measured.';
+COMMENT ON COLUMN runledger.provider_differences_v1.difference_us IS 'The measured duration minus the provider''s, in microseconds; NULL if either is unknown.';

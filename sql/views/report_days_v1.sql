@@ -22,7 +22,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
 )
 SELECT day, begins_at, ends_at FROM days;
 COMMENT ON VIEW runledger.report_days_v1 IS
-    'Each day, by report_time_zone, on which a generation ended, with its two instants. The views by day are made of it; a condition on day keeps them from reading other days.';
-COMMENT ON COLUMN runledger.report_days_v1.day IS 'The day, by the time zone that runledger.report_time_zone() tells.';
+    'Each day, by report_time_zone, on which a generation ended, with its first instant and the next day''s. The views by day use it; a condition on day keeps them from reading other days.';
+COMMENT ON COLUMN runledger.report_days_v1.day IS 'The day in the time zone runledger.report_time_zone().';
 COMMENT ON COLUMN runledger.report_days_v1.begins_at IS 'Its first instant.';
 COMMENT ON COLUMN runledger.report_days_v1.ends_at IS 'The next day''s first instant.';

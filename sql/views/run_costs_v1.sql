@@ -10,17 +10,17 @@ LEFT JOIN LATERAL (
 COMMENT ON VIEW runledger.run_costs_v1 IS
     'Cost of each generation, with the rate, the instants and the clock that it was computed from. Times are UTC instants; cost in US dollars.';
 COMMENT ON COLUMN runledger.run_costs_v1.rate_source IS
-    'metadata: the application said the rate. gpu_rates: it came from that table. NULL: no usable rate.';
-COMMENT ON COLUMN runledger.run_costs_v1.gpu IS 'The GPU as metadata.gpu said when the row was settled; NULL: it did not.';
+    'metadata: the application gave the rate. gpu_rates: it came from that table. NULL: no usable rate.';
+COMMENT ON COLUMN runledger.run_costs_v1.gpu IS 'metadata.gpu when the row was settled; NULL: there was none.';
 COMMENT ON COLUMN runledger.run_costs_v1.generation_id IS 'The application''s handle for the row.';
 COMMENT ON COLUMN runledger.run_costs_v1.run_id IS 'The provider''s id of the run; NULL while the application has stored none.';
 COMMENT ON COLUMN runledger.run_costs_v1.status IS 'pending, processing, completed, failed or cancelled.';
 COMMENT ON COLUMN runledger.run_costs_v1.request_timestamp IS 'When the application asked.';
 COMMENT ON COLUMN runledger.run_costs_v1.response_timestamp IS 'When the edge received the run''s ending; NULL until then.';
 COMMENT ON COLUMN runledger.run_costs_v1.duration_ms IS
-    'Milliseconds from the first running to the ending, exact to the microsecond; NULL where that can''t be known.';
+    'Milliseconds from the first running to the ending, exact to the microsecond; NULL if it is unknown.';
 COMMENT ON COLUMN runledger.run_costs_v1.cost_usd IS
-    'US dollars, 12 decimals; NULL where nothing is charged or it can''t be known: see cost_note.';
+    'US dollars, 12 decimals; NULL if nothing is charged or the cost is unknown: see cost_note.';
 COMMENT ON COLUMN runledger.run_costs_v1.cost_note IS 'Why cost_usd is NULL, or what to know about it; NULL: nothing to say.';
 COMMENT ON COLUMN runledger.run_costs_v1.rate_amount IS 'US dollars per rate_unit, as copied at the settlement; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.run_costs_v1.rate_unit IS 'second, minute, hour or run; NULL: no usable rate.';

@@ -17,14 +17,14 @@ JOIN limits ON limits.status IS NULL
 WHERE g.status = 'pending' AND g.run_id IS NOT NULL AND g.request_timestamp < now() - limits.silence
   AND NOT EXISTS (SELECT FROM runledger.runs AS r WHERE r.run_id = g.run_id);
 COMMENT ON VIEW runledger.stuck_runs_v1 IS
-    'Runs that have not ended and have been silent for longer than suits their status, and generations of whose run nothing was ever received. Nothing is guessed about them.';
+    'Runs that have not ended and have been silent for longer than the limit of their status, and generations without any event of their run. Nothing is guessed about them.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.run_id IS 'The provider''s id of the run.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.status IS 'The furthest status that was received; NULL: nothing was.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.latest_at IS 'When the edge received the last event; NULL: none came.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.silent_for IS
-    'How long ago the daemon applied the last event, so that neither an edge''s clock nor a backlog looks like silence; where none came, how long ago the application asked.';
-COMMENT ON COLUMN runledger.stuck_runs_v1.generation_id IS 'Whose run it is; NULL: no generation names it.';
-COMMENT ON COLUMN runledger.stuck_runs_v1.silence_limit IS 'The limit that it has passed: runledger.silence_limit(status).';
-COMMENT ON COLUMN runledger.stuck_runs_v1.latest_live_status IS 'What the sender said last that it was doing; NULL: nothing.';
-COMMENT ON COLUMN runledger.stuck_runs_v1.latest_progress IS 'How far it was by then, 0 to 1; NULL: it said nothing.';
+    'How long ago the daemon applied the last event, so that neither an edge''s clock nor a backlog looks like silence; without any event, how long ago the application asked.';
+COMMENT ON COLUMN runledger.stuck_runs_v1.generation_id IS 'The generation that names the run; NULL: none.';
+COMMENT ON COLUMN runledger.stuck_runs_v1.silence_limit IS 'The limit that it has exceeded: runledger.silence_limit(status).';
+COMMENT ON COLUMN runledger.stuck_runs_v1.latest_live_status IS 'The last live_status; NULL: none.';
+COMMENT ON COLUMN runledger.stuck_runs_v1.latest_progress IS 'The last progress, 0 to 1; NULL: none.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.request_timestamp IS 'When the application asked; NULL: no generation names the run.';

@@ -6,6 +6,6 @@ COMMENT ON VIEW runledger.unpriced_generations_v1 IS 'Ended generations without 
 COMMENT ON COLUMN runledger.unpriced_generations_v1.generation_id IS 'The application''s handle for the row.';
 COMMENT ON COLUMN runledger.unpriced_generations_v1.run_id IS 'The provider''s id of the run.';
 COMMENT ON COLUMN runledger.unpriced_generations_v1.status IS
-    'completed: something is owed that isn''t known. failed, cancelled: nothing is charged.';
+    'completed: there is a cost, but it is unknown. failed, cancelled: nothing is charged.';
 COMMENT ON COLUMN runledger.unpriced_generations_v1.cost_note IS 'Why there is no cost; docs/dba.md lists the words.';
 COMMENT ON COLUMN runledger.unpriced_generations_v1.response_timestamp IS 'When the edge received the run''s ending.';

@@ -1,4 +1,4 @@
--- What the migration says of a new table, for one that is there: constraints hold from now on, and are validated later.
+-- The migration's constraints for an existing table: they apply from now on, and are validated later.
 ALTER TABLE runledger.generations ALTER COLUMN adopted_at DROP DEFAULT;
 ALTER TABLE runledger.generations ALTER COLUMN metadata SET DEFAULT '{}';
 ALTER TABLE runledger.generations ALTER COLUMN request_timestamp SET DEFAULT now();
@@ -15,7 +15,7 @@ ALTER TABLE runledger.generations
                              'rate_missing', 'gpu_rate_missing', 'rate_malformed', 'rate_negative',
                              'currency_not_usd', 'unit_unknown', 'not_charged')) NOT VALID;
 
--- Its name comes last in the alphabet, so that it sees what the application's own triggers have made of metadata.
+-- Its name comes last in the alphabet, so that it runs after the application's own triggers have changed metadata.
 CREATE TRIGGER zz_runledger_keep_generated_columns
     BEFORE INSERT OR UPDATE ON runledger.generations
     FOR EACH ROW EXECUTE FUNCTION runledger.keep_generated_columns()

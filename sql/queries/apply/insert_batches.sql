@@ -1,7 +1,6 @@
--- $1 uuid[] segment, $2 bigint[] number, $3 text[] digest in hexadecimal, $4 integer[] event count.
--- A copy updates the row that it meets, rather than passing it by, so that acknowledging a copy waits for
--- replication just as the first did; so does another batch of that name, which is no copy and does not count as one.
--- The digest that comes back is the ledger's.
+-- $1 uuid[] segment, $2 bigint[] number, $3 text[] digest in hexadecimal, $4 integer[] event count. A copy updates the
+-- existing row instead of skipping it, so that its acknowledgement waits for replication as the first one's did. So
+-- does another batch of that name, which is not a copy and does not count as one. The returned digest is the ledger's.
 INSERT INTO runledger.ingested_batches AS ledger (segment_id, batch_number, digest, event_count)
 SELECT segment_id, batch_number, decode(digest, 'hex'), event_count
 FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::integer[]) AS incoming (segment_id, batch_number, digest, event_count)

@@ -1,8 +1,8 @@
--- $1 text[] run, $2 text[] key, $3 timestamptz[] updated, $4 timestamptz[] received, $5 uuid[] boot,
--- $6 bigint[] boottime, $7 bigint[] digest, $8 integer[] position, $9 text[] output;
--- and of the event it came with: $10 uuid[] segment, $11 bigint[] batch, $12 integer[] index, $13 text[] edge;
--- $14 text[] runs that this transaction has queued already.
--- The newer version wins. What jsonb can't hold goes to quarantine, and its row here keeps the place without it.
+-- $1 text[] run, $2 text[] key, $3 timestamptz[] updated, $4 timestamptz[] received, $5 uuid[] boot, $6 bigint[]
+-- boottime, $7 bigint[] digest, $8 integer[] position, $9 text[] output; and of the event it came with: $10 uuid[]
+-- segment, $11 bigint[] batch, $12 integer[] index, $13 text[] edge; $14 text[] runs that this transaction has queued
+-- already. The newer version wins. An output that jsonb can't hold goes to quarantine, and its row here stays without
+-- content.
 WITH incoming AS MATERIALIZED (
     SELECT item.*
     FROM ROWS FROM (

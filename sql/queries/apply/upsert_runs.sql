@@ -1,10 +1,10 @@
--- The merge of daemon/ingest/run_state.cpp, in SQL: what comes is joined with what is there. Runs in which something
--- changed that settlement depends on are queued. $29: false for a further boot of runs that this turn has written, whose
--- events it has counted.
+-- The merge of daemon/ingest/run_state.cpp, in SQL: new states are merged with stored ones. Runs with a change that
+-- settlement depends on are queued. $29: false for a further boot of runs that this turn has written, whose events it
+-- has counted.
 --
--- Of running and of the ending the first of each boot is kept, by boottime; the earliest of those by wall time stands in
+-- Of running and of the ending the first of each boot is kept, by boottime; the earliest of those by wall time is in
 -- the row's columns, the others in …_other_boots. Progress is that of the last stamp, as (latest_at, boot_id,
--- boottime_us, redelivered, digest). Where stamps are equal, so is what is kept.
+-- boottime_us, redelivered, digest). If two stamps are equal, the values are equal, too.
 WITH upserted AS (
     INSERT INTO runledger.runs AS r (
         run_id, not_started_at, queued_at, started_at, uploading_at,
@@ -34,7 +34,7 @@ WITH upserted AS (
             SELECT
                 (running[1]).received_at, (running[1]).boot_id, (running[1]).boottime_us, (running[1]).redelivered,
                 nullif(running[2:], '{}'),
-                -- An ending by the provider's report has no stamp: it stays where no webhook's comes.
+                -- An ending by the provider's report has no stamp: it stays until a webhook's comes.
                 CASE WHEN ending IS NULL THEN r.terminal_status ELSE (ending[1]).status END,
                 (ending[1]).received_at, (ending[1]).boot_id, (ending[1]).boottime_us, (ending[1]).redelivered,
                 (ending[1]).digest,

@@ -1,6 +1,6 @@
--- $1 date or NULL: since when. The books beside the rows that are there: an entry for each segment and UTC day that
--- either side knows. Day partitions that were dropped took their rows with them: an entry is `dropped` if it has no
--- rows, is older than the oldest day partition, and none was removed by DELETE.
+-- $1 date or NULL: since when. The books beside the existing rows: an entry for each segment and UTC day that either
+-- side has. Day partitions that were dropped took their rows with them: an entry is `dropped` if it has no rows, is
+-- older than the oldest day partition, and none was removed by DELETE.
 WITH books AS (
     SELECT * FROM runledger.ledger_days_v1 WHERE day >= coalesce($1::date, '-infinity')
 ),

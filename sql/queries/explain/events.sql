@@ -1,4 +1,5 @@
--- $1 text run. The events that were received, and which of them count. One more than is shown tells that there are more.
+-- $1 text run. The events that were received, and which of them count. Returns one more than is shown, so that it is
+-- known whether there are more.
 SELECT to_char(e.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS received_at, e.edge,
        left(e.boot_id::text, 8) AS boot, e.boottime_us, e.status, e.redelivered,
        (e.received_at, e.boot_id, e.boottime_us, e.redelivered)

@@ -1,4 +1,4 @@
--- $1 text run, $2 bigint longest duration in s. How the run stands, and what its timing is.
+-- $1 text run, $2 bigint longest duration in s. The run's state and timing.
 SELECT r.status, r.terminal_status, r.event_count, r.latest_status,
        to_char(r.latest_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS latest_at,
        round(r.latest_progress::numeric * 100) AS latest_percent, r.latest_live_status,

@@ -1,5 +1,5 @@
--- What stands between the migrating user and the four roles: the statements that mend it, in their order. No row:
--- nothing does. Roles belong to the cluster, so another database of it may have made them.
+-- The statements that the migrating user lacks for the four roles, in order. No row: none. Roles belong to the cluster,
+-- so another database of it may have made them.
 WITH wanted (place, name, meaning) AS (VALUES
     (1, 'runledger_owner',
      'Owns everything in the schema runledger of each database that has one; `runledger migrate` and `runledger forget` run as a member of it. Nobody logs in as it.'),

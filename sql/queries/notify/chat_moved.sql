@@ -1,4 +1,4 @@
--- $1 the group's old id, $2 its new id, $3 what Telegram said. What waits for the old one goes to the new one.
+-- $1 the group's old id, $2 its new id, $3 what Telegram said. Messages that wait for the old one go to the new one.
 WITH moved AS (
     INSERT INTO runledger.telegram_chats AS chat (chat_id, migrated_to, last_error)
     VALUES ($1::bigint, $2::bigint, $3)

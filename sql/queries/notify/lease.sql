@@ -1,6 +1,6 @@
--- $1 bigint[] ids from notify_find_expired and notify_find_due, $2 the daemon, $3 lease in milliseconds.
--- Another daemon may have been faster: what it has, or is taking, is passed by. Once this is committed, it is marked
--- that the message may be on its way.
+-- $1 bigint[] ids from notify_find_expired and notify_find_due, $2 the daemon, $3 lease in milliseconds. Another daemon
+-- may have been faster: rows that it has, or is taking, are skipped. When this is committed, the row says that the
+-- message may be on its way.
 UPDATE runledger.notifications AS n
 SET state = 'leased',
     attempts = n.attempts + 1,

@@ -1,5 +1,5 @@
--- $1 milliseconds that a notification may wait, $2 how many at most.
--- Nobody wants to hear of it any more. What may have arrived is not called skipped.
+-- $1 milliseconds that a notification may wait, $2 how many at most. Nobody wants such a message any more. One that may
+-- have arrived does not become skipped.
 UPDATE runledger.notifications AS n
 SET state = CASE WHEN n.uncertain_attempts > 0 OR n.parts_sent > 0 THEN 'uncertain' ELSE 'skipped' END,
     last_error = concat_ws(': ', 'waited past not_after', n.last_error)

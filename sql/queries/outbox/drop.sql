@@ -1,5 +1,5 @@
--- $1 to $5 as in tool_outbox_list. Waiting or given up: not sent any more, and the row says why. What is being sent is
--- left to its daemon.
+-- $1 to $5 as in tool_outbox_list. Pending, dead and uncertain messages are not sent any more, and the row says why. A
+-- message that a daemon is sending is not changed.
 WITH dropped AS (
     UPDATE runledger.notifications AS n
     SET state = 'skipped', last_error = concat_ws(': ', 'dropped by an operator', n.last_error)

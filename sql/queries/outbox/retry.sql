@@ -1,5 +1,5 @@
--- $1 to $5 as in tool_outbox_list. What was given up is tried again as if it were new; what may have arrived still says
--- so in its text. A malformed chat can't be told.
+-- $1 to $5 as in tool_outbox_list. Messages that were given up are sent again as if they were new; one that may have
+-- arrived still says so. A malformed chat gets none.
 WITH again AS (
     UPDATE runledger.notifications AS n
     SET state = 'pending', attempts = 0, not_before = now(), waits_since = now()

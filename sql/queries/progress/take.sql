@@ -1,5 +1,5 @@
--- $1 least milliseconds between two calls for a run, $2 how many at most.
--- Takes runs whose progress is to be told: a first time, or anew. Whoever takes one has it for that long.
+-- $1 least milliseconds between two calls for a run, $2 how many at most. Takes runs whose progress is to be sent, for
+-- the first time or again. The daemon that takes one has it for that long.
 INSERT INTO runledger.progress_messages AS p (run_id, generation_id, chat_id, told_of)
 SELECT r.run_id, g.id, runledger.telegram_chat_now(g.telegram_chat_id), r.latest_at
 FROM runledger.runs AS r

@@ -1,5 +1,5 @@
--- $1 least milliseconds between two calls for a run, $2 how many at most.
--- Progress messages whose ending has been told, or never will be: to be deleted.
+-- $1 least milliseconds between two calls for a run, $2 how many at most. Progress messages that are to be deleted: the
+-- message about the ending was sent, or never will be.
 UPDATE runledger.progress_messages AS p SET called_at = now()
 FROM (
     SELECT told.run_id FROM runledger.progress_messages AS told

@@ -1,4 +1,4 @@
--- $1 bigint id. Held, so that two operators do not replay one row at once.
+-- $1 bigint id. Locks the row, so that two operators do not replay it at once.
 SELECT id, to_char(quarantined_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS quarantined_at, scope, reason,
        replace(segment_id::text, '-', '') AS segment, batch_number, event_index, edge,
        to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS received_text,

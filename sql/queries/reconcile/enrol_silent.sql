@@ -1,6 +1,6 @@
 -- $1 text[] statuses and $2 bigint[] the silence that suits each, in milliseconds; $3 bigint that of a generation of
--- which nothing was received; $4 bigint how far to look back; $5 how many at most.
--- A run's silence counts from the daemon's own last news of it, so neither an edge's clock nor a backlog can fake one.
+-- which nothing was received; $4 bigint how far to look back; $5 how many at most. A run's silence starts when the
+-- daemon last stored something about it, so neither an edge's clock nor a backlog looks like silence.
 INSERT INTO runledger.reconcile_lookups (run_id)
 SELECT run_id FROM (
     (SELECT r.run_id

@@ -1,4 +1,5 @@
--- What is no longer silent, or no longer there, and is not being asked about: it is enrolled anew if it falls silent again.
+-- Removes runs that are no longer silent, or no longer exist, and are not being looked up. A run is entered again if it
+-- becomes silent again.
 DELETE FROM runledger.reconcile_lookups
 WHERE run_id IN (
     SELECT l.run_id

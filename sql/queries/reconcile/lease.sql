@@ -1,4 +1,4 @@
--- $1 the daemon, $2 lease in milliseconds, $3 how many. Another daemon's are passed by; a lease that ran out is taken over.
+-- $1 the daemon, $2 lease in milliseconds, $3 how many. Skips rows of another daemon; takes over an expired lease.
 UPDATE runledger.reconcile_lookups AS l
 SET attempts = l.attempts + 1,
     last_asked_at = now(),

@@ -1,4 +1,4 @@
--- For the scratch schema, in whose place `runledger.` stands; "runledger" in quotes is the ledger itself. The rows as
+-- For the scratch schema, whose name replaces `runledger.`; "runledger" in quotes is the ledger itself. The rows as
 -- they stood before their first settlement.
 INSERT INTO runledger.generations (id, metadata, request_timestamp, request_payload, status)
 SELECT g.id, g.metadata, g.request_timestamp, g.request_payload,

@@ -1,4 +1,4 @@
--- For the scratch schema, in whose place `runledger.` stands; "runledger" in quotes is the ledger itself.
+-- For the scratch schema, whose name replaces `runledger.`; "runledger" in quotes is the ledger itself.
 INSERT INTO runledger.provider_reports (
     run_id, fetched_at, digest, status, queued_at, started_at, ended_at, run_duration_s, progress, live_status, error,
     output_count, body)

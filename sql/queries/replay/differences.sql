@@ -1,4 +1,4 @@
--- For the scratch schema, in whose place `runledger.` stands.
+-- For the scratch schema, whose name replaces `runledger.`.
 SELECT s.run_id, s.generation_id, s.run_status AS stored_run_status, s.status AS stored_status,
        s.duration_ms AS stored_duration_ms, s.cost_usd AS stored_cost_usd, s.cost_note AS stored_cost_note,
        r.terminal_status AS run_status, g.status, g.duration_ms, g.cost_usd, g.cost_note

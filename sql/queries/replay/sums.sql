@@ -1,4 +1,4 @@
--- For the scratch schema, in whose place `runledger.` stands.
+-- For the scratch schema, whose name replaces `runledger.`.
 SELECT count(*) AS runs, count(*) FILTER (WHERE s.is_whole) AS compared,
        coalesce(sum(s.cost_usd) FILTER (WHERE s.is_whole), 0) AS cost_stored,
        coalesce(sum(g.cost_usd) FILTER (WHERE s.is_whole), 0) AS cost_replayed

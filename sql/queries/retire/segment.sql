@@ -1,5 +1,5 @@
--- $1 uuid segment, $2 bigint batch count. The edge has every batch acknowledged; from now on a copy meets the tombstone.
--- Says nothing (no row) where the ledger does not hold that many batches of it: then nothing is changed.
+-- $1 uuid segment, $2 bigint batch count. Every batch was acknowledged to the edge; from now on a copy is recognised by
+-- the tombstone. Returns no row, and changes nothing, if the ledger does not have that many batches of the segment.
 WITH known AS (
     SELECT count(*) AS batches FROM runledger.ingested_batches WHERE segment_id = $1::uuid
 ),
