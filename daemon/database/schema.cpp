@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/database/transaction.hpp"
 #include "common/digest.hpp"
 #include "daemon/database/database.hpp"
+#include "daemon/database/transaction.hpp"
 #include "queries/migrate.hpp"
 
 namespace runledger {

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "daemon/ingest/write_turn.hpp"
 #include "daemon/database/schema.hpp"
+#include "daemon/ingest/write_turn.hpp"
 #include "queries/reconcile.hpp"
 
 namespace runledger {
