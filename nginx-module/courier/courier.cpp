@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "nginx-module/courier/committer.hpp"
+#include "nginx-module/courier/short_slices.hpp"
 #include "nginx-module/link/connection_log.hpp"
 #include "nginx-module/link/delivery.hpp"
 #include "nginx-module/link/link.hpp"
@@ -306,6 +307,7 @@ void Courier::Thread::run(Shared& shared) noexcept {
     (void)::pthread_setname_np(::pthread_self(), "rl-courier");  // For whoever looks at threads; failing is no harm.
     std::unique_ptr<Thread> thread;
     persist(shared, [&] {
+        ask_for_short_slices();
         thread = std::make_unique<Thread>(shared);
         return true;
     });
