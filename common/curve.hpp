@@ -21,7 +21,7 @@ struct NamedKey {
     std::string key;
 };
 
-// A sentence that names the line, and never what is in it.
+// A sentence that names the line and never quotes it.
 struct KeyFault {
     std::string sentence;
 };
@@ -31,8 +31,7 @@ struct KeyFault {
 // At least one key; no name and no key twice.
 [[nodiscard]] std::variant<std::vector<NamedKey>, KeyFault> parse_curve_keys(std::string_view text);
 
-// Whether what is sent to or taken at the endpoint may cross a network: tcp:// with anything but a loopback address
-// or "localhost" as its host.
+// Whether traffic of the endpoint may cross a network: tcp:// with any host but a loopback address or "localhost".
 [[nodiscard]] bool leaves_the_host(std::string_view endpoint) noexcept;
 
 }  // namespace runledger

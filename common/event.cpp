@@ -511,8 +511,8 @@ bool may_overflow_reader(std::string_view body) {
     return false;
 }
 
-// A copy of the body, of the same length, in which what RapidJSON can't represent though JSON allows it (NGINX.md,
-// hazard 11) is replaced: a lone surrogate's escape by U+FFFD's, a number beyond a double by `null` and blanks.
+// A copy of the body, of the same length, in which what RapidJSON can't represent though JSON allows it (docs/nginx.md,
+// "RapidJSON") is replaced: a lone surrogate's escape by U+FFFD's, a number beyond a double by `null` and blanks.
 // Offsets stay true, so that spans found in the copy hold in the body. All else stays, faults included.
 std::string mask_beyond_parser(std::string_view body) {
     constexpr std::size_t number_bytes_max = 300;  // A double holds 308 digits.

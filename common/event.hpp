@@ -1,7 +1,8 @@
-// What one webhook's body says: the one decoder, used at the edge to refuse and in the daemon to understand.
+// Decodes a webhook's body. The edge uses it to refuse bodies that hold no event, the daemon to read events.
 //
-// Tolerant where the sender is odd (SENDER.md): unknown keys and statuses, a missing event_type, any key order,
-// NaN, numbers and escapes that our parser can't hold. Pure functions; views point into the body that was given.
+// Tolerant where the sender is odd (docs/sender.md, "Body"): unknown keys and statuses, a missing event_type, any key
+// order, NaN, numbers and escapes that our parser can't represent. Pure functions; views point into the body that was
+// given.
 #pragma once
 
 #include <cstddef>
@@ -37,30 +38,30 @@ enum class EventFault : std::uint8_t {
 
 struct Refusal {
     EventFault fault{};
-    std::size_t offset{};  // Byte in the body where the reader stopped; 0 where no place is to blame.
+    std::size_t offset{};  // Byte in the body where the reader stopped; 0 if the fault has no place.
 };
 
 enum class OutputsShape : std::uint8_t { absent, null, array, object, other };
 
 // One element of `outputs`, or `outputs` itself where it is an object.
 struct Output {
-    std::string id;          // Empty where the sender gave none.
-    std::string updated_at;  // As written; empty where absent or not a string.
+    std::string id;          // Empty if the sender gave none.
+    std::string updated_at;  // As written; empty if absent or not a string.
     std::string_view json;   // The element's own bytes in the body; PostgreSQL's jsonb may still refuse them.
 };
 
-// Strings are decoded: valid UTF-8, a lone surrogate escape become U+FFFD. They may hold U+0000, which PostgreSQL's
-// text can't. Of a key that comes twice, the last counts, as in Python and in jsonb.
+// Strings are decoded to valid UTF-8; the escape of a lone surrogate becomes U+FFFD. They may contain U+0000, which
+// PostgreSQL's text can't hold. If a key is repeated, the last one counts, as in Python and in jsonb.
 struct Event {
     std::string run_id;
     std::string status_word;
-    std::optional<RunStatus> status;  // Nothing for a word that is not known.
+    std::optional<RunStatus> status;  // Nothing for an unknown word.
     std::string event_type{"run.updated"};
-    std::string live_status;         // Empty where null, absent or not a string.
-    std::optional<double> progress;  // Finite; nothing where absent, null, NaN or beyond a double.
-    std::string error;               // From `error`, else `error_details`; empty where neither is a string.
+    std::string live_status;         // Empty if null, absent or not a string.
+    std::optional<double> progress;  // Finite; nothing if absent, null, NaN or beyond a double.
+    std::string error;               // From `error`, else `error_details`; empty if neither is a string.
     OutputsShape outputs_shape{OutputsShape::absent};
-    std::vector<Output> outputs;  // In the body's order; elements that are no objects are left out.
+    std::vector<Output> outputs;  // In the body's order; elements that are not objects are left out.
     bool beyond_parser{false};    // A number or escape was masked to read the rest.
 };
 

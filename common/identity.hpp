@@ -1,4 +1,4 @@
-// 128-bit names that are fresh by randomness: a spool segment's, a kernel's boot.
+// Random 128-bit names: a spool segment's id, a kernel's boot id.
 //
 // Pure values: making one from randomness or from /proc is the caller's part.
 #pragma once
@@ -32,7 +32,7 @@ struct Id128 {
         return text;
     }
 
-    // Takes hyphens at any place, as a UUID has them. Nothing unless exactly 32 digits remain.
+    // Accepts hyphens at any place, as in a UUID. Nothing unless exactly 32 digits remain.
     [[nodiscard]] static std::optional<Id128> parse(std::string_view text) noexcept {
         Id128 id;
         std::size_t digits = 0;
@@ -72,7 +72,7 @@ using BootId = Id128<struct BootTag>;
 // Counts from 0 within a segment, without gaps.
 using BatchNumber = std::uint64_t;
 
-// What a batch is called, for ever and everywhere.
+// The name of a batch. It never changes.
 struct BatchName {
     SegmentId segment;
     BatchNumber number{};

@@ -1,7 +1,7 @@
-// What a segment file holds, from all of its bytes: for a courier that adopts it, and for an operator's tool.
+// Parses a whole segment file, for a courier that adopts it and for the operator's tool.
 //
-// Nothing is trusted: see scan_segment(). A segment that is being written may seem to have a torn tail. Whoever calls
-// reads the file. Any thread; the content holds the file's bytes.
+// Nothing is trusted: see scan_segment(). A segment that is being written may seem to have a torn tail. The caller
+// reads the file. Any thread; the content keeps the file's bytes.
 #pragma once
 
 #include <cstddef>
@@ -22,16 +22,16 @@ namespace runledger {
 // Nothing we write is longer than segment_bytes; a build with another limit may have written more.
 inline constexpr std::uint64_t segment_file_bytes_max = 4 * std::uint64_t{segment_bytes};
 
-// Fills the span from that offset of the file on, or less if the file ends before. Throws std::system_error where the
-// disk can't give the bytes back.
+// Fills the span from that offset of the file on, or less if the file ends before. Throws std::system_error if the
+// disk can't read the bytes.
 using ReadAt = std::function<void(std::span<std::byte> bytes, std::uint64_t offset)>;
 
-// Reads the beginning of a file, as long as the span. Whole pieces where that goes; around a failure block by block,
-// since one bad block must not cost the batches around it. What can't be read stands as zeros. Returns whether all of
-// it could.
+// Reads the beginning of a file, as long as the span. Reads large pieces, and around a failure block by block, because
+// one bad block must not cost the batches around it. Unreadable blocks become zeros. Returns whether everything could
+// be read.
 [[nodiscard]] bool read_past_bad_blocks(std::span<std::byte> file, const ReadAt& read);
 
-// Why a file is no segment for us. It is left as it is.
+// Why a file is not a segment that we can use. The file is not changed.
 enum class SegmentFault : std::uint8_t {
     no_such_file,
     bad_name,         // Not "<32 hexadecimal digits>.seg".
@@ -44,8 +44,8 @@ enum class SegmentFault : std::uint8_t {
 
 class SegmentContent {
 public:
-    // `file` is the whole file, `id` the one in its name. `is_complete` is false where a part of the file could not be
-    // read and stands as zeros: then what is missing counts as damage, not as an end.
+    // `file` is the whole file, `id` the one in its name. `is_complete` is false if a part of the file could not be
+    // read and was replaced by zeros: that part then counts as damage, not as an end.
     [[nodiscard]] static std::variant<SegmentContent, SegmentFault> parse(const SegmentId& id,
                                                                           std::vector<std::byte> file,
                                                                           bool is_complete);
@@ -55,7 +55,7 @@ public:
     [[nodiscard]] const std::optional<SegmentHeader>& header() const noexcept { return scan_.header; }
     [[nodiscard]] const std::vector<RecordPlace>& batches() const noexcept { return scan_.records; }
     [[nodiscard]] ScanEnd end() const noexcept { return scan_.end; }
-    // False where a part could not be read, which then is why it counts as damaged.
+    // False if a part could not be read; the segment then counts as damaged for this reason.
     [[nodiscard]] bool is_complete() const noexcept { return is_complete_; }
     [[nodiscard]] std::size_t used_bytes() const noexcept { return scan_.used_bytes; }
     // The wire frame of one of batches(); valid as long as the content.

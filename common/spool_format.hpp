@@ -1,7 +1,7 @@
 // A segment file's bytes, as pure functions: docs/spool-format.md describes them, a test pins golden bytes.
 //
 // A segment is a header and then records, one for each batch, each holding the batch's wire frame as it is sent.
-// Scanning trusts nothing: it is what tells an answered batch from a torn write after a crash. Any thread.
+// Scanning trusts nothing: it distinguishes an answered batch from a torn write after a crash. Any thread.
 #pragma once
 
 #include <array>
@@ -25,9 +25,9 @@ inline constexpr std::size_t segment_header_bytes = 64;
 inline constexpr std::size_t record_header_bytes = 24;
 inline constexpr std::size_t record_alignment = 8;
 inline constexpr std::string_view segment_suffix = ".seg";
-// What an operator must look at: a segment with damage inside, moved out of the couriers' way.
+// The name of a damaged segment, which couriers ignore and an operator must look at.
 inline constexpr std::string_view damaged_suffix = ".damaged";
-// What the ledger has let go of and is kept for a while nevertheless; without the suffix it is sent again.
+// The name of a retired segment that is kept for some time. Without the suffix it is sent again.
 inline constexpr std::string_view kept_suffix = ".kept";
 
 // Bytes that a record takes in the file, its padding included.
@@ -42,9 +42,9 @@ static_assert(segment_header_bytes + record_bytes(wire_message_bytes_max) <= seg
 struct SegmentHeader {
     SegmentId id;
     std::uint64_t reserved_bytes{};  // The file's length when it was made.
-    WallTime created_at{};           // Orders segments, oldest first; no more is asked of it.
-    // Imported, and the original may still grow or be sent: whoever has the original retires it. A retirement of the
-    // copy would have the ledger refuse what the original stores later.
+    WallTime created_at{};           // Orders segments, oldest first; it has no other use.
+    // Imported, and the original may still grow or be sent, so only the original is retired. If the copy were retired,
+    // the ledger would refuse the batches that the original stores later.
     bool is_copy{false};
 };
 
@@ -77,8 +77,8 @@ struct RecordPlace {
 
 enum class ScanEnd : std::uint8_t {
     clean,      // After the last record there are only zeros, or nothing.
-    torn_tail,  // After the last record there are bytes that make no record: a write that was never answered.
-    damaged,    // Bytes that make no record stand before a good one: what was answered has been lost there.
+    torn_tail,  // After the last record there are bytes that are not a record: a write that was never answered.
+    damaged,    // Bytes before a valid record that are not a record: answered batches were lost there.
 };
 
 [[nodiscard]] std::string_view to_word(ScanEnd end) noexcept;
@@ -91,7 +91,7 @@ struct SegmentScan {
 };
 
 // Reads a whole segment file's bytes. `id` is the one in the file's name; a record counts only if its frame names
-// that segment, so that no body can pass for a record. HeaderFault::unknown_version where the header says so.
+// that segment, so that no body can pass for a record. HeaderFault::unknown_version if the header says so.
 [[nodiscard]] std::variant<SegmentScan, HeaderFault> scan_segment(std::span<const std::byte> file, const SegmentId& id);
 
 }  // namespace runledger

@@ -29,7 +29,7 @@ HostId digest(std::span<const std::uint8_t> key, std::string_view message) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(message.data());  // OpenSSL's characters are unsigned.
     if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes, message.size(), code.data(), &length) ==
         nullptr) {
-        throw std::runtime_error("HMAC-SHA256 can't be had");
+        throw std::runtime_error("HMAC-SHA256 is not available");
     }
     HostId id;
     std::copy_n(code.begin(), id.bytes.size(), id.bytes.begin());

@@ -1,7 +1,7 @@
-// The sender's words for where a run stands, and what each means to the ledger.
+// The sender's words for a run's status, and what each means for the ledger.
 //
 // Source: the sender's own enumeration (comfy-deploy/api, `models.py`); the words are case-sensitive.
-// An unknown word is no fault: it is stored with its time and never ends a run.
+// An unknown word is not a fault: it is stored with its time and never ends a run.
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@ enum class RunStatus : std::uint8_t {
 inline constexpr std::array<std::string_view, 9> run_status_words{
     "not-started", "queued", "started", "running", "uploading", "success", "failed", "timeout", "cancelled"};
 
-// Nothing for a word that the sender is not known to use.
+// Nothing for an unknown word.
 [[nodiscard]] constexpr std::optional<RunStatus> find_run_status(std::string_view word) noexcept {
     for (std::size_t i = 0; i < run_status_words.size(); ++i) {
         if (run_status_words[i] == word) {
@@ -41,7 +41,7 @@ inline constexpr std::array<std::string_view, 9> run_status_words{
     return run_status_words[static_cast<std::size_t>(status)];
 }
 
-// A terminal status ends the run; the sender repeats it, but never leaves it.
+// A terminal status ends the run. The sender may repeat it, but no other status follows.
 [[nodiscard]] constexpr bool is_terminal(RunStatus status) noexcept { return status >= RunStatus::success; }
 
 }  // namespace runledger

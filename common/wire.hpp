@@ -27,11 +27,11 @@ inline constexpr std::size_t batch_header_bytes = 72;
 
 // Flags of one event. Unknown bits are kept and ignored.
 enum EventFlag : std::uint32_t {
-    redelivered = 1U << 0U,    // Came as GET: up to 1.6 s, and the earlier tries, later than it happened (SENDER.md).
-    beyond_parser = 1U << 1U,  // Holds a number or an escape that our parser can't represent; stored untouched.
+    redelivered = 1U << 0U,    // Came as GET, so it happened earlier (docs/sender.md, "Delivery").
+    beyond_parser = 1U << 1U,  // Has a number or an escape that our parser can't represent; stored unchanged.
 };
 
-// An event as it goes into a batch. `body` is the sender's bytes, untouched.
+// An event as it goes into a batch. `body` is the sender's bytes, unchanged.
 struct Event {
     Stamp stamp;
     std::uint32_t flags{};
@@ -47,7 +47,7 @@ struct Batch {
     std::vector<Event> events;
 };
 
-// What a batch is called and what it holds, known from its header alone.
+// A batch's name and number of events, from its header alone.
 struct BatchHeader {
     BatchName name;
     Digest128 digest{};
@@ -101,16 +101,16 @@ enum class Damage : std::uint8_t {
 
 [[nodiscard]] std::string_view to_word(Damage damage) noexcept;
 
-// Segment, all of whose batches are committed, is about to be unlinked: the ledger may forget their names.
+// All batches of the segment are committed and the edge wants to unlink it: the ledger may forget their names.
 struct Retire {
     SegmentId segment;
     std::uint64_t batch_count{};
 };
 
 enum class Verdict : std::uint8_t {
-    committed = 1,  // In PostgreSQL, durably; also for a copy of what was committed before.
-    busy = 2,       // Over its bound: send again later, slower.
-    refused = 3,    // Will not be taken as it is; see the reason.
+    committed = 1,  // In PostgreSQL, durably; also for a copy of a committed batch.
+    busy = 2,       // The daemon's queue is full: send again later, and slower.
+    refused = 3,    // Not accepted as it is; see the reason.
     retired = 4,    // The answer to Retire.
 };
 

@@ -23,7 +23,7 @@ public:
     Section(std::string file, const toml::table& root, std::string_view name)
         : file_(std::move(file)), name_(name), table_(root[name].as_table()) {
         if (root.contains(name) && table_ == nullptr) {
-            throw ConfigError(fmt::format("{}: {} is no table; write [{}]", file_, name_, name_));
+            throw ConfigError(fmt::format("{}: {} is not a table; write [{}]", file_, name_, name_));
         }
     }
 
@@ -148,7 +148,7 @@ void read_wording(const std::string& file, const toml::table& root, telegram::Wo
     }
     const toml::table* table = node.as_table();
     if (table == nullptr) {
-        throw ConfigError(fmt::format("{}: [telegram] text is no table; write [telegram.text]", file));
+        throw ConfigError(fmt::format("{}: [telegram] text is not a table; write [telegram.text]", file));
     }
     for (const auto& [key, value] : *table) {
         const std::string place =
@@ -282,14 +282,14 @@ Config load_config(const std::filesystem::path& path) {
     intake.read("bind", config.intake.bind);
     for (const std::string& endpoint : config.intake.bind) {
         if (!endpoint.starts_with("ipc://") && !endpoint.starts_with("tcp://")) {
-            intake.fail("bind", fmt::format("holds \"{}\", which begins with neither ipc:// nor tcp://", endpoint));
+            intake.fail("bind", fmt::format("contains \"{}\", which begins with neither ipc:// nor tcp://", endpoint));
         }
     }
     config.intake.curve = read_curve(intake);
     for (const std::string& endpoint : config.intake.bind) {
         if (!config.intake.curve && leaves_the_host(endpoint)) {
             intake.fail("bind",
-                        fmt::format("holds \"{}\", which can be reached from other hosts: anyone there could send "
+                        fmt::format("contains \"{}\", which can be reached from other hosts: anyone there could send "
                                     "events; set curve_secret_key_file and curve_authorized_keys_file, or use "
                                     "ipc:// or 127.0.0.1",
                                     endpoint));
@@ -303,7 +303,7 @@ Config load_config(const std::filesystem::path& path) {
     postgres.read("appliers", config.postgres.appliers, 1, 64);
     postgres.refuse_unknown_keys();
     if (config.postgres.uri.empty()) {
-        postgres.fail("uri", "is missing: the one key without a default");
+        postgres.fail("uri", "is missing; it has no default");
     }
     if (config.postgres.direct_uri.empty()) {
         config.postgres.direct_uri = config.postgres.uri;
@@ -348,7 +348,8 @@ Config load_config(const std::filesystem::path& path) {
                              host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos &&
                              host.front() != '.' && host.back() != '.';
         if (!is_name) {
-            telegram.fail("fetch_hosts", fmt::format("holds \"{}\", which is no host's name in lower case", host));
+            telegram.fail("fetch_hosts",
+                          fmt::format("contains \"{}\", which is not a host's name in lower case", host));
         }
     }
     constexpr std::chrono::milliseconds longest_wait_for_the_pace{5000};
@@ -372,7 +373,7 @@ Config load_config(const std::filesystem::path& path) {
     if (!config.telegram.token_file.empty()) {
         config.telegram.token = read_secret(telegram, "token_file", config.telegram.token_file);
     } else if (config.telegram.mode == TelegramMode::send) {
-        telegram.fail("mode", "is \"send\", but there is no token_file");
+        telegram.fail("mode", "is \"send\", but token_file is missing");
     }
 
     Section comfydeploy(file, root, "comfydeploy");

@@ -1,6 +1,6 @@
 // The daemon's figures for Prometheus, through prometheus-cpp, at the configured address.
 //
-// The stages count in plain atomics; they are read when somebody asks. Nothing is measured twice.
+// The stages count in plain atomics, which are read at each scrape.
 #pragma once
 
 #include <memory>

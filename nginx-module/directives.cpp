@@ -10,7 +10,7 @@ namespace runledger::edge {
 namespace {
 
 constexpr ngx_msec_t timeout_default = 15'000;
-constexpr ngx_msec_t sender_patience = 20'000;  // SENDER.md: the sender hangs up after 20 s.
+constexpr ngx_msec_t sender_patience = 20'000;  // docs/sender.md, "Delivery".
 
 // The location's content handler is ours from now on; one location can have only one.
 [[nodiscard]] char* claim_location(ngx_conf_t& cf, ngx_http_handler_pt handler) {

@@ -1,4 +1,4 @@
-// Delays that double from a least to a most, with jitter, after each failure in a row.
+// Delays that double with each failure in a row, from a minimum to a maximum, with jitter.
 #pragma once
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // RapidJSON's document, with failed assertions as exceptions: include this instead of RapidJSON's own headers.
 //
-// A broken assumption about somebody else's JSON must not abort the daemon: whoever reads a document catches
-// std::logic_error. Every file of a program must see the same definitions, so they stand here once.
+// A wrong assumption about foreign JSON must not abort the daemon: the code that reads a document catches
+// std::logic_error. Every file of a program must see the same definitions, so they are here once.
 #pragma once
 
 #include <stdexcept>

@@ -1,7 +1,7 @@
-// What a log line may show of the links in it: no query, fragment, user or password, since a presigned link's query is
-// a key, and logs are kept and copied.
+// Masks the links in a log line: query, fragment, user and password are removed, because a presigned link's query is a
+// key, and logs are kept and copied.
 //
-// A pure function, called for every line where lines are written, so that no caller can forget it. Says the same as
+// A pure function. The logger calls it for every line, so that no caller can forget it. It gives the same result as
 // runledger.masked_links(text) in the database; a test compares the two.
 #pragma once
 
@@ -11,7 +11,7 @@
 namespace runledger {
 
 // The text, JSON or not, with each link cut after its path. A link ends at white space, a quotation mark or an angle
-// bracket; its slashes, ? and # may be escaped as in JSON. Too much is masked rather than too little.
+// bracket; its slashes, ? and # may be escaped as in JSON. In doubt it masks too much rather than too little.
 [[nodiscard]] std::string masked_links(std::string_view text);
 
 }  // namespace runledger

@@ -1,4 +1,4 @@
-// How one stage wakes another, and how all are told to stop.
+// Wakes a stage, or tells it to stop.
 //
 // Each stage waits on its own Wakeup with a poll interval behind it: a lost wake-up costs an interval, never an event.
 #pragma once

@@ -114,7 +114,7 @@ std::vector<std::string> faults_of_rows(pqxx::transaction_base& work, const std:
 }
 
 [[noreturn]] void refuse(const std::string& table, const std::vector<std::string>& faults) {
-    throw AdoptionRefused(fmt::format("{} can't be taken over:\n    {}", table, fmt::join(faults, "\n    ")));
+    throw AdoptionRefused(fmt::format("{} can't be adopted:\n    {}", table, fmt::join(faults, "\n    ")));
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
-// Taking over the table that an application has kept its generations in, when the schema is first made.
+// Adopts an application's existing table of generations when the schema is first made.
 //
-// The table itself becomes runledger.generations: it is moved, never copied or rewritten, in one short transaction; the
-// application goes on through a view of the old name. run_id and telegram_chat_id can't be generated columns there,
-// since adding one rewrites a table: they are plain columns that a trigger keeps, filled in batches for the rows that
-// are there, so that every query of the daemon stays the same. Nobody is notified of a row that was there before.
+// The table itself becomes runledger.generations: it is moved, never copied or rewritten, in one short transaction. The
+// application uses it through a view with the old name. run_id and telegram_chat_id can't be generated columns there,
+// because adding one rewrites the table. They are plain columns that a trigger sets, filled in batches for existing
+// rows, so that every query of the daemon stays the same. Nobody is notified about a row that existed before.
 #pragma once
 
 #include <pqxx/pqxx>
@@ -16,7 +16,7 @@
 
 namespace runledger {
 
-// The table can't be taken over as it is. what() says, a line each, what is in the way and how to mend it.
+// The table can't be adopted as it is. what() has a line for each reason, with its cure.
 class AdoptionRefused : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -26,7 +26,7 @@ public:
     // "schema.table", unquoted; throws AdoptionRefused if it is not that.
     explicit Adoption(std::string_view table);
 
-    // Looks and changes nothing: what would be done, a sentence each. Throws AdoptionRefused.
+    // Changes nothing: returns a sentence for each thing that would be done. Throws AdoptionRefused.
     [[nodiscard]] std::vector<std::string> plan(pqxx::connection& connection) const;
 
     // In place of the migration that creates generations, and entered as that one: one transaction, which is tried
@@ -39,8 +39,8 @@ private:
     std::string table_;
 };
 
-// What take_over() leaves to be done without holding up the application: fills the columns and builds the unique index
-// concurrently. Does nothing where all is done, so that an interrupted one is finished by the next migrate.
+// The rest of the adoption, which does not delay the application: fills the columns and builds the unique index
+// concurrently. Does nothing if all is done, so the next migrate finishes an interrupted one.
 void finish_adoption(pqxx::connection& connection, const std::function<void(std::string_view)>& report);
 
 }  // namespace runledger

@@ -1,7 +1,7 @@
 // One connection to PostgreSQL, through libpqxx, for one thread.
 //
-// libpqxx 6 re-opens a lost connection in silence, which would split a transaction: that is forbidden here. A stage
-// that meets an error drops the connection, waits and begins its turn anew.
+// libpqxx 6 silently re-opens a lost connection, which would split a transaction. This class forbids it. After an error
+// a stage drops the connection, waits and begins its turn anew.
 #pragma once
 
 #include <pqxx/pqxx>
@@ -21,16 +21,16 @@
 
 namespace runledger {
 
-// COMMIT came back with a warning (PostgreSQL: "canceling wait for synchronous replication"): what was written may
-// be lost with this server. Treat as not committed; trying again is safe.
+// COMMIT came back with a warning (PostgreSQL: "canceling wait for synchronous replication"): the transaction
+// may be lost with this server. Treat it as not committed; trying again is safe.
 class CommitDoubtful : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
 class Database {
 public:
-    // Connects later. application_name is "runledgerd <purpose>", or the uri's own in the first word's place. No state
-    // is left in the session where it may be a pooler's.
+    // Connects later. application_name is "runledgerd <purpose>", or with the URI's own name as the first word. No
+    // state is left in a session that may be a pooler's.
     Database(std::string uri, std::string_view purpose);
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
@@ -42,7 +42,7 @@ public:
     // Drops the connection; the next call of connection() makes a new one.
     void disconnect() noexcept;
 
-    // Commits, and takes a warning for a failure. Throws CommitDoubtful, pqxx::in_doubt_error, pqxx::failure.
+    // Commits; a warning counts as a failure. Throws CommitDoubtful, pqxx::in_doubt_error, pqxx::failure.
     void commit(pqxx::work& work);
 
 private:
@@ -56,10 +56,10 @@ private:
     std::unordered_map<const char*, std::string> prepared_{};  // Names, by the address of the query.
 };
 
-// What is said first in every transaction: durability explicitly, and bounds on waiting.
+// The first statements of every transaction: they set durability and timeouts.
 // `statement_timeout` bounds each statement, `lock_timeout` each wait for a lock.
-// `plans_once`: PostgreSQL plans each statement that it keeps, those in functions included, for any parameters instead
-// of for each call's. For statements that no parameter's value makes another plan better for.
+// `plans_once`: PostgreSQL makes one generic plan for each prepared statement, including those in functions. For
+// statements whose best plan does not depend on the parameters.
 struct TransactionBounds {
     std::chrono::milliseconds statement_timeout{std::chrono::seconds{60}};
     std::chrono::milliseconds lock_timeout{std::chrono::seconds{10}};
@@ -67,13 +67,13 @@ struct TransactionBounds {
 };
 void begin_durably(pqxx::work& work, const TransactionBounds& bounds);
 
-// A transaction that has begun durably, whose queries are prepared where the session can keep them.
+// A transaction that has begun durably. Its queries are prepared if the session can keep them.
 class Transaction : public pqxx::work {
 public:
     // Throws what connecting and beginning throw.
     Transaction(Database& database, const TransactionBounds& bounds);
 
-    // The server's process, where the session is ours alone; asks for it once in a session.
+    // The server's process id, if the session is ours alone; asks for it once in a session.
     [[nodiscard]] std::optional<int> own_backend();
 
 private:
@@ -83,12 +83,12 @@ private:
     Database& database_;
 };
 
-// The name under which this session has the query prepared, preparing it the first time. Null where it can't keep it:
+// The name of the prepared query in this session; prepares it the first time. Null if the session can't keep it:
 // behind a pooler, whose next transaction may run in another session, or in a transaction that is no Transaction.
 // `query`: a constant of queries::, which is known by its address.
 [[nodiscard]] const std::string* prepared_name(pqxx::transaction_base& work, std::string_view query);
 
-// Executes a query that is asked again and again: parsed once for each session that can keep it.
+// Executes a query that is repeated often: it is parsed once in each session that can keep it.
 template <class... Values>
 pqxx::result ask(pqxx::transaction_base& work, std::string_view query, const Values&... values) {
     if (const std::string* name = prepared_name(work, query)) {
@@ -97,7 +97,7 @@ pqxx::result ask(pqxx::transaction_base& work, std::string_view query, const Val
     return work.exec_params(std::string(query), values...);
 }
 
-// The same, for one that answers with one row. Throws pqxx::unexpected_rows where it does not.
+// The same, for a query that returns one row. Throws pqxx::unexpected_rows if it does not.
 template <class... Values>
 pqxx::row ask1(pqxx::transaction_base& work, std::string_view query, const Values&... values) {
     const pqxx::result rows = ask(work, query, values...);
@@ -133,9 +133,9 @@ private:
     std::size_t count_{0};
 };
 
-// What a failed turn's error means for the next step.
+// What to do after a failed turn.
 enum class Failure : std::uint8_t {
-    poison,     // A data error (SQLSTATE class 22 or 23) from our own tables: something in the turn can't be stored.
+    poison,     // A data error (SQLSTATE class 22 or 23) from our own tables: a part of the turn can't be stored.
     try_again,  // Everything else: lost connections, deadlocks, a full disk, a missing privilege.
 };
 [[nodiscard]] Failure classify(const std::exception& error) noexcept;

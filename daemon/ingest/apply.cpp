@@ -159,7 +159,7 @@ void Applier::retire(const IntakeQueue::ArrivalPtr& arrival, const wire::Retire&
     }
     if (!known || *poisoned) {
         // The ledger lacks batches that the edge had acknowledged, as after a restore to an earlier point.
-        spdlog::error("retirement refused: the ledger does not hold all batches segment={} batches={}",
+        spdlog::error("retirement refused: the ledger does not have all batches segment={} batches={}",
                       retirement.segment.hex(), retirement.batch_count);
         queue_.answer(arrival, {.verdict = wire::Verdict::refused,
                                 .reason = wire::Damage::truncated,

@@ -1,4 +1,4 @@
-// Where the edges' batches come in: one thread that owns the ROUTER socket, and a bounded queue to the appliers.
+// Receives the edges' batches: one thread that owns the ROUTER socket, and a bounded queue to the appliers.
 //
 // The socket is always read: over the queue's bound a batch is answered `busy` rather than left in the socket, so
 // that an edge knows to slow down. A copy of a batch that is queued or being applied is not queued again.
@@ -62,14 +62,15 @@ public:
     // Up to `bytes_max` of frames, at least one; waits until there is something. Empty: closed and drained.
     [[nodiscard]] std::vector<ArrivalPtr> take(std::size_t bytes_max);
 
-    // The arrival is done with; `answer` goes to the peer that sent it last.
+    // The arrival is finished; `answer` goes to the peer that sent it last.
     void answer(const ArrivalPtr& arrival, const wire::Answer& answer);
-    // Not done, and not to be tried again here: its copy will be a new arrival. Nothing if it was answered.
+    // The arrival is not finished and is not tried again here: its copy will be a new arrival. Does nothing if it was
+    // answered.
     void forget(const ArrivalPtr& arrival);
 
-    // No more offers are taken; take() drains what is there.
+    // No more offers are accepted; take() drains the queue.
     void close();
-    // The appliers are gone: what they did not answer, nobody will. The edges send it again.
+    // The appliers have ended: unanswered arrivals stay unanswered, and the edges send them again.
     void abandon();
 
     // Readable when take_answers() has something; drain it first.

@@ -1,8 +1,8 @@
-// Events that come when their run's story is over in the ledger: of a run that was forgotten, or that retention removed
-// after it was settled. Called by write_turn, in its transaction.
+// Events that come too late: their run was forgotten, or retention removed it after it was settled. Called by
+// write_turn, in its transaction.
 //
-// An event of a forgotten run still counts in timing and cost, under the run's pseudonym and without what it says. One
-// of a removed run would begin a run that lacks its beginning, and so change a cost: it goes to quarantine.
+// An event of a forgotten run still counts in timing and cost, under the run's pseudonym and without its content. An
+// event of a removed run would start the run anew without its beginning and so change a cost: it goes to quarantine.
 #pragma once
 
 #include <deque>
@@ -19,7 +19,8 @@ struct LateEvents {
     std::vector<QuarantineRow> removed;  // To be written to quarantine; they are no longer among the events.
 };
 
-// Scrubs, and takes out, in `events`. From here until the transaction ends, nobody is forgotten. Throws what pqxx
+// Scrubs events of forgotten runs in `events`, and takes out those of removed runs. Until the transaction ends, nobody
+// else is forgotten. Throws what pqxx
 // throws.
 [[nodiscard]] LateEvents set_apart_late_events(pqxx::work& work, std::vector<AcceptedEvent>& events);
 

@@ -298,7 +298,7 @@ TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batc
             continue;
         }
         if (result.fates[i] == BatchFate::conflict) {
-            spdlog::error("batch conflicts with the ledger, kept in quarantine batch={}/{} digest={}",
+            spdlog::error("batch has the name of another one, stored in quarantine batch={}/{} digest={}",
                           batch.name.segment.hex(), batch.name.number, hex(batch.digest));
             write_quarantine(work, conflicting_batch_row(batch, edge));
             continue;

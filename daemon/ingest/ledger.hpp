@@ -19,10 +19,10 @@
 
 namespace runledger {
 
-// What became of a batch in a turn that committed.
+// The result for a batch of a committed turn.
 enum class BatchFate : std::uint8_t {
     applied,   // New: its events took effect.
-    copy,      // Its name and digest were in the ledger, or its segment is retired: nothing was done.
+    copy,      // Its name and digest were in the ledger, or its segment is retired: ignored.
     conflict,  // Its name is in the ledger with another digest: kept in quarantine.
 };
 
@@ -33,14 +33,14 @@ struct TurnResult {
 };
 
 enum class Care : std::uint8_t {
-    together,    // The usual way: all events folded and written in a few statements.
+    together,    // The usual way: all events are merged and written with a few statements.
     one_by_one,  // After a data error: each event in a savepoint; one that is refused goes to quarantine alone.
 };
 
 // Writes the turn. Precondition: no two batches of one name. Throws what pqxx throws; nothing of the turn is kept then.
 [[nodiscard]] TurnResult write_turn(pqxx::work& work, std::span<const wire::Batch* const> batches, Care care);
 
-// A query on the ledger's tables, on those of another schema that has the same.
+// Rewrites a query for another schema with the same tables.
 [[nodiscard]] std::string text_in(std::string_view schema, std::string_view query);
 
 // Some runs' states, folded in memory, and the names of the edges that the events came from.
@@ -48,17 +48,17 @@ struct FoldedRuns {
     const std::map<std::string, RunState>& runs;
     const std::map<SegmentId, std::string>& edges;
 };
-// Joins them with what is stored, in this schema or in one with the same tables.
+// Merges them with the stored rows, in this schema or in one with the same tables.
 void write_states(pqxx::transaction_base& work, const FoldedRuns& folded, std::string_view schema = "runledger");
 
 struct AcceptedEvent;
-// One event that was set aside, as a turn would have written it. Throws what pqxx throws where it is still refused.
+// Writes one event from quarantine as a turn would have. Throws what pqxx throws if it is still refused.
 void write_event_again(pqxx::transaction_base& work, const AcceptedEvent& accepted);
-// The outputs of an event that is stored, and nothing else of it; those that hold their place without content get it.
+// Writes only the outputs of a stored event; rows that had their place without content get it.
 void write_outputs_again(pqxx::transaction_base& work, const AcceptedEvent& accepted);
 
-// Puts the tombstone up and forgets the batches' names. False if the ledger does not hold `batch_count` batches of
-// the segment: nothing was changed then.
+// Writes the tombstone and deletes the batches' names. False, and no change, if the ledger does not have `batch_count`
+// batches of the segment.
 [[nodiscard]] bool write_retirement(pqxx::work& work, const wire::Retire& retire);
 
 // "2026-01-31 12:00:00.123456+00", as PostgreSQL reads it.

@@ -1,7 +1,7 @@
-// How a run stands, as a function of the set of its events: a join-semilattice, pure.
+// A run's state, as a function of the set of its events: a join-semilattice, pure.
 //
 // merge() is associative, commutative and, but for event_count, idempotent; the SQL in queries/apply_upsert_runs.sql
-// and apply_upsert_outputs.sql does the same between what is stored and what comes. Every choice has a total order
+// and apply_upsert_outputs.sql does the same between stored rows and a turn. Every choice has a total order
 // behind it (docs/ARCHITECTURE.md, "Run state").
 #pragma once
 
@@ -19,7 +19,7 @@
 
 namespace runledger {
 
-// When and how an event came, in the order in which "earlier" is decided.
+// When and how an event came, in the order in which stamps are compared.
 struct EventStamp {
     WallTime received_at{};
     BootId boot;
@@ -30,7 +30,7 @@ struct EventStamp {
     friend auto operator<=>(const EventStamp&, const EventStamp&) = default;
 };
 
-// What a stored event is called.
+// The name of a stored event.
 struct EventName {
     BatchName batch;
     std::uint32_t index{};
@@ -88,7 +88,7 @@ struct ReceivedEvent {
     EventName name;
 };
 
-// What one event says of its run. Without its outputs if `with_outputs` is false.
+// The state that one event gives its run. Without its outputs if `with_outputs` is false.
 [[nodiscard]] RunState state_of(const ReceivedEvent& received, bool with_outputs = true);
 
 // Joins two states of one run.

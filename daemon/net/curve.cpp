@@ -57,7 +57,7 @@ Secret read_curve_secret(const std::filesystem::path& path) {
     }
     auto keys = read_keys(path);
     if (keys.size() != 1) {
-        throw KeyFileError(fmt::format("\"{}\": it holds more than the one secret key of this daemon", path.string()));
+        throw KeyFileError(fmt::format("\"{}\": it has more than the one secret key of this daemon", path.string()));
     }
     return Secret(std::move(keys.front().key));
 }
@@ -102,7 +102,7 @@ std::optional<std::string> AuthorizedKeys::find(std::string_view public_key) {
             fault = error.what();
         }
         if (!fault.empty()) {
-            spdlog::error("authorized keys can't be read, those that were read before still count error=\"{}\"", fault);
+            spdlog::error("authorized keys can't be read, the daemon keeps those that it has error=\"{}\"", fault);
         }
     }
     const auto found = names_.find(public_key);

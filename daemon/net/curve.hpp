@@ -1,7 +1,7 @@
-// The daemon's CURVE keys: its own secret one, and the public ones of the edges that are let in.
+// The daemon's CURVE keys: its own secret key, and the public keys of the authorised edges.
 //
-// The file of those is looked at with each handshake and read again when it has changed, so an edge is let in or
-// shut out without a restart; a file that has become unreadable changes nothing, and is told of once.
+// The file of public keys is checked at each handshake and read again if it has changed, so an edge is added or removed
+// without a restart. If the file has become unreadable, nothing changes, and one log line says so.
 #pragma once
 
 #include <sys/stat.h>
@@ -35,7 +35,7 @@ public:
     // Throws KeyFileError.
     explicit AuthorizedKeys(std::filesystem::path path);
 
-    // The edge's name, or the beginning of its key where the file gives none; nothing for who is not listed.
+    // The edge's name, or the beginning of its key if the file has no name for it; nothing if the key is not listed.
     [[nodiscard]] std::optional<std::string> find(std::string_view public_key);
 
 private:
@@ -54,7 +54,7 @@ private:
     std::map<std::string, std::string, std::less<>> names_;  // By key.
 };
 
-// What a log may say of a public key.
+// The part of a public key that a log may show.
 [[nodiscard]] std::string key_prefix(std::string_view key);
 
 }  // namespace runledger

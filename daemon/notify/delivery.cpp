@@ -255,7 +255,7 @@ void Notifier::report(const Delivery& delivery, const Outcome& outcome) {
             break;
         case NextState::pending:
             ++counters_.retried;
-            spdlog::warn("notification put off {} delay_ms={} may_have_arrived={} error={}", who,
+            spdlog::warn("notification postponed {} delay_ms={} may_have_arrived={} error={}", who,
                          decision.delay.count(), decision.may_have_arrived, in_quotes(decision.error));
             break;
         case NextState::send_again:
@@ -263,7 +263,7 @@ void Notifier::report(const Delivery& delivery, const Outcome& outcome) {
                 spdlog::info("part of a notification sent {} part={} of={} message_id={}", who, delivery.part + 1,
                              delivery.parts.size(), message_id_text(outcome));
             } else {
-                spdlog::info("notification is sent in another way {} error={}", who, in_quotes(decision.error));
+                spdlog::info("notification is sent in another form {} error={}", who, in_quotes(decision.error));
             }
             break;
         case NextState::uncertain:

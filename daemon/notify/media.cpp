@@ -1,6 +1,6 @@
-// What is done about a message's links before it is sent: those that have expired are left out, those of configured
-// hosts are fetched, so that Telegram is never given one that does not answer (TELEGRAM.md: it would stay bad for
-// days).
+// Prepares a message's links before it is sent: expired links are left out, links of configured hosts are fetched, so
+// that Telegram never gets a link that does not answer, which it would remember as bad for days (docs/bot-api.md,
+// "Media").
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -18,7 +18,7 @@ using telegram::FetchVerdict;
 constexpr std::chrono::seconds expiry_margin{30};  // Telegram fetches a little later than we look.
 constexpr std::int64_t tickets_each = 16;          // A message has at most ten media.
 static_assert(tickets_each >= static_cast<std::int64_t>(telegram::album_media_max));
-constexpr std::size_t photo_bytes_max = 10'000'000;  // TELEGRAM.md: uploaded 10 MB; as a file it may have 50.
+constexpr std::size_t photo_bytes_max = 10'000'000;  // docs/bot-api.md, "Media"; as a file it may have 50 MB.
 
 }  // namespace
 

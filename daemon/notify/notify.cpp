@@ -246,11 +246,11 @@ void Notifier::look(Time now) {
 void Notifier::take_leased(Time now, Outbox::Taken taken) {
     if (taken.given_up > 0) {
         counters_.uncertain += taken.given_up;
-        spdlog::error("notifications given up that may have arrived notifications={}", taken.given_up);
+        spdlog::error("notifications were given up, they may have arrived notifications={}", taken.given_up);
     }
     if (taken.skipped > 0) {
         counters_.expired += taken.skipped;
-        spdlog::error("notifications skipped, they have waited past not_after notifications={}", taken.skipped);
+        spdlog::error("notifications were skipped, they had waited past not_after notifications={}", taken.skipped);
     }
     next_look_ = Time{};
     if (taken.leased.empty()) {
@@ -312,7 +312,7 @@ void Notifier::take_stored(const Outbox::Stored& result) {
         const Outcome& outcome = stored[i];
         const bool is_ours = result.ours[i];
         if (!is_ours) {
-            spdlog::warn("notification was no longer ours notification={} state={}", outcome.id,
+            spdlog::warn("a notification's lease was lost notification={} state={}", outcome.id,
                          to_word(outcome.decision.state));
         }
         if (!is_ours || outcome.decision.state != NextState::send_again) {

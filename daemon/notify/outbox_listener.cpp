@@ -55,7 +55,7 @@ void OutboxListener::run() noexcept {
                 listen();
             } catch (const std::exception& error) {
                 is_lost = true;
-                spdlog::warn("the outbox is not listened to, it is polled instead error=\"{}\"", error.what());
+                spdlog::warn("LISTEN failed, the outbox is polled instead error=\"{}\"", error.what());
                 database_.disconnect();
                 (void)stop_.pause(backoff.next());  // The loop asks whether to go on.
             }

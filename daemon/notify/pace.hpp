@@ -22,7 +22,8 @@ struct Limit {
     std::chrono::milliseconds window{};
 };
 
-// Telegram's limits (TELEGRAM.md), each window a little longer, since messages don't arrive as evenly as they leave.
+// Telegram's limits (docs/bot-api.md, "Pace"). Each window is a little longer, because messages do not arrive as evenly
+// as they leave.
 struct PaceLimits {
     Limit bot{30, std::chrono::milliseconds{1020}};      // About 30 messages a second.
     Limit chat{3, std::chrono::milliseconds{3050}};      // One a second; short bursts pass.

@@ -153,7 +153,7 @@ void ProgressTeller::failed(const std::exception& error) noexcept {
     next_look_ = std::chrono::steady_clock::now() + look_again_after_failure;
     database_.disconnect();
     if (!std::exchange(is_failing_, true)) {
-        spdlog::warn("progress is not told for now error=\"{}\"", telegram::clean_line(error.what()));
+        spdlog::warn("progress messages are paused error=\"{}\"", telegram::clean_line(error.what()));
     }
 }
 

@@ -1,5 +1,6 @@
-// Optional: tells how a run is getting on, in one message a run that is edited at most every few seconds and deleted
-// once the ending is told. The ending itself is a message of its own, since an edit alerts nobody (TELEGRAM.md).
+// Optional: reports a run's progress, in one message for each run that is edited at most every few seconds and deleted
+// when the message about the ending was sent. The ending has a message of its own, because an edit notifies nobody
+// (docs/bot-api.md, "Edits").
 //
 // Invariant: nothing here can hold up or lose an ending: it takes only what is left of the pace, and whatever fails is
 // left out. A progress message may stay behind where Telegram's answer to its sending was lost. Owned by the notify

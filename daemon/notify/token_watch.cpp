@@ -44,7 +44,7 @@ bool Notifier::start_calls() {
 void Notifier::take_token_check(const telegram::CallResult& result) {
     const telegram::Answer answer = telegram::classify(result, false);
     if (answer.verdict == Verdict::sent) {
-        spdlog::info("telegram knows the token");
+        spdlog::info("telegram accepts the token");
         accept_token();
         next_look_ = Time{};
     } else if (answer.verdict == Verdict::unauthorized) {
@@ -60,7 +60,7 @@ void Notifier::refuse_token(const std::string& error, Time now) {
     token_watch_at_ = now;
     const bool was_refused = counters_.token_is_refused.exchange(true);
     spdlog::error(
-        "telegram refuses the token: nothing is sent, all notifications stay pending; put the right one into "
+        "telegram refuses the token: nothing is sent, all notifications stay pending; put the right token into "
         "[telegram] "
         "token_file, which is looked at every {} ms error={}",
         tuning_.token_watch.count(), in_quotes(error));
@@ -75,7 +75,7 @@ void Notifier::refuse_token(const std::string& error, Time now) {
 void Notifier::accept_token() {
     token_is_proven_ = true;
     if (counters_.token_is_refused.exchange(false)) {
-        spdlog::info("telegram takes the token again");
+        spdlog::info("telegram accepts the token again");
         if (tuning_.on_degraded) {
             tuning_.on_degraded(false);
         }

@@ -1,4 +1,4 @@
-// The look-ups in PostgreSQL: which silent runs are to be asked about, who is asking, and what came of it.
+// The look-ups in PostgreSQL: which silent runs are to be looked up, which daemon does it, and the result.
 //
 // Each function is one short transaction; none is open while the provider is called. A run is leased by one daemon at a
 // time; a report is stored whoever holds the lease, since one answer has its effect once. Owned by one thread. Every
@@ -27,7 +27,7 @@ struct LeasedLookup {
     std::chrono::milliseconds age{};  // Since its silence was noticed.
 };
 
-// A look-up that told no ending.
+// A look-up that found no ending.
 struct Postponed {
     std::string run_id;
     std::optional<std::chrono::milliseconds> delay;  // Nothing: never again.
@@ -59,16 +59,16 @@ public:
 
     explicit Lookups(Options options);
 
-    // Forgets what is no longer silent, enrols what has become so, and leases up to `count_max` that are due.
+    // Removes runs that are no longer silent, adds runs that have become so, and leases up to `count_max` that are due.
     [[nodiscard]] std::vector<LeasedLookup> lease(std::size_t count_max);
 
     void postpone(const Postponed& postponed);
 
-    // Keeps the report and ends the run with it, unless a webhook does. False: that answer was known already.
+    // Stores the report and ends the run with it, unless a webhook did. False: this answer was stored already.
     [[nodiscard]] bool store(const Reported& reported);
 
     void disconnect() noexcept { database_.disconnect(); }
-    // For an orderly end: no statement may take longer from now on.
+    // For an orderly shutdown: from now on no statement may take longer.
     void hurry(std::chrono::milliseconds statement_timeout) noexcept;
 
 private:

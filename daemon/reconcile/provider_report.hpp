@@ -1,7 +1,7 @@
-// What the provider says of a run when it is asked: GET {api_url}/run/{run_id}, decoded. Pure.
+// The provider's answer about a run (GET {api_url}/run/{run_id}), decoded. Pure.
 //
-// Read by the one decoder of webhooks (common/event.hpp), so that it is as tolerant and its outputs are keyed alike;
-// the times come on top. They are the provider's clock and are kept apart from everything that was received.
+// The decoder of webhooks (common/event.hpp) reads it, so that it is as tolerant and gives outputs the same keys. The
+// answer also has times. They are by the provider's clock, and are stored separately from receive times.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +24,14 @@ struct ReportedOutput {
     std::string json;
 };
 
-// A time that is absent or unreadable is nothing; texts are storable, and empty where absent.
+// An absent or unreadable time is nothing. Texts can be stored, and are empty if absent.
 struct ProviderReport {
     std::string status_word;
     std::optional<RunStatus> status;  // Nothing for a word that is not known: that never ends a run.
     std::optional<WallTime> queued_at;
     std::optional<WallTime> started_at;
     std::optional<WallTime> ended_at;
-    std::string run_duration;  // Seconds, as the answer writes the number; empty where it is none of plain digits.
+    std::string run_duration;  // Seconds, as written in the answer; empty if it is not a number of plain digits.
     std::optional<double> progress;
     std::string live_status;
     std::string error;
@@ -42,7 +42,7 @@ struct ProviderReport {
     [[nodiscard]] bool is_ending() const noexcept { return status && is_terminal(*status); }
 };
 
-// The answer can't be read as one about that run. The sentence holds nothing of the answer but short words.
+// The answer can't be read as one about that run. The sentence quotes only short words of the answer.
 struct ReportFault {
     std::string sentence;
 };

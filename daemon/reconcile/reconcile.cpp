@@ -173,8 +173,8 @@ Reconciler::Outcome Reconciler::outcome_of_answer(const LeasedLookup& lookup, Ap
     answered();
     if (answer.status == http_not_found) {
         ++counters_.not_found;
-        spdlog::warn("the provider knows no such run run_id={:?}", lookup.run_id);
-        return later(lookup, {}, "not_found: the provider knows no such run");
+        spdlog::warn("the provider does not know the run run_id={:?}", lookup.run_id);
+        return later(lookup, {}, "not_found: the provider does not know the run");
     }
     if (answer.status != http_ok) {
         ++counters_.failed;
@@ -192,7 +192,7 @@ Reconciler::Outcome Reconciler::outcome_of_answer(const LeasedLookup& lookup, Ap
         return later(lookup, report.status_word.substr(0, status_word_bytes_max), {});
     }
     ++counters_.ended;
-    spdlog::info("the provider tells a run's ending run_id={:?} status={} outputs={}", lookup.run_id,
+    spdlog::info("the provider reports a run's ending run_id={:?} status={} outputs={}", lookup.run_id,
                  report.status_word, report.outputs.size());
     return Reported{lookup.run_id, std::move(report)};
 }
@@ -204,7 +204,7 @@ Postponed Reconciler::later(const LeasedLookup& lookup, std::string provider_sta
                         .error = std::move(error)};
     if (lookup.age >= config_.give_up) {
         ++counters_.given_up;
-        spdlog::warn("a silent run is not looked up any more run_id={:?} attempts={} error={:?}", lookup.run_id,
+        spdlog::warn("a silent run is no longer looked up run_id={:?} attempts={} error={:?}", lookup.run_id,
                      lookup.attempts, postponed.error);
         postponed.error = fmt::format("given up: {}", postponed.error);
         return postponed;
@@ -226,7 +226,7 @@ void Reconciler::answered() {
         spdlog::info("the provider answers again");
     }
     if (counters_.key_is_refused.exchange(false)) {
-        spdlog::info("the provider takes the key again");
+        spdlog::info("the provider accepts the key again");
     }
     outage_backoff_.reset();
 }
@@ -288,7 +288,7 @@ void Reconciler::finish() {
     lookups_.hurry(std::max(tuning_.stop_bound / 2, milliseconds{100}));
     database_retry_at_ = Time{};
     if (!store_outcomes()) {
-        spdlog::warn("PostgreSQL is away, look-ups' leases are left to run out look-ups={}", leased_.size());
+        spdlog::warn("PostgreSQL can't be reached, the look-ups' leases will expire look-ups={}", leased_.size());
     }
 }
 

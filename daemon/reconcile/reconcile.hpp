@@ -1,8 +1,8 @@
-// The reconcile stage: asks the provider about runs that have been silent for too long, since some endings send no
-// webhook. One thread, which owns the calls; it runs only where there is a key.
+// The reconcile stage: asks the provider about runs that have been silent for too long, because some endings send no
+// webhook. One thread, which owns the calls; it runs only if there is a key.
 //
 // Invariant: only a terminal answer changes anything; silence, errors and unknown words guess nothing. No transaction
-// is open during a call. The stage keeps nothing that the tables do not: kill it at any moment.
+// is open during a call. The stage has no state that is not in the tables: it may be killed at any moment.
 #pragma once
 
 #include <atomic>

@@ -1,9 +1,9 @@
 // The maintain stage: makes the day partitions of webhook_events ahead, drops those that are past their retention, and
 // removes what else has expired, a bounded number of rows at a time. One thread.
 //
-// Each step is a transaction of its own, gives way where a lock is not had soon, and is tried again a minute later:
-// apply never waits for it for long. Of several daemons one maintains at a time. Nothing depends on its being in time:
-// events of a day without a partition go to the DEFAULT one, and are moved later.
+// Each step is a transaction of its own. It gives up if a lock is not granted soon, and is retried a minute later, so
+// that apply never waits long. Only one of several daemons does this at a time. It may be late: events of a day without
+// a partition go to the DEFAULT one, and are moved later.
 #pragma once
 
 #include <pqxx/pqxx>
@@ -39,7 +39,7 @@ public:
     // The thread's body: at once, then hourly, until stopped. Never throws.
     void run();
 
-    // One round of all that is due. False: something failed, or another daemon is at it; try again soon.
+    // One round of everything that is due. False: something failed, or another daemon is doing it; try again soon.
     [[nodiscard]] bool turn();
 
 private:

@@ -183,7 +183,7 @@ void Settler::Tally::add(const std::string& run_id, const std::vector<Entry>& en
     resettled += result.outcome == "resettled" ? 1U : 0U;
     if (result.outcome == "edited_by_hand") {
         ++edited_by_hand;
-        spdlog::warn("generation was edited by hand, left as it is run_id={}", run_id);
+        spdlog::warn("generation was edited by hand and is left unchanged run_id={}", run_id);
     }
     spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, result.outcome, result.detail);
     for (const Entry& entry : entries) {

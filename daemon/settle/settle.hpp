@@ -1,7 +1,7 @@
-// The settle stage: takes from settle_queue and brings generations up to what is known. One thread for each lane.
+// The settle stage: takes entries from settle_queue and updates their generations. One thread for each lane.
 //
-// What a row must say is computed by runledger.settle_run, in SQL; here is only when, how many, and what to try again.
-// Inside run the application's own triggers and constraints: whatever they do, they delay only their own row.
+// SQL functions (runledger.settle_run) compute the row. This class decides when, how many, and what to retry. The
+// application's own triggers and constraints run inside; whatever they do, they delay only their own row.
 #pragma once
 
 #include <atomic>
@@ -21,15 +21,15 @@ namespace runledger {
 struct SettleCounters {
     std::atomic<std::uint64_t> settled{0};
     std::atomic<std::uint64_t> resettled{0};
-    std::atomic<std::uint64_t> edited_by_hand{0};  // Meetings with such a row; reported in the audit once.
+    std::atomic<std::uint64_t> edited_by_hand{0};  // How often such a row was found; the audit has it once.
     std::atomic<std::uint64_t> postponed{0};       // Locked, refused by the application's own constraints, or busy.
     std::atomic<std::uint64_t> turns_failed{0};
 };
 
 // Which entries a settler takes, and how long it waits for one.
 enum class SettleLane : std::uint8_t {
-    prompt,   // All but those below, and for half a second at most: then the entry goes to the other lane.
-    patient,  // Those that were slow in vain, as behind a trigger that hangs: they wait for each other only.
+    prompt,   // All other entries, half a second each at most: a slower one goes to the other lane.
+    patient,  // Entries that were slow and failed, for example because a trigger hangs: they delay only each other.
 };
 
 class Settler {
@@ -41,7 +41,7 @@ public:
     // The thread's body, until the wakeup is stopped. Never throws.
     void run();
 
-    // The server's process in which it settles, from any thread; 0: none, or a pooler's.
+    // The server's process id of its session, from any thread; 0: none, or a pooler's.
     [[nodiscard]] int backend() const noexcept { return backend_.load(std::memory_order_relaxed); }
 
 private:
@@ -50,7 +50,7 @@ private:
         int attempts{};
     };
     using Runs = std::map<std::string, std::vector<Entry>>;
-    // What became of a run: the words of runledger.settle_run.
+    // The result for a run, in the words of runledger.settle_run.
     struct Settled {
         std::string outcome;
         std::string detail;
@@ -71,7 +71,7 @@ private:
     void settle_together(pqxx::work& work, Runs& runs, Tally& tally);
     static void postpone(pqxx::work& work, const std::string& run_id, const std::vector<Entry>& entries,
                          const Settled& settled, bool slow);
-    // After a turn that failed: the next ones take one entry each, so that the one at fault is found and put off.
+    // After a failed turn the next ones take one entry each, so that the failing entry is found and postponed.
     void after_failure(const std::exception& error);
     void put_off_culprit();
 

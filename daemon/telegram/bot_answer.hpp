@@ -1,7 +1,7 @@
 // What the Bot API's answer to one call means, as a value.
 //
 // Only an answer in the Bot API's own JSON may condemn a message or a chat: a proxy's error page never does.
-// Source of the words: TELEGRAM.md. Pure; any thread.
+// Source of the descriptions: docs/bot-api.md, "Refusals". Pure; any thread.
 #pragma once
 
 #include <chrono>

@@ -1,9 +1,9 @@
 // What the daemon fetches by itself, so that Telegram need not: the bytes behind a link of a run's outputs.
 //
-// Whoever can post an event chooses these links, so (TELEGRAM.md): https only, hosts of configured suffixes only,
-// resolved once, no connection to an address that is not on the open Internet, no redirect, no proxy, bounded in bytes
-// and time. The check is made of the very address that is about to be connected to, so a name server that changes its
-// mind changes nothing. One thread owns it.
+// Anybody who can post an event chooses these links (docs/bot-api.md, "Links from strangers"). So: https only, hosts
+// of configured suffixes only, resolved once, no connection to an address that is not on the open Internet, no
+// redirect, no proxy, bounded in bytes and time. The address that is checked is the very one that is then connected to,
+// so a name server that changes its mind changes nothing. One thread owns it.
 #pragma once
 
 #include <curl/curl.h>

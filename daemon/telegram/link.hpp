@@ -1,7 +1,8 @@
-// What can be told of a link without following it: whether it has expired, whether its host is one that the daemon may
-// fetch from, whether an address is one that anybody on the Internet can reach.
+// What is known of a link without following it: whether it has expired, whether the daemon may fetch from its host, and
+// whether an address is on the open Internet.
 //
-// Whoever can post an event chooses the URLs in it (TELEGRAM.md), so all of this is about text from strangers. Pure.
+// Anybody who can post an event chooses the URLs in it, so no text here can be trusted (docs/bot-api.md, "Links from
+// strangers"). Pure.
 #pragma once
 
 #include <sys/socket.h>
@@ -16,8 +17,8 @@ namespace runledger::telegram {
 
 using LinkTime = std::chrono::system_clock::time_point;
 
-// When a presigned URL stops to answer: X-Amz-Date and X-Amz-Expires, X-Goog-Date and X-Goog-Expires, or Expires, in
-// its query. Nothing where it says nothing of it.
+// When a presigned URL expires: X-Amz-Date and X-Amz-Expires, X-Goog-Date and X-Goog-Expires, or Expires, in
+// its query. Nothing if the query does not say.
 [[nodiscard]] std::optional<LinkTime> find_link_expiry(std::string_view url);
 
 // The host of an https URL, in lower case and without its port; nothing for any other URL, for one with a user in it,
@@ -28,9 +29,9 @@ using LinkTime = std::chrono::system_clock::time_point;
 // "bucket.s3.amazonaws.com" and not "notamazonaws.com".
 [[nodiscard]] bool is_configured_host(std::string_view host, std::span<const std::string> suffixes);
 
-// False for whatever is not plainly on the Internet: private, shared, link-local, loopback, multicast, reserved and
-// documentation ranges, and IPv6 forms that carry such an IPv4 address (mapped, compatible, 6to4, NAT64, Teredo).
-// The ranges are IANA's special-purpose registries (RFC 6890 and its updates).
+// False for every address that is not plainly on the Internet: private, shared, link-local, loopback, multicast,
+// reserved and documentation ranges, and IPv6 forms that carry such an IPv4 address (mapped, compatible, 6to4, NAT64,
+// Teredo). The ranges are IANA's special-purpose registries (RFC 6890 and its updates).
 [[nodiscard]] bool is_public_address(const sockaddr& address, socklen_t length) noexcept;
 
 }  // namespace runledger::telegram

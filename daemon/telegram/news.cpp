@@ -38,8 +38,8 @@ constexpr Words<NewsKind, 3> news_kinds{
 constexpr Words<EndStatus, 3> end_statuses{
     {{"completed", EndStatus::completed}, {"failed", EndStatus::failed}, {"cancelled", EndStatus::cancelled}}};
 
-// SENDER.md: films and sound usually come under `files`, so the file name's extension comes first. Image formats that
-// Telegram shows no preview of go as documents.
+// Videos and audio usually come under `files` (docs/sender.md, "Outputs"), so the file name's extension comes first.
+// Image formats that Telegram shows no preview of go as documents (docs/bot-api.md, "Media").
 constexpr Words<MediumKind, 37> extensions{{
     {"png", MediumKind::photo},
     {"jpg", MediumKind::photo},

@@ -1,7 +1,7 @@
-// What a notification's payload says: read from the outbox's jsonb, whatever shape the sender's outputs had.
+// Decodes a notification's payload from the outbox's jsonb, whatever shape the sender's outputs had.
 //
-// Tolerant as the ledger is: odd outputs are passed by, the ending counts. Texts are clean, URLs are plain http(s)
-// ones, everything is bounded. Pure; any thread.
+// As tolerant as the ledger: odd outputs are skipped, the ending counts. Texts are clean, URLs are plain http(s) ones,
+// everything is bounded. Pure; any thread.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +46,7 @@ struct News {
     std::vector<Medium> media{};
     std::vector<std::string> texts{};  // Text outputs, each as one.
     std::size_t media_left_out{0};     // Over the bound.
-    bool has_outputs{false};           // The run had some, be they of use here or not.
+    bool has_outputs{false};           // The run had outputs, usable here or not.
 };
 
 struct NewsSource {
@@ -55,10 +55,10 @@ struct NewsSource {
     std::string_view payload;
 };
 
-// Nothing where the payload is no object or its status is not known: then there is nothing to tell.
+// Nothing if the payload is not an object or its status is unknown: then there is nothing to send.
 [[nodiscard]] std::optional<News> read_news(const NewsSource& source);
 
-// True for what may become a link or be handed to Telegram to fetch: http or https, a host, no user, no blanks.
+// Whether a text may become a link or be given to Telegram to fetch: http or https, a host, no user, no blanks.
 [[nodiscard]] bool is_plain_url(std::string_view url) noexcept;
 
 // The URL with its query and fragment masked: "https://host/x.png?…". For logs: a presigned query is a key.

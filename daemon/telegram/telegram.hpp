@@ -1,8 +1,8 @@
-// What is said: from a notification's news to calls of the Bot API.
+// Composes messages: from a notification's news to calls of the Bot API.
 //
 // Most notifications are one call: a picture with a caption, an album, a film, or a text. Many outputs make several,
-// the parts. Invariant: what comes out keeps Telegram's bounds and is well-formed, whatever the payload held; how many
-// parts there are, and what is in each, depends on the news alone, so that a later attempt goes on where one ended.
+// the parts. Invariant: the result is within Telegram's limits and well-formed, whatever the payload had. The number of
+// parts and their content depend on the news alone, so that a later attempt continues where the last one ended.
 // Pure; any thread.
 #pragma once
 
@@ -21,7 +21,7 @@
 namespace runledger::telegram {
 
 inline constexpr std::size_t album_media_max = 10;
-inline constexpr std::size_t media_parts_max = 12;  // What is in further ones is linked.
+inline constexpr std::size_t media_parts_max = 12;  // Outputs of further parts are linked.
 
 enum class Method : std::uint8_t {
     send_message,
@@ -62,15 +62,15 @@ struct Telling {
     bool may_be_duplicate{false};  // The part after them may have arrived, and says so.
 };
 
-// All parts, those that were sent included. Empty where there is nothing to tell: a follow-up whose outputs can't be
+// All parts, including those that were sent. Empty if there is nothing to send: a follow-up whose outputs can't be
 // shown.
 [[nodiscard]] std::vector<Message> compose(const News& news, const Wording& wording, const Telling& telling);
 
-// The same as files, where that is another thing: when Telegram can't make pictures or films of them.
+// The same message with its media as documents, if that makes a difference: for media that Telegram can't show.
 [[nodiscard]] std::optional<Message> as_documents(const Message& message);
-// The same as a text with links: when Telegram could not fetch the media, or may not post them there.
+// The same message as a text with links: for media that Telegram could not fetch, or may not post there.
 [[nodiscard]] Message as_text(const Message& message);
-// Without those of its media that `is_gone` says true of, and with a sentence that says so; a text where none is left.
+// The message without the media for which `is_gone` is true, with a sentence that says so; a text if none is left.
 [[nodiscard]] Message without(const Message& message, const std::vector<bool>& is_gone, const Wording& wording);
 
 }  // namespace runledger::telegram

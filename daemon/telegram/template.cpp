@@ -20,7 +20,7 @@ std::string names_of(std::span<const std::string_view> known) {
     for (const std::string_view name : known) {
         names += fmt::format("{}{{{}}}", names.empty() ? "" : " ", name);
     }
-    return names.empty() ? "there are none here" : names;
+    return names.empty() ? "none" : names;
 }
 
 struct Default {
@@ -78,7 +78,7 @@ Template::Template(std::string_view text, std::span<const std::string_view> know
             }
             const std::string_view name = text.substr(i + 1, end - i - 1);
             if (std::find(known.begin(), known.end(), name) == known.end()) {
-                throw TemplateError(fmt::format("knows no {{{}}}; there is {}", name, names_of(known)));
+                throw TemplateError(fmt::format("has no placeholder {{{}}}; known are {}", name, names_of(known)));
             }
             flush();
             pieces_.push_back({Kind::value, std::string(name)});

@@ -1,10 +1,10 @@
 // The sentences of a message, as the operator words them: plain text with named placeholders, and parts in square
-// brackets that are left out where a placeholder in them has nothing to say.
+// brackets that are left out if a placeholder in them has no value.
 //
 //     Finished[ in {duration}][ · {cost}]
 //
-// Doubled, {{ }} [[ ]] stand for themselves. Checked when it is made, so that no message meets a fault. What comes out
-// is plain text: whoever writes HTML escapes it. Pure; any thread.
+// Doubled, {{ }} [[ ]] stand for themselves. The constructor checks the text, so filling it in never fails. The result
+// is plain text: the caller escapes it for HTML. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@
 
 namespace runledger::telegram {
 
-// what() is half a sentence that names the fault: "knows no {durations}; …".
+// what() is half a sentence that names the fault: "has no placeholder {durations}; …".
 class TemplateError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
 class Template {
 public:
-    using Values = std::map<std::string_view, std::string>;  // By placeholder; an empty one has nothing to say.
+    using Values = std::map<std::string_view, std::string>;  // By placeholder; an empty string is no value.
 
     // Throws TemplateError: a bracket that is not closed, or one within another, or a placeholder that is not known.
     Template(std::string_view text, std::span<const std::string_view> known);
@@ -42,7 +42,7 @@ private:
     std::vector<Piece> pieces_;
 };
 
-// All that is said, in the words of [telegram.text]. docs/telegram.md lists the keys and their placeholders.
+// All sentences, with the wording of [telegram.text]. docs/telegram.md lists the keys and their placeholders.
 struct Wording {
     Wording();  // The defaults, in English.
 

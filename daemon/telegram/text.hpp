@@ -10,11 +10,11 @@
 
 namespace runledger::telegram {
 
-// TELEGRAM.md, "Lengths".
+// docs/bot-api.md, "Lengths".
 inline constexpr std::size_t text_units_max = 4096;
 inline constexpr std::size_t caption_units_max = 1024;
 
-// UTF-16 units of UTF-8: two for what lies beyond U+FFFF, one for everything else and for each byte that is no UTF-8.
+// UTF-16 units of UTF-8: two for a code point beyond U+FFFF, one for any other and for each byte that is not UTF-8.
 [[nodiscard]] std::size_t count_units(std::string_view text) noexcept;
 
 // The longest beginning of at most so many units, cut between code points.
@@ -26,7 +26,8 @@ inline constexpr std::size_t caption_units_max = 1024;
 // The length of well-formed HTML as Telegram counts it: without its tags, an entity as the one character that it is.
 [[nodiscard]] std::size_t visible_units(std::string_view html) noexcept;
 
-// Valid UTF-8 without control characters but newline and tab: what can't be shown becomes U+FFFD or nothing.
+// Valid UTF-8 without control characters but newline and tab: a character that can't be shown becomes U+FFFD or
+// nothing.
 [[nodiscard]] std::string clean(std::string_view text);
 
 // As clean(), on one line: for logs and for last_error.

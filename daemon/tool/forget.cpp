@@ -90,14 +90,14 @@ private:
 }  // namespace
 
 ForgetCli::ForgetCli(CLI::App& app)
-    : command_(app.add_subcommand(
-          "forget", "Remove a person's data everywhere the ledger keeps it; exit 0 done, 3 nothing is kept of it")) {
+    : command_(
+          app.add_subcommand("forget", "Remove a person's data from the ledger; exit code 0: done, 3: there is none")) {
     CLI::Option_group* whom = command_->add_option_group("whom");
     generation_option_ = whom->add_option("--generation", generation_, "The generation with this id");
     whom->add_option("--chat", chat_, "Every generation of this Telegram chat, and the chat");
     whom->require_option(1);
-    command_->add_flag("--dry-run", dry_run_, "Say what would be done, and do nothing");
-    command_->add_flag("--json", json_, "One JSON object a line");
+    command_->add_flag("--dry-run", dry_run_, "Show what would be done, and change nothing");
+    command_->add_flag("--json", json_, "Print one JSON object on each line");
 }
 
 int ForgetCli::run(const std::string& postgres_uri, std::FILE* out) const {
@@ -119,7 +119,7 @@ int ForgetCli::run(const std::string& postgres_uri, std::FILE* out) const {
         rows_in_all += rows;
     }
     if (rows_in_all == 0) {
-        fmt::print(stderr, "runledger: nothing is kept of {} {}\n", chats.empty() ? "generation" : "chat",
+        fmt::print(stderr, "runledger: nothing is stored about {} {}\n", chats.empty() ? "generation" : "chat",
                    chats.empty() ? generation_ : chat_);
         return exit_nothing;
     }

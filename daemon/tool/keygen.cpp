@@ -59,7 +59,8 @@ int make_keys(const KeygenOptions& options, std::FILE* out) {
     std::array<char, curve_key_characters + 1> public_key{};
     Wiped secret_key(std::string(curve_key_characters + 1, '\0'));
     if (zmq_curve_keypair(public_key.data(), secret_key.text.data()) != 0) {
-        throw std::runtime_error(fmt::format("this host's libzmq makes no CURVE keys: {}", zmq_strerror(zmq_errno())));
+        throw std::runtime_error(
+            fmt::format("this host's libzmq can't make CURVE keys: {}", zmq_strerror(zmq_errno())));
     }
     const auto secret_file = options.folder / (options.name + ".secret");
     const auto public_file = options.folder / (options.name + ".public");

@@ -52,8 +52,8 @@ int main(int argc, char** argv) {
     runledger::tool::KeygenOptions keygen;
     CLI::App* keygen_command =
         app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
-    keygen_command->add_option("NAME", keygen.name, "Whose keys: an edge's or a daemon's name")->required();
-    keygen_command->add_option("--folder", keygen.folder, "Where the files go")->check(CLI::ExistingDirectory);
+    keygen_command->add_option("NAME", keygen.name, "The name of the edge or daemon that gets the keys")->required();
+    keygen_command->add_option("--folder", keygen.folder, "The folder for the files")->check(CLI::ExistingDirectory);
 
     std::vector<LedgerCommand> ledger_commands;
     const auto on_ledger = [](auto& command) {

@@ -23,8 +23,9 @@ MigrateCli::MigrateCli(CLI::App& app)
                                          "With the first migrate: take over this table (schema.table; without one, "
                                          "public.generations) as runledger.generations");
     adopt_option_->expected(0, 1)->default_str(std::string(default_table));
-    CLI::Option* yes = command_->add_flag("--yes", yes_, "Do it; without, --adopt only says what it would do (exit 3)");
-    CLI::Option* dry_run = command_->add_flag("--dry-run", dry_run_, "Only say what --adopt would do (exit 3)");
+    CLI::Option* yes =
+        command_->add_flag("--yes", yes_, "Do it; without this, --adopt only prints what it would do (exit code 3)");
+    CLI::Option* dry_run = command_->add_flag("--dry-run", dry_run_, "Only print what --adopt would do (exit code 3)");
     yes->needs(adopt_option_);
     dry_run->needs(adopt_option_);
     yes->excludes(dry_run);

@@ -60,31 +60,32 @@ std::string json_of(const pqxx::row& row) {
 }  // namespace
 
 OutboxCli::OutboxCli(CLI::App& app)
-    : command_(app.add_subcommand("outbox", "The messages that people are to get; needs --config")) {
+    : command_(app.add_subcommand("outbox", "List, show, retry and drop the messages of the outbox; needs --config")) {
     command_->require_subcommand(1);
     list_command_ = command_->add_subcommand("list", "List notifications, the newest first");
     add_choice(*list_command_, all_states);
-    list_command_->add_option("--limit", count_max_, "How many at most")->check(CLI::Range(1, 100'000));
-    list_command_->add_flag("--json", as_json_, "A JSON object on each line");
-    show_command_ = command_->add_subcommand("show", "Show all that is known of a notification");
+    list_command_->add_option("--limit", count_max_, "List at most this many")->check(CLI::Range(1, 100'000));
+    list_command_->add_flag("--json", as_json_, "Print one JSON object on each line");
+    show_command_ = command_->add_subcommand("show", "Show everything that is known of a notification");
     show_command_->add_option("ID", choice_.ids, "The notifications' ids")->required();
-    show_command_->add_flag("--json", as_json_, "A JSON object on each line");
+    show_command_->add_flag("--json", as_json_, "Print one JSON object on each line");
     retry_command_ =
-        command_->add_subcommand("retry", "Try again what is dead, uncertain or skipped, as if it were new");
+        command_->add_subcommand("retry", "Send dead, uncertain or skipped messages again, as if they were new");
     add_choice(*retry_command_, {"dead", "uncertain", "skipped"});
-    retry_command_->add_flag("--all", all_, "Every one of them, where nothing else chooses");
-    drop_command_ = command_->add_subcommand("drop", "Give up what is pending, dead or uncertain: it becomes skipped");
+    retry_command_->add_flag("--all", all_, "All of them; required if no other option chooses");
+    drop_command_ =
+        command_->add_subcommand("drop", "Give up pending, dead or uncertain messages: they become skipped");
     add_choice(*drop_command_, {"pending", "dead", "uncertain"});
-    drop_command_->add_flag("--all", all_, "Every one of them, where nothing else chooses");
+    drop_command_->add_flag("--all", all_, "All of them; required if no other option chooses");
 }
 
 void OutboxCli::add_choice(CLI::App& command, const std::vector<std::string>& states) {
     command.add_option("ID", choice_.ids, "The notifications' ids");
-    command.add_option("--state", choice_.states, "Only those in this state; may be given again")
+    command.add_option("--state", choice_.states, "Only those in this state; may be repeated")
         ->check(CLI::IsMember(states));
     command.add_option("--chat", choice_.chat, "Only those for this chat");
-    command.add_option("--error", choice_.error, "Only those whose last error holds this text");
-    command.add_option("--older-than", choice_.older_than, "Only those made longer ago: 90s, 15m, 6h, 2d");
+    command.add_option("--error", choice_.error, "Only those whose last error contains this text");
+    command.add_option("--older-than", choice_.older_than, "Only those older than this: 90s, 15m, 6h, 2d");
 }
 
 // The first five parameters of each of the queries.
@@ -155,7 +156,7 @@ int OutboxCli::show(pqxx::work& work, std::FILE* out) const {
         fmt::print(out, "\n");
     }
     if (rows.size() < choice_.ids.size()) {
-        fmt::print(stderr, "runledger: {} of {} notifications are not there\n", choice_.ids.size() - rows.size(),
+        fmt::print(stderr, "runledger: {} of {} notifications do not exist\n", choice_.ids.size() - rows.size(),
                    choice_.ids.size());
         return exit_nothing;
     }
@@ -166,7 +167,7 @@ int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
     const bool chooses = !choice_.ids.empty() || !choice_.states.empty() || choice_.chat || !choice_.error.empty() ||
                          !choice_.older_than.empty();
     if (chooses == all_) {
-        throw std::runtime_error("say which: ids, --state, --chat, --error, --older-than, or else --all");
+        throw std::runtime_error("choose by ids, --state, --chat, --error or --older-than, or give --all");
     }
     pqxx::work work(database.connection());
     begin_durably(work, {});
@@ -176,7 +177,7 @@ int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
     database.commit(work);
     fmt::print(out, "{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
-        fmt::print(stderr, "runledger: the others are not there, or in no state for it; see runledger outbox show\n");
+        fmt::print(stderr, "runledger: the others do not exist or are in another state; see runledger outbox show\n");
         return exit_nothing;
     }
     return 0;

@@ -26,9 +26,9 @@ std::string sentence_of(const std::string& verdict) {
     static const std::map<std::string, std::string> sentences{
         {"priced_by_metadata", "metadata.costRate decides"},
         {"no_rate", "gpu_rates has no rate in force at the ending"},
-        {"same", "priced so already"},
-        {"edited_by_hand", "edited by hand, left to whoever did"},
-        {"gone", "changed in the meantime"},
+        {"same", "have this cost already"},
+        {"edited_by_hand", "edited by hand"},
+        {"gone", "changed meanwhile"},
         {"locked", "locked by another transaction"},
         {"failed", "refused by the database"}};
     const auto found = sentences.find(verdict);
@@ -42,14 +42,15 @@ std::string sum_of(const std::string& sum, std::int64_t known, std::int64_t runs
 }  // namespace
 
 RepriceCli::RepriceCli(CLI::App& app)
-    : command_(app.add_subcommand("reprice", "Show, or apply, what gpu_rates make of runs that are settled")) {
-    command_->add_option("--gpu", gpu_, "As metadata.gpu has it")->required();
+    : command_(app.add_subcommand("reprice", "Show, or apply, the costs of settled runs by the current gpu_rates")) {
+    command_->add_option("--gpu", gpu_, "The GPU, as in metadata.gpu")->required();
     command_->add_option("--from", from_, "Runs that ended at this time or later (UTC unless it names a zone)")
         ->required();
     command_->add_option("--to", to_, "Runs that ended before this time")->required();
-    command_->add_flag("--apply", apply_, "Write it, with an audit row each");
-    CLI::Option* list = command_->add_flag("--list", list_, "Each run, too");
-    command_->add_flag("--json", json_, "Each run as one JSON object a line, and nothing else")->excludes(list);
+    command_->add_flag("--apply", apply_, "Write the new costs, with an audit row for each");
+    CLI::Option* list = command_->add_flag("--list", list_, "Also list each run");
+    command_->add_flag("--json", json_, "Print each run as one JSON object on a line, and nothing else")
+        ->excludes(list);
 }
 
 int RepriceCli::run(const std::string& postgres_uri, std::FILE* out) {
@@ -66,7 +67,7 @@ int RepriceCli::run(const std::string& postgres_uri, std::FILE* out) {
     }
     if (!apply_) {
         if (!json_) {
-            fmt::print(out, "Nothing was changed. With --apply it is written.\n");
+            fmt::print(out, "Nothing was changed. --apply writes the new costs.\n");
         }
         return exit_done;
     }
@@ -80,7 +81,7 @@ void RepriceCli::read_times(pqxx::connection& connection) {
             work.exec("SET LOCAL TIME ZONE 'UTC'");
             *text = work.exec_params1("SELECT $1::timestamptz", *text)[0].as<std::string>();
         } catch (const pqxx::sql_error& error) {
-            throw std::runtime_error(fmt::format("{} \"{}\" is no time: {}", name, *text, error.what()));
+            throw std::runtime_error(fmt::format("{} \"{}\" is not a time: {}", name, *text, error.what()));
         }
     }
     pqxx::work work(connection);
@@ -113,7 +114,7 @@ void RepriceCli::show_plan(pqxx::connection& connection, std::FILE* out) const {
                    row["difference"].as<std::string>());
     }
     if (runs_to_reprice == 0) {
-        fmt::print(out, "  none to be repriced\n");
+        fmt::print(out, "  no run has to be repriced\n");
     }
     for (const auto& [verdict, runs] : left) {
         fmt::print(out, "  {} left: {}\n", runs, sentence_of(verdict));
@@ -162,7 +163,7 @@ int RepriceCli::apply(pqxx::connection& connection, std::FILE* out) const {
         work.commit();
         written += written_now;
     }
-    fmt::print(out, "{} runs repriced, with an audit row each.{}\n", written,
+    fmt::print(out, "{} runs repriced, with an audit row for each.{}\n", written,
                exit_code == exit_run_again ? " Run it again for those that were locked or refused." : "");
     return exit_code;
 }

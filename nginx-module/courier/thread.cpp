@@ -46,7 +46,7 @@ BootId read_boot_id(CourierLog& log) {
         return *id;
     }
     // One that nobody else has: boottimes then compare within this courier's events only, which is still true.
-    log.add(LogLine::Level::crit, "no boot id", "the kernel's boot id can't be read, one is made up");
+    log.add(LogLine::Level::crit, "no boot id", "the kernel's boot id can't be read, a random one is used");
     return {.bytes = fresh_segment_id().bytes};
 }
 
@@ -282,7 +282,7 @@ void persist(CourierShared& shared, Step step) noexcept {
                 return;
             }
         } catch (const std::exception& e) {
-            shared.log().add(LogLine::Level::crit, "courier in trouble", e.what());
+            shared.log().add(LogLine::Level::crit, "courier failed, trying again", e.what());
             // Not at once again: the cause, memory say, needs time. Nothing is read here that a signal would wake.
             (void)::poll(nullptr, 0, static_cast<int>(pause_after_exception.count()));
             if (shared.is_stopping() && std::chrono::steady_clock::now() >= shared.give_up_at()) {

@@ -143,11 +143,11 @@ void Delivery::on_loss(const Place& place, bool was_alone, SteadyTime now) {
         place.segment->set_state(place.index, BatchState::refused);
         refused_retry_at_ = now + policy_.refused_retry_every;
         suspect_due_at_ = now + policy_.suspect_pause;
-        log_.add(LogLine::Level::crit, "a daemon was lost with this batch alone, it is tried rarely from now on", what);
+        log_.add(LogLine::Level::crit, "a daemon was lost with only this batch in flight, it is retried rarely", what);
     } else {
         ++counters_.batches_suspected;
         place.segment->set_state(place.index, BatchState::suspect);
-        log_.add(LogLine::Level::error, "daemons were lost while this batch was under way, it is sent alone", what);
+        log_.add(LogLine::Level::error, "daemons were lost while this batch was in flight, it is sent alone", what);
     }
 }
 

@@ -215,7 +215,7 @@ void Delivery::ask_for_retirements(SteadyTime now, const Send& send) {
     }
     for (Segment* segment : set_aside) {
         // Not retired: whoever repairs the file may give it its name back, and only what is new is stored.
-        log_.add(LogLine::Level::crit, "damaged segment set aside, the rest of it is delivered",
+        log_.add(LogLine::Level::crit, "damaged segment renamed, the rest of it is delivered",
                  segment->file().path() + std::string(damaged_suffix));
         spool_.remove(*segment, now);
     }

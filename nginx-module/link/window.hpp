@@ -1,8 +1,8 @@
 // The batches that have been sent to one daemon and not answered, and how much more may be sent to it.
 //
-// Bounded in bytes and in batches. A busy or silent daemon halves the bound and pauses the sending; a lost one begins
-// with the least; commits let it grow again. Each silence in a row doubles the wait before what is unanswered is sent
-// again; any answer ends that.
+// Bounded in bytes and in batches. A busy or silent daemon halves the bound and pauses the sending; after a loss it
+// starts at the least; commits let it grow again. Each silence in a row doubles the time until unanswered batches are
+// sent again; any answer ends that.
 // Arithmetic only: no socket, no file, no clock of its own. Used by the courier's thread alone.
 #pragma once
 
@@ -33,26 +33,26 @@ public:
 
     explicit Window(const Policy& policy) : policy_(policy), resend_after_(policy.resend_after) {}
 
-    // Whether a frame of that size may be sent now. One always may, however large, when nothing else is under way.
+    // Whether a frame of that size may be sent now. If nothing else is in flight, any size may.
     [[nodiscard]] bool has_room(std::size_t frame_bytes, SteadyTime now) const noexcept;
 
     // Precondition: not in the window.
     void add(const BatchName& name, std::size_t frame_bytes, SteadyTime now);
     // Takes the batch out, whatever its answer. False if it is not here: it was sent again, or is unknown.
     bool drop(const BatchName& name);
-    // Takes out what has had no answer for too long.
+    // Takes out the batches that have had no answer for too long.
     [[nodiscard]] std::vector<BatchName> take_overdue(SteadyTime now);
-    // The connection is gone, and what was under way with it: takes all of it out, the oldest first.
+    // The connection is lost, and with it everything in flight: takes it all out, the oldest first.
     [[nodiscard]] std::vector<BatchName> take_lost();
 
     void on_committed() noexcept;
     void on_busy(SteadyTime now) noexcept;
     // Something was overdue.
     void on_silence(SteadyTime now) noexcept;
-    // Whatever the daemon said, it is alive.
+    // Any answer: the daemon is alive.
     void on_answer() noexcept;
 
-    // When take_overdue() or the end of a pause next has something to do; max() if nothing is under way.
+    // When take_overdue() or the end of a pause next has something to do; max() if nothing is in flight.
     [[nodiscard]] SteadyTime due_at(SteadyTime now) const noexcept;
 
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }

@@ -78,7 +78,7 @@ void SpoolClaim::look() {
     if (!fault.empty() && fault != fault_) {
         log_.add(LogLine::Level::crit, "spool refused", folder_ + ": " + fault);
     } else if (fault.empty() && !fault_.empty()) {
-        log_.add(LogLine::Level::notice, "spool is ours again", folder_);
+        log_.add(LogLine::Level::notice, "the spool belongs to this host again", folder_);
     }
     fault_ = std::move(fault);
 }

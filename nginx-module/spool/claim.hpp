@@ -1,7 +1,7 @@
-// Whose a spool's folder is: reads its file `identity`, and writes it where there is none.
+// Which host a spool folder belongs to: reads its file `identity`, and writes the file if there is none.
 //
-// Invariants: a file that is there is never replaced, and there is never a part of one under its name, whoever writes
-// at the same time and wherever the machine dies. Only a courier writes; nginx's master only looks.
+// Invariants: an existing file is never replaced, and no part of a file ever has its name, even if several couriers
+// write at the same time or the machine dies. Only a courier writes; nginx's master only reads.
 #pragma once
 
 #include <optional>
@@ -24,13 +24,13 @@ namespace runledger::edge {
 // A courier's view of it. Used by the courier's thread alone.
 class SpoolClaim {
 public:
-    // Without a host, the folder is anybody's: nothing is read or written.
+    // Without a host, any folder is accepted: nothing is read or written.
     SpoolClaim(std::string folder, std::optional<SpoolHost> host, Files& files, CourierLog& log)
         : folder_(std::move(folder)), host_(std::move(host)), files_(files), log_(log) {}
 
-    // Looks again, and claims a folder that nobody has claimed. What it finds is logged when it changes. A failure is
-    // logged, and what was seen last stands: a folder without a file, or with one that can't be read, is used, since
-    // refusing events costs more than waiting for the next look.
+    // Reads the file again, and writes it if there is none. Logs a change. A failure is logged and changes nothing: a
+    // folder without a file, or with an unreadable one, is used, because refusing events would cost more than waiting
+    // for the next call.
     void look();
 
     // Why nothing may be adopted or made in the folder now; empty if it may.

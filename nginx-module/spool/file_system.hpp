@@ -1,4 +1,4 @@
-// Whether a file system keeps what a spool promises: told by its type, when nginx reads its configuration.
+// Whether a file system is suitable for a spool, by its type. Asked when nginx reads its configuration.
 //
 // Plain C++, no nginx, and without a state.
 #pragma once
@@ -11,8 +11,8 @@
 namespace runledger::edge {
 
 struct FileSystemFinding {
-    // Refused: flock or fdatasync is not to be relied on, or other hosts may write there. Else it is the operator's to
-    // judge.
+    // Refused: flock or fdatasync is not reliable there, or other hosts may write to it. Otherwise it is only warned
+    // about.
     bool is_refused{};
     std::string sentence;
 };
@@ -21,7 +21,7 @@ struct FileSystemFinding {
 using FileSystemType = std::function<std::uint32_t(const std::string& path)>;
 [[nodiscard]] std::uint32_t file_system_type(const std::string& path);
 
-// Nothing where there is nothing to say against the file system; one that is not known counts as local.
+// Nothing if the file system is suitable; an unknown one counts as local.
 // Throws what `type_of` throws.
 [[nodiscard]] std::optional<FileSystemFinding> find_file_system_fault(const std::string& path,
                                                                       const FileSystemType& type_of = file_system_type);

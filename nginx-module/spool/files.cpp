@@ -103,7 +103,7 @@ std::optional<Fd> PosixFiles::open(const std::string& path) {
     }
     Fd opened(fd);
     if (!facts(opened.get()).is_regular) {
-        fail(EINVAL, "open what is no regular file", path);
+        fail(EINVAL, "open what is not a regular file", path);
     }
     return opened;
 }

@@ -20,7 +20,7 @@
 
 namespace runledger::edge {
 
-// Whether the failure means that the disk, the quota or the file has no room: it may pass when something is removed.
+// Whether the failure means that the disk, the quota or the file has no room. Removing something may cure it.
 [[nodiscard]] bool is_no_room(const std::system_error& e) noexcept;
 
 // Owns a file descriptor. Closing it also gives up the lock that was taken through it.
@@ -64,17 +64,17 @@ public:
 
     // For reading and writing; fails if there is such a file.
     [[nodiscard]] virtual Fd create(const std::string& path) = 0;
-    // For reading and writing, or only reading where the file system allows no more. Nothing if there is no such file.
-    // Fails for what is no regular file; follows no link and waits for no pipe's other end.
+    // For reading and writing, or only reading if the file system allows no more. Nothing if there is no such file.
+    // Fails if it is not a regular file; follows no link and does not wait for a pipe's other end.
     [[nodiscard]] virtual std::optional<Fd> open(const std::string& path) = 0;
     // flock(LOCK_EX | LOCK_NB): false if another open file has it. The kernel drops it with the last descriptor.
     [[nodiscard]] virtual bool try_lock(int fd) = 0;
 
-    // Both may do less than asked; read_at returns 0 at the file's end.
+    // Both may transfer fewer bytes than requested; read_at returns 0 at the file's end.
     [[nodiscard]] virtual std::size_t write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) = 0;
     [[nodiscard]] virtual std::size_t read_at(int fd, std::span<std::byte> bytes, std::uint64_t offset) = 0;
 
-    // Makes the file that long, and the space its own: writing there needs no new block.
+    // Makes the file this long and reserves its space: writing there needs no new block.
     virtual void reserve(int fd, std::uint64_t bytes) = 0;
     virtual void truncate(int fd, std::uint64_t bytes) = 0;
     // fdatasync: on return the bytes, and the length needed to read them, are on stable storage.
@@ -96,7 +96,7 @@ public:
     [[nodiscard]] virtual std::uint64_t file_system_bytes(const std::string& folder) = 0;
 };
 
-// The real thing.
+// The real file system.
 class PosixFiles : public Files {
 public:
     [[nodiscard]] Fd create(const std::string& path) override;
@@ -119,7 +119,7 @@ public:
 
 // Reads until the span is full or the file ends; returns how much there was.
 [[nodiscard]] std::size_t read_fully(Files& files, int fd, std::span<std::byte> bytes, std::uint64_t offset);
-// Writes all of it. Throws after a part may have been written.
+// Writes all of it. If it throws, a part may have been written.
 void write_fully(Files& files, int fd, std::span<const std::byte> bytes, std::uint64_t offset);
 
 }  // namespace runledger::edge

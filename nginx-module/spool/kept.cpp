@@ -63,7 +63,7 @@ std::uint64_t KeptSegments::give_up(std::uint64_t bytes) {
     while (before - bytes_ < bytes && !kept_.empty() && remove_last()) {
     }
     if (kept_.size() != count_before) {
-        log_.add(LogLine::Level::warn, "kept segments removed before their time, their room is wanted",
+        log_.add(LogLine::Level::warn, "kept segments removed before their time, their room is needed",
                  "segments=" + std::to_string(count_before - kept_.size()));
     }
     return before - bytes_;

@@ -1,8 +1,8 @@
-// The segments that were retired and are kept for a while, so that a ledger that was restored to an earlier point can
-// be fed again.
+// Retired segments that are kept for some time, so that they can be sent again to a ledger that was restored to an
+// earlier point.
 //
-// Nobody owns them: any courier removes what has been kept for long enough, or what stands in the way of new events,
-// the oldest first. Used by the courier's thread alone.
+// They have no owner: any courier removes those whose time is over, or whose room is needed for new events, the oldest
+// first. Used by the courier's thread alone.
 #pragma once
 
 #include <chrono>
@@ -22,17 +22,17 @@ public:
     KeptSegments(std::string folder, std::chrono::seconds keep_for, Files& files, CourierLog& log)
         : folder_(std::move(folder)), keep_for_(keep_for), files_(files), log_(log) {}
 
-    // While the folder is being listed: begins anew, and takes note of one file after the other.
+    // While the folder is being listed: clears the list, then adds one file after the other.
     void forget() noexcept;
     void note(std::string name, const FileFacts& facts);
 
     [[nodiscard]] std::size_t count() const noexcept { return kept_.size(); }
     [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
-    // Removes those whose time is over, but only a turn's share of them.
+    // Removes segments whose time is over, at most a turn's share of them.
     void remove_expired(WallTime now);
-    // Removes the oldest until so many bytes are free, or none are left. Returns how many were freed. What can't be
-    // removed is logged, and ends it.
+    // Removes the oldest until this many bytes are free, or none is left. Returns the bytes that were freed. Stops at a
+    // file that can't be removed, and logs it.
     std::uint64_t give_up(std::uint64_t bytes);
 
 private:

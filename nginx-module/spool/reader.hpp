@@ -15,7 +15,7 @@ namespace runledger::edge {
 // Opens the file, reads it and closes it. Throws std::system_error if it can't be opened.
 [[nodiscard]] std::variant<SegmentContent, SegmentFault> open_segment(Files& files, const std::string& path);
 
-// Reads through a descriptor. Parts that the disk can't give back count as damage, not as an end.
+// Reads through a descriptor. Unreadable parts count as damage, not as an end.
 [[nodiscard]] std::variant<SegmentContent, SegmentFault> read_segment(Files& files, int fd, const SegmentId& id);
 
 }  // namespace runledger::edge

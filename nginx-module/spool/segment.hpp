@@ -1,4 +1,4 @@
-// An owned segment and how far each of its batches has come: pending, in flight, acked, refused, or suspect.
+// An owned segment and the state of each of its batches: pending, in flight, acked, refused, or suspect.
 //
 // Invariant: a batch is here if and only if its record is durable. Memory is bounded: some 40 bytes for a batch, and
 // a batch takes several times that in the file. Used by the courier's thread alone; no I/O but through file().
@@ -19,8 +19,8 @@ enum class BatchState : std::uint8_t {
     pending,    // To be sent, or to be sent again.
     in_flight,  // Sent; no answer yet.
     acked,      // In the ledger.
-    refused,    // The daemon will not have it as it is, or its bytes are damaged: tried alone, rarely.
-    suspect,    // Too many daemons were lost while it was under way: tried alone.
+    refused,    // The daemon does not accept it, or its bytes are damaged: retried alone, rarely.
+    suspect,    // Too many daemons were lost while it was in flight: sent alone.
 };
 
 struct StoredBatch {
@@ -28,7 +28,7 @@ struct StoredBatch {
     std::chrono::sys_seconds received_at;  // Of its first event.
     BatchState state{BatchState::pending};
     bool was_sent{false};
-    std::uint8_t losses{0};  // Daemons lost while it was under way, since the last answer to it. Stays at 255.
+    std::uint8_t losses{0};  // Daemons lost while it was in flight, since the last answer to it. Stays at 255.
 };
 
 class Segment {
@@ -53,10 +53,10 @@ public:
 
     void set_state(std::size_t index, BatchState state) noexcept;
     void mark_sent(std::size_t index) noexcept;
-    // Another daemon was lost while the batch was under way. Returns how many that makes.
+    // Another daemon was lost while the batch was in flight. Returns the number of losses.
     std::uint8_t count_loss(std::size_t index) noexcept;
     void forget_losses(std::size_t index) noexcept { batches_[index].losses = 0; }
-    // Acked becomes pending: the ledger has lost what it had.
+    // Acked becomes pending: the ledger has lost batches that it had.
     void forget_acks() noexcept;
     [[nodiscard]] std::size_t count(BatchState state) const noexcept;
     // The batch of the lowest number that is pending, refused or suspect.
@@ -65,16 +65,16 @@ public:
 
     // Every batch is acked.
     [[nodiscard]] bool is_acked() const noexcept { return count(BatchState::acked) == batches_.size(); }
-    // Something is to be sent, or waits for an answer.
+    // A batch is to be sent, or waits for an answer.
     [[nodiscard]] bool is_moving() const noexcept {
         return count(BatchState::pending) + count(BatchState::in_flight) > 0;
     }
 
     // An answered batch may have been lost to damage: the file is kept for an operator.
     bool is_damaged{false};
-    // Not retired at its end: the original is (see SegmentHeader).
+    // Not retired at its end, because the original is (see SegmentHeader).
     bool is_copy{false};
-    // Only the unlink remains, or the setting aside.
+    // Only the unlinking remains, or the renaming to .damaged.
     bool is_finished{false};
     // When to send the retirement, or to try the removal, again.
     SteadyTime due_at{};

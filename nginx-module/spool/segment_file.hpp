@@ -29,11 +29,11 @@ public:
     };
 
     // Makes, locks and reserves the file and writes its header; on return the file and its name are durable.
-    // Throws std::system_error, the file gone again: ENOSPC and EDQUOT mean that there is no room now.
-    // Nothing if another courier took the new file for an orphan: try with a fresh id.
+    // Throws std::system_error and removes the file: ENOSPC and EDQUOT mean that there is no room now.
+    // Nothing if another courier took the new file for an orphan: try again with a new id.
     [[nodiscard]] static std::optional<SegmentFile> create(Files& files, const Plan& plan);
 
-    // Takes the lock of a file that nobody owns. Nothing if it is owned or has gone; then look at the next one.
+    // Takes the lock of a file without an owner. Nothing if it has one or is gone; then try the next one.
     // Throws std::system_error if it can't be opened.
     [[nodiscard]] static std::optional<SegmentFile> adopt(Files& files, const std::string& folder, const SegmentId& id);
 
@@ -50,16 +50,16 @@ public:
     [[nodiscard]] std::uint64_t reserved_bytes() const noexcept { return reserved_bytes_; }
 
     // Appends the frame as the record next_number() and returns its place; durable on return.
-    // Throws std::system_error: the frame may or may not be found after a crash, so it was not answered; the segment
-    // takes nothing more. So it is where the file has been taken away: nobody would find the frame. Precondition:
-    // takes(frame.size()), and the frame names this segment and that number.
+    // Throws std::system_error: the frame may or may not be found after a crash, so it must not be answered, and the
+    // segment is never written again. It also throws if the file was moved away, because nobody would find the frame.
+    // Precondition: takes(frame.size()), and the frame names this segment and that number.
     RecordPlace append(std::span<const std::byte> frame);
 
-    // Reads what the file holds, for the one who adopted it, and cuts a tail that was never answered.
+    // Reads an adopted file, and cuts off a tail that was never answered.
     // Throws std::system_error if it can't be read.
     [[nodiscard]] std::variant<SegmentContent, SegmentFault> read();
 
-    // Nothing is written after this; gives the reserved space that is not used back, if that can be done.
+    // Nothing is written after this. Frees the reserved space that is not used, if that is possible.
     void seal() noexcept;
 
     // The frame of a batch, as it was written. Nothing if the bytes have been damaged since.
@@ -69,22 +69,22 @@ public:
     // Bytes that the file takes on the disk now.
     [[nodiscard]] std::uint64_t allocated_bytes() const { return files_->facts(fd_.get()).allocated_bytes; }
 
-    // Whether the path certainly leads to this file no more: whoever looks into the folder would not find it.
+    // Whether the path certainly no longer leads to this file, so that nobody would find it in the folder.
     [[nodiscard]] bool was_taken_away() const;
 
-    // Each throws std::system_error, and may be tried again. A file that is no longer where it was made is no failure:
-    // somebody has taken it away, or has put another in its place, which is left alone.
+    // Each throws std::system_error, and may be tried again. If the file is no longer where it was made, that is not a
+    // failure: somebody has moved or replaced it, and the replacement is not touched.
     void unlink();
     // Renames the file, so that it stays for an operator and no courier adopts it.
     void set_aside();
-    // Renames the file, so that it stays for a while, and notes from when on.
+    // Renames the file, so that it is kept for some time, and sets its modification time.
     void keep(WallTime now);
 
 private:
     SegmentFile(Files& files, Fd fd, std::string path, const SegmentId& id)
         : files_(&files), fd_(std::move(fd)), path_(std::move(path)), id_(id) {}
 
-    // Whether the path leads to this very file. Throws std::system_error if that is not to be seen.
+    // Whether the path leads to this very file. Throws std::system_error if that can't be determined.
     [[nodiscard]] bool is_in_place() const;
     void rename_with(std::string_view suffix);
     // Locks, and makes sure that the path still names this very file: its owner may have unlinked it in between.
@@ -98,7 +98,7 @@ private:
     BatchNumber next_number_{};
     std::uint64_t used_bytes_{};
     std::uint64_t reserved_bytes_{};
-    std::uint64_t filled_bytes_{};  // Up to here the file has been written: records, and zeros behind them.
+    std::uint64_t filled_bytes_{};  // The file is written up to here: records, and zeros behind them.
     std::vector<std::byte> record_;
 };
 

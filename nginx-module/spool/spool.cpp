@@ -182,7 +182,7 @@ void Spool::take_over(SpoolFolder::Orphan orphan, SteadyTime now) {
             log_.add(LogLine::Level::warn, "torn tail cut, it was never answered", what);
             break;
         case ScanEnd::damaged:
-            log_.add(LogLine::Level::crit, "segment damaged, events may be lost, what is whole is sent", what);
+            log_.add(LogLine::Level::crit, "segment damaged, events may be lost, its valid batches are sent", what);
             break;
     }
     // The active segment stays last. Equal ages keep the order in which they came.

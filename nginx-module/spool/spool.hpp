@@ -1,8 +1,8 @@
 // A courier's part of the spool: the segment it writes, the next one made ahead, and those it has adopted.
 //
-// Every batch that append() returned for is in a segment whose lock somebody holds or anybody may take, until the
-// daemon has said that it may be forgotten. Bounded in bytes on the disk and in open files. Used by the courier's
-// thread alone; other couriers, in this process or another, may use the same folder.
+// Invariant: every batch for which append() returned is in a segment that is either locked by a live worker or free to
+// be adopted, until the daemon has confirmed it. Bounded in bytes on the disk and in open files. Used by the
+// courier's thread alone; other couriers, in this process or another, may use the same folder.
 #pragma once
 
 #include <chrono>
@@ -26,13 +26,13 @@ namespace runledger::edge {
 struct SpoolConfig {
     std::string folder;
     std::uint64_t bytes_max{};            // Allocated bytes of the folder's segments, whoever owns them.
-    std::chrono::seconds keep_acked{0};   // How long retired segments are kept, if their room is not wanted.
+    std::chrono::seconds keep_acked{0};   // How long retired segments are kept, if their room is not needed.
     std::size_t moving_segments_max{8};   // Open ones with batches to send, besides the one being written.
-    std::size_t parked_segments_max{16};  // Open ones that wait for a retirement or hold what was refused.
-    std::optional<SpoolHost> host{};      // This one, to which the folder must belong. Nothing: it is not asked.
+    std::size_t parked_segments_max{16};  // Open ones that wait for a retirement or have refused batches.
+    std::optional<SpoolHost> host{};      // This host, to which the folder must belong. Nothing: any folder.
     std::chrono::milliseconds adopt_every{1000};
     std::chrono::milliseconds seal_idle_after{60'000};
-    std::chrono::milliseconds avoid_for{60'000};  // A segment that can't be read, or was let go of unfinished.
+    std::chrono::milliseconds avoid_for{60'000};  // A segment that can't be read, or was released unfinished.
 };
 
 class Spool {
@@ -51,12 +51,12 @@ public:
     };
 
     // Stores the batch that the encoder holds, under a fresh name; durable on return. The encoder keeps its events.
-    // Throws SpoolFull, or std::system_error where the disk failed: the batch is not answered, and may be stored again
-    // under another name.
+    // Throws SpoolFull, or std::system_error if the disk failed: the batch must not be answered, and may be stored
+    // again under another name.
     Stored append(wire::BatchEncoder& encoder, std::chrono::sys_seconds received_at, SteadyTime now);
 
-    // What is due: adopts an orphan, makes the next segment, seals what is idle, removes what is finished, lets go of
-    // what is over the bound. Reads at most one segment. What fails is logged and tried again later.
+    // Does what is due: adopts an orphan, makes the next segment, seals idle ones, removes finished ones, releases
+    // those over the bound. Reads at most one segment. Failures are logged and retried later.
     void tend(SteadyTime now);
     // When tend() next has something to do.
     [[nodiscard]] SteadyTime tend_due_at() const noexcept { return tend_due_at_; }
@@ -66,21 +66,21 @@ public:
     [[nodiscard]] Segment* find(const SegmentId& id) const noexcept;
     [[nodiscard]] bool is_active(const Segment& segment) const noexcept { return &segment == active_; }
 
-    // Unlinks a segment that the ledger has let go of, or keeps it for a while, or sets it aside if it is damaged; it
-    // leaves segments(), and the reference dangles. If that fails, it stays and tend() tries again.
+    // Unlinks a retired segment, or keeps it for some time, or renames it if it is damaged. It leaves segments(), and
+    // the reference dangles. If that fails, the segment stays and tend() tries again.
     void remove(Segment& segment, SteadyTime now);
 
-    // Gives everything back: seals, unlinks what is empty, lets go of the locks.
+    // Releases everything: seals segments, unlinks empty ones, releases the locks.
     void close() noexcept;
 
     [[nodiscard]] std::uint64_t folder_bytes() const noexcept { return folder_.bytes(); }
-    // Segments that are kept after their retirement, and their bytes, which folder_bytes() counts, too.
+    // Segments that are kept after their retirement, and their bytes; folder_bytes() includes these.
     [[nodiscard]] std::size_t kept_segments() const noexcept { return folder_.kept().count(); }
     [[nodiscard]] std::uint64_t kept_bytes() const noexcept { return folder_.kept().bytes(); }
     [[nodiscard]] const SpoolFolder::SegmentCounts& folder_segments() const noexcept { return folder_.segments(); }
     [[nodiscard]] std::uint64_t segments_adopted() const noexcept { return segments_adopted_; }
     [[nodiscard]] std::uint64_t segments_removed() const noexcept { return segments_removed_; }
-    // Of those removed, the ones that were set aside.
+    // How many of the removed ones were renamed as damaged.
     [[nodiscard]] std::uint64_t segments_damaged() const noexcept { return segments_damaged_; }
 
 private:

@@ -11,7 +11,7 @@ namespace {
 
 [[nodiscard]] MetricFamily requests_by_outcome(const StatusFigures& figures) {
     MetricFamily family{
-        "requests_total", "Requests to webhook locations, by what became of them.", MetricType::counter, "outcome", {}};
+        "requests_total", "Requests to webhook locations, by outcome.", MetricType::counter, "outcome", {}};
     for (std::size_t i = 1; i < outcome_words.size(); ++i) {  // 0 is Outcome::none, which no ended request has.
         family.samples.push_back({std::string{outcome_words[i]}, figures.outcomes[i]});
     }

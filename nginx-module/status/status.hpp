@@ -1,4 +1,4 @@
-// The location that shows what the edge does: runledger_status.
+// The location that serves the edge's metrics: runledger_status.
 #pragma once
 
 #include "nginx-module/nginx/ngx.hpp"

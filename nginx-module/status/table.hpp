@@ -1,8 +1,8 @@
-// What all workers have done, in shared memory.
+// The numbers of all workers, in shared memory.
 //
-// Counters are atomic, are added to by every worker and outlive workers and reloads. Gauges stand in a slot for each
-// worker, which writes it every second; a slot counts no more when its worker is gone, or has not written for ten
-// seconds. Each number is read by itself: the set of them is no snapshot. Event-loop threads only.
+// Counters are atomic; every worker adds to them, and they outlive workers and reloads. Each worker has a slot for its
+// gauges, which it writes every second. A slot no longer counts when its worker is gone, or has not written it for ten
+// seconds. Each number is read by itself: together they are not a snapshot. Event-loop threads only.
 #pragma once
 
 #include <array>
@@ -36,12 +36,12 @@ public:
     // Before tokens of that name are counted, in the master only, which may do so while workers count: gives the name
     // a place that it keeps, unless it has one or there is none left.
     void add_token(std::string_view name) noexcept;
-    // A request that a token of that name has let in, whatever became of it then.
+    // A request with a right token of that name, whatever its outcome.
     void count_token(std::string_view name, time_t now, bool is_accepted) noexcept;
 
     // From a worker's housekeeping: adds what its counters have gained and sets its gauges.
     void publish(const CourierStats& stats) noexcept;
-    // The worker ends: its gauges count no more.
+    // The worker ends: its gauges no longer count.
     void leave() noexcept;
 
     // Throws std::bad_alloc.

@@ -15,7 +15,7 @@ namespace runledger::edge {
 
 inline constexpr std::size_t tokens_max = 64;
 
-// What is kept of a token: says whether another is the same, and nothing else.
+// A digest: it can be compared, and nothing else.
 using TokenDigest = std::array<std::uint8_t, 32>;
 
 // Throws std::runtime_error if OpenSSL can't digest.
@@ -23,12 +23,12 @@ using TokenDigest = std::array<std::uint8_t, 32>;
 
 class TokenSet {
 public:
-    // Two names for one token would make its rotation a matter of luck: a token is in the set once. Returns the
-    // position of the token that is the same or has the same name, and adds nothing; or nothing, and has added it.
+    // Adds the token and returns nothing. If the set has the same token or name already, adds nothing and returns that
+    // one's position: with two names for one token, a rotation could not be followed.
     // Precondition: size() < tokens_max. Throws std::runtime_error if OpenSSL can't digest.
     [[nodiscard]] std::optional<std::size_t> add(std::string_view name, std::string_view token);
 
-    // The name of the token that was presented, or nothing. Looks at every token, so that the time says neither
+    // The name of the token that was presented, or nothing. Compares with every token, so that the time reveals neither
     // whether one matched nor which. The name lives as long as the set. Throws as add() does.
     [[nodiscard]] std::optional<std::string_view> find(std::string_view presented) const;
     [[nodiscard]] std::optional<std::string_view> find(const TokenDigest& presented) const noexcept;

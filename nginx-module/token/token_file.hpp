@@ -1,7 +1,7 @@
-// The token file: what runledger_token names, read while nginx reads its configuration.
+// The token file that runledger_token names, read while nginx reads its configuration.
 //
-// Plain C++, no nginx. docs/settings.md has the format. A fault is a sentence that names the line and never the token,
-// nor a name: a line whose words are swapped would give the token away.
+// Plain C++, no nginx. docs/settings.md has the format. A fault is a sentence that names the line and never quotes a
+// token or a name: if the words of a line are swapped, the name is the token.
 #pragma once
 
 #include <cstddef>
@@ -29,12 +29,12 @@ struct TokenFileFault {
     std::string sentence;
 };
 
-// `text` is a token file's: one "name token" a line; blank lines and lines that begin with # are skipped. A file
-// without any token is at fault: it would let nobody in.
+// `text` is the content of a token file: one "name token" a line; blank lines and lines that begin with # are skipped.
+// A file without a token is a fault, because it would refuse everybody.
 [[nodiscard]] std::variant<TokenFile, TokenFileFault> parse_token_file(std::string_view text);
 
 // Reads and parses a regular file that only its owner and group may read or write; the bytes that were read are
-// wiped. Never waits: a FIFO or a device is at fault.
+// wiped. Never waits: a FIFO or a device is a fault.
 [[nodiscard]] std::variant<TokenFile, TokenFileFault> read_token_file(const std::string& path);
 
 }  // namespace runledger::edge

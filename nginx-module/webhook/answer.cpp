@@ -4,7 +4,7 @@ namespace runledger::edge {
 
 namespace {
 
-// The sender never reads an answer's body (SENDER.md); whoever tries the endpoint by hand does.
+// The sender never reads an answer's body (docs/sender.md, "Delivery"); a person who tries the endpoint by hand does.
 constexpr std::string_view accepted_body = "{\"status\":\"accepted\"}\n";
 
 // Would nginx answer this status with the operator's error_page? The same condition as that of its own handler of

@@ -19,10 +19,10 @@ Problem problem_of(Outcome outcome) {
     switch (outcome) {
         case Outcome::refused_token:
             return {outcome, 401, "token_refused", "The token is missing or wrong",
-                    "the webhook's URL must carry the token that the receiver knows"};
+                    "the webhook's URL must contain a token that the receiver accepts"};
         case Outcome::refused_method:
             return {outcome, 405, "method_not_allowed", "The method is not allowed",
-                    "an event comes as POST, or as GET with a body when it is sent again"};
+                    "an event comes as POST, or as GET with a body if it is sent again"};
         case Outcome::refused_size:
             return {outcome, 413, "body_too_large", "The body is too large", "a body has at most 8 MiB"};
         case Outcome::refused_type:

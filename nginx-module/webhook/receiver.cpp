@@ -20,7 +20,7 @@ namespace runledger::edge {
 
 namespace {
 
-// The sender's second and third tries come as GET with the same body (SENDER.md).
+// The sender's second and third tries come as GET with the same body (docs/sender.md, "Delivery").
 [[nodiscard]] bool has_body(const ngx_http_request_t& request) noexcept {
     if (&request != request.main && request.background == 0) {
         // SSI, auth_request and their like ask by GET, with the header of their parent, whose body is not theirs.

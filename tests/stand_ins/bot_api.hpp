@@ -1,5 +1,5 @@
 // A stand-in for Telegram's Bot API on 127.0.0.1: it takes what Telegram takes, refuses as Telegram refuses
-// (TELEGRAM.md), does what a test has scripted, and records every call.
+// (docs/bot-api.md), does what a test has scripted, and records every call.
 //
 // Invariant: a call is recorded before it is answered, so whoever has seen an answer finds the call. All public
 // functions may be called from any thread.

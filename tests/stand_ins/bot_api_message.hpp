@@ -1,6 +1,6 @@
 // What the stand-in Bot API knows of messages: the fields of a call, and Telegram's rules for a text.
 //
-// Pure functions; the rules are those of TELEGRAM.md and no stricter than Telegram's own.
+// Pure functions; the rules are those of docs/bot-api.md and no stricter than Telegram's own.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Telegram's limits of pace, for the stand-in (TELEGRAM.md): about 30 messages a second for the bot, one a second in a
-// chat with short bursts, 20 a minute in a group.
+// Telegram's limits of pace, for the stand-in (docs/bot-api.md, "Pace"): about 30 messages a second for the bot, one a
+// second in a chat with short bursts, 20 a minute in a group.
 //
 // Invariant: what is refused is not counted. Pure: the time comes with the question. Not for sharing between threads.
 #pragma once

@@ -171,7 +171,7 @@ void BotApi::State::fetch_media_of(const std::string& method, const CallFields& 
             }
             fetched_.push_back(url);
         }
-        // TELEGRAM.md: by URL a photo may have 5 MB, other files 20 MB.
+        // docs/bot-api.md, "Media": by URL a photo may have 5 MB, other files 20 MB.
         const std::size_t bytes_max = method == "sendPhoto" ? 5'000'000 : 20'000'000;
         const HttpAnswer answer = http_get(url);
         std::string fault;

@@ -1,5 +1,5 @@
 // The outputs that a simulated run has: images, videos under `files`, texts, and now and then something that
-// PostgreSQL's jsonb refuses (SENDER.md). Pure.
+// PostgreSQL's jsonb refuses (docs/sender.md, "Numbers and strings"). Pure.
 #pragma once
 
 #include <cstddef>

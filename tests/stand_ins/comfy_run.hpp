@@ -1,5 +1,5 @@
 // The runs that the simulated sender makes up: from a seed, each with its record, its outputs, its ending and every
-// event's bytes and time. Shapes and habits are SENDER.md's.
+// event's bytes and time. Shapes and habits are those of docs/sender.md.
 //
 // Invariant: the same seed and options give the same plans, byte by byte. Pure.
 #pragma once

@@ -1,6 +1,6 @@
-// Delivers planned events as ComfyDeploy does (SENDER.md): a new connection for every event, 20 s for a try, three
-// tries, 0.5 s and 1 s apart, on a status >= 400 or a failed connection, the second and third as GET with the same
-// body; and then the event is gone. Redirects are not followed.
+// Delivers planned events as ComfyDeploy does (docs/sender.md, "Delivery"): a new connection for every event, 20 s for
+// a try, three tries, 0.5 s and 1 s apart, on a status >= 400 or a failed connection, the second and third as GET with
+// the same body; and then the event is gone. Redirects are not followed.
 //
 // Invariant: every try is recorded with its answer and with both clocks before and after. One thread; the functions
 // in the options run on it.

@@ -56,7 +56,7 @@ void print_text(const Books& books, bool segments, std::FILE* out) {
         print_line(out, key.first, key.second, fmt::format("{} segments", counts[key]), sums, "");
     }
     if (dropped > 0) {
-        fmt::print(out, "{} entries are of dropped partitions: for them the books are the record\n", dropped);
+        fmt::print(out, "{} entries are of dropped partitions: only the books have them\n", dropped);
     }
     if (books.spool) {
         fmt::print(out, "spool: {} segments with {} events; {} events in {} batches are on their way\n",
@@ -134,15 +134,17 @@ void print_json(const Books& books, std::FILE* out) {
 
 AuditCli::AuditCli(CLI::App& app)
     : command_(app.add_subcommand(
-          "audit", "Do the books close: stored = applied + duplicate + quarantined? Exit code 0: yes, 3: no")) {
+          "audit",
+          "Check that the books close (stored = applied + duplicate + quarantined); exit code 0: yes, 3: no")) {
     const auto is_day = [](const std::string& text) {
         return std::regex_match(text, std::regex("[0-9]{4}-[0-9]{2}-[0-9]{2}")) ? "" : text + " is no day: 2026-01-31";
     };
-    command_->add_option("--since", since_, "Only days from this one on (UTC), as 2026-01-31; faster")->check(is_day);
-    command_->add_option("--spool", scope_.spool, "Compare the segments of this spool folder, live or not, too")
+    command_->add_option("--since", since_, "Only days from this one on (UTC), such as 2026-01-31; faster")
+        ->check(is_day);
+    command_->add_option("--spool", scope_.spool, "Also compare the segments of this spool folder, in use or not")
         ->check(CLI::ExistingDirectory);
-    command_->add_flag("--segments", segments_, "A line for each segment and day, too");
-    command_->add_flag("--json", json_, "One JSON object, with an entry for each segment and day");
+    command_->add_flag("--segments", segments_, "Also print a line for each segment and day");
+    command_->add_flag("--json", json_, "Print one JSON object, with an entry for each segment and day");
 }
 
 int AuditCli::run(const std::string& postgres_uri, std::FILE* out) {

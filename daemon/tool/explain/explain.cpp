@@ -46,17 +46,17 @@ std::string row_lines(const pqxx::row& generation, bool has_ended, const pqxx::r
                                    amounts(generation["duration_ms"], generation["cost_usd"], generation["cost_note"]));
     if (generation["is_edited"].as<bool>(false)) {
         text += fmt::format(
-            "  It was edited by hand: what was settled is {}, {}. News of the run is reported in the "
-            "audit and changes nothing; docs/dba.md, \"Edit a row\", says how to give it back.\n",
+            "  It was edited by hand: the settled values are {}, {}. Further events of the run are "
+            "reported in the audit and change nothing; docs/dba.md, \"Edit a row\", says how to give it back.\n",
             text_or(generation["settled_status"], "?"),
             amounts(generation["settled_ms"], generation["settled_cost"], generation["settled_note"]));
     } else if (generation["is_settled"].as<bool>(false)) {
-        text += "  It is as it was settled.\n";
+        text += "  The row still has the settled values.\n";
         if (generation["keeps_status"].as<bool>(false)) {
-            text += "  The application had ended it itself: that status stands, and nobody was told.\n";
+            text += "  The application had ended the row itself: its status stays, and nobody was notified.\n";
         }
     } else if (!has_ended) {
-        text += "  It is settled within a second of the run's ending.\n";
+        text += "  The row is settled within a second of the run's ending.\n";
     }
     if (rest["queued"].as<std::int64_t>() > 0) {
         text += fmt::format("  The run waits in settle_queue{}\n",
@@ -86,25 +86,26 @@ void explain_generation(Snapshot& work, const std::string& run_id, const pqxx::r
     }
     const auto settlements = work.exec_params(std::string(queries::explain::settlements), id);
     if (!settlements.empty()) {
-        fmt::print(out, "\nWhat was settled, and why\n");
+        fmt::print(out, "\nSettlements and their reasons\n");
     }
     for (const auto& settlement : settlements) {
         fmt::print(out, "{}", settlement_lines(settlement, run_id));
     }
     const auto notifications = work.exec_params(std::string(queries::explain::notifications), run_id, id);
-    fmt::print(out, "\nWho was told\n");
+    fmt::print(out, "\nNotifications\n");
     for (const auto& notification : notifications) {
         fmt::print(out, "{}", notification_line(notification));
     }
     if (notifications.empty()) {
-        fmt::print(out, "  nobody\n");
+        fmt::print(out, "  none\n");
     }
 }
 
 }  // namespace
 
 ExplainCli::ExplainCli(CLI::App& app)
-    : command_(app.add_subcommand("explain", "What was received about a run, and how its time and cost came about")) {
+    : command_(app.add_subcommand("explain",
+                                  "Show what was received about a run, and how its time and cost were computed")) {
     command_->add_option("RUN_ID", run_id_, "The provider's id of the run")->required();
 }
 
@@ -116,9 +117,7 @@ int ExplainCli::run(const Config& config, std::FILE* out) const {
     const auto rest = ask(work, queries::explain::rest, run_id_);
     const auto quarantined = rest[0]["quarantined"].as<std::int64_t>();
     const std::string set_aside =
-        quarantined == 0
-            ? ""
-            : fmt::format("{} things of this run were set aside: see runledger.quarantine.\n", quarantined);
+        quarantined == 0 ? "" : fmt::format("{} rows of runledger.quarantine are about this run.\n", quarantined);
     if (runs.empty() && generations.empty()) {
         fmt::print(out, "Run {} is unknown: no event of it was received, and no generation names it.\n{}", run_id_,
                    set_aside);
@@ -128,7 +127,7 @@ int ExplainCli::run(const Config& config, std::FILE* out) const {
     if (runs.empty()) {
         fmt::print(out,
                    "Run {}: no event of it was received, though a generation names it. Either it has sent none yet, or "
-                   "its webhook leads elsewhere, or the edge refused it (the edge's log and status say so).\n{}",
+                   "its webhook goes elsewhere, or the edge refused it (see the edge's log and status).\n{}",
                    run_id_, set_aside);
     } else {
         const pqxx::row run = runs[0];
@@ -146,10 +145,9 @@ int ExplainCli::run(const Config& config, std::FILE* out) const {
         fmt::print(out, "\nTime\n{}", timing_lines(run));
     }
     if (generations.empty()) {
-        fmt::print(
-            out,
-            "\nNo generation names this run, so nothing is priced and nobody is told. Once the application writes "
-            "the run_id into a generation's metadata, it is settled within a second.\n");
+        fmt::print(out,
+                   "\nNo generation names this run, so nothing is priced and nobody is notified. When the application "
+                   "writes the run_id into a generation's metadata, the run is settled within a second.\n");
     }
     for (const auto& generation : generations) {
         explain_generation(work, run_id_, generation, has_ended, rest[0], out);

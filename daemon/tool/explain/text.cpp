@@ -63,29 +63,29 @@ std::string amounts(const pqxx::field& duration_ms, const pqxx::field& cost_usd,
 std::string advice_on(std::string_view cost_note) {
     static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> notes{{
         {"no_running_event",
-         "no event said running, so there is no beginning to count from; should one still come, it is priced then"},
+         "no running event was received, so the beginning is unknown; if one still comes, the run is priced then"},
         {"running_after_end",
-         "the first running came after the ending, so the difference says nothing; should an earlier one still come, "
-         "it "
-         "is priced then"},
-        {"clocks_differ", "the two instants come from different boots, so the duration is one of wall clocks"},
+         "the first running event came after the ending, so the duration is unknown; if an earlier one still comes, "
+         "the run is priced then"},
+        {"clocks_differ", "the two instants come from different boots, so the duration is by wall clocks"},
         {"clock_implausible",
-         "the duration is longer than [settle] duration_max_seconds, so it is not believed; raise that, and change "
-         "metadata, to have it priced"},
-        {"rate_missing", "metadata has neither a costRate nor a gpu; write either, and it is priced within a second"},
+         "the duration is longer than [settle] duration_max_seconds; to have it priced, raise that and change "
+         "metadata"},
+        {"rate_missing",
+         "metadata has neither a costRate nor a gpu; write either, and the run is priced within a second"},
         {"gpu_rate_missing",
          "gpu_rates has no rate for metadata.gpu that was in force at the ending; add one and run `runledger reprice`"},
         {"rate_malformed",
-         "metadata.costRate is no object with an amount that is a number or a decimal string; repair it, or remove it "
-         "where metadata.gpu is to decide, and it is priced within a second"},
-        {"rate_negative", "the amount of metadata.costRate is negative; repair it, and it is priced within a second"},
+         "metadata.costRate is not an object with an amount that is a number or a decimal string; repair it, or remove "
+         "it if metadata.gpu is to decide, and the run is priced within a second"},
+        {"rate_negative",
+         "the amount of metadata.costRate is negative; repair it, and the run is priced within a second"},
         {"currency_not_usd",
-         "metadata.costRate is not in USD, and nothing is converted; write one that is, and it is priced within a "
-         "second"},
+         "metadata.costRate is not in USD, and nothing is converted; write a rate in USD, and the run is priced within "
+         "a second"},
         {"unit_unknown",
-         "the unit of metadata.costRate is not second(s), minute(s), hour(s), run or fixed; repair it, and it is "
-         "priced "
-         "within a second"},
+         "the unit of metadata.costRate is not second(s), minute(s), hour(s), run or fixed; repair it, and the run is "
+         "priced within a second"},
         {"not_charged", "only a success is charged"},
     }};
     for (const auto& [note, advice] : notes) {
@@ -106,7 +106,7 @@ std::string event_line(const pqxx::row& event) {
         remark = "  repeats or contradicts an ending: the first one counts";
     }
     if (event["redelivered"].as<bool>()) {
-        remark += "  redelivered: the sender's second or third try, up to 1.6 s and the earlier tries late";
+        remark += "  redelivered: the sender's second or third try, late by up to 1.6 s and the earlier tries";
     }
     return fmt::format("  {}  {:<11}  {}  boot {} + {} s{}\n", event["received_at"].as<std::string>(),
                        text_or(event["status"], ""), text_or(event["edge"], ""), event["boot"].as<std::string>(),
@@ -115,7 +115,7 @@ std::string event_line(const pqxx::row& event) {
 
 std::string timing_lines(const pqxx::row& run) {
     if (run["terminal_status"].is_null()) {
-        return "  The run has not ended, as far as was received.\n";
+        return "  No ending was received.\n";
     }
     const std::string note = text_or(run["note"], "");
     if (run["running_at"].is_null()) {

@@ -85,8 +85,8 @@ int list(Database& database, bool with_resolved, bool json, std::FILE* out) {
     pqxx::read_transaction work(database.connection());
     const auto rows = work.exec_params(std::string(queries::quarantine::list), with_resolved);
     if (!json) {
-        fmt::print(out, "{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", "ID", "SET ASIDE", "SCOPE", "BYTES",
-                   "NAME", "RUN", "WHY, OR WHAT BECAME OF IT");
+        fmt::print(out, "{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", "ID", "QUARANTINED", "SCOPE", "BYTES",
+                   "NAME", "RUN", "REASON OR RESULT");
     }
     for (const auto& row : rows) {
         if (json) {
@@ -131,7 +131,7 @@ int show(Database& database, std::int64_t id, bool raw, std::FILE* out) {
     if (!raw) {
         fmt::print(
             out,
-            "id          {}\nset aside   {}\nscope       {}\nreason      {}\nname        {}/{}{}\nedge        {}\n",
+            "id          {}\nquarantined {}\nscope       {}\nreason      {}\nname        {}/{}{}\nedge        {}\n",
             row->id, row->quarantined_at, row->scope, line_of(row->reason), row->segment, row->batch_number,
             row->event_index ? fmt::format("/{}", *row->event_index) : "", line_of(row->edge));
         fmt::print(
@@ -183,22 +183,21 @@ std::vector<std::int64_t> open_ids(Database& database) {
 
 QuarantineCli::QuarantineCli(CLI::App& app) {
     quarantine_command_ =
-        app.add_subcommand("quarantine", "What was received and could not be stored where it belongs");
+        app.add_subcommand("quarantine", "List, show and replay what could not be stored in its place");
     quarantine_command_->require_subcommand(1);
 
-    list_command_ = quarantine_command_->add_subcommand("list", "Each row, the oldest first");
-    list_command_->add_flag("--json", json_, "One JSON object a line");
-    list_command_->add_flag("--resolved", with_resolved_, "With those that were replayed");
+    list_command_ = quarantine_command_->add_subcommand("list", "List the rows, the oldest first");
+    list_command_->add_flag("--json", json_, "Print one JSON object on each line");
+    list_command_->add_flag("--resolved", with_resolved_, "Include rows that were replayed");
 
-    show_command_ = quarantine_command_->add_subcommand("show", "One row, with what was set aside");
+    show_command_ = quarantine_command_->add_subcommand("show", "Show one row and its content");
     show_command_->add_option("ID", show_id_, "The row's id")->required();
-    show_command_->add_flag("--raw", raw_, "Only the bytes, as they are, links' query strings included");
+    show_command_->add_flag("--raw", raw_, "Print only the bytes, unchanged, with the query strings of links");
 
     replay_command_ = quarantine_command_->add_subcommand(
-        "replay",
-        "Store it where it belongs, once the cause was mended: exit 0 for done, 3 where any is still refused");
+        "replay", "Store rows in their place, after the cause was fixed; exit code 0: done, 3: a row is still refused");
     CLI::Option* ids = replay_command_->add_option("ID", replay_ids_, "The rows' ids");
-    CLI::Option* all = replay_command_->add_flag("--all", all_, "All that are not resolved");
+    CLI::Option* all = replay_command_->add_flag("--all", all_, "All rows that are not resolved");
     ids->excludes(all);
 }
 

@@ -72,11 +72,11 @@ bool holds_event(pqxx::transaction_base& work, const QuarantinedRow& row) {
 
 Replayed replay_event(pqxx::work& work, const QuarantinedRow& row) {
     if (holds_event(work, row)) {
-        resolve(work, row.id, "the ledger holds the event already");
-        return {ReplayFate::known, "the ledger holds the event already"};
+        resolve(work, row.id, "the ledger has the event already");
+        return {ReplayFate::known, "the ledger has the event already"};
     }
     if (!row.received_us || !row.boot || !row.boottime_us) {
-        return refused("its receive time is none that can be stored: " + row.reason);
+        return refused("its receive time can't be stored: " + row.reason);
     }
     const StoredEvent stored{.event = {.stamp = {.received_at = WallTime{std::chrono::microseconds{*row.received_us}},
                                                  .boottime = BootTime{std::chrono::microseconds{*row.boottime_us}}},
@@ -135,14 +135,14 @@ std::optional<Replayed> apply_batch(pqxx::work& work, const QuarantinedRow& row,
     const std::string name = fmt::format("{}/{}", batch.name.segment.hex(), batch.name.number);
     switch (turn.fates.front()) {
         case BatchFate::applied: {
-            const std::string sentence = fmt::format("applied as {}: {} events, {} of them set aside", name,
+            const std::string sentence = fmt::format("applied as {}: {} events, {} of them quarantined", name,
                                                      batch.events.size(), turn.events_quarantined);
             resolve(work, row.id, sentence);
             return Replayed{ReplayFate::stored, sentence};
         }
         case BatchFate::copy:
-            resolve(work, row.id, "the ledger holds the batch already, as " + name);
-            return Replayed{ReplayFate::known, "the ledger holds the batch already, as " + name};
+            resolve(work, row.id, "the ledger has the batch already, as " + name);
+            return Replayed{ReplayFate::known, "the ledger has the batch already, as " + name};
         case BatchFate::conflict:
             break;
     }
@@ -184,7 +184,7 @@ Replayed replay_batch(Database& database, std::int64_t id) {
                 const auto frame = std::as_bytes(std::span(row.content));
                 const auto decoded = wire::decode_batch(frame);
                 if (std::holds_alternative<wire::Damage>(decoded)) {
-                    return refused("its content is not a batch's frame: it was set aside by an older build");
+                    return refused("its content is not a batch's frame: an older build stored it");
                 }
                 const auto& batch = std::get<wire::Batch>(decoded);
                 const auto applied = apply_batch(work, row, under_its_own_name ? batch : renamed(batch), care);

@@ -75,14 +75,12 @@ std::string to_line(const RunDifference& difference) {
 
 ReplayCli::ReplayCli(CLI::App& app) {
     command_ = app.add_subcommand(
-        "replay",
-        "Apply stored events to a scratch schema and show where it differs: exit 0 for nowhere, 3 for somewhere");
+        "replay", "Apply stored events to a scratch schema and show the runs that differ; exit code 0: none, 3: some");
     command_->add_option("--from", range_.from, "Receive time of the first event: 2026-01-31 or 2026-01-31T12:00Z")
         ->required();
-    command_->add_option("--to", range_.to, "Up to, but not at, this time")->required();
-    command_->add_option("--into", into_, "The scratch schema; one that `replay` has made before is made anew")
-        ->required();
-    command_->add_flag("--json", json_, "One JSON object a line for each run that differs");
+    command_->add_option("--to", range_.to, "Receive times before this one")->required();
+    command_->add_option("--into", into_, "The scratch schema; one that `replay` made before is made anew")->required();
+    command_->add_flag("--json", json_, "Print one JSON object on a line for each run that differs");
 }
 
 int ReplayCli::run(const Config& config, std::FILE* out) {
@@ -96,8 +94,8 @@ int ReplayCli::run(const Config& config, std::FILE* out) {
     });
     if (!json_) {
         fmt::print(out,
-                   "{} events ({} of them would be set aside) and {} reports of {} runs; {} runs are not whole in this "
-                   "time and are left out\n{} runs compared, {} differ; cost_usd {} stored, {} replayed\n",
+                   "{} events ({} of them would be quarantined) and {} reports of {} runs; {} runs also have events "
+                   "outside this time and are left out\n{} runs compared, {} differ; cost_usd {} stored, {} replayed\n",
                    sums.events, sums.set_aside, sums.reports, sums.runs, sums.runs - sums.compared, sums.compared,
                    sums.differing, sums.cost_stored, sums.cost_replayed);
     }

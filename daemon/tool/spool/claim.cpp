@@ -49,7 +49,7 @@ namespace {
     if (const auto* known = std::get_if<SpoolIdentity>(&identity)) {
         return known->host.name;
     }
-    return "nobody can tell whom: the file is damaged or of a later version";
+    return "an unknown host: the file is damaged or of a later version";
 }
 
 }  // namespace

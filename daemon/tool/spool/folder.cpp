@@ -122,7 +122,7 @@ std::optional<SegmentLook> look_at(const SegmentPath& name) {
         throw error(name.path, "look at it");
     }
     if (!S_ISREG(facts.st_mode)) {
-        throw SpoolError(fmt::format("{}: is no regular file", name.path.string()));
+        throw SpoolError(fmt::format("{}: is not a regular file", name.path.string()));
     }
     SegmentLook look{.name = name,
                      .is_owned = is_locked(file.fd()),

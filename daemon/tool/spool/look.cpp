@@ -32,7 +32,7 @@ template <class EachBatch>
 void for_each_batch(const SegmentLook& look, const EachBatch& each) {
     const SegmentContent* content = look.segment();
     if (content == nullptr) {
-        throw SpoolError(fmt::format("{}: is no segment that this build can read: {}", look.name.path.string(),
+        throw SpoolError(fmt::format("{}: is not a segment that this build can read: {}", look.name.path.string(),
                                      to_word(std::get<SegmentFault>(look.content))));
     }
     for (const RecordPlace& place : content->batches()) {
@@ -112,7 +112,7 @@ int show_segment(const ShowOptions& options, std::FILE* out) {
         }
     });
     if (!is_found) {
-        throw SpoolError(fmt::format("{}: holds no batch {}", name.path.string(), *options.batch));
+        throw SpoolError(fmt::format("{}: has no batch {}", name.path.string(), *options.batch));
     }
     return exit_yes;
 }

@@ -181,8 +181,8 @@ int import_segments(const ImportOptions& options, std::FILE* out) {
             }
             const SegmentContent* content = look->segment();
             if (content == nullptr) {
-                throw SpoolError(
-                    fmt::format("{}: is no segment that this build can read: {}", name.path.string(), state_of(*look)));
+                throw SpoolError(fmt::format("{}: is not a segment that this build can read: {}", name.path.string(),
+                                             state_of(*look)));
             }
             if (look->is_owned && options.source_is_gone) {
                 throw SpoolError(fmt::format("{}: an nginx has it open: its source is not gone", name.path.string()));
@@ -198,7 +198,8 @@ int import_segments(const ImportOptions& options, std::FILE* out) {
                 fmt::print(out, "{} is in the spool already\n", name.id.hex());
             }
             if (content->end() == ScanEnd::damaged) {
-                fmt::print(stderr, "runledger: {}: damaged: only what can be read was imported\n", name.path.string());
+                fmt::print(stderr, "runledger: {}: is damaged: only its readable batches were imported\n",
+                           name.path.string());
             }
         }
     }
@@ -230,7 +231,7 @@ int resend_segments(const ResendOptions& options, std::FILE* out) {
                 fmt::print(stderr, "runledger: {}: was removed meanwhile\n", name.path.string());
                 continue;
             }
-            throw error(name.path, "give it its name back");
+            throw error(name.path, "rename it");
         }
         if (::unlink(name.path.c_str()) == -1 && errno != ENOENT) {
             throw error(name.path, "remove its other name");

@@ -49,8 +49,8 @@ private:
             objections.push_back(fmt::format("{}: can't be read: {}", name.path.filename().string(),
                                              to_word(std::get<SegmentFault>(look->content))));
         } else if (name.kind == SegmentKind::damaged || content->end() == ScanEnd::damaged) {
-            objections.push_back(
-                fmt::format("{}: is damaged: what can't be read of it is nowhere else", name.path.filename().string()));
+            objections.push_back(fmt::format("{}: is damaged: its unreadable part is stored nowhere else",
+                                             name.path.filename().string()));
         } else if (!content->batches().empty() && !(ledger && ledger->has(name.id, *content))) {
             objections.push_back(fmt::format("{}: {} batches {}", name.path.filename().string(),
                                              content->batches().size(),

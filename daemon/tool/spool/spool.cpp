@@ -10,46 +10,50 @@ void add_folder(CLI::App& command, std::filesystem::path& folder) {
 }  // namespace
 
 SpoolCli::SpoolCli(CLI::App& app) {
-    CLI::App* spool = app.add_subcommand("spool", "Look at a spool folder, live or not, and move what is in it");
+    CLI::App* spool = app.add_subcommand("spool", "Inspect a spool folder, in use or not, and move its segments");
     spool->require_subcommand(1);
 
-    list_command_ = spool->add_subcommand("list", "Each segment: its state, what it holds and takes");
+    list_command_ = spool->add_subcommand("list", "List each segment: its state, contents and size");
     add_folder(*list_command_, list_.folder);
-    list_command_->add_flag("--json", list_.json, "One JSON object a line");
+    list_command_->add_flag("--json", list_.json, "Print one JSON object on each line");
 
-    show_command_ = spool->add_subcommand("show", "The events of one segment");
+    show_command_ = spool->add_subcommand("show", "Show the events of one segment");
     add_folder(*show_command_, show_.folder);
-    show_command_->add_option("SEGMENT", show_.segment, "Its id, or the beginning of just one")->required();
+    show_command_->add_option("SEGMENT", show_.segment, "Its id, or a unique beginning of it")->required();
     show_command_->add_option("--batch", show_.batch, "Only this batch");
-    show_command_->add_flag("--bodies", show_.bodies, "With the bodies, as JSON lines");
+    show_command_->add_flag("--bodies", show_.bodies, "Print the bodies, as JSON lines");
 
-    export_command_ = spool->add_subcommand("export", "Events as JSON lines, or segments into another folder");
+    export_command_ = spool->add_subcommand("export", "Write events as JSON lines, or segments into another folder");
     add_folder(*export_command_, export_.folder);
-    export_command_->add_option("--segment", export_.segments, "Only this one; may be given again");
+    export_command_->add_option("--segment", export_.segments, "Only this segment; may be repeated");
     export_command_->add_option("--to", export_.to, "Copy the segments into this folder, for import")
         ->check(CLI::ExistingDirectory);
 
-    import_command_ = spool->add_subcommand("import", "Put segments of another host into this spool, to be sent");
+    import_command_ =
+        spool->add_subcommand("import", "Put segments of another host into this spool, so that they are sent");
     add_folder(*import_command_, import_.folder);
     import_command_->add_option("FROM", import_.from, "Segment files, or folders of them")
         ->required()
         ->check(CLI::ExistingPath);
-    import_command_->add_flag("--source-is-gone", import_.source_is_gone,
-                              "Nothing will be sent from there again: these are the originals now");
+    import_command_->add_flag(
+        "--source-is-gone", import_.source_is_gone,
+        "Promise that nothing will be sent from the source again: the imported segments are the originals");
 
-    resend_command_ = spool->add_subcommand("resend", "Send kept segments again, for a database that was restored");
+    resend_command_ = spool->add_subcommand("resend", "Send kept segments again, to a database that was restored");
     add_folder(*resend_command_, resend_.folder);
-    CLI::Option* segments = resend_command_->add_option("SEGMENT", resend_.segments, "Their ids, or beginnings");
-    CLI::Option* all = resend_command_->add_flag("--all", resend_.all_kept, "All that are kept");
+    CLI::Option* segments =
+        resend_command_->add_option("SEGMENT", resend_.segments, "Their ids, or unique beginnings of them");
+    CLI::Option* all = resend_command_->add_flag("--all", resend_.all_kept, "All kept segments");
     segments->excludes(all);
 
     claim_command_ = spool->add_subcommand("claim", "Make the folder this host's, after it was moved here");
     add_folder(*claim_command_, claim_.folder);
-    claim_command_->add_option("--host", claim_.host, "The name that host= of runledger_spool gives");
+    claim_command_->add_option("--host", claim_.host, "The name in host= of runledger_spool");
 
-    retire_command_ = spool->add_subcommand("retire", "Whether the host can be deleted: exit 0 for yes, 3 for no");
+    retire_command_ = spool->add_subcommand("retire", "Check whether the host can be deleted; exit code 0: yes, 3: no");
     add_folder(*retire_command_, retire_.folder);
-    retire_command_->add_option("--wait", wait_seconds_, "Look again for so many seconds")->check(CLI::Range(0, 86400));
+    retire_command_->add_option("--wait", wait_seconds_, "Keep checking for this many seconds")
+        ->check(CLI::Range(0, 86400));
 }
 
 int SpoolCli::run(const std::string& postgres_uri, std::FILE* out) {

@@ -12,7 +12,7 @@ def digits(value):
 
 
 def judged(figure):
-    """What is shown of a figure: values, ratio with the rounds' spread, whether it is reached."""
+    """What is shown of a figure: values, ratio with the rounds' spread, whether the goal is reached."""
     ours = median(figure["ours"])
     row = {"ours": digits(ours) + figure["unit"], "peer": "–", "ratio": "–", "reach": "–", "reached": "stated"}
     value = ours
@@ -46,13 +46,13 @@ def terminal_table(results):
     for figure in results["figures"]:
         row = judged(figure)
         lines.append(f"{figure['what']}\n    {row['ours']}  beside  {row['peer']}  {figure['peer_name'] or ''}\n"
-                     f"    ratio {row['ratio']}  reach {row['reach']}  reached: {row['reached'].strip('*')}")
+                     f"    ratio {row['ratio']}  goal {row['reach']}  reached: {row['reached'].strip('*')}")
     lines += [f"{name}: {digits(median(values))}" for name, values in results["limits"].items()]
     return "\n".join(lines)
 
 
 def table(results):
-    lines = ["| figure | here | peer or limit in the same run | its | ratio (of the rounds) | reach | reached |",
+    lines = ["| figure | runledger | peer or limit in the same run | its figure | ratio (of the rounds) | goal | reached |",
              "| --- | --- | --- | --- | --- | --- | --- |"]
     for figure in results["figures"]:
         row = judged(figure)

@@ -117,8 +117,8 @@ TEST_F(SpoolSharing, DeliversWhatIsWholeOfASegmentWithADamagedMiddleAndSetsItAsi
     EXPECT_FALSE(fs::exists(path));
     const std::string log = nginx().error_log();
     EXPECT_NE(log.find("[crit]"), std::string::npos) << log;
-    EXPECT_NE(log.find("segment damaged, events may be lost, what is whole is sent"), std::string::npos) << log;
-    EXPECT_NE(log.find("damaged segment set aside, the rest of it is delivered"), std::string::npos) << log;
+    EXPECT_NE(log.find("segment damaged, events may be lost, its valid batches are sent"), std::string::npos) << log;
+    EXPECT_NE(log.find("damaged segment renamed, the rest of it is delivered"), std::string::npos) << log;
 
     // The edge works on, and nobody touches the file again.
     events.push_back(fresh_event());

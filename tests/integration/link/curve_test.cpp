@@ -214,7 +214,7 @@ TEST_F(CurveLink, KeepsToTheKeysItKnewWhenTheirFileIsDamaged) {
     edge_gets_through();
 
     daemon_.reset();
-    EXPECT_THAT(daemon_log(), HasSubstr("those that were read before still count"));
+    EXPECT_THAT(daemon_log(), HasSubstr("the daemon keeps those that it has"));
     EXPECT_THAT(daemon_log(), HasSubstr("line 1 does not end in a key"));
 }
 

@@ -172,7 +172,7 @@ TEST_F(NotifyFaults, WritesNothingAboutALeaseThatItLost) {
     execute(
         "UPDATE runledger.notifications SET lease_owner = 'other:3:daemon', lease_until = now() + interval '1 hour'");
 
-    eventually("the answer is in", [&] { return !log_.lines_with("no longer ours").empty(); });
+    eventually("the answer is in", [&] { return !log_.lines_with("lease was lost").empty(); });
 
     EXPECT_EQ(row(id).state, "leased");
 }
@@ -182,7 +182,7 @@ TEST_F(NotifyFaults, GivesBackWhatACommitOfUnknownOutcomeLeftInItsName) {
     a_dead_daemon_holds(id, "1 hour");
     execute("UPDATE runledger.notifications SET lease_owner = 'here:1:first'");
     start();
-    eventually("the token is checked", [&] { return !log_.lines_with("knows the token").empty(); });
+    eventually("the token is checked", [&] { return !log_.lines_with("accepts the token").empty(); });
     EXPECT_EQ(row(id).state, "leased");
 
     execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'runledgerd notify'");
@@ -274,7 +274,7 @@ TEST_F(NotifyFaults, WaitsInTheEndForCallsThatAreAlmostThere) {
 
 TEST_F(NotifyFaults, EndsAtOnceWithNothingInFlight) {
     start();
-    eventually("the token is checked", [&] { return !log_.lines_with("knows the token").empty(); });
+    eventually("the token is checked", [&] { return !log_.lines_with("accepts the token").empty(); });
 
     const auto begun = steady_clock::now();
     stop();

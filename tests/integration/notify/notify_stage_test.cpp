@@ -87,7 +87,7 @@ TEST_F(NotifyStage, WaitsUntilANotificationIsDue) {
 TEST_F(NotifyStage, IsWokenWithoutWaitingForItsPoll) {
     tuning_.poll_interval = std::chrono::hours{1};
     start();
-    eventually("the token is checked", [&] { return !log_.lines_with("knows the token").empty(); });
+    eventually("the token is checked", [&] { return !log_.lines_with("accepts the token").empty(); });
 
     const auto id = there_is_a_picture();
     eventually("a wake-up sends it", [&] {

@@ -1,4 +1,5 @@
-// Each way round the rule for what the daemon fetches by itself (TELEGRAM.md), tried on a real TLS server.
+// Every way round the rules for what the daemon fetches by itself (docs/bot-api.md, "Links from strangers"), tried on a
+// real TLS server.
 #include "daemon/telegram/fetch.hpp"
 
 #include <fmt/format.h>

@@ -267,7 +267,7 @@ TEST_F(Reconcile, StopsLookingUpAfterAWhile) {
     EXPECT_EQ(api().requests_for("run-1"), 1U);
     EXPECT_EQ(daemon->counters().given_up, 1U);
     EXPECT_EQ(run("run-1", "terminal_status IS NULL"), "t");
-    EXPECT_THAT(log_lines_with("is not looked up any more"), SizeIs(1));
+    EXPECT_THAT(log_lines_with("is no longer looked up"), SizeIs(1));
 }
 
 TEST_F(Reconcile, LeavesEndedRunsAlone) {

@@ -52,14 +52,14 @@ Sum
 
 The row of generation 1
   completed, 10000.000 ms, 0.003370000000 USD
-  It is as it was settled.
+  The row still has the settled values.
 
-What was settled, and why
+Settlements and their reasons
   <now>  settled: the run ended: success
     before: pending, no duration, no cost
     after: completed, 10000.000 ms, 0.003370000000 USD
 
-Who was told
+Notifications
   ending: pending, chat 42, 0 attempts
 )text");
 }
@@ -76,24 +76,24 @@ Events, as the edge received them (UTC)
 
 Time
   to   2025-08-29 02:35:48.000000 (success)
-  No duration: no event said running, so there is no beginning to count from; should one still come, it is priced then.
+  No duration: no running event was received, so the beginning is unknown; if one still comes, the run is priced then.
 
 Rate of generation 1
   0.000337 USD per second, from metadata.costRate; copied at the settlement
 
 Sum
-  No cost (no_running_event): no event said running, so there is no beginning to count from; should one still come, it is priced then.
+  No cost (no_running_event): no running event was received, so the beginning is unknown; if one still comes, the run is priced then.
 
 The row of generation 1
   completed, no duration, no cost (no_running_event)
-  It is as it was settled.
+  The row still has the settled values.
 
-What was settled, and why
+Settlements and their reasons
   <now>  settled: the run ended: success
     before: pending, no duration, no cost
     after: completed, no duration, no cost (no_running_event)
 
-Who was told
+Notifications
   ending: pending, chat 42, 0 attempts
 )text");
 }
@@ -109,7 +109,7 @@ TEST_F(Explain, ADuplicateSuccess) {
 Events, as the edge received them (UTC)
   2025-08-29 02:35:38.000000  running      edge-1  boot 01010101 + 1.000000 s  <- counts from here
   2025-08-29 02:35:48.000000  success      edge-1  boot 01010101 + 11.000000 s  <- the ending
-  2025-08-29 02:35:49.600000  success      edge-1  boot 01010101 + 12.600000 s  repeats or contradicts an ending: the first one counts  redelivered: the sender's second or third try, up to 1.6 s and the earlier tries late
+  2025-08-29 02:35:49.600000  success      edge-1  boot 01010101 + 12.600000 s  repeats or contradicts an ending: the first one counts  redelivered: the sender's second or third try, late by up to 1.6 s and the earlier tries
 
 Time
   from 2025-08-29 02:35:38.000000 (running)
@@ -124,14 +124,14 @@ Sum
 
 The row of generation 1
   completed, 10000.000 ms, 0.003370000000 USD
-  It is as it was settled.
+  The row still has the settled values.
 
-What was settled, and why
+Settlements and their reasons
   <now>  settled: the run ended: success
     before: pending, no duration, no cost
     after: completed, 10000.000 ms, 0.003370000000 USD
 
-Who was told
+Notifications
   ending: pending, chat 42, 0 attempts
 )text");
 }
@@ -164,9 +164,9 @@ Sum
 
 The row of generation 1
   completed, 5000.000 ms, 0.001685000000 USD
-  It is as it was settled.
+  The row still has the settled values.
 
-What was settled, and why
+Settlements and their reasons
   <now>  settled: the run ended: failed
     before: pending, no duration, no cost
     after: failed "failed while Executing KSampler (71 %)", no duration, no cost (not_charged)
@@ -177,7 +177,7 @@ What was settled, and why
     before: failed, 6000.000 ms, no cost (not_charged)
     after: completed, 5000.000 ms, 0.001685000000 USD
 
-Who was told
+Notifications
   ending: sent <now>, chat 42, 1 attempts
   correction to completed: pending, chat 42, 0 attempts
 )text");
@@ -206,15 +206,15 @@ Sum
 
 The row of generation 1
   completed, 10000.000 ms, 0.250000000000 USD
-  It is as it was settled.
+  The row still has the settled values.
 
-What was settled, and why
+Settlements and their reasons
   <now>  settled: the run ended: success
     before: pending, no duration, no cost
     after: completed, 10000.000 ms, 0.250000000000 USD
 
-Who was told
-  nobody
+Notifications
+  none
 )text");
 }
 
@@ -241,15 +241,15 @@ Sum
 
 The row of generation 1
   completed, 12345.678 ms, 0.004160493486 USD
-  It is as it was settled.
+  The row still has the settled values.
 
-What was settled, and why
+Settlements and their reasons
   <now>  settled: the run ended: success
     before: pending, no duration, no cost
     after: completed, 12345.678 ms, 0.004160493486 USD
 
-Who was told
-  nobody
+Notifications
+  none
 )text");
 }
 
@@ -273,7 +273,7 @@ TEST_F(Explain, ARunOfTwoBoots) {
 TEST_F(Explain, ARateThatCantBeRead) {
     ten_seconds(R"("costRate": "error: timeout", "gpu": "A10G")");
 
-    EXPECT_THAT(explained(), HasSubstr("  None (rate_malformed): metadata.costRate is no object"));
+    EXPECT_THAT(explained(), HasSubstr("  None (rate_malformed): metadata.costRate is not an object"));
     EXPECT_THAT(explained(), HasSubstr("  metadata.costRate: error: timeout; metadata.gpu: A10G\n"));
     EXPECT_THAT(explained(), HasSubstr("  No cost (rate_malformed): "));
 }
@@ -286,14 +286,14 @@ TEST_F(Explain, ARunThatHasNotEnded) {
                 HasSubstr("Run run-1: running, 1 events, 0 outputs\nNot ended. Last heard of at 2025-08-29 "
                           "02:35:38.000000: running, Executing KSampler (71 %)\n"));
     EXPECT_THAT(explained(),
-                HasSubstr("  processing, no duration, no cost\n  It is settled within a second of the run's "
+                HasSubstr("  processing, no duration, no cost\n  The row is settled within a second of the run's "
                           "ending.\n"));
 }
 
 TEST_F(Explain, ARunWithoutARecord) {
     receive("run-1", {{event_text({}), 0}, {event_text({.status = "success"}), 10'000'000}});
 
-    EXPECT_THAT(explained(), HasSubstr("No generation names this run, so nothing is priced and nobody is told."));
+    EXPECT_THAT(explained(), HasSubstr("No generation names this run, so nothing is priced and nobody is notified."));
 }
 
 TEST_F(Explain, ARecordWithoutEvents) {
@@ -310,8 +310,9 @@ TEST_F(Explain, ARowThatWasEditedByHand) {
     ten_seconds("");
     execute("UPDATE runledger.generations SET cost_usd = 5, cost_note = NULL");
 
-    EXPECT_THAT(explained(), HasSubstr("  completed, 10000.000 ms, 5 USD\n  It was edited by hand: what was settled is "
-                                       "completed, 10000.000 ms, no cost (rate_missing)."));
+    EXPECT_THAT(explained(),
+                HasSubstr("  completed, 10000.000 ms, 5 USD\n  It was edited by hand: the settled values are "
+                          "completed, 10000.000 ms, no cost (rate_missing)."));
 }
 
 TEST_F(Explain, ARowThatNamesAnotherRunNow) {

@@ -174,7 +174,7 @@ TEST_F(Quarantine, AppliesABatchWhoseNameIsTakenUnderOneOfItsOwnOnce) {
 
     const std::string said = tool_says({"quarantine", "replay", "--all"});
 
-    EXPECT_THAT(said, AllOf(HasSubstr("applied as"), HasSubstr("the ledger holds the batch already")));
+    EXPECT_THAT(said, AllOf(HasSubstr("applied as"), HasSubstr("the ledger has the batch already")));
     EXPECT_EQ(balance(), "3|0|0|3\n");
     EXPECT_EQ(
         rows("SELECT terminal_status, finished_redelivered, event_count, finished_boottime_us FROM runledger.runs "

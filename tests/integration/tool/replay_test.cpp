@@ -66,7 +66,7 @@ TEST_F(Replay, GivesTheSameLedgerAgainAndTouchesNothing) {
     const std::string said = replay(0);
 
     EXPECT_THAT(said,
-                AllOf(HasSubstr("90 events (0 of them would be set aside) and 0 reports of 30 runs; 0 runs are not"),
+                AllOf(HasSubstr("90 events (0 of them would be quarantined) and 0 reports of 30 runs; 0 runs also"),
                       HasSubstr("30 runs compared, 0 differ")));
     EXPECT_EQ(ledger_digest(), before);
     EXPECT_EQ(rows("SELECT count(*), sum(cost_usd) FROM trial.generations"),
@@ -100,7 +100,7 @@ TEST_F(Replay, LeavesOutRunsThatAreNotWholeInTheRange) {
     const std::string said =
         tool_says({"replay", "--from", "2025-08-29", "--to", "2025-08-29 02:35:48.05+00", "--into", "trial"});
 
-    EXPECT_THAT(said, AllOf(HasSubstr("31 events"), HasSubstr("of 11 runs; 1 runs are not whole"),
+    EXPECT_THAT(said, AllOf(HasSubstr("31 events"), HasSubstr("of 11 runs; 1 runs also have"),
                             HasSubstr("10 runs compared, 0 differ")));
 }
 

@@ -179,7 +179,7 @@ TEST_F(Reprice, SpeaksJsonALine) {
 TEST_F(Reprice, RefusesTimesThatAreNone) {
     const Finished garbled = tool({"reprice", "--gpu", "A10G", "--from", "Tuesdayish", "--to", "2025-09-01"});
     EXPECT_EQ(garbled.status.code, 1);
-    EXPECT_THAT(garbled.output, HasSubstr("--from \"Tuesdayish\" is no time"));
+    EXPECT_THAT(garbled.output, HasSubstr("--from \"Tuesdayish\" is not a time"));
 
     const Finished reversed = tool({"reprice", "--gpu", "A10G", "--from", "2025-09-01", "--to", "2025-08-01"});
     EXPECT_EQ(reversed.status.code, 1);

@@ -263,9 +263,9 @@ INSTANTIATE_TEST_SUITE_P(
         Complaint{"NoSuchSegment", {"show", "@S@", "77"}, "no segment's id begins with '77'"},
         Complaint{"AmbiguousSegment", {"show", "@S@", "c3"}, "2 segments' ids begin with 'c3'"},
         Complaint{
-            "NoSuchBatch", {"show", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3.", "--batch", "9"}, "holds no batch 9"},
+            "NoSuchBatch", {"show", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3.", "--batch", "9"}, "has no batch 9"},
         Complaint{"Copied", {"show", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c4"}, "foreign_id"},
-        Complaint{"Fifo", {"show", "@S@", "aa"}, "is no regular file"},
+        Complaint{"Fifo", {"show", "@S@", "aa"}, "is not a regular file"},
         Complaint{"LaterVersion", {"show", "@S@", "bb"}, "unknown_version"},
         Complaint{"ImportOfNothing", {"import", "@E@", "/nowhere"}, "/nowhere"},
         Complaint{"ImportOfAnotherFile", {"import", "@E@", "/etc/hostname"}, "neither a folder nor a segment's file"},

@@ -124,7 +124,7 @@ TEST(DecodeEvent, ReadsAnErrorFromEitherKey) {
     EXPECT_EQ(accepted(R"({"run_id":"r","status":"failed","error":"A","error_details":"B"})").error, "A");
 }
 
-// What a Python sender can write and RapidJSON can't read (NGINX.md, hazard 11), wherever it stands.
+// What a Python sender can write and RapidJSON can't read (docs/nginx.md, "RapidJSON"), wherever it stands.
 TEST(DecodeEvent, AcceptsWhatIsBeyondTheParser) {
     const std::string digits(400, '7');
     for (const std::string& value :

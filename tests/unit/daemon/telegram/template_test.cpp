@@ -57,7 +57,7 @@ TEST_P(FaultyTemplates, AreRefusedWithTheReason) {
 
 INSTANTIATE_TEST_SUITE_P(All, FaultyTemplates,
                          testing::Values(Faulty{"unknown", "in {durations}",
-                                                "knows no {durations}; there is {duration} {cost}"},
+                                                "has no placeholder {durations}; known are {duration} {cost}"},
                                          Faulty{"open_brace", "in {duration", "a { without its }"},
                                          Faulty{"lone_brace", "in duration}", "a } without its {"},
                                          Faulty{"open_bracket", "[in {duration}", "a [ without its ]"},

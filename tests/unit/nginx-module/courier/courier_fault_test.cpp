@@ -134,7 +134,7 @@ TEST_F(CourierFault, SurvivesExceptionsThatNobodyExpects) {
     const auto event = submit(1);
 
     eventually("it is answered", [&] { return is_answered(event); });
-    EXPECT_THAT(all_log(), HasSubstr("courier in trouble"));
+    EXPECT_THAT(all_log(), HasSubstr("courier failed, trying again"));
 }
 
 TEST_F(CourierFault, RepeatedFailuresAreOneLine) {

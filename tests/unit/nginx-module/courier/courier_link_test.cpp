@@ -263,7 +263,7 @@ TEST_F(CourierPoison, HoldsUpNobodyAndIsDeliveredToADaemonThatWasMended) {
         keep_alive(daemon_);
         return deaths_ > deaths_before && courier_->stats().batches_convicted >= 1;
     });
-    EXPECT_THAT(all_log(), HasSubstr("a daemon was lost with this batch alone"));
+    EXPECT_THAT(all_log(), HasSubstr("a daemon was lost with only this batch in flight"));
 
     daemon_.dies_of = {};
     eventually("the mended one takes it", [&] {

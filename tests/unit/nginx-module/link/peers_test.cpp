@@ -230,7 +230,7 @@ TEST_F(LinkPeers, ABatchThatKillsTheDaemonHoldsUpNobodyAndIsTriedRarely) {
     EXPECT_EQ(deaths, 4) << "three together with others, and one alone";
     EXPECT_THAT(committed_, SizeIs(19));
     EXPECT_THAT(all_log(),
-                HasSubstr("a daemon was lost with this batch alone, it is tried rarely from now on: segment=" +
+                HasSubstr("a daemon was lost with only this batch in flight, it is retried rarely: segment=" +
                           spool_->segments().front()->id().hex() + " batch=7 daemons_lost=4"));
     append_all(20, 20);
     EXPECT_LE(live(10 * policy_.refused_retry_every, {7}), 10) << "once in a while";

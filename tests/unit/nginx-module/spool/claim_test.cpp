@@ -88,7 +88,7 @@ TEST_F(SpoolClaimTest, OfAnotherHostKeepsEverythingInTheFolderAsItIs) {
     EXPECT_TRUE(append(3));
     deliver_all();
     EXPECT_EQ(ledger_.events(), answered_);
-    EXPECT_THAT(all_log(), HasSubstr("spool is ours again"));
+    EXPECT_THAT(all_log(), HasSubstr("the spool belongs to this host again"));
 }
 
 TEST_F(SpoolClaimTest, OfAnotherHostFoundLaterStopsAdoptionButNotWhatIsOwned) {

@@ -61,7 +61,7 @@ TEST_F(SpoolFolderTest, LeavesOddFilesAloneAndHangsOnNone) {
         {"a link to a segment", usual, [&](const fs::path& at) { fs::create_symlink(elsewhere, at); }, "not adopted"},
         {"a link to nothing", usual, [](const fs::path& at) { fs::create_symlink("nothing", at); }, "not adopted"},
         {"a link to itself", usual, [](const fs::path& at) { fs::create_symlink(at, at); }, "not adopted"},
-        {"a pipe", usual, [](const fs::path& at) { ASSERT_EQ(::mkfifo(at.c_str(), 0600), 0); }, "no regular file"},
+        {"a pipe", usual, [](const fs::path& at) { ASSERT_EQ(::mkfifo(at.c_str(), 0600), 0); }, "not a regular file"},
         {"a socket", usual,
          [](const fs::path& at) {
              sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
