@@ -4,19 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <vector>
 
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
+#include "tests/support/environment.hpp"
 
 namespace runledger::test {
 namespace {
-
-int from_environment(const char* name, int otherwise) {
-    const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): no other thread writes it.
-    return text == nullptr ? otherwise : std::atoi(text);
-}
 
 double quantile(std::vector<double> values, double share) {
     std::sort(values.begin(), values.end());
@@ -63,7 +58,7 @@ TEST_F(NotifyLatency, FromReceiptToTelegram) {
     const int per_second = from_environment("RUNLEDGER_BENCH_RUNS_PER_SECOND", 200);
     const int span_seconds = from_environment("RUNLEDGER_BENCH_SECONDS", 20);
     telegram_extra = "messages_per_second = 10000\nchat_messages_per_second = 1000\n";
-    const bool with_statements = from_environment("RUNLEDGER_BENCH_STATEMENTS", 0) > 0;
+    const bool with_statements = from_environment("RUNLEDGER_BENCH_STATEMENTS", 0, 0) > 0;
     if (with_statements) {
         watch_statements();
     }

@@ -14,10 +14,11 @@ cd "$(dirname "$0")/../.."
 case " $* " in
     *' --report '* | *' --help '* | *' -h '*) exec /usr/bin/python3 -B tests/bench/compare/bench.py "$@" ;;
 esac
-install_missing_packages config/packages/debian-12.txt
-install_missing_packages tests/bench/packages.txt
+mkdir -p build
+run_packages=$(package_list run) test_packages=$(package_list test)
+install_missing_packages build/packages.log "$run_packages" "$test_packages" tests/bench/packages.txt
 if ! command -v npm >/dev/null; then  # Node.js from elsewhere brings its own.
-    install_missing_packages <(echo npm)
+    install_missing_packages build/packages.log <(echo npm)
 fi
 # nchan has nginx make it whatever client_body_temp_path says, and only root may. Debian's service makes it, too.
 if [ ! -d /var/lib/nginx/body ]; then

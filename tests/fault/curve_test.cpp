@@ -11,6 +11,7 @@
 
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
 #include "tests/oracle/generation_rows.hpp"
+#include "tests/support/environment.hpp"
 #include "tests/support/http_client.hpp"
 
 namespace runledger::test {
@@ -25,8 +26,7 @@ protected:
 
     // RUNLEDGER_CURVE_SECONDS makes it longer than ./test's share.
     [[nodiscard]] static std::chrono::seconds span() {
-        const char* text = std::getenv("RUNLEDGER_CURVE_SECONDS");
-        return std::chrono::seconds{text == nullptr ? 20 : std::max(20, std::atoi(text))};
+        return std::chrono::seconds{from_environment("RUNLEDGER_CURVE_SECONDS", 20, 20)};
     }
 
     // As an operator does it: keys by the tool, public halves carried to the other side.

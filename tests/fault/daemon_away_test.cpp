@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
+#include "tests/support/environment.hpp"
 
 namespace runledger::test {
 namespace {
@@ -27,8 +28,7 @@ protected:
     }
 
     [[nodiscard]] static std::chrono::seconds away() {
-        const char* text = std::getenv("RUNLEDGER_AWAY_SECONDS");
-        return std::chrono::seconds{text == nullptr ? 20 : std::atoi(text)};
+        return std::chrono::seconds{from_environment("RUNLEDGER_AWAY_SECONDS", 20)};
     }
 };
 

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
+#include "tests/support/environment.hpp"
 
 namespace runledger::test {
 namespace {
@@ -15,10 +16,7 @@ namespace {
 class KillCampaign : public Pipeline {
 protected:
     // RUNLEDGER_CAMPAIGN_ROUNDS makes it longer than ./test's share.
-    [[nodiscard]] static int rounds() {
-        const char* text = std::getenv("RUNLEDGER_CAMPAIGN_ROUNDS");
-        return text == nullptr ? 3 : std::max(3, std::atoi(text));
-    }
+    [[nodiscard]] static int rounds() { return from_environment("RUNLEDGER_CAMPAIGN_ROUNDS", 3, 3); }
 
     // Until the edge has taken some more events after the last fault, so that each fault meets a running system.
     void let_some_events_through() {

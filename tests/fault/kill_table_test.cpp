@@ -18,6 +18,7 @@
 #include "tests/oracle/ledger_rows.hpp"
 #include "tests/support/daemonised_nginx.hpp"
 #include "tests/support/dice.hpp"
+#include "tests/support/environment.hpp"
 
 namespace runledger::test {
 namespace {
@@ -41,11 +42,6 @@ struct Tally {
     int lost{};
     int doubled{};
 };
-
-std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
-    const char* text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 class KillTable : public Pipeline {
 protected:
@@ -167,7 +163,7 @@ protected:
 
     [[nodiscard]] DaemonisedNginx& server() { return *server_; }
 
-    const std::uint64_t seed_{number_from_environment("RUNLEDGER_SEED", std::random_device{}())};
+    const std::uint64_t seed_{from_environment<std::uint64_t>("RUNLEDGER_SEED", std::random_device{}(), 0)};
     std::atomic<std::size_t> accepted_{0};
 
 private:
@@ -216,7 +212,7 @@ const std::array<KillTable::Kind, kind_count> KillTable::kinds{
 };
 
 TEST_F(KillTable, WhatIsAnsweredIsAppliedAndNothingTwice) {
-    const std::uint64_t count = number_from_environment("RUNLEDGER_KILLS", 12);
+    const std::uint64_t count = from_environment<std::uint64_t>("RUNLEDGER_KILLS", 12);
     fmt::print("RUNLEDGER_SEED={} RUNLEDGER_KILLS={}\n", seed_, count);
     const auto span = planned_for_each_fault * (count + 2);
     const auto runs = make_runs(

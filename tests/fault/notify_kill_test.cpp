@@ -16,6 +16,7 @@
 
 #include "tests/stand_ins/bot_api.hpp"
 #include "tests/support/daemon_process.hpp"
+#include "tests/support/environment.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -28,11 +29,6 @@ using testing::IsEmpty;
 
 constexpr std::string_view duplicate_mark = "Possibly a duplicate";
 constexpr int chats = 50;
-
-int from_environment(const char* name, int otherwise) {
-    const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): no other thread writes it.
-    return text == nullptr ? otherwise : std::atoi(text);
-}
 
 class NotifyKills : public testing::Test {
 protected:

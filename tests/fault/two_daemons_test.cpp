@@ -12,16 +12,12 @@
 #include <random>
 
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
+#include "tests/support/environment.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/prometheus_text.hpp"
 
 namespace runledger::test {
 namespace {
-
-int number_from_environment(const char* name, int otherwise) {
-    const char* text = std::getenv(name);
-    return text == nullptr ? otherwise : std::max(1, std::atoi(text));
-}
 
 class TwoDaemons : public Pipeline {
 protected:
@@ -68,8 +64,8 @@ protected:
 };
 
 TEST_F(TwoDaemons, LeaveWhatTheOracleSaysThoughPostgresIsRestarted) {
-    const int run_count = number_from_environment("RUNLEDGER_TWO_DAEMONS_RUNS", 2000);
-    const int restarts = number_from_environment("RUNLEDGER_TWO_DAEMONS_RESTARTS", 2);
+    const int run_count = from_environment("RUNLEDGER_TWO_DAEMONS_RUNS", 2000);
+    const int restarts = from_environment("RUNLEDGER_TWO_DAEMONS_RESTARTS", 2);
     start_both();
     const std::uint64_t seed = std::random_device{}();
     SCOPED_TRACE(fmt::format("seed {}", seed));

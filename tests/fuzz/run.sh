@@ -10,10 +10,10 @@ cd "$(dirname "$0")/../.."
 minutes=$1
 shift
 [ $# -gt 0 ] || set -- event wire spool_reader token_file
-tree=build/fuzz
+tree=build/asan
 
-cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz
+cmake --preset asan >/dev/null
+cmake --build --preset asan --target event_fuzzer wire_fuzzer spool_reader_fuzzer token_file_fuzzer
 mkdir -p "$tree/fuzz"
 
 run() { # one fuzzer; its log is the table's source

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <ostream>
 #include <tuple>
 
@@ -151,11 +150,6 @@ std::string describe(const RunState& state) {
                             output.position, output.json);
     }
     return text;
-}
-
-int property_cases(int usual) {
-    const char* text = std::getenv("RUNLEDGER_PROPERTY_CASES");
-    return text == nullptr ? usual : std::max(1, std::atoi(text));
 }
 
 }  // namespace runledger::test

@@ -39,7 +39,4 @@ void showValue(const SentEvent& event, std::ostream& out);
 // with, which are no part of a run.
 [[nodiscard]] std::string describe(const RunState& state);
 
-// RUNLEDGER_PROPERTY_CASES, or `usual`: how many cases each property is tried with.
-[[nodiscard]] int property_cases(int usual);
-
 }  // namespace runledger::test

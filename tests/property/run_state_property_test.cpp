@@ -12,13 +12,15 @@
 #include <tuple>
 
 #include "tests/property/run_events.hpp"
+#include "tests/support/environment.hpp"
 
 namespace runledger::test {
 namespace {
 
 // rapidcheck reads its parameters once, when the first property is tried. RC_PARAMS goes first.
 const bool cases_are_set = [] {
-    return setenv("RC_PARAMS", ("max_success=" + std::to_string(property_cases(1000))).c_str(), 0) == 0;
+    const int cases = from_environment("RUNLEDGER_PROPERTY_CASES", 1000);
+    return setenv("RC_PARAMS", ("max_success=" + std::to_string(cases)).c_str(), 0) == 0;
 }();
 
 std::vector<SentEvent> shuffled(std::vector<SentEvent> events, std::mt19937& random) {

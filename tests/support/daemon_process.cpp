@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/support/eventually.hpp"
 #include "tests/support/nginx_server.hpp"
 
 namespace runledger::test {
@@ -56,7 +57,7 @@ DaemonProcess::DaemonProcess(const TempFolder& folder, DaemonConf conf)
     text += fmt::format("{}\n[metrics]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nlevel = {}\n\n{}", conf_.telegram_extra,
                         metrics_port_, toml_string(conf_.log_level), conf_.extra);
     configuration_ = folder.write_file(conf_.name + "/runledgerd.toml", text);
-    if (!std::string_view{RUNLEDGER_SANITIZER_PRELOAD}.empty()) {
+    if (is_built_sanitized) {
         // See postgres_server.cpp: libpqxx's own leak on a broken connection.
         const auto suppressions = folder.write_file(conf_.name + "/suppressions", "leak:libpqxx\n");
         conf_.env.emplace("LSAN_OPTIONS", fmt::format("suppressions={}:print_suppressions=0", suppressions.string()));

@@ -23,12 +23,14 @@ struct Hopeless : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// Whether the tests, or the module that they load into nginx, are sanitized.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline const bool is_sanitized = true;
+#if defined(RUNLEDGER_SANITIZED)
+inline constexpr bool is_built_sanitized = true;
 #else
-inline const bool is_sanitized = std::getenv("RUNLEDGER_SANITIZED_MODULE") != nullptr;
+inline constexpr bool is_built_sanitized = false;
 #endif
+
+// Whether the tests, or the module that they load into nginx, are sanitized.
+inline const bool is_sanitized = is_built_sanitized || std::getenv("RUNLEDGER_SANITIZED_TREE") != nullptr;
 
 // Sanitized programs run several times slower; every patience is multiplied by this.
 inline const int patience_factor = is_sanitized ? 4 : 1;

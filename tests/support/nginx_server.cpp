@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -76,24 +77,29 @@ bool sounds_the_alarm(std::string_view line) {
                        [&](std::string_view alarm) { return line.find(alarm) != std::string_view::npos; });
 }
 
-// The sanitizers' libraries, or nothing: those of this build tree, or of the one whose module is tested.
-std::string_view sanitizer_preload() {
-    const char* given = std::getenv("RUNLEDGER_SANITIZED_MODULE_PRELOAD");
-    return given != nullptr ? std::string_view{given} : std::string_view{RUNLEDGER_SANITIZER_PRELOAD};
+// The build tree whose module is tested: this one, or the sanitized one that ctest names.
+std::filesystem::path module_tree() {
+    const char* sanitized = std::getenv("RUNLEDGER_SANITIZED_TREE");
+    return sanitized != nullptr ? sanitized : RUNLEDGER_BINARY_DIR;
+}
+
+// The sanitizers' libraries that the module needs (tests/support/CMakeLists.txt writes them down), or nothing.
+std::string sanitizer_preload() {
+    std::ifstream file{module_tree() / "sanitizer_preload"};
+    std::string libraries;
+    std::getline(file, libraries);
+    return libraries;
 }
 
 }  // namespace
 
 std::filesystem::path built_module() {
-    if (const char* sanitized = std::getenv("RUNLEDGER_SANITIZED_MODULE"); sanitized != nullptr) {
-        if (!std::filesystem::exists(sanitized)) {
-            throw std::runtime_error(fmt::format(
-                "there is no {}: cmake --preset asan && cmake --build --preset asan --target ngx_http_runledger_module",
-                sanitized));
-        }
-        return sanitized;
+    std::filesystem::path module = module_tree() / "nginx-module" / "ngx_http_runledger_module.so";
+    if (!std::filesystem::exists(module)) {
+        throw std::runtime_error(
+            fmt::format("there is no {}: build the target ngx_http_runledger_module of its tree", module.string()));
     }
-    return std::filesystem::path{RUNLEDGER_BINARY_DIR} / "nginx-module" / "ngx_http_runledger_module.so";
+    return module;
 }
 
 std::string standard_conf(const NginxConf& conf) {
@@ -170,10 +176,10 @@ Command NginxServer::command(std::vector<std::string> more_arguments) const {
     argv.insert(argv.end(), std::make_move_iterator(more_arguments.begin()),
                 std::make_move_iterator(more_arguments.end()));
     std::map<std::string, std::string> env = options_.env;
-    if (const std::string_view preload = sanitizer_preload(); !preload.empty()) {
+    if (const std::string preload = sanitizer_preload(); !preload.empty()) {
         // First of all: the interceptors then find what a test preloads behind them.
         std::string& all = env["LD_PRELOAD"];
-        all = all.empty() ? std::string{preload} : fmt::format("{}:{}", preload, all);
+        all = all.empty() ? preload : fmt::format("{}:{}", preload, all);
         // nginx itself leaks its configuration at exit by design.
         env.emplace("ASAN_OPTIONS", "detect_leaks=0");
         env.emplace("UBSAN_OPTIONS", "print_stacktrace=1");

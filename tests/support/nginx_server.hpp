@@ -108,8 +108,7 @@ private:
 // True when 127.0.0.1:port takes a connection.
 [[nodiscard]] bool takes_connections(std::uint16_t port);
 
-// The module of this build tree; or the sanitized one of another that RUNLEDGER_SANITIZED_MODULE names, beside
-// RUNLEDGER_SANITIZED_MODULE_PRELOAD with the sanitizers' libraries (tests/integration/edge/CMakeLists.txt).
+// The module of this build tree, or of the sanitized one that RUNLEDGER_SANITIZED_TREE names.
 [[nodiscard]] std::filesystem::path built_module();
 
 }  // namespace runledger::test

@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RUNLEDGER_SANITIZED)
 // libpqxx 6.4 loses the PGresult of a query whose connection broke: it asks the connection for its encoding, which
 // throws, before anything owns the result. The name is the sanitizer's.
 extern "C" const char* __lsan_default_suppressions() { return "leak:libpqxx\n"; }

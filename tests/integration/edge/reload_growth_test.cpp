@@ -5,11 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstdlib>
 
 #include "tests/integration/edge/lifecycle_fixture.hpp"
 #include "tests/integration/edge/process_facts.hpp"
+#include "tests/support/environment.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
@@ -27,14 +26,7 @@ constexpr int warm_up = 5;
 constexpr double chance_kib = 8;
 constexpr double growth_per_reload_max_kib = 0.25;
 
-int reloads_to_make() {
-    const char* text = std::getenv("RUNLEDGER_RELOADS");
-    int reloads = reloads_default;
-    if (text != nullptr) {
-        std::from_chars(text, text + std::string_view{text}.size(), reloads);
-    }
-    return std::max(reloads / 2, 2);
-}
+int reloads_to_make() { return from_environment("RUNLEDGER_RELOADS", reloads_default, 4) / 2; }
 
 class ReloadGrowth : public LifecycleWithAndWithoutDaemon {
 protected:

@@ -13,6 +13,7 @@
 
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/property/run_events.hpp"
+#include "tests/support/environment.hpp"
 
 namespace runledger::test {
 namespace {
@@ -36,11 +37,6 @@ protected:
 
     Differential() : split_uri_(server().create_database("split_" + std::to_string(++databases_), "runledger")) {
         split_ = connect_to(split_uri_);
-    }
-
-    static std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
-        const char* text = std::getenv(name);
-        return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
     }
 
     [[nodiscard]] std::vector<Case> draw_cases(std::size_t first, std::size_t count) {
@@ -109,7 +105,7 @@ protected:
     [[nodiscard]] std::map<std::string, Rows> folded_rows() { return rows(db()); }
     [[nodiscard]] std::map<std::string, Rows> split_rows() { return rows(*split_); }
 
-    std::uint64_t seed_{number_from_environment("RUNLEDGER_SEED", std::random_device{}())};
+    std::uint64_t seed_{from_environment<std::uint64_t>("RUNLEDGER_SEED", std::random_device{}(), 0)};
     std::uint64_t turns_{0};
 
 private:
@@ -132,7 +128,7 @@ private:
 
 TEST_F(Differential, MergesInSqlAsInMemory) {
     SCOPED_TRACE(fmt::format("RUNLEDGER_SEED={}", seed_));
-    const std::size_t cases_wanted = number_from_environment("RUNLEDGER_DIFFERENTIAL_CASES", 600);
+    const std::size_t cases_wanted = from_environment<std::size_t>("RUNLEDGER_DIFFERENTIAL_CASES", 600);
     constexpr std::size_t cases_a_round = 100;
     std::size_t compared = 0;
     std::size_t events = 0;

@@ -1,10 +1,9 @@
 // What the application's locks, triggers and constraints can delay: their own row, and no other.
 #include <fmt/format.h>
 
-#include <cstdlib>
-
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/integration/ledger/running_settlers.hpp"
+#include "tests/support/environment.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
@@ -58,8 +57,7 @@ protected:
             "SELECT coalesce(max(last_error), '-') FROM runledger.settle_queue WHERE run_id = '{}'", run_id));
     }
     [[nodiscard]] static std::chrono::milliseconds hindrance() {
-        const char* seconds = std::getenv("RUNLEDGER_LOCK_SECONDS");  // NOLINT(concurrency-mt-unsafe): nobody sets it.
-        return std::chrono::seconds{seconds == nullptr ? 2 : std::atoi(seconds)};
+        return std::chrono::seconds{from_environment("RUNLEDGER_LOCK_SECONDS", 2)};
     }
 
 private:

@@ -13,6 +13,7 @@
 #include <random>
 
 #include "tests/integration/notify/notify_fixture.hpp"
+#include "tests/support/environment.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
@@ -31,8 +32,8 @@ class NotifyStorm : public NotifyFixture {
 protected:
     void SetUp() override {
         NotifyFixture::SetUp();
-        if (const char* messages = std::getenv("RUNLEDGER_STORM_MESSAGES")) {  // NOLINT(concurrency-mt-unsafe)
-            messages_ = std::atoi(messages);
+        if (const int messages = from_environment("RUNLEDGER_STORM_MESSAGES", 0); messages > 0) {
+            messages_ = messages;
             faster_ = 1;
         }
         tuning_.poll_interval = seconds{5};

@@ -1,6 +1,7 @@
 // How many instructions of ours an event costs in each of the pure functions that it goes through, counted by callgrind
-// and pinned, so that a slip shows on any machine, however busy. What libraries do for us (libc, xxHash) is not
-// counted: which of their variants runs depends on the processor.
+// and pinned, so that a slip shows on any machine, however busy. The pins are of GCC 12's code: another compiler counts
+// otherwise. What libraries do for us (libc, xxHash) is not counted: which of their variants runs depends on the
+// processor.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// What instruction_cost_test runs under callgrind: each of the pure functions that every event goes through, over the
+// What bench_instructions runs under callgrind: each of the pure functions that every event goes through, over the
 // sender's payloads. Callgrind writes down what each took in a file of its own, named by the operation.
 //
 // Optimised as what is shipped: of a template's instances here and there the linker keeps either.
@@ -74,7 +74,7 @@ std::vector<ReceivedEvent> receive(const std::vector<std::string>& bodies) {
 int main(int argc, char** argv) {
     const auto bodies = argc == 2 ? read_payloads(argv[1]) : std::vector<std::string>{};
     if (bodies.empty()) {
-        std::fputs("usage: instruction_cost_measured FOLDER, with payloads in it\n", stderr);
+        std::fputs("usage: bench_instructions_measured FOLDER, with payloads in it\n", stderr);
         return 1;
     }
     std::size_t kept = 0;  // So that nothing is optimised away.
