@@ -295,11 +295,15 @@ void Spool::close() noexcept {
     } catch (const std::exception&) {
         // Left unsealed, or empty: whoever adopts it deals with either.
     }
+    active_ = nullptr;
+    release_all_but_active();
+}
+
+void Spool::release_all_but_active() noexcept {
     if (next_) {
         drop_next();
     }
-    active_ = nullptr;
-    segments_.clear();
+    std::erase_if(segments_, [this](const auto& segment) { return segment.get() != active_; });
 }
 
 }  // namespace runledger::edge

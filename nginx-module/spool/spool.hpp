@@ -59,8 +59,10 @@ public:
     // the reference dangles. If that fails, the segment stays and tend() tries again.
     void remove(Segment& segment, SteadyTime now);
 
-    // Releases everything: seals segments, unlinks empty ones, releases the locks.
+    // Releases everything: seals segments, unlinks empty ones, releases the locks. append() can start anew.
     void close() noexcept;
+    // The same, but for the segment that is being written.
+    void release_all_but_active() noexcept;
 
     [[nodiscard]] SpoolFigures figures() const;
     [[nodiscard]] std::uint64_t segments_removed() const noexcept { return figures_.segments_removed; }
