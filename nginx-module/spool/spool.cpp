@@ -88,6 +88,12 @@ void Spool::seal_active(SteadyTime now) {
     }
 }
 
+void Spool::seal(const Segment& segment) {
+    if (is_active(segment)) {
+        seal_active({});
+    }
+}
+
 void Spool::seal_if_idle(SteadyTime now) {
     if (active_ == nullptr || active_->batch_count() == 0 || !active_->is_acked()) {
         return;
