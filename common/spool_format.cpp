@@ -178,6 +178,9 @@ std::variant<SegmentScan, HeaderFault> scan_segment(std::span<const std::byte> f
     // The header was synced before the first record was written: without it, anything but zeros behind it is damage.
     const bool was_written = !all_zero(file.subspan(std::min(segment_header_bytes, file.size())));
     damaged = damaged || (!scan.header && was_written);
+    // A segment that is shorter than its space was sealed, which cuts it behind its last answered record.
+    const bool is_sealed = scan.header && file.size() < scan.header->reserved_bytes;
+    damaged = damaged || (is_sealed && !all_zero(file.subspan(scan.used_bytes)));
     if (damaged) {
         scan.end = ScanEnd::damaged;
     } else if (!all_zero(file.subspan(scan.used_bytes))) {

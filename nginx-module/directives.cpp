@@ -9,6 +9,7 @@ namespace runledger::edge {
 namespace {
 
 constexpr ngx_msec_t timeout_default = 15'000;
+constexpr ngx_msec_t timeout_min = 100;
 constexpr ngx_msec_t sender_patience = 20'000;  // docs/sender.md, "Delivery".
 
 // The location's content handler is ours from now on; one location can have only one.
@@ -49,12 +50,31 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
     if (milliseconds == NGX_ERROR || milliseconds == 0) {
         return refuse(cf, "runledger_timeout: " + quoted(words[1]) + " is not a time, such as 15s");
     }
+    static_assert(timeout_min == 100, "the sentence below says 100ms");
+    if (static_cast<ngx_msec_t>(milliseconds) < timeout_min) {
+        return refuse(cf, "runledger_timeout: " + quoted(words[1]) +
+                              " is less than 100ms: a disk may take longer to store an event");
+    }
     location.timeout = static_cast<ngx_msec_t>(milliseconds);
     if (location.timeout >= sender_patience) {
         warn(cf,
              "runledger_timeout: " + quoted(words[1]) + " is not less than the 20s after which the sender hangs up");
     }
     return NGX_CONF_OK;
+}
+
+// Directives of other modules, such as proxy_pass, take the location's content handler without asking: nginx would
+// serve the later one, and a sender's token would reach an upstream unchecked. Here all of the location has been read.
+[[nodiscard]] bool has_lost_location(ngx_conf_t& cf, const ngx_http_core_loc_conf_t& core,
+                                     const LocationConf& location) {
+    const bool is_lost = (location.is_webhook && core.handler != nginx_callback(on_webhook)) ||
+                         (location.is_status && core.handler != nginx_callback(on_status));
+    if (is_lost) {
+        static_cast<void>(refuse(cf, std::string{location.is_webhook ? "runledger_webhook" : "runledger_status"} +
+                                         " in location " + quoted(view(core.name)) +
+                                         " can't share its location with another content handler, such as proxy_pass"));
+    }
+    return is_lost;
 }
 
 // To nginx an if block and a limit_except block are locations of their own, without a name. A request that falls into
@@ -131,12 +151,20 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
         [&]() -> char* {
             const auto& outer = *static_cast<LocationConf*>(parent);
             auto& inner = *static_cast<LocationConf*>(child);
+            auto& core =
+                *static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+            if (has_lost_location(*cf, core, inner)) {
+                return static_cast<char*>(NGX_CONF_ERROR);
+            }
+            if (inner.is_status && inner.token_rule() != nullptr) {
+                return refuse(*cf, "runledger_token in location " + quoted(view(core.name)) +
+                                       " protects nothing: runledger_status asks for no token; use allow and deny, or "
+                                       "auth_basic");
+            }
             ngx_conf_merge_msec_value(inner.timeout, outer.timeout, timeout_default);
             if (!inner.token) {
                 inner.token = outer.token;
             }
-            auto& core =
-                *static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
             if (inner.is_webhook && !inner.token) {
                 warn(*cf, "runledger_webhook in location " + quoted(view(core.name)) +
                               " without runledger_token: anyone can post events; runledger_token off says so is meant");

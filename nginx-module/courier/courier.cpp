@@ -131,10 +131,15 @@ private:
         gather();
         const bool is_stopping = shared_.exchange.is_closed();  // Read first: what was submitted before it is taken.
         committer_.take_submitted();
-        open_link();
-        commit();
-        exchange();
-        tend();
+        if (shared_.exchange.is_draining()) {
+            commit();
+            give_back();
+        } else {
+            open_link();
+            commit();
+            exchange();
+            tend();
+        }
         publish();
         return !is_stopping || (committer_.has_waiting() && now() < shared_.give_up_at.load());
     }
@@ -174,7 +179,10 @@ private:
             return std::chrono::milliseconds{0};
         }
         const SteadyTime at = now();
-        SteadyTime due = std::min({at + wait_max, committer_.due_at(), spool_.tend_due_at()});
+        SteadyTime due = std::min(at + wait_max, committer_.due_at());
+        if (!shared_.exchange.is_draining()) {
+            due = std::min(due, spool_.tend_due_at());
+        }
         if (link_) {
             due = std::min({due, delivery_.due_at(at), link_->due_at(), connection_log_.due_at()});
         }
@@ -232,6 +240,23 @@ private:
         }
     }
 
+    // The process ends as soon as its last connection does, which may be another site's and take days. The workers in
+    // its place have the daemons, the keys and the bound that are configured now.
+    void give_back() noexcept {
+        if (committer_.has_waiting()) {
+            spool_.release_all_but_active();  // There is room for what waits in the active one, perhaps.
+        } else {
+            spool_.close();
+        }
+        if (link_) {
+            link_.reset();  // Without lingering, as in close().
+            progress_ = BatchDelivery::Progress::idle;
+            for (std::size_t peer = 0; peer < settings_.link.endpoints.size(); ++peer) {
+                delivery_.on_peer_lost(peer, now());  // Its window is empty now.
+            }
+        }
+    }
+
     void on_change(const Link::Change& change) {
         switch (change.event.kind) {
             case PeerEvent::Kind::up:
@@ -258,7 +283,15 @@ private:
         CourierFigures figures{.commits = committer_.figures(now()),
                                .spool = spool_.figures(),
                                .link = link_ ? link_->figures() : LinkFigures{},
-                               .delivery = delivery_.figures()};
+                               .delivery = delivery_.figures(),
+                               .is_draining = shared_.exchange.is_draining()};
+        if (figures.is_draining) {  // The folder is not looked at any more: the others say how it is now.
+            figures.spool.folder_bytes = 0;
+            figures.spool.folder_segments = 0;
+            figures.spool.folder_damaged_segments = 0;
+            figures.spool.folder_kept_segments = 0;
+            figures.spool.folder_kept_bytes = 0;
+        }
         const std::scoped_lock lock(shared_.figures_mutex);
         shared_.figures = figures;
     }
@@ -346,6 +379,8 @@ CourierFigures Courier::figures() const noexcept {
     figures.held_bytes = shared_->exchange.held_bytes();
     return figures;
 }
+
+void Courier::drain() noexcept { shared_->exchange.drain(); }
 
 bool Courier::stop(std::chrono::milliseconds patience) {
     if (!shared_->thread.joinable()) {

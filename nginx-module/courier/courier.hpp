@@ -39,6 +39,11 @@ public:
     // As of the thread's last turn; the held events as of now.
     [[nodiscard]] CourierFigures figures() const noexcept;
 
+    // The worker lives on only for requests that it has, perhaps for days, beside others that serve in its place.
+    // Events are taken, stored and answered as before, but sent by the others: the link is closed, and each segment is
+    // released when no event waits to be stored. May be called again.
+    void drain() noexcept;
+
     // Commits what was submitted, leaves sending as it is (the spool has it), lets go of the segments and joins the
     // thread; gives up after `patience` (an fdatasync that hangs), leaving the thread to the process's end.
     // Returns whether it joined.

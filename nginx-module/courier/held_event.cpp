@@ -96,6 +96,12 @@ void EventExchange::close() noexcept {
     thread_wake_.signal();
 }
 
+void EventExchange::drain() noexcept {
+    if (!draining_.exchange(true, std::memory_order_acq_rel)) {
+        thread_wake_.signal();
+    }
+}
+
 void EventExchange::take_submitted(SubmittedEvents& events) noexcept {
     thread_wake_.drain();  // Before taking: an event that comes in between signals again.
     const std::scoped_lock lock(mutex_);

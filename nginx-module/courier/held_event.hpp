@@ -111,6 +111,8 @@ public:
     [[nodiscard]] const WakeFd& loop_wake() const noexcept { return loop_wake_; }
     // Takes no more, and wakes the thread.
     void close() noexcept;
+    // The process is about to end: the thread keeps nothing that others need. What comes is taken nevertheless.
+    void drain() noexcept;
 
     // The thread.
     [[nodiscard]] const WakeFd& thread_wake() const noexcept { return thread_wake_; }
@@ -123,6 +125,7 @@ public:
 
     // Either.
     [[nodiscard]] bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool is_draining() const noexcept { return draining_.load(std::memory_order_acquire); }
     [[nodiscard]] std::size_t held_events() const noexcept { return held_events_.load(); }
     [[nodiscard]] std::size_t held_bytes() const noexcept { return held_bytes_.load(); }
 
@@ -140,6 +143,7 @@ private:
     std::atomic<std::size_t> held_events_{0};
     std::atomic<std::size_t> held_bytes_{0};
     std::atomic<bool> closed_{false};
+    std::atomic<bool> draining_{false};
 };
 
 }  // namespace runledger::edge

@@ -137,6 +137,7 @@ std::optional<std::vector<std::byte>> BatchDelivery::read_frame(const Place& pla
             return frame;
         }
         segment.is_damaged = true;
+        spool_.seal(segment);
     } catch (const std::system_error& e) {
         why = e.what();
     }

@@ -43,6 +43,13 @@ namespace {
 }  // namespace
 
 std::optional<std::string> find_endpoint_fault(std::string_view endpoint) {
+    // Neither is wrong in the path of a socket; but who writes them means something else.
+    if (endpoint.find(',') != std::string_view::npos) {
+        return "it holds a comma; endpoints are separated by spaces";
+    }
+    if (endpoint.find('$') != std::string_view::npos) {
+        return "it holds a variable, which is not expanded here";
+    }
     constexpr std::string_view ipc = "ipc://";
     constexpr std::string_view tcp = "tcp://";
     if (endpoint.starts_with(ipc)) {

@@ -153,6 +153,11 @@ char* read_spool(ngx_conf_t& cf, MainConf& main) {
     if (words[1].empty()) {
         return refuse(cf, R"(runledger_spool "" is not a folder)");
     }
+    for (std::size_t i = 1; i < words.count(); ++i) {
+        if (words[i].find('$') != std::string_view::npos) {
+            return refuse(cf, "runledger_spool: " + quoted(words[i]) + " holds a variable, which is not expanded here");
+        }
+    }
     main.courier.spool.folder = full_path(cf, words[1], RelativeTo::prefix);
     std::vector<std::string_view> seen;
     for (std::size_t i = 2; i < words.count(); ++i) {
@@ -251,7 +256,8 @@ char* read_token(ngx_conf_t& cf, LocationConf& location) {
         location.token.emplace(std::nullopt);
         return NGX_CONF_OK;
     }
-    if (words[1].size() < 2 || words[1].front() != '$') {
+    // A second variable in the word would become part of the first one's name, and $arg_… takes any name.
+    if (words[1].size() < 2 || words[1].front() != '$' || words[1].find('$', 1) != std::string_view::npos) {
         return refuse(cf, "runledger_token: " + quoted(words[1]) + " is not a variable, such as $arg_token");
     }
     constexpr std::string_view key = "file=";

@@ -88,6 +88,12 @@ void Spool::seal_active(SteadyTime now) {
     }
 }
 
+void Spool::seal(const Segment& segment) {
+    if (is_active(segment)) {
+        seal_active({});
+    }
+}
+
 void Spool::seal_if_idle(SteadyTime now) {
     if (active_ == nullptr || active_->batch_count() == 0 || !active_->is_acked()) {
         return;
@@ -295,11 +301,15 @@ void Spool::close() noexcept {
     } catch (const std::exception&) {
         // Left unsealed, or empty: whoever adopts it deals with either.
     }
+    active_ = nullptr;
+    release_all_but_active();
+}
+
+void Spool::release_all_but_active() noexcept {
     if (next_) {
         drop_next();
     }
-    active_ = nullptr;
-    segments_.clear();
+    std::erase_if(segments_, [this](const auto& segment) { return segment.get() != active_; });
 }
 
 }  // namespace runledger::edge

@@ -55,12 +55,17 @@ public:
     [[nodiscard]] Segment* find(const SegmentId& id) const noexcept;
     [[nodiscard]] bool is_active(const Segment& segment) const noexcept { return &segment == active_; }
 
+    // Writes nothing more to it. What was found damaged in it is then not taken for a torn tail after a crash.
+    void seal(const Segment& segment);
+
     // Unlinks a retired segment, or keeps it for some time, or renames it if it is damaged. It leaves segments(), and
     // the reference dangles. If that fails, the segment stays and tend() tries again.
     void remove(Segment& segment, SteadyTime now);
 
-    // Releases everything: seals segments, unlinks empty ones, releases the locks.
+    // Releases everything: seals segments, unlinks empty ones, releases the locks. append() can start anew.
     void close() noexcept;
+    // The same, but for the segment that is being written.
+    void release_all_but_active() noexcept;
 
     [[nodiscard]] SpoolFigures figures() const;
     [[nodiscard]] std::uint64_t segments_removed() const noexcept { return figures_.segments_removed; }

@@ -91,6 +91,8 @@ inline constexpr std::array courier_figures{
                   [](const CourierFigures& f) { return f.delivery.poison_batches; }},
     CourierFigure{"links_up", "Workers whose link to a daemon is up.", FigureKind::sum,
                   [](const CourierFigures& f) { return std::uint64_t{f.is_link_up()}; }},
+    CourierFigure{"workers_draining", "Workers that end after a reload and need no link.", FigureKind::sum,
+                  [](const CourierFigures& f) { return std::uint64_t{f.is_draining}; }},
     CourierFigure{"daemon_endpoints_up", "Connections of workers to daemons, one for each worker and endpoint.",
                   FigureKind::sum, [](const CourierFigures& f) { return f.link.endpoints_up; }},
     CourierFigure{"workers_without_room", "Workers whose last commit found no room in the spool or on its disk.",

@@ -59,6 +59,10 @@ struct Entry {
     if (!std::ranges::all_of(entry.token, is_visible)) {
         return "has a token with a character outside visible ASCII";
     }
+    const char first = entry.token.front();
+    if (entry.token.size() > 1 && (first == '"' || first == '\'') && entry.token.back() == first) {
+        return "has a token in quotes, which would be a part of it; leave the quotes out";
+    }
     if (entry.token.size() > token_bytes_max) {
         return "has a token of more than 512 characters";
     }

@@ -32,6 +32,25 @@ private:
 };
 FailureLog failures;
 
+// What the variables show of a text that the sender chose: it may become a header or the name of a file, so it has no
+// control character, C1 included, and is no path. One character takes the place of each byte that is not shown.
+[[nodiscard]] std::string_view shown_in_pool(ngx_pool_t& pool, std::string_view text) {
+    std::string shown{text};
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(shown[i]);
+        const auto next = i + 1 < shown.size() ? static_cast<unsigned char>(shown[i + 1]) : 0U;
+        if (byte < 0x20 || byte == 0x7F || byte == '/' || byte == '\\') {
+            shown[i] = '_';
+        } else if (byte == 0xC2 && next >= 0x80 && next <= 0x9F) {  // U+0080 to U+009F.
+            shown[i] = shown[i + 1] = '_';
+        }
+    }
+    if (shown == "." || shown == "..") {
+        shown.assign(shown.size(), '_');
+    }
+    return copy_to_pool(pool, shown);
+}
+
 // Every field of an event can be followed at debug, from here to the ledger.
 void log_event(const ngx_http_request_t& request, const HeldEvent& event) {
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, request.connection->log, 0,
@@ -132,8 +151,8 @@ ngx_int_t HeldRequest::answer(const HeldEvent& event) {
 }
 
 void HeldRequest::note_run(const HeldEvent& event) {
-    run_id_ = copy_to_pool(*request_.pool, event.run_id);
-    status_word_ = copy_to_pool(*request_.pool, event.status_word);
+    run_id_ = shown_in_pool(*request_.pool, event.run_id);
+    status_word_ = shown_in_pool(*request_.pool, event.status_word);
 }
 
 void HeldRequest::on_deadline() noexcept {

@@ -41,6 +41,7 @@ public:
     // configuration, which outlives its requests.
     void set_token_name(std::string_view name) noexcept { token_name_ = name; }
     [[nodiscard]] std::string_view token_name() const noexcept { return token_name_; }
+    // As variables show them: without control characters, and no path.
     [[nodiscard]] std::string_view run_id() const noexcept { return run_id_; }
     [[nodiscard]] std::string_view status_word() const noexcept { return status_word_; }
     // From the body's coming to the event's being on stable storage; nothing unless it was answered 200.

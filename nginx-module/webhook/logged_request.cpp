@@ -31,7 +31,8 @@ constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
         case status_client_closed:
             return RequestOutcome::client_gone;
         default:
-            return RequestOutcome::failed;
+            // nginx answers 500 where its "100 Continue" meets a connection that the client has reset.
+            return request.connection->error != 0 ? RequestOutcome::client_gone : RequestOutcome::failed;
     }
 }
 

@@ -78,6 +78,9 @@ Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
     housekeeping_.cancelable = 1;  // It must not keep a draining worker alive.
     housekeeping_.handler = nginx_callback(+[](ngx_event_t* event) noexcept {
         auto& worker = *static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data);
+        if (ngx_exiting != 0) {
+            worker.courier_.drain();
+        }
         guarded_run(current_log(), "keep house", [&] { worker.publish_status(); });
         ngx_add_timer(event, housekeeping_every);
     });

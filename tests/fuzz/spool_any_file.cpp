@@ -56,7 +56,9 @@ void scan_is_sound(const SegmentScan& scan, std::span<const std::byte> file) {
     claim(scan.end != ScanEnd::clean || (is_gapless && rest_is_zero), "a clean end has no gap and zeros behind it");
     claim(scan.end != ScanEnd::torn_tail || (is_gapless && !rest_is_zero), "a torn tail has no gap before it");
     const bool lacks_header = !scan.header && (!scan.records.empty() || !rest_is_zero);
-    claim((scan.end == ScanEnd::damaged) == (!is_gapless || lacks_header), "damage is a gap, or a lost header");
+    const bool is_cut_badly = scan.header && file.size() < scan.header->reserved_bytes && !rest_is_zero;
+    claim((scan.end == ScanEnd::damaged) == (!is_gapless || lacks_header || is_cut_badly),
+          "damage is a gap, a lost header, or a sealed file that does not end with its last record");
 }
 
 // The couriers' and the tool's way in reads the same.

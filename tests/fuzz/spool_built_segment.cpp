@@ -61,6 +61,10 @@ Expected expect(const Built& built) {
                            built.file.end(), [](std::byte byte) { return byte == std::byte{0}; });
     };
     is_damaged = is_damaged || (!built.header_is_good && !is_zero_from(segment_header_bytes));
+    if (built.header_is_good && !is_zero_from(expected.used_bytes)) {
+        const auto header = decode_segment_header(built.file);
+        is_damaged = is_damaged || file_bytes < std::get<SegmentHeader>(header).reserved_bytes;  // It was sealed.
+    }
     if (is_damaged) {
         expected.end = ScanEnd::damaged;
     } else if (!is_zero_from(expected.used_bytes)) {

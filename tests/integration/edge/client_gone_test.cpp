@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "tests/integration/edge/http_fixture.hpp"
 #include "tests/support/eventually.hpp"
@@ -151,6 +152,22 @@ TEST_F(ClientGone, SilentInMidBodyIsGivenUpByNginx) {
         expect_logged(silent_at, 408, "client_gone");
     }
     EXPECT_TRUE(daemon().delivered().empty());
+}
+
+TEST_F(ClientGone, BeforeItIsAskedForItsBodyIsNoFailureOfOurs) {
+    start();
+    const pid_t worker = nginx().worker_pids().front();
+    RawConnection client{nginx().port()};
+    // The reset is there before nginx sends its "100 Continue".
+    ASSERT_EQ(::kill(worker, SIGSTOP), 0);
+    client.send(RawRequest{.target = target("expecting"),
+                           .headers = "Content-Length: 100\r\nExpect: 100-continue\r\n",
+                           .says_length = false}
+                    .text());
+    client.reset();
+    ASSERT_EQ(::kill(worker, SIGCONT), 0);
+
+    expect_logged(target("expecting"), 500, "client_gone");
 }
 
 TEST_F(ClientGone, SlowButSteadyIsWaitedFor) {

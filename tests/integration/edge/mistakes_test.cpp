@@ -71,6 +71,10 @@ std::vector<Mistake> mistakes() {
          "runledger_spool: \"keep_acked=soon\" is not a time, such as keep_acked=2h"},
         {"spool_host", Place::spool, "runledger_spool @SPOOL@ host=;",
          "runledger_spool: \"host=\" is not a host's name, of 1 to 255 bytes"},
+        {"spool_host_variable", Place::spool, "runledger_spool @SPOOL@ host=$hostname;",
+         "runledger_spool: \"host=$hostname\" holds a variable, which is not expanded here"},
+        {"spool_variable", Place::spool, "runledger_spool /var/spool/$hostname;",
+         "runledger_spool: \"/var/spool/$hostname\" holds a variable, which is not expanded here"},
         {"spool_not_there", Place::spool, "runledger_spool @TEST_FOLDER@/nothing;",
          "runledger: runledger_spool \"@TEST_FOLDER@/nothing\": the folder can't be reached by the user that nginx "
          "runs as: No such file or directory"},
@@ -93,6 +97,8 @@ std::vector<Mistake> mistakes() {
         endpoint("daemon_without_port", "tcp://127.0.0.1", "tcp:// needs a host and a port"),
         endpoint("daemon_any_host", "tcp://*:7000", "the host is not one that can be connected to"),
         endpoint("daemon_ipv6", "tcp://::1:7000", "an IPv6 address stands in brackets"),
+        endpoint("daemon_comma", "ipc:///a,ipc:///b", "it holds a comma; endpoints are separated by spaces"),
+        endpoint("daemon_variable", "tcp://$hostname:9463", "it holds a variable, which is not expanded here"),
         {"curve_missing", Place::daemon, "runledger_daemon tcp://10.0.0.5:9463;",
          "runledger_daemon: \"tcp://10.0.0.5:9463\" leaves this host, and needs runledger_curve at http level: anyone "
          "on the way could read and forge events; use ipc:// or 127.0.0.1 on one host"},
@@ -128,6 +134,8 @@ std::vector<Mistake> mistakes() {
          "runledger_token: \"arg_token\" is not a variable, such as $arg_token"},
         {"token_unknown_variable", Place::token, "runledger_token $arrg_token file=@TEST_FOLDER@/good;",
          "unknown \"arrg_token\" variable"},
+        {"token_two_variables", Place::token, "runledger_token $arg_token$http_x_token file=@TEST_FOLDER@/good;",
+         "runledger_token: \"$arg_token$http_x_token\" is not a variable, such as $arg_token"},
         {"token_without_key", Place::token, "runledger_token $arg_token @TEST_FOLDER@/good;",
          "runledger_token: \"@TEST_FOLDER@/good\" is not file=<path>"},
         {"token_twice", Place::location, "runledger_token off;", "runledger_token is given twice"},
@@ -145,10 +153,14 @@ std::vector<Mistake> mistakes() {
         file("token_file_three_words", "line 1 has more than a name and a token"),
         file("token_file_odd_name", "line 1 begins with a name that is not 1 to 64 letters, digits, '_', '.' or '-'"),
         file("token_file_odd_token", "line 1 has a token with a character outside visible ASCII"),
+        file("token_file_quoted_token",
+             "line 1 has a token in quotes, which would be a part of it; leave the quotes out"),
         {"timeout_word", Place::location, "runledger_timeout soon;",
          "runledger_timeout: \"soon\" is not a time, such as 15s"},
         {"timeout_zero", Place::location, "runledger_timeout 0;",
          "runledger_timeout: \"0\" is not a time, such as 15s"},
+        {"timeout_too_short", Place::location, "runledger_timeout 1ms;",
+         "runledger_timeout: \"1ms\" is less than 100ms: a disk may take longer to store an event"},
         {"timeout_twice", Place::location, "runledger_timeout 5s; runledger_timeout 6s;",
          "runledger_timeout is given twice"},
         {"webhook_in_server", Place::server, "runledger_webhook;",
@@ -159,6 +171,23 @@ std::vector<Mistake> mistakes() {
          "runledger_webhook can't share its location with another content handler"},
         {"webhook_and_status", Place::location, "runledger_status;",
          "runledger_status can't share its location with another content handler"},
+        {"webhook_then_proxy_pass", Place::location, "proxy_pass http://127.0.0.1:1;",
+         "runledger_webhook in location \"/hook\" can't share its location with another content handler, such as "
+         "proxy_pass"},
+        {"webhook_then_stub_status", Place::location, "stub_status;",
+         "runledger_webhook in location \"/hook\" can't share its location with another content handler, such as "
+         "proxy_pass"},
+        {"proxy_pass_then_webhook", Place::server,
+         "location = /other { proxy_pass http://127.0.0.1:1; runledger_webhook; }",
+         "runledger_webhook can't share its location with another content handler"},
+        {"status_then_proxy_pass", Place::server,
+         "location = /status { runledger_status; proxy_pass http://127.0.0.1:1; }",
+         "runledger_status in location \"/status\" can't share its location with another content handler, such as "
+         "proxy_pass"},
+        {"status_with_token", Place::server,
+         "location = /status { runledger_status; runledger_token $arg_token file=@TEST_FOLDER@/good; }",
+         "runledger_token in location \"/status\" protects nothing: runledger_status asks for no token; use allow and "
+         "deny, or auth_basic"},
         {"status_in_http", Place::http, "runledger_status;", "\"runledger_status\" directive is not allowed here"},
     };
 }
@@ -181,6 +210,7 @@ protected:
         write("token_file_nameless", "the-first-secret-word\n");
         write("token_file_three_words", "studio the-first-secret-word another-secret-word\n");
         write("token_file_odd_name", "secret:word the-first-secret-word\n");
+        write("token_file_quoted_token", "studio \"the-first-secret-word\"\n");
         write("token_file_odd_token", "studio the-first-secret-w\xC3\xB6rd\n");
         write_key("edge.secret", "edge", secret_key, fs::perms{0600});
         write_key("others_read.secret", "edge", secret_key, fs::perms{0604});

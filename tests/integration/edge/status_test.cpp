@@ -1,5 +1,8 @@
 // What an operator sees: the status location's metrics and the variables in the access log.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 #include "tests/integration/edge/status_fixture.hpp"
 #include "tests/support/eventually.hpp"
@@ -89,11 +92,49 @@ TEST_F(Status, StandsBesideTheRunInTheAccessLog) {
     static_cast<void>(post(R"({"run_id": "a run\" with\nodd characters", "status": "success"})"));
 
     wait_for_access_log("commit_time=0.");
-    wait_for_access_log(R"(run=a run\x22 with\x0Aodd characters run_status=success outcome=accepted)");
+    wait_for_access_log(R"(run=a run\x22 with_odd characters run_status=success outcome=accepted)");
     static_cast<void>(post("not an event"));
     wait_for_access_log("commit_time=- run=- run_status=- outcome=refused_json");
     static_cast<void>(text());
     wait_for_access_log("commit_time=- run=- run_status=- outcome=-");
+}
+
+TEST_F(Status, ShowsARunWithoutControlCharactersAndWithoutAPath) {
+    static_cast<void>(folder().make_folder("nginx/runs"));
+    start_daemon();
+    start_nginx({.server_extra = R"(location = /shown {
+            runledger_webhook; runledger_token off; root @FOLDER@;
+            add_header X-Run "$runledger_run_id" always; add_header X-Run-Status "$runledger_run_status" always;
+            access_log "@FOLDER@/runs/$runledger_run_id.log" runledger;
+        })"});
+    struct Row {
+        std::string_view in_json;
+        std::string_view shown;
+    };
+    constexpr Row rows[] = {
+        {R"(line\r\nSet-Cookie: a=b)", "line__Set-Cookie: a=b"},
+        {R"(nul\u0000tab\tdel\u007f)", "nul_tab_del_"},
+        {R"(c1\u0085\u009b)", "c1____"},
+        {R"(/../../etc/x)", "_.._.._etc_x"},
+        {R"(..\\x)", ".._x"},
+        {R"(..)", "__"},
+        {R"(.)", "_"},
+        {"gr\xC3\xBC\xC3\x9F", "gr\xC3\xBC\xC3\x9F"},  // Text of any language stays as it is.
+    };
+    for (const Row& row : rows) {
+        SCOPED_TRACE(row.in_json);
+        const HttpAnswer answer =
+            http_post(nginx().url("/shown"), fmt::format(R"({{"run_id": "{0}", "status": "{0}"}})", row.in_json));
+
+        EXPECT_EQ(answer.status, 200) << answer.body;
+        EXPECT_NE(answer.headers.find(fmt::format("X-Run: {}\r\n", row.shown)), std::string::npos) << answer.headers;
+        EXPECT_NE(answer.headers.find(fmt::format("X-Run-Status: {}\r\n", row.shown)), std::string::npos)
+            << answer.headers;
+        EXPECT_EQ(answer.headers.find("\r\nSet-Cookie"), std::string::npos) << answer.headers;
+        eventually("its log has a name in the folder", [&] {
+            return std::filesystem::exists(nginx().folder() / "runs" / fmt::format("{}.log", row.shown));
+        });
+    }
 }
 
 TEST_F(Status, NamesTheRunOfALargeBodyToo) {

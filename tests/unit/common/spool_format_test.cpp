@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -47,6 +48,8 @@ protected:
         return start;
     }
     void reserve(std::size_t bytes) { file_.resize(file_.size() + bytes); }
+    // As a segment is until it is sealed: as long as its header says.
+    void fill_space() { file_.resize(std::max<std::size_t>(file_.size(), header_of_a1.reserved_bytes)); }
 
     [[nodiscard]] SegmentScan scan() const {
         auto result = scan_segment(file_, id_);
@@ -189,6 +192,7 @@ TEST_F(SpoolFormat, TailIsTornWhereverTheWriteStopped) {
     append(0);
     const std::size_t last = append(1, 300);
     const std::size_t end = file_.size();
+    fill_space();
     const Bytes whole = file_;
     for (std::size_t cut = last + 1; cut < end - record_alignment; ++cut) {
         file_ = whole;
@@ -204,16 +208,23 @@ TEST_F(SpoolFormat, TailIsTornWhereverTheWriteStopped) {
     }
 }
 
-TEST_F(SpoolFormat, TailIsTornWhereTheFileIsShort) {
+TEST_F(SpoolFormat, ABadLastRecordOfASealedFileIsDamage) {
     append(0);
     const std::size_t last = append(1, 300);
-    file_.resize(file_.size() - 40);
+    const std::size_t end = file_.size();
+    ASSERT_LT(end, header_of_a1.reserved_bytes);
+    for (std::size_t i = last; i < last + record_header_bytes + 300; ++i) {
+        file_[i] ^= std::byte{0x01};
 
-    const auto result = scan();
+        ASSERT_THAT(numbers(), ::testing::ElementsAre(0)) << "byte " << i - last;
+        EXPECT_EQ(scan().end, ScanEnd::damaged);
+        EXPECT_EQ(scan().used_bytes, last);
 
-    EXPECT_THAT(result.records, SizeIs(1));
-    EXPECT_EQ(result.end, ScanEnd::torn_tail);
-    EXPECT_EQ(result.used_bytes, last);
+        file_[i] ^= std::byte{0x01};
+    }
+    EXPECT_EQ(scan().end, ScanEnd::clean);
+    file_.resize(end - 40);  // Or one that was cut by somebody else.
+    EXPECT_EQ(scan().end, ScanEnd::damaged);
 }
 
 TEST_F(SpoolFormat, EveryChangedByteOfARecordInTheMiddleIsDamageThatCostsNoOther) {
@@ -253,6 +264,7 @@ TEST_F(SpoolFormat, UnknownVersionIsLeftAlone) {
 TEST_F(SpoolFormat, RecordOfAnotherSegmentIsNone) {
     append(0);
     append_record(file_, 1, make_frame({.segment = segment_id(0xB2), .number = 1}, {1}));
+    fill_space();
 
     EXPECT_THAT(numbers(), ::testing::ElementsAre(0));
     EXPECT_EQ(scan().end, ScanEnd::torn_tail);
@@ -272,6 +284,7 @@ TEST_F(SpoolFormat, BodyThatHoldsARecordIsNotTakenForOne) {
     }
     append_record(file_, 1, encoder.finish({.segment = id_, .number = 1}));
     std::memset(file_.data() + torn, 0, 8);
+    fill_space();
 
     EXPECT_THAT(numbers(), ::testing::ElementsAre(0));
     EXPECT_EQ(scan().end, ScanEnd::torn_tail);
@@ -297,6 +310,7 @@ TEST_F(SpoolFormat, ABodyFullOfRecordHeadersIsScannedInLinearTime) {
     encoder.add({.stamp = {}, .flags = 0, .body = body});
     append_record(file_, 1, encoder.finish({.segment = id_, .number = 1}));
     file_[torn] ^= std::byte{0xFF};
+    fill_space();
 
     const auto start = std::chrono::steady_clock::now();
     EXPECT_EQ(scan().end, ScanEnd::torn_tail);

@@ -314,6 +314,34 @@ TEST_F(SpoolTest, SetsADamagedSegmentAsideAfterDeliveringTheRest) {
     EXPECT_THAT(all_log(), HasSubstr("damaged"));
 }
 
+TEST_F(SpoolTest, KeepsDamageThatItSawInTheSegmentBeingWritten) {
+    for (const bool is_killed : {false, true}) {
+        SCOPED_TRACE(is_killed ? "killed" : "stopped");
+        start();
+        for (std::uint64_t i = 0; i < 3; ++i) {
+            ASSERT_TRUE(append(i + (is_killed ? 10 : 0), 1000));
+        }
+        const std::string path = spool_->segments().back()->file().path();
+        const auto last = spool_->segments().back()->batch(2).place;
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(last.offset + 300));
+        file << "damage";
+        file.close();
+        deliver_all();
+        EXPECT_THAT(all_log(), HasSubstr("stored batch unreadable"));
+
+        is_killed ? kill() : stop();
+        start();
+        tend_until_quiet();
+
+        // Not cut off as a write that was never answered: that event was.
+        EXPECT_TRUE(std::filesystem::exists(path + std::string(damaged_suffix)));
+        EXPECT_THAT(all_log(), Not(HasSubstr("never answered")));
+        stop();
+    }
+    EXPECT_EQ(ledger_.events(), (std::multiset<std::uint64_t>{0, 1, 10, 11}));
+}
+
 TEST_F(SpoolTest, ReadsAnOrphanAgainWhenTheDiskHasRecovered) {
     start();
     for (std::uint64_t i = 0; i < 3; ++i) {
