@@ -53,6 +53,9 @@ IntakeQueue::~IntakeQueue() {
 IntakeQueue::Offer IntakeQueue::offer(Arrival arrival) {
     const std::lock_guard lock(mutex_);
     if (const auto known = open_.find(arrival.key); known != open_.end()) {
+        if (known->second->frame != arrival.frame) {
+            return Offer::name_in_use;
+        }
         // The edge sent again, perhaps over a new connection: the old one's name would reach nobody.
         known->second->peer = std::move(arrival.peer);
         return Offer::known;
@@ -271,7 +274,8 @@ void Intake::run() {
                 }
                 const std::string to = arrival.peer;
                 const BatchName key = arrival.key;
-                if (queue_.offer(std::move(arrival)) == IntakeQueue::Offer::full) {
+                const auto offer = queue_.offer(std::move(arrival));
+                if (offer == IntakeQueue::Offer::full || offer == IntakeQueue::Offer::name_in_use) {
                     counters_.busy.fetch_add(1, std::memory_order_relaxed);
                     socket_->send(to, {.verdict = wire::Verdict::busy, .reason = wire::Damage::none, .batch = key});
                 }

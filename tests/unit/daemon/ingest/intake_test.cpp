@@ -62,6 +62,21 @@ TEST(IntakeQueue, AnswersTheLastWhoSentACopy) {
     EXPECT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued) << "answered: a later copy is a new arrival";
 }
 
+// Its answer would acknowledge bytes that were never stored: the ledger decides once the first is finished.
+TEST(IntakeQueue, TakesNoOtherBatchForACopyOfTheQueuedOneOfItsName) {
+    IntakeQueue queue;
+    ASSERT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued);
+    const auto taken = queue.take(1000);
+    auto other = arrival(7, 100, "other edge");
+    other.frame[50] = std::byte{1};
+
+    EXPECT_NE(queue.offer(other), IntakeQueue::Offer::known);
+    queue.answer(taken[0], committed(7));
+
+    EXPECT_EQ(queue.take_answers().at(0).peer, "edge");
+    EXPECT_EQ(queue.offer(other), IntakeQueue::Offer::queued);
+}
+
 TEST(IntakeQueue, TakesACopyAnewOnceTheFirstIsForgotten) {
     IntakeQueue queue;
     ASSERT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued);
