@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +37,39 @@ void drain_fd(int fd) noexcept {
     std::uint64_t count = 0;
     // Fails only when there is nothing to read.
     [[maybe_unused]] const auto got = read(fd, &count, sizeof count);
+}
+
+constexpr std::string_view ipc = "ipc://";
+
+// libzmq unlinks whatever is at the path of an ipc:// endpoint before it binds: the socket of a daemon that runs, or a
+// file that is none. Throws std::runtime_error with the reason unless the place is free or a crash left its socket.
+void check_place(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    constexpr std::size_t path_bytes_max = sizeof address.sun_path - 1;
+    if (path.size() > path_bytes_max) {
+        throw std::runtime_error(
+            fmt::format("the path has {} bytes, at most {} are possible", path.size(), path_bytes_max));
+    }
+    struct stat status {};
+    if (path.starts_with('@') || path == "*" || lstat(path.c_str(), &status) != 0) {
+        return;  // Has no file, or none yet: what else is wrong bind() says.
+    }
+    if (!S_ISSOCK(status.st_mode)) {
+        throw std::runtime_error("the file is no socket, and is left as it is");
+    }
+    path.copy(static_cast<char*>(address.sun_path), path_bytes_max);
+    const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) {
+        throw std::system_error(errno, std::generic_category(), "socket");
+    }
+    // The C interface of sockets: an address of a family is passed as one of any.
+    const bool is_refused =
+        connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
+    ::close(probe);
+    if (!is_refused) {  // EAGAIN: its backlog is full. EACCES: another user's.
+        throw std::runtime_error("another daemon listens here");
+    }
 }
 
 std::span<const std::byte> bytes_of(const zmq::message_t& message) {
@@ -162,11 +197,13 @@ public:
                 router.set(zmq::sockopt::curve_secretkey, std::string(curve->secret_key.reveal()));
             }
             try {
+                if (endpoint.starts_with(ipc)) {
+                    check_place(endpoint.substr(ipc.size()));
+                }
                 router.bind(endpoint);
-            } catch (const zmq::error_t& error) {
+            } catch (const std::exception& error) {
                 throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint, error.what()));
             }
-            constexpr std::string_view ipc = "ipc://";
             if (endpoint.starts_with(ipc)) {
                 // Connecting takes the right to write: for the group that nginx's workers are in.
                 const std::string path = endpoint.substr(ipc.size());
