@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <system_error>
 
 #include "daemon/database/transaction.hpp"
 
@@ -177,8 +178,12 @@ Failure classify(const std::exception& error) noexcept {
         if (state.starts_with("22") || state.starts_with("23")) {
             return Failure::poison;
         }
+        return Failure::try_again;
     }
-    return Failure::try_again;
+    const bool is_from_outside = dynamic_cast<const pqxx::failure*>(&error) != nullptr ||
+                                 dynamic_cast<const CommitDoubtful*>(&error) != nullptr ||
+                                 dynamic_cast<const std::system_error*>(&error) != nullptr;
+    return is_from_outside ? Failure::try_again : Failure::poison;
 }
 
 }  // namespace runledger

@@ -214,6 +214,17 @@ TEST_F(Connection, CommitsWhateverElseTheServerSays) {
     EXPECT_EQ(value("SELECT count(*) FROM public.noisy"), "6");
 }
 
+TEST(Failures, OfTheServerOrTheNetworkAreTriedAgainAndThoseOfAnEventAreNot) {
+    EXPECT_EQ(classify(pqxx::broken_connection("gone")), Failure::try_again);
+    EXPECT_EQ(classify(CommitDoubtful("COMMIT")), Failure::try_again);
+    EXPECT_EQ(classify(std::system_error(std::make_error_code(std::errc::io_error))), Failure::try_again);
+    EXPECT_EQ(classify(pqxx::sql_error("no room", "", "53100")), Failure::try_again);
+    EXPECT_EQ(classify(pqxx::sql_error("no date", "", "22007")), Failure::poison);
+    EXPECT_EQ(classify(std::out_of_range("at")), Failure::poison);
+    EXPECT_EQ(classify(std::bad_alloc()), Failure::poison);
+    EXPECT_EQ(classify(pqxx::unexpected_rows("two")), Failure::poison);
+}
+
 TEST_F(Connection, SaysWhoItIsAndKeepsTheUrisOwnWords) {
     const auto name_of = [](Database& database) {
         return pqxx::work(TestedConnection::of(database)).exec1("SHOW application_name")[0].as<std::string>();
