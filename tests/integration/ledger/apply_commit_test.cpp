@@ -214,6 +214,21 @@ TEST_F(Connection, CommitsWhateverElseTheServerSays) {
     EXPECT_EQ(value("SELECT count(*) FROM public.noisy"), "6");
 }
 
+TEST_F(Connection, IsRefusedRowsRatherThanShownFewer) {
+    {
+        pqxx::work work(db());
+        work.exec(
+            "CREATE TABLE public.guarded (n integer); ALTER TABLE public.guarded ENABLE ROW LEVEL SECURITY; "
+            "CREATE ROLE guarded_reader; GRANT SELECT ON public.guarded TO guarded_reader");
+        work.commit();
+    }
+    Database database(uri(), "settle");
+    Transaction work(database, {});
+    work.run("SET LOCAL ROLE guarded_reader");
+
+    EXPECT_THROW(work.run("SELECT FROM public.guarded"), pqxx::insufficient_privilege);
+}
+
 TEST(Failures, OfTheServerOrTheNetworkAreTriedAgainAndThoseOfAnEventAreNot) {
     EXPECT_EQ(classify(pqxx::broken_connection("gone")), Failure::try_again);
     EXPECT_EQ(classify(CommitDoubtful("COMMIT")), Failure::try_again);
