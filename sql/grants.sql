@@ -71,7 +71,7 @@ BEGIN
              'SELECT, UPDATE (status, status_reason, response_timestamp, response_payload, duration_ms, cost_usd, cost_note, updated_at)',
              'generations'),
             ('runledger_daemon', 'SELECT', 'gpu_rates'),
-            ('runledger_daemon', 'SELECT, INSERT', 'settlements'),
+            ('runledger_daemon', 'SELECT, INSERT, UPDATE (is_replaced)', 'settlements'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'notifications'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE', 'telegram_chats'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'progress_messages'),

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <system_error>
 
 #include "daemon/database/transaction.hpp"
 
@@ -63,6 +64,15 @@ std::string connection_text(const std::string& uri, std::string_view purpose) {
 
 }  // namespace
 
+// Whether a notice that came with COMMIT says that the transaction may be lost. It does if it is a warning: the wait
+// for a synchronous replica was given up. What has SQLSTATE 00000 is none (LOG of log_duration, NOTICE, DEBUG), and
+// what a deferred trigger RAISEs is about its own matters. Severity and text are in the server's language; SQLSTATE and
+// the server's function, which a verbose message has, are not.
+bool makes_doubtful(std::string_view notice) {
+    const bool has_code = notice.find(":  00000: ") != std::string_view::npos;
+    return !has_code && notice.find("exec_stmt_raise") == std::string_view::npos;
+}
+
 // Collects what the server says beside results, so that commit() can see a warning.
 class Database::NoticeWatch : public pqxx::errorhandler {
 public:
@@ -70,14 +80,17 @@ public:
 
     bool operator()(const char message[]) noexcept override {
         try {
-            last_ = message;
+            if (makes_doubtful(message)) {
+                last_ = message;
+            }
         } catch (const std::bad_alloc&) {
-            last_.assign("?");  // Fits without allocation; that there was a notice is what counts.
+            last_.assign("?");  // Fits without allocation; that there was a warning is what counts.
         }
         return false;  // No other handler: nothing goes to standard error.
     }
 
     void clear() noexcept { last_.clear(); }
+    // The last that makes a commit doubtful; empty: none did.
     [[nodiscard]] const std::string& last() const noexcept { return last_; }
 
 private:
@@ -110,8 +123,10 @@ void Database::disconnect() noexcept {
 }
 
 void Database::commit(Transaction& transaction) {
+    connection_->set_verbosity(pqxx::connection_base::verbose);  // For makes_doubtful(); an error disconnects.
     notices_->clear();
     transaction.work_->commit();
+    connection_->set_verbosity(pqxx::connection_base::normal);
     if (!notices_->last().empty()) {
         throw CommitDoubtful("COMMIT came back with: " + notices_->last());
     }
@@ -163,8 +178,12 @@ Failure classify(const std::exception& error) noexcept {
         if (state.starts_with("22") || state.starts_with("23")) {
             return Failure::poison;
         }
+        return Failure::try_again;
     }
-    return Failure::try_again;
+    const bool is_from_outside = dynamic_cast<const pqxx::failure*>(&error) != nullptr ||
+                                 dynamic_cast<const CommitDoubtful*>(&error) != nullptr ||
+                                 dynamic_cast<const std::system_error*>(&error) != nullptr;
+    return is_from_outside ? Failure::try_again : Failure::poison;
 }
 
 }  // namespace runledger

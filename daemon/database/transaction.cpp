@@ -25,10 +25,12 @@ void secure_search_path(const Statements& work) {
 
 void begin_durably(const Statements& work, const TransactionBounds& bounds) {
     // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
-    // The isolation is said, too: under another default, a statement would not see what was committed before it.
+    // The isolation is said, too: under another default, a statement would not see what was committed before it. Under
+    // row-level security that would hide rows, a statement fails instead. A warning of COMMIT always comes.
     work.run(
         fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
-                    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL statement_timeout = {}; "
+                    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off; "
+                    "SET LOCAL client_min_messages = warning; SET LOCAL statement_timeout = {}; "
                     "SET LOCAL lock_timeout = {}{}",
                     bounds.statement_timeout.count(), bounds.lock_timeout.count(),
                     bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));

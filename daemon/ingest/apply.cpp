@@ -87,7 +87,13 @@ std::optional<bool> Applier::persist(const char* what, std::size_t count, Step s
             spdlog::warn("{}: commit in doubt, trying again batches={} error=\"{}\"", what, count, error.what());
         } catch (const std::exception& error) {
             if (classify(error) == Failure::poison) {
-                spdlog::warn("{}: refused by the database batches={} error=\"{}\"", what, count, error.what());
+                if (dynamic_cast<const pqxx::sql_error*>(&error) != nullptr) {
+                    spdlog::warn("{}: refused by the database batches={} error=\"{}\"", what, count, error.what());
+                } else {
+                    // A fault of this program, or memory that a smaller turn does not need.
+                    spdlog::error("{}: failed in the daemon batches={} error=\"{}\"", what, count, error.what());
+                    database_.disconnect();
+                }
                 return true;
             }
             spdlog::warn("{}: failed, trying again batches={} error=\"{}\"", what, count, error.what());

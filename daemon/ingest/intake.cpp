@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,6 +39,39 @@ void drain_fd(int fd) noexcept {
     [[maybe_unused]] const auto got = read(fd, &count, sizeof count);
 }
 
+constexpr std::string_view ipc = "ipc://";
+
+// libzmq unlinks whatever is at the path of an ipc:// endpoint before it binds: the socket of a daemon that runs, or a
+// file that is none. Throws std::runtime_error with the reason unless the place is free or a crash left its socket.
+void check_place(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    constexpr std::size_t path_bytes_max = sizeof address.sun_path - 1;
+    if (path.size() > path_bytes_max) {
+        throw std::runtime_error(
+            fmt::format("the path has {} bytes, at most {} are possible", path.size(), path_bytes_max));
+    }
+    struct stat status {};
+    if (path.starts_with('@') || path == "*" || lstat(path.c_str(), &status) != 0) {
+        return;  // Has no file, or none yet: what else is wrong bind() says.
+    }
+    if (!S_ISSOCK(status.st_mode)) {
+        throw std::runtime_error("the file is no socket, and is left as it is");
+    }
+    path.copy(static_cast<char*>(address.sun_path), path_bytes_max);
+    const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) {
+        throw std::system_error(errno, std::generic_category(), "socket");
+    }
+    // The C interface of sockets: an address of a family is passed as one of any.
+    const bool is_refused =
+        connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno == ECONNREFUSED;
+    ::close(probe);
+    if (!is_refused) {  // EAGAIN: its backlog is full. EACCES: another user's.
+        throw std::runtime_error("another daemon listens here");
+    }
+}
+
 std::span<const std::byte> bytes_of(const zmq::message_t& message) {
     return {static_cast<const std::byte*>(message.data()), message.size()};
 }
@@ -53,6 +88,9 @@ IntakeQueue::~IntakeQueue() {
 IntakeQueue::Offer IntakeQueue::offer(Arrival arrival) {
     const std::lock_guard lock(mutex_);
     if (const auto known = open_.find(arrival.key); known != open_.end()) {
+        if (known->second->frame != arrival.frame) {
+            return Offer::name_in_use;
+        }
         // The edge sent again, perhaps over a new connection: the old one's name would reach nobody.
         known->second->peer = std::move(arrival.peer);
         return Offer::known;
@@ -159,11 +197,13 @@ public:
                 router.set(zmq::sockopt::curve_secretkey, std::string(curve->secret_key.reveal()));
             }
             try {
+                if (endpoint.starts_with(ipc)) {
+                    check_place(endpoint.substr(ipc.size()));
+                }
                 router.bind(endpoint);
-            } catch (const zmq::error_t& error) {
+            } catch (const std::exception& error) {
                 throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint, error.what()));
             }
-            constexpr std::string_view ipc = "ipc://";
             if (endpoint.starts_with(ipc)) {
                 // Connecting takes the right to write: for the group that nginx's workers are in.
                 const std::string path = endpoint.substr(ipc.size());
@@ -271,7 +311,8 @@ void Intake::run() {
                 }
                 const std::string to = arrival.peer;
                 const BatchName key = arrival.key;
-                if (queue_.offer(std::move(arrival)) == IntakeQueue::Offer::full) {
+                const auto offer = queue_.offer(std::move(arrival));
+                if (offer == IntakeQueue::Offer::full || offer == IntakeQueue::Offer::name_in_use) {
                     counters_.busy.fetch_add(1, std::memory_order_relaxed);
                     socket_->send(to, {.verdict = wire::Verdict::busy, .reason = wire::Damage::none, .batch = key});
                 }

@@ -1,7 +1,8 @@
 // Receives the edges' batches: one thread that owns the ROUTER socket, and a bounded queue to the appliers.
 //
 // The socket is always read: over the queue's bound a batch is answered `busy` rather than left in the socket, so
-// that an edge knows to slow down. A copy of a batch that is queued or being applied is not queued again.
+// that an edge knows to slow down. A copy of a batch that is queued or being applied, the same byte for byte, is not
+// queued again.
 #pragma once
 
 #include <atomic>
@@ -57,6 +58,7 @@ public:
         queued,
         known,  // Its copy is in the queue or being applied; that one's answer will go to this peer.
         full,
+        name_in_use,  // Another batch of its name is: the ledger decides once that one is finished. As busy as full.
     };
     [[nodiscard]] Offer offer(Arrival arrival);
 

@@ -251,6 +251,11 @@ void write_one_by_one(const Statements& work, std::vector<AcceptedEvent>& events
                     throw;
                 }
                 reason = fmt::format("refused_by_database: {}: {}", error.sqlstate(), error.what());
+            } catch (const std::exception& error) {
+                if (classify(error) != Failure::poison) {
+                    throw;
+                }
+                reason = fmt::format("failed_in_daemon: {}", error.what());
             }
         }
         if (!stored) {

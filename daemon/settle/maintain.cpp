@@ -45,6 +45,7 @@ bool Maintainer::turn() {
     done &= remove_expired("settlements", retention_.settlements_days, counters_.settlements_removed) == Step::done;
     done &= remove_expired("quarantine", retention_.quarantine_days, counters_.quarantine_removed) == Step::done;
     done &= remove_expired("tombstones", retention_.tombstones_days, counters_.tombstones_removed) == Step::done;
+    done &= queue_lost() == Step::done;
     database_.disconnect();  // Not held for an hour: a pooler's, or the server's, connections are counted.
     return done;
 }
@@ -96,6 +97,16 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
         spdlog::info("expired rows removed of={} rows={} days={}", what, in_all, days);
     }
     return step;
+}
+
+Maintainer::Step Maintainer::queue_lost() {
+    return attempt("lost settlements", [&](const Statements& work) {
+        const auto queued = work.run(queries::maintain::queue_lost, rows_a_step_max);
+        if (!queued.empty()) {
+            spdlog::error("runs had ended and were in no queue: they are queued again runs={} run_id={}", queued.size(),
+                          queued[0][0].c_str());
+        }
+    });
 }
 
 Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(const Statements&)>& step) {

@@ -47,6 +47,8 @@ private:
     enum class Step : std::uint8_t { done, not_ours, failed };
     Step maintain_days();
     Step remove_expired(std::string_view what, unsigned days, std::atomic<std::uint64_t>& removed);
+    // Queues what ended and is neither settled nor queued.
+    Step queue_lost();
     // In a transaction of its own, if no other daemon maintains. `what` names it in the log.
     Step attempt(std::string_view what, const std::function<void(const Statements&)>& step);
 

@@ -12,16 +12,29 @@ BEGIN
     END IF;
     CASE p_what
     WHEN 'runs' THEN
-        -- Runs that ended, were settled, and have been silent since. The settlement stays: by it apply recognises a
-        -- late event of the run, which must not start a new run without its running. Apply waits meanwhile
-        -- (runledger.late_events_of), so that no run disappears between its look and its write.
-        PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
+        -- Runs that ended, were settled or have no generation, and have been silent since. The settlement stays: by
+        -- it apply recognises a late event of the run, which must not start a new run without its running. The runs
+        -- are found before the lock is taken, because apply waits for it (runledger.late_events_of): no run disappears
+        -- between apply's look and its write.
         run_ids := ARRAY(
             SELECT r.run_id FROM runledger.runs AS r
-            WHERE r.first_received_at < cutoff AND r.applied_at < cutoff AND r.terminal_status IS NOT NULL
-                  AND EXISTS (SELECT FROM runledger.settlements AS s WHERE s.run_id = r.run_id)
+            WHERE r.changed_at < cutoff AND r.applied_at < cutoff AND r.terminal_status IS NOT NULL
+                  AND (EXISTS (SELECT FROM runledger.settlements AS s WHERE s.run_id = r.run_id)
+                       OR NOT EXISTS (SELECT FROM runledger.generations AS g WHERE g.run_id = r.run_id))
                   AND NOT EXISTS (SELECT FROM runledger.settle_queue AS q WHERE q.run_id = r.run_id)
-            LIMIT p_rows_max FOR UPDATE SKIP LOCKED);
+            ORDER BY r.changed_at LIMIT p_rows_max);
+        IF cardinality(run_ids) = 0 THEN
+            RETURN 0;
+        END IF;
+        PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
+        -- Again, for what was committed since then.
+        run_ids := ARRAY(
+            SELECT r.run_id FROM runledger.runs AS r
+            WHERE r.run_id = ANY (run_ids) AND r.changed_at < cutoff AND r.applied_at < cutoff
+                  AND (EXISTS (SELECT FROM runledger.settlements AS s WHERE s.run_id = r.run_id)
+                       OR NOT EXISTS (SELECT FROM runledger.generations AS g WHERE g.run_id = r.run_id))
+                  AND NOT EXISTS (SELECT FROM runledger.settle_queue AS q WHERE q.run_id = r.run_id)
+            FOR UPDATE SKIP LOCKED);
         DELETE FROM runledger.run_outputs WHERE run_id = ANY (run_ids);
         DELETE FROM runledger.run_other_statuses WHERE run_id = ANY (run_ids);
         DELETE FROM runledger.provider_reports WHERE run_id = ANY (run_ids);
@@ -30,26 +43,22 @@ BEGIN
         DELETE FROM runledger.notifications WHERE id IN (
             SELECT id FROM runledger.notifications
             WHERE created_at < cutoff AND state NOT IN ('pending', 'leased')
-            LIMIT p_rows_max FOR UPDATE SKIP LOCKED);
+            ORDER BY created_at LIMIT p_rows_max FOR UPDATE SKIP LOCKED);
     WHEN 'settlements' THEN
         -- The newest one of a generation stays: the row is compared with it, and a late event's run is recognised by
         -- it.
         DELETE FROM runledger.settlements WHERE id IN (
-            SELECT s.id FROM runledger.settlements AS s
-            WHERE s.settled_at < cutoff AND EXISTS (
-                SELECT FROM runledger.settlements AS newer
-                WHERE newer.generation_id = s.generation_id AND newer.run_id = s.run_id AND newer.id > s.id
-                      AND newer.outcome <> 'edited_by_hand')
-            LIMIT p_rows_max);
+            SELECT id FROM runledger.settlements WHERE settled_at < cutoff AND is_replaced
+            ORDER BY settled_at LIMIT p_rows_max);
     WHEN 'quarantine' THEN
         DELETE FROM runledger.quarantine WHERE id IN (
-            SELECT id FROM runledger.quarantine WHERE quarantined_at < cutoff ORDER BY id LIMIT p_rows_max);
+            SELECT id FROM runledger.quarantine WHERE quarantined_at < cutoff ORDER BY quarantined_at LIMIT p_rows_max);
     WHEN 'tombstones' THEN
         DELETE FROM runledger.spool_segments WHERE segment_id IN (
             SELECT s.segment_id FROM runledger.spool_segments AS s
             WHERE s.retired_at < cutoff
                   AND NOT EXISTS (SELECT FROM runledger.ingested_batches AS b WHERE b.segment_id = s.segment_id)
-            LIMIT p_rows_max FOR UPDATE SKIP LOCKED);
+            ORDER BY s.retired_at LIMIT p_rows_max FOR UPDATE SKIP LOCKED);
     ELSE
         RAISE EXCEPTION 'remove_expired: "%" is not one of runs, notifications, settlements, quarantine, tombstones', p_what;
     END CASE;
@@ -58,4 +67,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.remove_expired(text, integer, integer) IS
-    'Removes at most this many rows that are older than this many days, and returns their number: settled runs with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';
+    'Removes at most this many rows that are older than this many days, and returns their number: settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';

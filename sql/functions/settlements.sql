@@ -188,6 +188,13 @@ BEGIN
                    duration_us, duration_clock, duration_note, gpu, rate_amount, rate_unit, rate_source, cost_usd,
                    cost_note, output_count, md5(payload::text), stood_before
             FROM draft ORDER BY generation_id
+        ),
+        replaced AS (
+            -- Not those that this statement writes: it does not see them.
+            UPDATE runledger.settlements AS older SET is_replaced = true
+            FROM draft AS d
+            WHERE older.generation_id = d.generation_id AND older.run_id = d.run_id AND NOT older.is_replaced
+                  AND d.outcome <> 'edited_by_hand'
         )
         UPDATE runledger.generations AS g SET
             status = d.status,

@@ -9,6 +9,8 @@ CREATE TABLE runledger.spool_segments (
     batch_count bigint,
     CONSTRAINT spool_segments_batch_count_iff_retired CHECK ((retired_at IS NULL) = (batch_count IS NULL))
 );
+CREATE INDEX spool_segments_retired_at_idx ON runledger.spool_segments (retired_at) WHERE retired_at IS NOT NULL;
+COMMENT ON INDEX runledger.spool_segments_retired_at_idx IS 'Retention takes the oldest tombstones.';
 COMMENT ON TABLE runledger.spool_segments IS
     'Each spool segment that sent a batch. A retired one stays as a tombstone, so that a late copy of its batches is never applied again. Written by the daemon.';
 COMMENT ON COLUMN runledger.spool_segments.segment_id IS 'The segment''s random id, from its file''s name and header.';
@@ -108,6 +110,8 @@ CREATE TABLE runledger.quarantine (
 );
 CREATE INDEX quarantine_run_id_idx ON runledger.quarantine (run_id) WHERE run_id IS NOT NULL;
 COMMENT ON INDEX runledger.quarantine_run_id_idx IS 'Finds the rows about a run.';
+CREATE INDEX quarantine_quarantined_at_idx ON runledger.quarantine (quarantined_at);
+COMMENT ON INDEX runledger.quarantine_quarantined_at_idx IS 'Retention takes the oldest rows.';
 CREATE INDEX quarantine_open_idx ON runledger.quarantine (id) WHERE resolved_at IS NULL;
 COMMENT ON INDEX runledger.quarantine_open_idx IS 'Finds the rows that are not resolved.';
 COMMENT ON TABLE runledger.quarantine IS
@@ -212,10 +216,9 @@ CREATE TABLE runledger.runs (
 -- Each event updates its run's row. As long as no indexed column changes and its page has room, PostgreSQL does so
 -- without touching an index (HOT).
 WITH (fillfactor = 70);
--- Rows lie in the order of these times, so BRIN finds the old end of a table in a few pages and costs next to nothing.
-CREATE INDEX runs_first_received_at_idx ON runledger.runs USING brin (first_received_at);
-COMMENT ON INDEX runledger.runs_first_received_at_idx IS
-    'Retention looks for old runs. Not on applied_at: it changes with each event, and the index would be written each time.';
+CREATE INDEX runs_ended_idx ON runledger.runs (changed_at) WHERE terminal_status IS NOT NULL;
+COMMENT ON INDEX runledger.runs_ended_idx IS
+    'Retention takes the oldest runs that have ended. Not by applied_at: it changes with each event, and the index would be written each time. Not BRIN: new rows reuse the pages of removed ones.';
 CREATE INDEX runs_not_ended_idx ON runledger.runs (run_id) WHERE terminal_status IS NULL;
 COMMENT ON INDEX runledger.runs_not_ended_idx IS
     'Reconcile reads the runs that have not ended. Not by time: an index on applied_at would be written with every event.';

@@ -45,6 +45,7 @@ CREATE TABLE runledger.settlements (
     duration_note text,
     keeps_status boolean NOT NULL DEFAULT false,
     response_payload_md5 text,
+    is_replaced boolean NOT NULL DEFAULT false,
     CONSTRAINT settlements_outcome_is_known
         CHECK (outcome IN ('settled', 'resettled', 'kept', 'edited_by_hand', 'reopened', 'repriced')),
     CONSTRAINT settlements_finished_at_unless_reopened CHECK ((finished_at IS NULL) = (outcome = 'reopened')),
@@ -79,7 +80,9 @@ CREATE INDEX settlements_gpu_by_day_idx ON runledger.settlements (finished_at) I
 COMMENT ON INDEX runledger.settlements_gpu_by_day_idx IS
     'The GPU of each generation that ended within some time, read from the index alone. settlements is only added to, so it costs no update.';
 CREATE INDEX settlements_settled_at_idx ON runledger.settlements USING brin (settled_at);
-COMMENT ON INDEX runledger.settlements_settled_at_idx IS 'Retention looks for old settlements.';
+COMMENT ON INDEX runledger.settlements_settled_at_idx IS 'Finds what was settled within some days.';
+CREATE INDEX settlements_replaced_idx ON runledger.settlements (settled_at) WHERE is_replaced;
+COMMENT ON INDEX runledger.settlements_replaced_idx IS 'Retention takes the oldest settlements that a newer one has replaced.';
 COMMENT ON TABLE runledger.settlements IS
     'The audit: for each settlement of a generations row, the written values, the values before, and the reason. Written by the daemon, never changed.';
 COMMENT ON COLUMN runledger.settlements.id IS 'The order in which they were made.';
@@ -114,6 +117,7 @@ COMMENT ON COLUMN runledger.settlements.keeps_status IS
     'True: the status is the one that the application had written itself, not the run''s.';
 COMMENT ON COLUMN runledger.settlements.response_payload_md5 IS
     'MD5 of the response_payload that was written, as text: an edit by hand is noticed by it. NULL: none was written, or it was not recorded.';
+COMMENT ON COLUMN runledger.settlements.is_replaced IS 'A newer settlement of the same generation and run has taken its place: retention may remove it.';
 
 CREATE TYPE runledger.settlement_draft AS (
     generation runledger.generations,

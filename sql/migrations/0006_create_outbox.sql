@@ -50,8 +50,8 @@ CREATE INDEX notifications_failed_idx ON runledger.notifications (created_at)
     WHERE state IN ('uncertain', 'dead', 'skipped');
 COMMENT ON INDEX runledger.notifications_failed_idx IS
     'failed_notifications_v1 reads the few that reached nobody. Other indexes depend on state already, so it costs no HOT update.';
-CREATE INDEX notifications_created_at_idx ON runledger.notifications USING brin (created_at);
-COMMENT ON INDEX runledger.notifications_created_at_idx IS 'Retention looks for old notifications.';
+CREATE INDEX notifications_ended_idx ON runledger.notifications (created_at) WHERE state NOT IN ('pending', 'leased');
+COMMENT ON INDEX runledger.notifications_ended_idx IS 'Retention takes the oldest notifications that are no longer to be sent.';
 COMMENT ON TABLE runledger.notifications IS
     'The outbox: one row for each message. Written in the settlement''s transaction; the daemon sends it afterwards.';
 COMMENT ON COLUMN runledger.notifications.id IS 'A handle for people, and the order of creation.';

@@ -1,12 +1,12 @@
 -- What is expired goes, a bounded number of rows at a time; what is wanted stays.
 BEGIN;
-SELECT plan(15);
+SELECT plan(16);
 
 CREATE FUNCTION pg_temp.add_run(p_run_id text, p_at timestamptz, ending text DEFAULT 'success') RETURNS void LANGUAGE sql AS $$
     INSERT INTO runledger.runs (run_id, terminal_status, finished_at, finished_boot_id, finished_boottime_us, finished_redelivered,
                                 finished_digest, latest_at, latest_boot_id, latest_boottime_us, latest_redelivered,
-                                latest_digest, latest_status, first_received_at, event_count, applied_at)
-    SELECT p_run_id, ending, e.at, e.boot, e.us, e.re, e.us, p_at, gen_random_uuid(), 1, false, 1, 'success', p_at, 1, p_at
+                                latest_digest, latest_status, first_received_at, event_count, applied_at, changed_at)
+    SELECT p_run_id, ending, e.at, e.boot, e.us, e.re, e.us, p_at, gen_random_uuid(), 1, false, 1, 'success', p_at, 1, p_at, p_at
     FROM (VALUES (CASE WHEN ending IS NOT NULL THEN p_at END, CASE WHEN ending IS NOT NULL THEN gen_random_uuid() END,
                   CASE WHEN ending IS NOT NULL THEN 1 END, CASE WHEN ending IS NOT NULL THEN false END)) AS e (at, boot, us, re);
 $$;
@@ -19,14 +19,21 @@ SELECT pg_temp.add_run('old, not settled', now() - interval '40 days');
 SELECT pg_temp.add_run('old, queued', now() - interval '40 days');
 SELECT pg_temp.add_run('old, not ended', now() - interval '40 days', NULL);
 SELECT pg_temp.add_run('young', now() - interval '20 days');
+INSERT INTO runledger.generations (metadata) VALUES ('{"run_id": "old, not settled"}');
+DELETE FROM runledger.settle_queue WHERE run_id = 'old, not settled';
+SELECT pg_temp.add_run('old, no generation', now() - interval '40 days');
+INSERT INTO runledger.runs (run_id, terminal_status, reported_status, reported_at, reported_digest, event_count, applied_at, changed_at)
+VALUES ('old, only reported', 'success', 'success', now() - interval '40 days', 1, 0, now() - interval '40 days', now() - interval '40 days');
 SELECT pg_temp.add_settlement(id, run_id, now() - interval '40 days')
-FROM (VALUES (1, 'old'), (3, 'old, queued'), (4, 'old, not ended'), (5, 'young')) AS s (id, run_id);
+FROM (VALUES (1, 'old'), (3, 'old, queued'), (4, 'old, not ended'), (5, 'young'), (6, 'old, only reported')) AS s (id, run_id);
 INSERT INTO runledger.settle_queue (run_id) VALUES ('old, queued');
 INSERT INTO runledger.run_outputs (run_id, output_key, updated_at, received_at, boot_id, boottime_us, digest, position)
 VALUES ('old', 'k', now(), now(), gen_random_uuid(), 1, 1, 0);
 INSERT INTO runledger.run_other_statuses (run_id, status, received_at) VALUES ('old', 'word', now());
 
-SELECT is(runledger.remove_expired('runs', 30, 100), 1::bigint, 'one run is settled and older than 30 days');
+SELECT is(runledger.remove_expired('runs', 30, 100), 3::bigint,
+          'runs that are older than 30 days and settled, or without a generation, go, received or only reported');
+SELECT is(runledger.remove_expired('runs', 30, 100), 0::bigint, 'and no more of them');
 SELECT bag_eq($$ SELECT run_id FROM runledger.runs $$,
               $$ VALUES ('old, not settled'), ('old, queued'), ('old, not ended'), ('young') $$, 'every other run stays');
 SELECT is_empty($$ SELECT * FROM runledger.run_outputs $$, 'its outputs went with it');
@@ -43,6 +50,7 @@ SELECT bag_eq($$ SELECT generation_id FROM runledger.notifications $$, $$ VALUES
 
 DELETE FROM runledger.settlements;
 SELECT pg_temp.add_settlement(1, 'r', now() - interval '60 days');
+UPDATE runledger.settlements SET is_replaced = true;
 SELECT pg_temp.add_settlement(1, 'r', now() - interval '50 days');
 SELECT pg_temp.add_settlement(2, 's', now() - interval '50 days');
 SELECT is(runledger.remove_expired('settlements', 30, 100), 1::bigint, 'a settlement that was replaced goes');

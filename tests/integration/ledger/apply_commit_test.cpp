@@ -93,6 +93,22 @@ TEST_F(Unreplicated, IsNotAckedThoughItsCommitEndedWithAWarning) {
     EXPECT_EQ(value("SELECT event_count FROM runledger.runs"), "1");
 }
 
+// client_min_messages = error would hide the warning.
+TEST_F(Unreplicated, IsNotAckedWhereTheServerSendsErrorsOnly) {
+    const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
+    make_commits_wait();
+    Appliers appliers(uri() + "&options=-cclient_min_messages%3Derror", 1);
+
+    appliers.offer(batch);
+    eventually_waits_for_the_standby();
+    cancel_the_wait();
+
+    eventually("the turn has failed", [&] { return appliers.counters().turns_failed == 1; });
+    EXPECT_TRUE(appliers.committed().empty());
+    let_commits_go();
+    appliers.wait_for(1);
+}
+
 TEST_F(Unreplicated, CopyInAnotherDaemonIsNotAckedEither) {
     const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
     apply({&batch});
@@ -174,6 +190,54 @@ TEST_F(Connection, BoundsEachTransactionAndLeavesNothingInTheSession) {
 
     EXPECT_EQ(inside, "7s 3s on read committed");
     EXPECT_EQ(work.exec1(settings)[0].as<std::string>(), "0 0 on serializable");
+}
+
+TEST_F(Connection, CommitsWhateverElseTheServerSays) {
+    {
+        pqxx::work work(db());
+        work.exec(
+            "CREATE TABLE public.noisy (n integer); CREATE FUNCTION public.speak() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE WARNING 'stored %', NEW.n; RETURN NULL; END $$; CREATE CONSTRAINT TRIGGER noisy AFTER "
+            "INSERT ON public.noisy DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.speak()");
+        work.commit();
+    }
+    for (const std::string options : {"-clog_duration%3Don%20-cclient_min_messages%3Dlog",
+                                      "-cclient_min_messages%3Ddebug5", "-cclient_min_messages%3Dnotice"}) {
+        Database database(uri() + "&options=" + options, "apply");
+        for (int n = 0; n < 2; ++n) {
+            Transaction work(database, {});
+            work.run("INSERT INTO public.noisy VALUES ($1)", n);
+            EXPECT_NO_THROW(database.commit(work)) << options;
+        }
+    }
+
+    EXPECT_EQ(value("SELECT count(*) FROM public.noisy"), "6");
+}
+
+TEST_F(Connection, IsRefusedRowsRatherThanShownFewer) {
+    {
+        pqxx::work work(db());
+        work.exec(
+            "CREATE TABLE public.guarded (n integer); ALTER TABLE public.guarded ENABLE ROW LEVEL SECURITY; "
+            "CREATE ROLE guarded_reader; GRANT SELECT ON public.guarded TO guarded_reader");
+        work.commit();
+    }
+    Database database(uri(), "settle");
+    Transaction work(database, {});
+    work.run("SET LOCAL ROLE guarded_reader");
+
+    EXPECT_THROW(work.run("SELECT FROM public.guarded"), pqxx::insufficient_privilege);
+}
+
+TEST(Failures, OfTheServerOrTheNetworkAreTriedAgainAndThoseOfAnEventAreNot) {
+    EXPECT_EQ(classify(pqxx::broken_connection("gone")), Failure::try_again);
+    EXPECT_EQ(classify(CommitDoubtful("COMMIT")), Failure::try_again);
+    EXPECT_EQ(classify(std::system_error(std::make_error_code(std::errc::io_error))), Failure::try_again);
+    EXPECT_EQ(classify(pqxx::sql_error("no room", "", "53100")), Failure::try_again);
+    EXPECT_EQ(classify(pqxx::sql_error("no date", "", "22007")), Failure::poison);
+    EXPECT_EQ(classify(std::out_of_range("at")), Failure::poison);
+    EXPECT_EQ(classify(std::bad_alloc()), Failure::poison);
+    EXPECT_EQ(classify(pqxx::unexpected_rows("two")), Failure::poison);
 }
 
 TEST_F(Connection, SaysWhoItIsAndKeepsTheUrisOwnWords) {

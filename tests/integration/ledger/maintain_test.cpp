@@ -148,6 +148,22 @@ TEST_F(Maintain, RemovesExpiredRowsInSteps) {
     EXPECT_EQ(counters().quarantine_removed.load(), 2500U);
 }
 
+TEST_F(Maintain, QueuesRunsThatEndedAndAreInNoQueue) {
+    for (const std::string run : {"r-lost", "r-settled", "r-young"}) {
+        insert_generation(run);
+        apply_events({{event_text({.run_id = run}), 0}, {event_text({.run_id = run, .status = "success"}), 1}});
+    }
+    ASSERT_EQ(settle("r-settled"), "settled");
+    exec(
+        "DELETE FROM runledger.settle_queue;"
+        "UPDATE runledger.runs SET changed_at = now() - interval '1 hour' WHERE run_id <> 'r-young'");
+
+    EXPECT_TRUE(turn());
+    EXPECT_TRUE(turn());
+
+    EXPECT_EQ(value("SELECT string_agg(run_id, ' ') FROM runledger.settle_queue"), "r-lost");
+}
+
 TEST_F(Maintain, LeavesItToAnotherDaemonThatIsAtIt) {
     const auto other = another_connection();
     pqxx::work other_daemon(*other);

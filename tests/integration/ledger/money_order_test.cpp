@@ -155,7 +155,7 @@ TEST_F(MoneyOrder, LeavesThePriceWithItsRowWhenARemovedRunIsGivenToAnother) {
     settle("run-1");
     execute(
         "DELETE FROM runledger.settle_queue; "
-        "UPDATE runledger.runs SET first_received_at = now() - interval '9 days', applied_at = now() - interval '9 "
+        "UPDATE runledger.runs SET changed_at = now() - interval '9 days', applied_at = now() - interval '9 "
         "days'; "
         "SELECT runledger.remove_expired('runs', 1, 10)");
     ASSERT_EQ(count("runs"), 0);

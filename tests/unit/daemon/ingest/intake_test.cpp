@@ -2,8 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
+#include <string>
 #include <thread>
 #include <zmq.hpp>
 
@@ -60,6 +65,21 @@ TEST(IntakeQueue, AnswersTheLastWhoSentACopy) {
     ASSERT_EQ(answers.size(), 1U);
     EXPECT_EQ(answers[0].peer, "new connection");
     EXPECT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued) << "answered: a later copy is a new arrival";
+}
+
+// Its answer would acknowledge bytes that were never stored: the ledger decides once the first is finished.
+TEST(IntakeQueue, TakesNoOtherBatchForACopyOfTheQueuedOneOfItsName) {
+    IntakeQueue queue;
+    ASSERT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued);
+    const auto taken = queue.take(1000);
+    auto other = arrival(7, 100, "other edge");
+    other.frame[50] = std::byte{1};
+
+    EXPECT_NE(queue.offer(other), IntakeQueue::Offer::known);
+    queue.answer(taken[0], committed(7));
+
+    EXPECT_EQ(queue.take_answers().at(0).peer, "edge");
+    EXPECT_EQ(queue.offer(other), IntakeQueue::Offer::queued);
 }
 
 TEST(IntakeQueue, TakesACopyAnewOnceTheFirstIsForgotten) {
@@ -119,6 +139,8 @@ protected:
         return encoder.finish({SegmentId{}, number});
     }
 
+    [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+
     IntakeQueue queue_;
     IntakeCounters counters_;
 
@@ -139,6 +161,55 @@ TEST(IntakeBind, NamesTheEndpointThatCanNotBeBound) {
 
     EXPECT_THAT(bind, testing::ThrowsMessage<BindError>(testing::HasSubstr(
                           "\"ipc:///no/such/folder/d.sock\" can't be bound: No such file or directory")));
+}
+
+TEST_F(IntakeSocket, IsNotTakenOverByAnotherDaemon) {
+    IntakeQueue queue;
+    IntakeCounters counters;
+
+    const auto bind = [&] { Intake({.bind = {endpoint()}}, queue, counters); };
+
+    EXPECT_THAT(bind, testing::ThrowsMessage<BindError>(
+                          testing::HasSubstr("\"" + endpoint() + "\" can't be bound: another daemon listens here")));
+    send(batch(3));
+    EXPECT_EQ(queue_.take(1000).size(), 1U) << "the first one still has its edges";
+}
+
+TEST(IntakeBind, TakesThePlaceOfASocketThatACrashLeft) {
+    const test::TempFolder folder;
+    const std::string path = (folder / "d.sock").string();
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(static_cast<char*>(address.sun_path), sizeof address.sun_path - 1);
+    const int left = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ASSERT_EQ(::bind(left, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    close(left);
+    IntakeQueue queue;
+    IntakeCounters counters;
+
+    EXPECT_NO_THROW(Intake({.bind = {"ipc://" + path}}, queue, counters));
+}
+
+TEST(IntakeBind, DeletesNoFileThatIsNoSocket) {
+    const test::TempFolder folder;
+    const auto file = folder.write_file("d.sock", "somebody's");
+    IntakeQueue queue;
+    IntakeCounters counters;
+
+    const auto bind = [&] { Intake({.bind = {"ipc://" + file.string()}}, queue, counters); };
+
+    EXPECT_THAT(bind, testing::ThrowsMessage<BindError>(testing::HasSubstr("can't be bound: the file is no socket")));
+    EXPECT_TRUE(std::filesystem::is_regular_file(file));
+}
+
+TEST(IntakeBind, NamesThePathThatIsTooLong) {
+    IntakeQueue queue;
+    IntakeCounters counters;
+
+    const auto bind = [&] { Intake({.bind = {"ipc:///tmp/" + std::string(103, 'x')}}, queue, counters); };
+
+    EXPECT_THAT(bind, testing::ThrowsMessage<BindError>(
+                          testing::HasSubstr("can't be bound: the path has 108 bytes, at most 107 are possible")));
 }
 
 TEST_F(IntakeSocket, AnswersWhoeverSent) {
