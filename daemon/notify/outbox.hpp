@@ -12,12 +12,28 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/database/transaction.hpp"
 #include "daemon/notify/policy.hpp"
 
 namespace runledger {
+
+// How the next part is sent: media, or after a refusal documents, or a text with links.
+enum class MessageForm : std::uint8_t { media, documents, text };
+
+// As in runledger.notifications.form.
+[[nodiscard]] std::string_view to_word(MessageForm form) noexcept;
+
+// What Telegram's refusals have left of the ways to send the next part. It stands in the row, so that no attempt begins
+// before the last one's end.
+struct PartProgress {
+    MessageForm form{MessageForm::media};
+    bool without_thread{false};     // For the following parts, too.
+    unsigned fallbacks{0};          // Calls that needed another way.
+    unsigned refusals_for_pace{0};  // 429 answers in this form.
+};
 
 // A notification that this daemon holds.
 struct LeasedNotification {
@@ -29,6 +45,7 @@ struct LeasedNotification {
     unsigned attempts{};              // This one included.
     unsigned uncertain_attempts{};    // A lease that was taken over included.
     std::size_t parts_sent{};         // Calls that earlier attempts have had confirmed.
+    PartProgress next_part{};         // The one after them.
     std::chrono::milliseconds age{};  // Since it was made.
 };
 
@@ -39,6 +56,7 @@ struct AttemptOutcome {
     Decision decision;
     std::optional<std::int64_t> message_id{};
     std::size_t parts_sent{0};  // Confirmed by now, those of earlier attempts included.
+    PartProgress next_part{};   // The one after them.
 };
 
 class Outbox {
