@@ -33,6 +33,10 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
     const auto kind = telegram::find_notice_kind(row_.kind);
     const auto notice =
         kind ? telegram::read_notice({.kind = *kind, .run_id = row_.run_id, .payload = row_.payload}) : std::nullopt;
+    if (notice && notice->links_unusable > 0) {
+        last_error_ = fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
+                                  telegram::url_bytes_max, notice->links_unusable);
+    }
     row_.payload = {};  // Up to megabytes; the notice holds what is used of it.
     if (!notice) {
         return end({.state = NextState::dead, .error = "the payload can't be read"});
