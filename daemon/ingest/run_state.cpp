@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <span>
 #include <tuple>
@@ -71,6 +72,7 @@ void add_outputs(RunState& state, const ReceivedEvent& received, const EventStam
     std::int32_t position = 0;
     for (const Output& output : received.event.outputs) {
         OutputVersion version{.updated_at = parse_iso_time(output.updated_at),
+                              .signed_links = count_signed_links(output.json),
                               .stamp = stamp,
                               .position = position++,
                               .json = output.json,
@@ -95,7 +97,8 @@ const RunEnding* RunState::first_ending() const noexcept { return first_of_boots
 bool OutputVersion::is_newer_than(const OutputVersion& other) const noexcept {
     // An empty optional is less than any value, as -infinity is in SQL.
     const auto order = [](const OutputVersion& v) {
-        return std::tie(v.updated_at, v.stamp.received_at, v.stamp.boot, v.stamp.boottime, v.stamp.digest, v.position);
+        return std::tie(v.updated_at, v.signed_links, v.stamp.received_at, v.stamp.boot, v.stamp.boottime,
+                        v.stamp.digest, v.position);
     };
     return order(*this) > order(other);
 }
@@ -181,6 +184,23 @@ void merge(RunState& into, const RunState& other) {
     for (const auto& [key, version] : other.outputs) {
         keep_newest(into.outputs, key, version);
     }
+}
+
+std::int32_t count_signed_links(std::string_view json) noexcept {
+    // With what comes before; u0026 is an escaped &.
+    static constexpr std::array<std::string_view, 7> names{"-signature", "?signature", "&signature", "u0026signature",
+                                                           "?sig",       "&sig",       "u0026sig"};
+    const auto ends_with = [&](std::size_t equals, std::string_view name) {
+        return equals >= name.size() &&
+               std::equal(name.begin(), name.end(), json.begin() + static_cast<std::ptrdiff_t>(equals - name.size()),
+                          [](char wanted, char c) { return wanted == (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c); });
+    };
+    std::int32_t count = 0;
+    for (std::size_t equals = json.find('='); equals != std::string_view::npos; equals = json.find('=', equals + 1)) {
+        const auto is_named = [&](std::string_view name) { return ends_with(equals, name); };
+        count += std::any_of(names.begin(), names.end(), is_named) ? 1 : 0;
+    }
+    return count;
 }
 
 std::string storable_text(std::string_view text) {

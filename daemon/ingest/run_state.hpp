@@ -59,6 +59,7 @@ struct RunLatest {
 // One version of one output; the greater one in the order of its members down to `position` is the newer.
 struct OutputVersion {
     std::optional<WallTime> updated_at;  // Nothing (absent, unreadable) is older than any instant.
+    std::int32_t signed_links{0};        // Of one moment, the version with more of them: others can't be opened.
     EventStamp stamp;                    // With the digest of the output's own bytes.
     std::int32_t position{0};
     std::string_view json;  // Points into the batch's frame.
@@ -102,6 +103,9 @@ struct ReceivedEvent {
 
 // Joins two states of one run.
 void merge(RunState& into, const RunState& other);
+
+// How many links in an output's JSON are signed: parameters named Signature, X-Amz-Signature, X-Goog-Signature or sig.
+[[nodiscard]] std::int32_t count_signed_links(std::string_view json) noexcept;
 
 // PostgreSQL's text can't hold U+0000; it becomes U+FFFD.
 [[nodiscard]] std::string storable_text(std::string_view text);

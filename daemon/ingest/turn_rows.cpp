@@ -225,6 +225,7 @@ OutputArrays::OutputArrays(const std::map<std::string, RunState>& runs, const st
             } else {
                 updated_at.add(std::string_view("-infinity"));
             }
+            signed_links.add(static_cast<std::int64_t>(version.signed_links));
             received_at.add(timestamp_text(version.stamp.received_at));
             boot.add(version.stamp.boot.hex());
             boottime.add(static_cast<std::int64_t>(version.stamp.boottime.since_boot.count()));

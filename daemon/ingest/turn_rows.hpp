@@ -107,6 +107,7 @@ struct OutputArrays {
     ArrayLiteral run_id;
     ArrayLiteral key;
     ArrayLiteral updated_at;
+    ArrayLiteral signed_links;
     ArrayLiteral received_at;
     ArrayLiteral boot;
     ArrayLiteral boottime;

@@ -211,7 +211,7 @@ void write_outputs(const Statements& work, const std::map<std::string, RunState>
     if (o.run_id.size() > 0) {
         ask_in(schema, work, queries::apply::upsert_outputs, o.run_id.str(), o.key.str(), o.updated_at.str(),
                o.received_at.str(), o.boot.str(), o.boottime.str(), o.digest.str(), o.position.str(), o.output.str(),
-               o.segment.str(), o.batch.str(), o.index.str(), o.edge.str(), queued.str());
+               o.segment.str(), o.batch.str(), o.index.str(), o.edge.str(), queued.str(), o.signed_links.str());
     }
 }
 

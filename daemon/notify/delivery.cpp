@@ -15,12 +15,28 @@ using telegram::Verdict;
 
 constexpr std::string_view stopped = "the daemon is being stopped";
 
+telegram::Message in_form(const telegram::Message& message, MessageForm form) {
+    switch (form) {
+        case MessageForm::media:
+            return message;
+        case MessageForm::documents:
+            return telegram::as_documents(message).value_or(message);
+        case MessageForm::text:
+            return telegram::as_text(message);
+    }
+    return message;
+}
+
 }  // namespace
 
 NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
     const auto kind = telegram::find_notice_kind(row_.kind);
     const auto notice =
         kind ? telegram::read_notice({.kind = *kind, .run_id = row_.run_id, .payload = row_.payload}) : std::nullopt;
+    if (notice && notice->links_unusable > 0) {
+        last_error_ = fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
+                                  telegram::url_bytes_max, notice->links_unusable);
+    }
     row_.payload = {};  // Up to megabytes; the notice holds what is used of it.
     if (!notice) {
         return end({.state = NextState::dead, .error = "the payload can't be read"});
@@ -31,6 +47,7 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
         return end({.state = NextState::skipped, .error = "its outputs hold nothing that can be shown"});
     }
     part_ = row_.parts_sent;
+    progress_ = row_.next_part;
     if (part_ >= parts_.size()) {
         return end({.state = NextState::sent});  // All of it was confirmed before.
     }
@@ -39,7 +56,9 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
 
 NotificationDelivery::Action NotificationDelivery::begin_part(WallTime now) {
     message_ = parts_[part_];
-    calls_ = 0;
+    if (progress_.without_thread) {
+        message_.thread_id.reset();
+    }
     if (rules_->only_logs) {
         return WriteToLog{};
     }
@@ -50,6 +69,7 @@ NotificationDelivery::Action NotificationDelivery::on_written_to_log() { return 
 
 NotificationDelivery::Action NotificationDelivery::prepare_media(WallTime now) {
     message_ = without_expired_links(message_, now, rules_->wording);
+    message_ = in_form(message_, progress_.form);
     fetched_.assign(message_.media.size(),
                     telegram::Fetched{.verdict = FetchVerdict::too_large});  // Those are left to Telegram.
     FetchMedia fetch;
@@ -89,17 +109,22 @@ NotificationDelivery::Action NotificationDelivery::send() {
     return SendMessage{};
 }
 
-void NotificationDelivery::on_call() noexcept {
-    state_ = State::calling;
-    ++calls_;
-}
+void NotificationDelivery::on_call() noexcept { state_ = State::calling; }
 
 NotificationDelivery::Action NotificationDelivery::on_answer(const telegram::Answer& answer, double chance) {
-    const Attempt attempt{.attempts = row_.attempts, .uncertain_attempts = row_.uncertain_attempts, .calls = calls_};
+    const Attempt attempt{.attempts = row_.attempts,
+                          .uncertain_attempts = row_.uncertain_attempts,
+                          .calls = progress_.fallbacks + 1,
+                          .refusals_for_pace = progress_.refusals_for_pace,
+                          .is_album = message_.message_count() > 1};
     Decision decision = decide(answer, attempt, rules_->policy, chance);
     if (decision.remedy == Remedy::no_thread && !message_.thread_id) {
         decision = {.state = NextState::dead, .error = answer.description};  // It named none.
     }
+    if (answer.verdict == Verdict::too_many) {
+        ++progress_.refusals_for_pace;
+    }
+    count_remedy(decision.remedy);
     const bool was_not_taken = answer.verdict == Verdict::unreached || answer.verdict == Verdict::unavailable;
     if (is_stopping_ && (decision.state == NextState::send_again || was_not_taken)) {
         return give_back(answer.description);
@@ -122,24 +147,35 @@ NotificationDelivery::Action NotificationDelivery::on_stored(const Decision& dec
     switch (decision.remedy) {
         case Remedy::none:
             ++part_;
+            progress_ = {.without_thread = progress_.without_thread};
             return begin_part(now);
         case Remedy::new_chat:
             row_.chat_id = decision.new_chat_id.value_or(row_.chat_id);
-            break;
+            return send();
         case Remedy::no_thread:
             message_.thread_id.reset();
-            for (telegram::Message& part : parts_) {
-                part.thread_id.reset();
-            }
-            break;
+            return send();
         case Remedy::other_form:
-            message_ = telegram::as_documents(message_).value_or(telegram::as_text(message_));
-            break;
         case Remedy::text_only:
-            message_ = telegram::as_text(message_);
-            break;
+            message_ = in_form(message_, progress_.form);
+            return send();
     }
     return send();
+}
+
+void NotificationDelivery::count_remedy(Remedy remedy) {
+    if (remedy == Remedy::none) {
+        return;
+    }
+    ++progress_.fallbacks;
+    if (remedy == Remedy::no_thread) {
+        progress_.without_thread = true;
+    } else if (remedy != Remedy::new_chat) {
+        const bool may_be_documents = remedy == Remedy::other_form && progress_.form == MessageForm::media &&
+                                      telegram::as_documents(message_).has_value();
+        progress_.form = may_be_documents ? MessageForm::documents : MessageForm::text;
+        progress_.refusals_for_pace = 0;
+    }
 }
 
 AttemptOutcome NotificationDelivery::give_back(std::string error, std::chrono::milliseconds delay) {
@@ -149,8 +185,7 @@ AttemptOutcome NotificationDelivery::give_back(std::string error, std::chrono::m
 AttemptOutcome NotificationDelivery::fail(std::string error, double chance) {
     const telegram::Answer answer{.verdict = is_calling() ? Verdict::uncertain : Verdict::unavailable,
                                   .description = std::move(error)};
-    return end(decide(answer,
-                      {.attempts = row_.attempts, .uncertain_attempts = row_.uncertain_attempts, .calls = calls_},
+    return end(decide(answer, {.attempts = row_.attempts, .uncertain_attempts = row_.uncertain_attempts},
                       rules_->policy, chance));
 }
 
@@ -170,7 +205,8 @@ AttemptOutcome NotificationDelivery::end(Decision decision, std::optional<std::i
             .chat_id = row_.chat_id,
             .decision = std::move(decision),
             .message_id = message_id,
-            .parts_sent = std::min(part_ + (confirms_part ? 1 : 0), parts_.size())};
+            .parts_sent = std::min(part_ + (confirms_part ? 1 : 0), parts_.size()),
+            .next_part = confirms_part ? PartProgress{.without_thread = progress_.without_thread} : progress_};
 }
 
 }  // namespace runledger

@@ -4,6 +4,9 @@
 //     begin ──▶ fetching ──▶ waiting ──▶ calling ──▶ answered ──▶ (stored) ──▶ the next part, or another way
 //                   any of them ──▶ answered, with an outcome that ends it
 //
+// What the answers leave of the ways to send a part (PartProgress) goes into each outcome and comes back with the next
+// lease, so that a delivery never repeats a form that was refused.
+//
 // Invariant: nothing more is done for a notification until its last outcome is stored and its lease is still ours.
 #pragma once
 
@@ -86,6 +89,7 @@ private:
     [[nodiscard]] Action begin_part(WallTime now);
     [[nodiscard]] Action prepare_media(WallTime now);
     [[nodiscard]] Action send();
+    void count_remedy(Remedy remedy);
     [[nodiscard]] AttemptOutcome end(Decision decision, std::optional<std::int64_t> message_id = {});
 
     LeasedNotification row_;
@@ -94,7 +98,7 @@ private:
     std::vector<telegram::Message> parts_{};
     std::size_t part_{0};
     telegram::Message message_{};
-    unsigned calls_{0};         // Of this attempt, for this part.
+    PartProgress progress_{};   // Of the part that is under way.
     std::string last_error_{};  // What the calls before this one met.
     std::size_t fetching_{0};
     std::vector<telegram::Fetched> fetched_{};  // For each of the message's media.

@@ -12,6 +12,7 @@ namespace {
 constexpr TransactionBounds outbox_bounds{
     .statement_timeout = std::chrono::seconds{5}, .lock_timeout = std::chrono::seconds{2}, .plans_once = true};
 constexpr std::size_t stale_a_look_max = 1000;
+constexpr std::size_t backlog_counted_max = 10'000;
 // While there is always something due: how often it is looked for what has waited too long, and for leases of the dead.
 constexpr std::chrono::seconds aged_look_interval{1};
 
@@ -23,11 +24,27 @@ std::string array_of(std::span<const std::int64_t> values) {
     return array.str();
 }
 
+MessageForm form_of(std::string_view word) noexcept {
+    return word == "documents" ? MessageForm::documents : word == "text" ? MessageForm::text : MessageForm::media;
+}
+
 std::optional<std::string> unless_empty(const std::string& text) {
     return text.empty() ? std::nullopt : std::optional(text);
 }
 
 }  // namespace
+
+std::string_view to_word(MessageForm form) noexcept {
+    switch (form) {
+        case MessageForm::media:
+            return "media";
+        case MessageForm::documents:
+            return "documents";
+        case MessageForm::text:
+            return "text";
+    }
+    return "media";
+}
 
 Outbox::Outbox(Options options)
     : options_(std::move(options)), database_(options_.uri, "notify"), bounds_(outbox_bounds) {}
@@ -103,6 +120,13 @@ Outbox::Taken Outbox::lease(const Statements& work, const Request& request) {
                 .push_back(row["id"].as<std::int64_t>());
         }
     };
+    if (const auto now = std::chrono::steady_clock::now(); now >= next_backlog_) {
+        next_backlog_ = now + options_.backlog_interval;
+        const auto row = ask1(work, queries::notify::measure, backlog_counted_max);
+        taken.backlog = Backlog{.dead = row["dead"].as<std::uint64_t>(),
+                                .retrying = row["retrying"].as<std::uint64_t>(),
+                                .oldest_seconds = row["oldest_seconds"].as<std::uint64_t>()};
+    }
     const bool is_time = std::chrono::steady_clock::now() >= next_aged_look_;
     if (is_time) {
         look_for_aged();
@@ -126,6 +150,10 @@ Outbox::Taken Outbox::lease(const Statements& work, const Request& request) {
                                     .attempts = row["attempts"].as<unsigned>(),
                                     .uncertain_attempts = row["uncertain_attempts"].as<unsigned>(),
                                     .parts_sent = row["parts_sent"].as<std::size_t>(),
+                                    .next_part = {.form = form_of(row["form"].as<std::string>()),
+                                                  .without_thread = row["without_thread"].as<bool>(),
+                                                  .fallbacks = row["fallbacks"].as<unsigned>(),
+                                                  .refusals_for_pace = row["refused_for_pace"].as<unsigned>()},
                                     .age = std::chrono::milliseconds{row["age_ms"].as<std::int64_t>()}});
         }
     } else {
@@ -176,6 +204,8 @@ bool Outbox::store_one(const Statements& work, const AttemptOutcome& outcome) co
     const Decision& decision = outcome.decision;
     const auto error = unless_empty(decision.error);
     const int uncertain = decision.may_have_arrived ? 1 : 0;
+    const PartProgress& next = outcome.next_part;
+    const std::string form(to_word(next.form));
     pqxx::result result;
     switch (decision.state) {
         case NextState::sent:
@@ -184,11 +214,13 @@ bool Outbox::store_one(const Statements& work, const AttemptOutcome& outcome) co
             break;
         case NextState::pending:
             result = ask(work, queries::notify::later, outcome.id, options_.lease_owner, decision.delay.count(),
-                         decision.gives_attempt_back ? 1 : 0, uncertain, error);
+                         decision.gives_attempt_back ? 1 : 0, uncertain, error, form, next.without_thread,
+                         next.fallbacks, next.refusals_for_pace);
             break;
         case NextState::send_again:
             result = ask(work, queries::notify::renew, outcome.id, options_.lease_owner, options_.lease.count(),
-                         decision.new_chat_id, error, outcome.parts_sent, outcome.message_id);
+                         decision.new_chat_id, error, outcome.parts_sent, outcome.message_id, form, next.without_thread,
+                         next.fallbacks, next.refusals_for_pace);
             break;
         case NextState::uncertain:
         case NextState::dead:

@@ -12,12 +12,28 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/database/transaction.hpp"
 #include "daemon/notify/policy.hpp"
 
 namespace runledger {
+
+// How the next part is sent: media, or after a refusal documents, or a text with links.
+enum class MessageForm : std::uint8_t { media, documents, text };
+
+// As in runledger.notifications.form.
+[[nodiscard]] std::string_view to_word(MessageForm form) noexcept;
+
+// What Telegram's refusals have left of the ways to send the next part. It stands in the row, so that no attempt begins
+// before the last one's end.
+struct PartProgress {
+    MessageForm form{MessageForm::media};
+    bool without_thread{false};     // For the following parts, too.
+    unsigned fallbacks{0};          // Calls that needed another way.
+    unsigned refusals_for_pace{0};  // 429 answers in this form.
+};
 
 // A notification that this daemon holds.
 struct LeasedNotification {
@@ -29,6 +45,7 @@ struct LeasedNotification {
     unsigned attempts{};              // This one included.
     unsigned uncertain_attempts{};    // A lease that was taken over included.
     std::size_t parts_sent{};         // Calls that earlier attempts have had confirmed.
+    PartProgress next_part{};         // The one after them.
     std::chrono::milliseconds age{};  // Since it was made.
 };
 
@@ -39,6 +56,7 @@ struct AttemptOutcome {
     Decision decision;
     std::optional<std::int64_t> message_id{};
     std::size_t parts_sent{0};  // Confirmed by now, those of earlier attempts included.
+    PartProgress next_part{};   // The one after them.
 };
 
 class Outbox {
@@ -49,6 +67,7 @@ public:
         std::chrono::milliseconds lease{};
         unsigned attempts_max{12};
         std::chrono::milliseconds not_after{std::chrono::hours{6}};  // What has waited longer is skipped.
+        std::chrono::milliseconds backlog_interval{std::chrono::seconds{5}};
     };
 
     explicit Outbox(Options options);
@@ -57,12 +76,19 @@ public:
         std::vector<std::int64_t> chats_waiting;  // Nothing is leased for these.
         std::size_t count_max{};
     };
+    // What waits and what was given up; counts are bounded.
+    struct Backlog {
+        std::uint64_t dead{};            // Of the last day.
+        std::uint64_t retrying{};        // Pending after an error.
+        std::uint64_t oldest_seconds{};  // The longest wait of those that are pending; 0: none is.
+    };
     struct Taken {
         std::vector<LeasedNotification> leased;  // At most one for each chat.
         std::size_t given_up{0};                 // Leases that ran out too often: now `uncertain`.
         std::size_t skipped{0};                  // Waited past not_after; those that may have arrived are in given_up.
         // With nothing leased: when something falls due by itself; nothing if that is not known.
         std::optional<std::chrono::milliseconds> next_due{};
+        std::optional<Backlog> backlog{};  // Once in backlog_interval.
     };
 
     // Leases what is due, a turn for each chat. A lease that ran out is taken over and counts as an attempt that may
@@ -105,6 +131,7 @@ private:
     TransactionBounds bounds_;
     std::int64_t last_chat_{std::numeric_limits<std::int64_t>::min()};  // Whose turn was last.
     std::chrono::steady_clock::time_point next_aged_look_{};
+    std::chrono::steady_clock::time_point next_backlog_{};
 };
 
 }  // namespace runledger

@@ -27,11 +27,14 @@ Decision later_or_dead(std::string error, const Attempt& attempt, const NotifyPo
     return {.state = NextState::pending, .delay = backoff(attempt, policy, chance), .error = std::move(error)};
 }
 
-Decision held(const telegram::Answer& answer, const NotifyPolicy& policy) {
+Decision held(const telegram::Answer& answer, const Attempt& attempt, const NotifyPolicy& policy) {
     const auto wait = std::min<milliseconds>(answer.retry_after, policy.hold_max);
     return {.state = NextState::pending,
             .delay = wait,
             .gives_attempt_back = true,
+            .remedy = attempt.is_album && attempt.refusals_for_pace + 1 >= policy.album_refusals_for_pace_max
+                          ? Remedy::text_only
+                          : Remedy::none,
             .chat = ChatEffect::held,
             .error = answer.description};
 }
@@ -80,7 +83,7 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
         case Verdict::sent:
             return {.state = NextState::sent};
         case Verdict::too_many:
-            return held(answer, policy);
+            return held(answer, attempt, policy);
         case Verdict::migrated: {
             Decision decision = again(Remedy::new_chat, answer, attempt, policy);
             decision.new_chat_id = answer.migrate_to;

@@ -20,14 +20,20 @@ struct NotifyPolicy {
     unsigned uncertain_attempts_max{2};  // Tried once more after the first, then left alone.
     // One wait after a 429, which costs no attempt; [telegram] not_after_seconds bounds all of them.
     std::chrono::milliseconds hold_max{std::chrono::hours{1}};
-    unsigned calls_max{4};  // In one attempt, for one part: a new chat id, no thread, documents, a text.
+    // For one part, in all attempts: calls that need another way, the last of which is given up. The ways are a new
+    // chat id, no thread, documents, a text.
+    unsigned calls_max{4};
+    // A 429 may be about an album alone, which counts for as many messages as it has: after so many it becomes a text.
+    unsigned album_refusals_for_pace_max{3};
 };
 
 // A notification that was leased, as of the answer.
 struct Attempt {
     unsigned attempts{1};            // This one included.
     unsigned uncertain_attempts{0};  // Before this one.
-    unsigned calls{1};               // Of this attempt, the one that was answered included.
+    unsigned calls{1};               // Of this part that needed another way, in all attempts; this one included.
+    unsigned refusals_for_pace{0};   // 429 answers to this part in its form, before this one.
+    bool is_album{false};            // It counts for several messages against Telegram's pace.
 };
 
 enum class NextState : std::uint8_t {
@@ -64,7 +70,7 @@ struct Decision {
     std::chrono::milliseconds delay{};  // With `pending`: not before now and this.
     bool gives_attempt_back{false};     // The attempt does not count against attempts_max.
     bool may_have_arrived{false};       // Counts as uncertain.
-    Remedy remedy{};                    // With `send_again`.
+    Remedy remedy{};                    // With `send_again`; after a 429 with `pending`, too.
     bool confirms_part{false};          // With `send_again`: this call was taken, the next one has what follows.
     ChatEffect chat{ChatEffect::none};
     std::optional<std::int64_t> new_chat_id{};

@@ -75,18 +75,20 @@ void write_report_outputs(const Statements& work, const std::string& run_id, con
                           std::string_view schema) {
     ArrayLiteral keys;
     ArrayLiteral updated;
+    ArrayLiteral signed_links;
     ArrayLiteral digests;
     ArrayLiteral positions;
     ArrayLiteral outputs;
     for (const ReportedOutput& output : report.outputs) {
         keys.add(output.key);
         updated.add(time_text(output.updated_at).value_or("-infinity"));
+        signed_links.add(static_cast<std::int64_t>(output.signed_links));
         digests.add(output.digest);
         positions.add(static_cast<std::int64_t>(output.position));
         outputs.add(output.json);
     }
     work.run(text_in(schema, queries::reconcile::upsert_outputs), run_id, report.digest, keys.str(), updated.str(),
-             digests.str(), positions.str(), outputs.str());
+             digests.str(), positions.str(), outputs.str(), signed_links.str());
 }
 
 bool Lookups::store(const Reported& reported) {

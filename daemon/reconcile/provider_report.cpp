@@ -103,6 +103,7 @@ std::vector<ReportedOutput> outputs_of(const Event& event, std::string_view body
     for (const auto& [key, version] : state.outputs) {
         outputs.push_back({.key = key,
                            .updated_at = version.updated_at,
+                           .signed_links = version.signed_links,
                            .digest = version.stamp.digest,
                            .position = version.position,
                            .json = std::string(version.json)});

@@ -19,6 +19,7 @@ namespace runledger {
 struct ReportedOutput {
     std::string key;
     std::optional<WallTime> updated_at;
+    std::int32_t signed_links{};
     std::int64_t digest{};  // XXH3-64 of its bytes.
     std::int32_t position{};
     std::string json;

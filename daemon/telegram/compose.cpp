@@ -267,6 +267,8 @@ std::vector<Message> compose(const SettlementNotice& notice, const Wording& word
         shown.media.clear();
         shown.texts.clear();
         shown.media_left_out = 0;
+    } else if (!shown.media.empty() || !shown.texts.empty()) {
+        shown.media_left_out += shown.links_unusable;  // Else the headline says that nothing can be shown.
     }
     std::vector<Message> parts;
     const std::vector<const Medium*> links = make_albums(shown, parts);
@@ -364,7 +366,9 @@ Message without(const Message& message, const std::vector<bool>& is_gone, const 
         return left;
     }
     left.method = method_for(left.media);
-    const std::string sentence = clean(wording.link_expired.fill({}));
+    const std::size_t gone = message.media.size() - left.media.size();
+    const std::string sentence = clean(left.has_media() ? wording.some_expired.fill({{"count", std::to_string(gone)}})
+                                                        : wording.link_expired.fill({}));
     const std::size_t units_max = left.has_media() ? caption_units_max : text_units_max;
     const std::size_t units = visible_units(left.text);
     if (units + count_units(sentence) + 1 <= units_max) {

@@ -71,7 +71,8 @@ struct EarlierAttempts {
 [[nodiscard]] std::optional<Message> as_documents(const Message& message);
 // The same message as a text with links: for media that Telegram could not fetch, or may not post there.
 [[nodiscard]] Message as_text(const Message& message);
-// The message without the media for which `is_gone` is true, with a sentence that says so; a text if none is left.
+// The message without the media for which `is_gone` is true, with a sentence that says how many; a text if none is
+// left.
 [[nodiscard]] Message without(const Message& message, const std::vector<bool>& is_gone, const Wording& wording);
 
 }  // namespace runledger::telegram

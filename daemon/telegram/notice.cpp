@@ -76,6 +76,19 @@ constexpr Words<MediumKind, 11> medium_keys{{
     {"mesh", MediumKind::document},
 }};
 
+bool has_scheme(std::string_view url, std::string_view scheme) noexcept {
+    return url.size() > scheme.size() && std::equal(scheme.begin(), scheme.end(), url.begin(), [](char wanted, char c) {
+               return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) == wanted;
+           });
+}
+
+bool begins_url(std::string_view url) noexcept { return has_scheme(url, "http://") || has_scheme(url, "https://"); }
+
+bool is_odd(char c) noexcept {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte <= 0x20 || byte == 0x7F || c == '"' || c == '<' || c == '>' || c == '\\' || c == '`';
+}
+
 bool is_text_key(std::string_view key) noexcept { return key == "text" || key == "texts" || key == "string"; }
 
 std::string lower(std::string_view text) {
@@ -162,7 +175,9 @@ private:
             if (!is_text_key(key) && is_plain_url(text)) {
                 add_medium({.key = key, .url = text, .file = {}});
             } else if (!find_word(medium_keys, key)) {
-                add_text(text);
+                add_text(text);  // One with a blank is a sentence that begins with a link.
+            } else if (begins_url(text)) {
+                add_link({.key = key, .url = text, .file = {}});
             }
         }
     }
@@ -175,11 +190,19 @@ private:
 
     [[nodiscard]] bool add_medium(std::string_view key, const Value& object) {
         const std::string_view url = find_text(object, "url");
-        if (!is_plain_url(url)) {
+        if (!begins_url(url)) {
             return false;
         }
-        add_medium({.key = key, .url = url, .file = find_text(object, "filename")});
+        add_link({.key = key, .url = url, .file = find_text(object, "filename")});
         return true;
+    }
+
+    void add_link(const Found& found) {
+        if (const auto url = find_plain_url(found.url)) {
+            add_medium({.key = found.key, .url = *url, .file = found.file});
+        } else {
+            ++notice_.links_unusable;
+        }
     }
 
     void add_medium(const Found& found) {
@@ -302,26 +325,33 @@ std::optional<SettlementNotice> read_notice(const NoticeSource& source) {
 }
 
 bool is_plain_url(std::string_view url) noexcept {
-    if (url.size() > url_bytes_max) {
+    if (url.size() > url_bytes_max || !begins_url(url)) {
         return false;
     }
-    const auto begins_with = [&](std::string_view scheme) {
-        return url.size() > scheme.size() &&
-               std::equal(scheme.begin(), scheme.end(), url.begin(),
-                          [](char wanted, char c) { return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) == wanted; });
-    };
-    if (!begins_with("http://") && !begins_with("https://")) {
-        return false;
-    }
-    const bool has_odd_bytes = std::any_of(url.begin(), url.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte <= 0x20 || byte == 0x7F || c == '"' || c == '<' || c == '>' || c == '\\' || c == '`';
-    });
+    const bool has_odd_bytes = std::any_of(url.begin(), url.end(), is_odd);
     const std::size_t host = url.find("://") + 3;
     const std::string_view authority = url.substr(host, url.find_first_of("/?#", host) - host);
     // A user before the host would let a link name one place and lead to another.
     return !has_odd_bytes && !authority.empty() && authority.front() != ':' &&
            authority.find('@') == std::string_view::npos;
+}
+
+std::optional<std::string> find_plain_url(std::string_view url) {
+    if (url.size() > url_bytes_max || !begins_url(url)) {
+        return std::nullopt;
+    }
+    const std::size_t path = std::min(url.find_first_of("/?#", url.find("://") + 3), url.size());
+    std::string plain(url.substr(0, path));
+    for (const char c : url.substr(path)) {
+        if (is_odd(c)) {
+            constexpr std::string_view digits = "0123456789ABCDEF";
+            const auto byte = static_cast<unsigned char>(c);
+            plain += {'%', digits[byte >> 4U], digits[byte & 0xFU]};
+        } else {
+            plain += c;
+        }
+    }
+    return is_plain_url(plain) ? std::optional(std::move(plain)) : std::nullopt;
 }
 
 std::string mask_query(std::string_view url) {

@@ -46,6 +46,7 @@ struct SettlementNotice {
     std::vector<Medium> media{};
     std::vector<std::string> texts{};  // Text outputs, each as one.
     std::size_t media_left_out{0};     // Over the bound.
+    std::size_t links_unusable{0};     // No plain URL can be made of them, or it is longer than url_bytes_max.
     bool has_outputs{false};           // The run had outputs, usable here or not.
 };
 
@@ -60,6 +61,10 @@ struct NoticeSource {
 
 // Whether a text may become a link or be given to Telegram to fetch: http or https, a host, no user, no blanks.
 [[nodiscard]] bool is_plain_url(std::string_view url) noexcept;
+
+// The URL as a plain one: blanks, backslashes and other bytes that no URL holds are percent-encoded behind the host.
+// Nothing if that gives no plain URL, as with such bytes in the host.
+[[nodiscard]] std::optional<std::string> find_plain_url(std::string_view url);
 
 // The URL with its query and fragment masked: "https://host/x.png?…". For logs: a presigned query is a key.
 [[nodiscard]] std::string mask_query(std::string_view url);

@@ -30,8 +30,8 @@ struct Default {
     Template Wording::*member;
 };
 
-const std::array<Default, 12>& defaults() {
-    static const std::array<Default, 12> all{{
+const std::array<Default, 13>& defaults() {
+    static const std::array<Default, 13> all{{
         {"completed", "Finished[ in {duration}]", of_an_ending, &Wording::completed},
         {"no_outputs", "Finished[ in {duration}], no outputs", of_an_ending, &Wording::no_outputs},
         {"unshowable", "Finished[ in {duration}], but its outputs can't be shown here", of_an_ending,
@@ -43,6 +43,7 @@ const std::array<Default, 12>& defaults() {
         {"correction", "Correction: {message}", of_a_correction, &Wording::correction},
         {"duplicate", "Possibly a duplicate: an earlier try may have arrived.", {}, &Wording::duplicate},
         {"link_expired", "The outputs' links have expired, so they can't be shown here.", {}, &Wording::link_expired},
+        {"some_expired", "Not shown, because the links have expired: {count}", of_more, &Wording::some_expired},
         {"more", "… and {count} more", of_more, &Wording::more},
         {"progress", "Working[: {step}][ ({percent} %)]", of_progress, &Wording::progress},
     }};
@@ -152,6 +153,7 @@ Wording::Wording()
       correction(made("correction")),
       duplicate(made("duplicate")),
       link_expired(made("link_expired")),
+      some_expired(made("some_expired")),
       more(made("more")),
       progress(made("progress")) {}
 
@@ -174,7 +176,7 @@ void Wording::set(std::string_view key, std::string_view text) {
 
 std::span<const std::string_view> Wording::keys() noexcept {
     static const auto all = [] {
-        std::array<std::string_view, 12> names{};
+        std::array<std::string_view, 13> names{};
         std::transform(defaults().begin(), defaults().end(), names.begin(),
                        [](const Default& each) { return each.key; });
         return names;

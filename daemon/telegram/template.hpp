@@ -60,6 +60,7 @@ struct Wording {
     Template correction;  // Around what is true now, {message}.
     Template duplicate;   // At the end of what may have arrived before.
     Template link_expired;
+    Template some_expired;
     Template more;  // For {count} outputs that a message has no room for.
     Template progress;
 };

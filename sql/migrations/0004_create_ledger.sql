@@ -288,6 +288,7 @@ CREATE TABLE runledger.run_outputs (
     run_id text COLLATE "C" NOT NULL REFERENCES runledger.runs,
     output_key text COLLATE "C" NOT NULL,
     updated_at timestamptz NOT NULL,
+    signed_links integer NOT NULL DEFAULT 0,
     received_at timestamptz NOT NULL,
     boot_id uuid NOT NULL,
     boottime_us bigint NOT NULL,
@@ -301,9 +302,11 @@ COMMENT ON TABLE runledger.run_outputs IS
 COMMENT ON COLUMN runledger.run_outputs.run_id IS 'The run.';
 COMMENT ON COLUMN runledger.run_outputs.output_key IS 'The output''s id; if it has none, # and the digest of its bytes in hexadecimal.';
 COMMENT ON COLUMN runledger.run_outputs.updated_at IS 'The provider''s updated_at: the newer version wins; -infinity if it is absent or unreadable.';
-COMMENT ON COLUMN runledger.run_outputs.received_at IS 'When the edge received this version; decides if updated_at is equal.';
+COMMENT ON COLUMN runledger.run_outputs.signed_links IS
+    'Number of signed links in this version; decides if updated_at is equal, so that a link without a signature never replaces a signed one.';
+COMMENT ON COLUMN runledger.run_outputs.received_at IS 'When the edge received this version; decides if that is equal, too.';
 COMMENT ON COLUMN runledger.run_outputs.boot_id IS
-    'The edge''s boot at that moment; decides if that is equal, too. All zeros: it came with a provider''s report, and received_at is the report''s.';
+    'The edge''s boot at that moment; decides next. All zeros: it came with a provider''s report, and received_at is the report''s.';
 COMMENT ON COLUMN runledger.run_outputs.boottime_us IS 'Microseconds since that boot; decides next.';
 COMMENT ON COLUMN runledger.run_outputs.digest IS 'XXH3-64 of the output''s bytes; decides last.';
 COMMENT ON COLUMN runledger.run_outputs.position IS 'Its index in the outputs of the event that it came with.';

@@ -23,6 +23,10 @@ CREATE TABLE runledger.notifications (
     waits_since timestamptz NOT NULL DEFAULT now(),
     sending_at timestamptz,
     parts_sent integer NOT NULL DEFAULT 0,
+    form text NOT NULL DEFAULT 'media',
+    without_thread boolean NOT NULL DEFAULT false,
+    fallbacks integer NOT NULL DEFAULT 0,
+    refused_for_pace integer NOT NULL DEFAULT 0,
     CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status),
     CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction')),
     CONSTRAINT notifications_channel_is_known CHECK (channel IN ('telegram')),
@@ -33,7 +37,9 @@ CREATE TABLE runledger.notifications (
     CONSTRAINT notifications_have_a_chat_unless_skipped CHECK (chat_id IS NOT NULL OR state = 'skipped'),
     CONSTRAINT notifications_unsent_say_why CHECK (state NOT IN ('uncertain', 'dead', 'skipped') OR last_error IS NOT NULL),
     CONSTRAINT notifications_are_marked_before_they_are_sent CHECK (state <> 'leased' OR sending_at IS NOT NULL),
-    CONSTRAINT notifications_parts_sent_is_not_negative CHECK (parts_sent >= 0)
+    CONSTRAINT notifications_parts_sent_is_not_negative CHECK (parts_sent >= 0),
+    CONSTRAINT notifications_form_is_known CHECK (form IN ('media', 'documents', 'text')),
+    CONSTRAINT notifications_refusals_are_not_negative CHECK (fallbacks >= 0 AND refused_for_pace >= 0)
 );
 CREATE INDEX notifications_due_idx ON runledger.notifications (not_before, id) WHERE state = 'pending';
 COMMENT ON INDEX runledger.notifications_due_idx IS 'Notify leases due rows, oldest first.';
@@ -83,6 +89,14 @@ COMMENT ON COLUMN runledger.notifications.sending_at IS
     'When the last attempt began, committed before its first call; NULL before the first. In state leased, the message may be on its way.';
 COMMENT ON COLUMN runledger.notifications.parts_sent IS
     'Number of calls that Telegram has confirmed, for a message of several calls (more than ten pictures): the next attempt continues there.';
+COMMENT ON COLUMN runledger.notifications.form IS
+    'How the part after those is sent, whichever attempt sends it. media: as pictures, films and sound. documents: as files. text: as links. Telegram refused the forms before it.';
+COMMENT ON COLUMN runledger.notifications.without_thread IS
+    'true: Telegram knows no such thread in the chat, and the message is sent without it.';
+COMMENT ON COLUMN runledger.notifications.fallbacks IS
+    'Number of calls for that part that Telegram answered with a reason to change its form, thread or chat, in all attempts. Bounded; an attempt that is given back does not reduce it.';
+COMMENT ON COLUMN runledger.notifications.refused_for_pace IS
+    'Number of 429 answers to that part in its form, in all attempts: an album becomes a text after a few.';
 
 CREATE TABLE runledger.telegram_chats (
     chat_id bigint PRIMARY KEY,

@@ -28,7 +28,8 @@ mutations=(
     "a count that forgets|$cpp|s/into\.event_count \+= other\.event_count/into.event_count = other.event_count/"
     "the oldest version of an output|$cpp|s/order\(\*this\) > order\(other\)/order(*this) < order(other)/"
     "an output without its updated_at|$cpp|s/std::tie\(v\.updated_at, /std::tie(/"
-    "an output without its bytes' digest|$cpp|s/v\.stamp\.boottime, v\.stamp\.digest, /v.stamp.boottime, /"
+    "an output without its bytes' digest|$cpp|s/v\.stamp\.boottime,\s+v\.stamp\.digest, /v.stamp.boottime, /"
+    "an output without its signatures|$cpp|s/v\.updated_at, v\.signed_links, /v.updated_at, /"
     "an output without its position|$cpp|s/v\.stamp\.digest, v\.position\)/v.stamp.digest)/"
     "an output's last version|$cpp|s/version\.is_newer_than\(place->second\)/true/"
     "an output with its redelivery|$cpp|s/version\.stamp\.redelivered = false;/;/"
@@ -60,7 +61,8 @@ mutations=(
     "apply: connections are opened anew|daemon/database/database.cpp|s/inhibit_reactivation\(true\)/inhibit_reactivation(false)/|ledger_test"
     "apply: replication is not waited for|daemon/database/database.cpp|s/synchronous_commit = on/synchronous_commit = local/|ledger_test"
     "apply: the default isolation|daemon/database/database.cpp|s/SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; //|ledger_test"
-    "SQL: an output without digest and position|$outputs|s/boottime_us, EXCLUDED\.digest,\s+EXCLUDED\.position\)/boottime_us)/; s/o\.boottime_us, o\.digest, o\.position\)/o.boottime_us)/"
+    "SQL: an output without its signatures|$outputs|s/EXCLUDED\.updated_at, EXCLUDED\.signed_links, EXCL/EXCLUDED.updated_at, EXCL/; s/o\.updated_at, o\.signed_links, /o.updated_at, /"
+    "SQL: an output without digest and position|$outputs|s/boottime_us,\s+EXCLUDED\.digest,\s+EXCLUDED\.position\)/boottime_us)/; s/o\.boottime_us, o\.digest, o\.position\)/o.boottime_us)/"
 )
 
 echo "copying and building; each test program is tried unchanged first"

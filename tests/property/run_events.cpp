@@ -28,7 +28,8 @@ rc::Gen<std::string> output_text() {
                 R"("updated_at": "2025-08-29T02:35", )", R"("updated_at": "0001-01-01T00:30:00+01:00", )",
                 R"("updated_at": "9999-12-31T23:30:00-01:00", )", R"("updated_at": "0001-01-01T00:00:00Z", )",
                 R"("updated_at": "yesterday", )", R"("updated_at": 1756434938, )", R"("updated_at": null, )", ""),
-            element<Text>("0", "1", R"(["lone \ud800"])", "NaN", R"({"images": [{"url": "u"}]})", "[]")),
+            element<Text>("0", "1", R"(["lone \ud800"])", "NaN", R"({"images": [{"url": "u"}]})",
+                          R"({"images": [{"url": "u?X-Amz-Signature=s"}]})", "[]")),
         [](const auto& parts) {
             return "{" + std::get<0>(parts) + std::get<1>(parts) + R"("data": )" + std::get<2>(parts) + "}";
         });

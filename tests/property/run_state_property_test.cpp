@@ -232,13 +232,61 @@ RC_GTEST_PROP(RunState, TellsTheProgressOfTheEventReceivedLast, ()) {
     RC_ASSERT(all.latest.live_status == storable_text(event.live_status));
 }
 
+// As the generator writes them.
+std::size_t signatures_in(std::string_view json) {
+    std::size_t count = 0;
+    for (std::size_t at = json.find("Signature="); at != std::string_view::npos; at = json.find("Signature=", at + 1)) {
+        ++count;
+    }
+    return count;
+}
+
+TEST(RunState, CountsTheLinksThatAreSigned) {
+    struct Row {
+        const char* json;
+        int count;
+    };
+    for (const Row& row :
+         {Row{R"({"url": "https://h/a.png"})", 0},
+          Row{R"({"url": "https://h/a.png?X-Amz-Date=20261129T230000Z&X-Amz-Expires=3600&X-Amz-Signature=abc"})", 1},
+          Row{R"({"url": "https://h/a.png?X-Goog-Signature=abc"})", 1},
+          Row{R"({"url": "https://h/a.png?Expires=1\u0026Signature=abc\u0026Key-Pair-Id=k"})", 1},
+          Row{R"({"url": "https://h/a.png?sv=1&sig=abc"})", 1}, Row{R"({"url": "https://h/a.png?design=4"})", 0},
+          Row{R"([{"url": "https://h/a?Signature=1"}, {"url": "https://h/b?Signature=1"}, "="])", 2}}) {
+        EXPECT_EQ(count_signed_links(row.json), row.count) << row.json;
+    }
+}
+
+RC_GTEST_PROP(RunState, NeverReplacesASignedLinkByAnUnsignedOneOfTheSameMoment, ()) {
+    const auto event = [](std::string_view query, int second, int boot) {
+        return SentEvent{
+            .body = fmt::format(R"({{"status": "success", "run_id": "r", "outputs": [{{"id": "a", )"
+                                R"("updated_at": "2026-11-29T22:00:00.000Z", "data": "https://h/a{}"}}]}})",
+                                query),
+            .second = second,
+            .boottime = 0,
+            .boot = boot,
+            .redelivered = false};
+    };
+    std::vector<SentEvent> events{event("?X-Amz-Signature=abc", *rc::gen::inRange(0, 3), *rc::gen::inRange(0, 2)),
+                                  event("", *rc::gen::inRange(0, 3), *rc::gen::inRange(0, 2))};
+    if (*rc::gen::arbitrary<bool>()) {
+        std::swap(events.front(), events.back());
+    }
+
+    const RunState state = fold(events);
+
+    RC_ASSERT(state.outputs.at("a").json.find("Signature=") != std::string_view::npos);
+}
+
 RC_GTEST_PROP(RunState, KeepsTheNewestVersionOfEachOutput, ()) {
     const auto events = *some_events("r");
     const RunState all = fold(events);
     for (const auto& [key, kept] : all.outputs) {
         const auto newness = [](const SentEvent& event, const OutputVersion& output) {
             return std::make_tuple(output.updated_at ? output.updated_at->time_since_epoch().count() : INT64_MIN,
-                                   event.second, event.boot, event.boottime, output.stamp.digest, output.position);
+                                   signatures_in(output.json), event.second, event.boot, event.boottime,
+                                   output.stamp.digest, output.position);
         };
         std::optional<decltype(newness(events.front(), kept))> newest;
         std::string json;
@@ -268,7 +316,7 @@ RC_GTEST_PROP(RunState, KeepsTheNewestVersionOfEachOutput, ()) {
         }
         RC_ASSERT(newest.has_value());
         RC_ASSERT(std::string(kept.json) == json);
-        RC_ASSERT(kept.position == std::get<5>(*newest));
+        RC_ASSERT(kept.position == std::get<6>(*newest));
     }
 }
 

@@ -2,7 +2,8 @@
 -- arrived still says so. A malformed chat gets none.
 WITH again AS (
     UPDATE runledger.notifications AS n
-    SET state = 'pending', attempts = 0, not_before = now(), waits_since = now()
+    SET state = 'pending', attempts = 0, not_before = now(), waits_since = now(), form = 'media',
+        without_thread = false, fallbacks = 0, refused_for_pace = 0
     WHERE n.state IN ('dead', 'uncertain', 'skipped') AND n.chat_id IS NOT NULL
       AND ($1::bigint[] IS NULL OR n.id = ANY ($1::bigint[]))
       AND ($2::text[] IS NULL OR n.state = ANY ($2::text[]))

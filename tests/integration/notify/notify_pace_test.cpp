@@ -54,5 +54,39 @@ TEST_F(NotifyPace, LetsNoChatHoldUpTheOthers) {
     EXPECT_THAT(bot_api_->refused(), IsEmpty());
 }
 
+// Each try of a long album waits for the pace, so each is an attempt of its own.
+TEST_F(NotifyPace, GivesUpAnAlbumsFormForGoodThoughItWaitsBetweenTheTries) {
+    bot_api_->script({.answer = BotAnswer::bad_request("Bad Request: failed to send message #1 with the error message "
+                                                       "\"Wrong type of the web page content\""),
+                      .calls = -1,
+                      .method = "sendMediaGroup"});
+    const auto id = there_is({.payload = pictures_payload(5)});
+    const auto next = there_is_a_picture();
+
+    start();
+    all_become_sent(std::chrono::seconds{40});
+
+    const auto calls = sends();
+    ASSERT_THAT(calls, SizeIs(4));
+    EXPECT_TRUE(calls[0].mentions("photo"));
+    EXPECT_TRUE(calls[1].mentions("document"));
+    EXPECT_EQ(calls[2].method, "sendMessage");
+    EXPECT_EQ(row(id).state, "sent");
+    EXPECT_EQ(row(next).state, "sent");
+}
+
+TEST_F(NotifyPace, SendsAnAlbumAsATextThatIsAlwaysTooMany) {
+    bot_api_->script({.answer = BotAnswer::too_many_requests(1), .calls = -1, .method = "sendMediaGroup"});
+    const auto id = there_is({.payload = pictures_payload(3)});
+
+    start();
+    becomes(id, "sent");
+
+    const auto calls = sends();
+    ASSERT_THAT(calls, SizeIs(4));
+    EXPECT_EQ(calls[2].method, "sendMediaGroup");
+    EXPECT_EQ(calls[3].method, "sendMessage");
+}
+
 }  // namespace
 }  // namespace runledger::test

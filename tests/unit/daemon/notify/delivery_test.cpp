@@ -134,6 +134,85 @@ TEST_F(ADelivery, FallsBackFromPhotoToDocumentToText) {
     EXPECT_EQ(outcome_.decision.error, "words") << "the row tells what was met on the way";
 }
 
+// The next lease of the same row, as the outcome was stored.
+TEST_F(ADelivery, GoesOnInTheFormThatIsLeftThoughItsAttemptWasGivenBack) {
+    struct Row {
+        const char* name;
+        std::vector<Verdict> answers;
+        Method method;
+        std::optional<std::int64_t> thread_id;
+    };
+    for (const Row& each : {Row{"media", {}, Method::send_media_group, 9},
+                            Row{"documents", {Verdict::media_refused}, Method::send_media_group, 9},
+                            Row{"text", {Verdict::media_refused, Verdict::media_refused}, Method::send_message, 9},
+                            Row{"forbidden", {Verdict::media_forbidden}, Method::send_message, 9},
+                            Row{"thread", {Verdict::thread_refused}, Method::send_media_group, std::nullopt}}) {
+        SCOPED_TRACE(each.name);
+        LeasedNotification row{.payload = pictures(5)};
+        row.payload.insert(1, R"("message_thread_id":"9",)");
+        (void)leased(row).begin(now);
+        for (const Verdict verdict : each.answers) {
+            ASSERT_EQ(answered(answer_of(verdict)), "send_again");
+            ASSERT_EQ(stored(), "send");
+        }
+        row.next_part = delivery_->give_back("waits for Telegram's pace").next_part;
+
+        ASSERT_EQ(doing(leased(row).begin(now)), "send");
+
+        EXPECT_EQ(delivery_->message().method, each.method);
+        EXPECT_EQ(delivery_->message().thread_id, each.thread_id);
+        EXPECT_EQ(row.next_part.fallbacks, each.answers.size());
+        if (each.method == Method::send_media_group) {
+            EXPECT_EQ(delivery_->message().media.back().kind == telegram::MediumKind::document,
+                      row.next_part.form == MessageForm::documents);
+        }
+    }
+}
+
+TEST_F(ADelivery, CountsWhatItsFallbacksHaveCostOverAllAttempts) {
+    LeasedNotification row{.payload = pictures(5), .next_part = {.fallbacks = 3}};
+
+    (void)leased(row).begin(now);
+
+    EXPECT_EQ(answered(answer_of(Verdict::media_refused)), "dead");
+}
+
+TEST_F(ADelivery, StartsItsNextPartWithMediaAgainButWithoutTheThread) {
+    LeasedNotification row{.payload = pictures(13)};
+    row.payload.insert(1, R"("message_thread_id":"9",)");
+    (void)leased(row).begin(now);
+    for (const Verdict verdict : {Verdict::thread_refused, Verdict::media_refused}) {
+        ASSERT_EQ(answered(answer_of(verdict)), "send_again");
+        ASSERT_EQ(stored(), "send");
+    }
+
+    ASSERT_EQ(answered(sent()), "send_again");
+    EXPECT_EQ(outcome_.next_part.form, MessageForm::media);
+    EXPECT_EQ(outcome_.next_part.fallbacks, 0U);
+    ASSERT_EQ(stored(), "send");
+
+    EXPECT_EQ(delivery_->message().media.front().kind, telegram::MediumKind::photo);
+    EXPECT_EQ(delivery_->message().thread_id, std::nullopt);
+}
+
+TEST_F(ADelivery, IsATextAfterAnAlbumWasTooManyThreeTimes) {
+    LeasedNotification row{.payload = pictures(5)};
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_EQ(doing(leased(row).begin(now)), "send");
+        ASSERT_EQ(delivery_->message().method, Method::send_media_group);
+        ASSERT_EQ(answered(answer_of(Verdict::too_many)), "pending");
+        row.next_part = outcome_.next_part;
+    }
+
+    ASSERT_EQ(doing(leased(row).begin(now)), "send");
+    EXPECT_EQ(delivery_->message().method, Method::send_message);
+
+    LeasedNotification one{.payload = pictures(1), .next_part = {.refusals_for_pace = 9}};
+    (void)leased(one).begin(now);
+    ASSERT_EQ(answered(answer_of(Verdict::too_many)), "pending");
+    EXPECT_EQ(outcome_.next_part.form, MessageForm::media) << "a text would count for as many";
+}
+
 TEST_F(ADelivery, IsATextAtOnceWhereNoMediaMayBePosted) {
     auto& delivery = leased({.payload = pictures(1)});
     ASSERT_EQ(doing(delivery.begin(now)), "send");

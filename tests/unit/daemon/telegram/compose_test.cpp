@@ -221,17 +221,33 @@ TEST(Compose, FallsBackToDocumentsAndThenToLinks) {
               "href=\"https://h/2.png?a=1&amp;b=2\">2.png</a>");
 }
 
+TEST(Compose, CountsTheLinksThatCantBeUsed) {
+    SettlementNotice notice = completed(photos(1));
+    notice.links_unusable = 2;
+
+    const auto parts = compose(notice, wording, {});
+
+    ASSERT_EQ(parts.size(), 2U);
+    EXPECT_THAT(parts[1].text, HasSubstr("… and 2 more"));
+
+    notice.media.clear();
+    const auto none = compose(notice, wording, {});
+    ASSERT_EQ(none.size(), 1U);
+    EXPECT_THAT(none[0].text, Not(HasSubstr("more")));
+}
+
 TEST(Compose, SaysThatLinksHaveExpired) {
     const Message album = composed(completed(photos(3)));
 
     const Message some = without(album, {true, false, true}, wording);
     EXPECT_EQ(some.method, Method::send_photo);
     EXPECT_THAT(urls(some), ElementsAre("https://h/2.png?a=1&b=2"));
-    EXPECT_THAT(some.text, HasSubstr("Finished in 12.3 s\nThe outputs' links have expired"));
+    EXPECT_THAT(some.text, HasSubstr("Finished in 12.3 s\nNot shown, because the links have expired: 2"));
 
     const Message none = without(album, {true, true, true}, wording);
     EXPECT_EQ(none.method, Method::send_message);
     EXPECT_THAT(none.text, Not(HasSubstr("href")));
+    EXPECT_THAT(none.text, HasSubstr("The outputs' links have expired"));
     EXPECT_EQ(without(album, {false, false, false}, wording).text, album.text);
 }
 

@@ -199,6 +199,35 @@ INSTANTIATE_TEST_SUITE_P(
                     Url{"too_long", "https://host/" + std::string(url_bytes_max - 12, 'x'), false}),
     [](const auto& row) { return row.param.name; });
 
+TEST(SettlementNotice, EncodesOrCountsLinksThatArentPlain) {
+    struct Row {
+        const char* name;
+        std::string url;   // As in JSON.
+        std::string used;  // Empty: counted.
+    };
+    for (const Row& row :
+         {Row{"blank", "https://h/My portrait.png", "https://h/My%20portrait.png"},
+          Row{"backslash", R"(https://h/a\\b.png?x=\\)", "https://h/a%5Cb.png?x=%5C"},
+          Row{"quote", R"(https://h/a\"b.png)", "https://h/a%22b.png"},
+          Row{"encoded", "https://h/a%20b.png", "https://h/a%20b.png"},
+          Row{"too_long", "https://h/" + std::string(url_bytes_max, 'x'), ""},
+          Row{"too_long_encoded", "https://h/" + std::string(1000, ' '), ""},
+          Row{"blank_in_host", "https://h h/a.png", ""}, Row{"backslash_in_host", R"(https://h\\x/a.png)", ""},
+          Row{"user", "https://bank@h/a.png", ""}}) {
+        for (const std::string& element :
+             {fmt::format(R"({{"url": "{}"}})", row.url), fmt::format(R"("{}")", row.url)}) {
+            SCOPED_TRACE(row.name);
+
+            const SettlementNotice notice = notice_of(
+                payload_with(fmt::format(R"([{{"data": {{"images": ["https://h/good.png", {}]}}}}])", element)));
+
+            ASSERT_EQ(notice.media.size(), row.used.empty() ? 1U : 2U);
+            EXPECT_EQ(notice.media.back().url, row.used.empty() ? "https://h/good.png" : row.used);
+            EXPECT_EQ(notice.links_unusable, row.used.empty() ? 1U : 0U);
+        }
+    }
+}
+
 TEST(SettlementNotice, TellsStatusReasonAndDuration) {
     const SettlementNotice notice = notice_of(
         R"({"status": "failed", "status_reason": "CUDA out\nof memory", "duration_ms": 61250.125, "outputs": []})");
