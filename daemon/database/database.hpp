@@ -98,8 +98,8 @@ private:
 
 // What to do after a failed turn.
 enum class Failure : std::uint8_t {
-    poison,     // A data error (SQLSTATE class 22 or 23), or an error of this program: a part of the turn can't be stored.
-    try_again,  // What else the server or the system says: lost connections, deadlocks, a full disk, a missing privilege.
+    poison,     // A data error (SQLSTATE class 22 or 23) or an error of ours: a part of the turn can't be stored.
+    try_again,  // Everything else: lost connections, deadlocks, a full disk, a missing privilege.
 };
 [[nodiscard]] Failure classify(const std::exception& error) noexcept;
 

@@ -37,7 +37,15 @@ struct StoredSchema {
     bool is_there{false};
 };
 
+// Throws SchemaMismatch if the database is not in UTF-8.
 StoredSchema stored_schema(pqxx::transaction_base& work) {
+    const auto encoding = work.exec1("SELECT current_setting('server_encoding')")[0].as<std::string>();
+    if (encoding != "UTF8") {
+        throw SchemaMismatch(
+            fmt::format("the database's encoding is {}, and runledger needs UTF8: make the database with CREATE "
+                        "DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+                        encoding));
+    }
     StoredSchema stored;
     const auto row = work.exec1(
         "SELECT to_regclass('runledger.schema_migrations') IS NOT NULL, "

@@ -48,6 +48,17 @@ TEST_F(Ledger, RefusesAMissingSchema) {
     EXPECT_THAT(mismatch_of(db()), HasSubstr("has no schema runledger"));
 }
 
+// Its text functions count bytes, and it takes bytes that are no text, so that the same event fails in one place only.
+TEST_F(Ledger, RefusesADatabaseThatIsNotUtf8) {
+    pqxx::nontransaction(db()).exec(
+        "CREATE DATABASE plain_bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    pqxx::connection plain_bytes(server().uri("plain_bytes"));
+
+    EXPECT_THAT([&] { migrate(plain_bytes, [](std::string_view) {}); },
+                testing::ThrowsMessage<SchemaMismatch>(HasSubstr("encoding is SQL_ASCII")));
+    EXPECT_THAT(mismatch_of(plain_bytes), HasSubstr("encoding is SQL_ASCII"));
+}
+
 TEST_F(Ledger, RefusesANewerSchema) {
     {
         pqxx::work work(db());
