@@ -119,7 +119,7 @@ BEGIN
     RETURN NEXT;
     UPDATE runledger.runs SET
         run_id = runledger.pseudonym_of(run_id), finished_live_status = NULL, finished_error = NULL,
-        latest_live_status = NULL
+        latest_live_status = NULL, finished_other_boots = runledger.without_words(finished_other_boots)
     WHERE run_id = ANY (old_ids);
     GET DIAGNOSTICS row_count = ROW_COUNT;
     table_name := 'runs';

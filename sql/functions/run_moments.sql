@@ -34,3 +34,15 @@ END
 $$;
 COMMENT ON FUNCTION runledger.join_moments(runledger.run_moment[], runledger.run_moment) IS
     'The first moment of each boot, by its boottime; the earliest of them by wall time, which is the one that counts, comes first.';
+
+CREATE OR REPLACE FUNCTION runledger.without_words(moments runledger.run_moment[]) RETURNS runledger.run_moment[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE WHEN moments IS NOT NULL THEN ARRAY(
+        SELECT ROW(m.received_at, m.boot_id, m.boottime_us, m.redelivered, m.digest, m.status, m.progress, NULL, NULL)
+               ::runledger.run_moment
+        FROM unnest(moments) WITH ORDINALITY AS m ORDER BY m.ordinality) END;
+END
+$$;
+COMMENT ON FUNCTION runledger.without_words(runledger.run_moment[]) IS
+    'The moments without what the sender said with them, its live_status and error: for a run that is forgotten.';

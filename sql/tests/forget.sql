@@ -29,6 +29,9 @@ SELECT id, jsonb_build_object('run_id', run_id, 'telegramChatId', chat, 'name', 
        '{"prompt": "SECRETPROMPT"}'
 FROM (VALUES (-1, 'SECRETRUN-1', '987654321'), (-2, 'SECRETRUN-2', '987654321'), (-3, 'stranger', '5')) AS g (id, run_id, chat);
 SELECT pg_temp.add_run('SECRETRUN-1', true), pg_temp.add_run('SECRETRUN-2', false), pg_temp.add_run('stranger', true);
+UPDATE runledger.runs SET finished_other_boots = ARRAY[
+    ROW(now() + interval '3 s', gen_random_uuid(), 5, false, 7, 'failed', 0.5, 'SECRETLIVE', 'SECRETERROR')::runledger.run_moment]
+    WHERE run_id = 'SECRETRUN-1';
 INSERT INTO runledger.run_outputs (run_id, output_key, updated_at, received_at, boot_id, boottime_us, digest, position, output)
 SELECT run_id, 'SECRETOUTPUT', now(), now(), gen_random_uuid(), 1, 1, 0,
        '{"data": {"images": [{"url": "https://h/SECRETURL?X-Amz-Signature=s"}]}}'
