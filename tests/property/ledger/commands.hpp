@@ -1,0 +1,170 @@
+// What can happen to a ledger, as plain values that rapidcheck draws and shrinks.
+//
+// Few runs, rows, boots and moments, so that things meet. A command is legal in any state: one that does not apply does
+// nothing. Numbers are places in the tables below; which batch, row or rate they name is the model's affair.
+#pragma once
+
+#include <rapidcheck.h>
+
+#include <array>
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace runledger::test::whole_ledger {
+
+inline constexpr int run_count = 3;
+inline constexpr int row_count = 3;
+inline constexpr int segment_count = 2;
+
+struct Status {
+    const char* word;
+    const char* error;  // Empty: the event has none.
+};
+inline constexpr std::array<Status, 9> statuses{{{"running", ""},
+                                                 {"success", ""},
+                                                 {"failed", ""},
+                                                 {"failed", "boom"},
+                                                 {"timeout", ""},
+                                                 {"cancelled", ""},
+                                                 {"queued", ""},
+                                                 {"running", ""},
+                                                 {"success", ""}}};
+
+inline constexpr std::int64_t second_us = 1'000'000;
+// Microseconds after `epoch_us`. The bounds of rates and of repricing are drawn from them, too.
+inline constexpr std::array<std::int64_t, 6> walls{
+    0, second_us, 30 * second_us, 60 * second_us, 61 * second_us, 700'000 * second_us};
+inline constexpr std::array<std::int64_t, 6> boottimes{100 * second_us, 100 * second_us + 1, 130 * second_us,
+                                                       160 * second_us, 161 * second_us,     900'000 * second_us};
+inline constexpr std::int64_t epoch_us = 1'709'251'198'000'000;  // 2024-02-29 23:59:58 UTC.
+
+struct Output {
+    const char* id;
+    int version;
+    const char* updated_at;  // Empty: the output has none.
+};
+inline constexpr std::array<Output, 6> outputs{{{"", 0, ""},  // No output.
+                                                {"a", 1, "2024-03-01T00:00:00Z"},
+                                                {"a", 2, "2024-03-01T00:00:01Z"},
+                                                {"a", 3, "2024-03-01T00:00:01Z"},
+                                                {"b", 4, ""},
+                                                {"b", 5, ""}}};
+
+// One event of a run, as an edge stamps it.
+struct News {
+    int run{};
+    int status{};
+    int wall{};
+    int boottime{};
+    int boot{};
+    bool redelivered{};
+    int output{};
+};
+
+// Events come into the spool of a segment, and one turn applies them.
+struct Apply {
+    std::vector<News> events{};
+    int segment{};
+    bool in_one_batch{};  // As far as they are of one boot.
+    bool one_by_one{};
+    enum Answer { comes, is_lost, is_lost_with_the_turn };
+    int answer{};  // What is lost is sent again.
+    int copy{};    // 0: none; else a copy of an earlier batch is in the turn.
+};
+struct Copy {
+    int batch{};
+};
+// Another batch under a name that is known; where its segment is retired, under one that never was.
+struct Conflict {
+    int batch{};
+};
+struct Retire {
+    int segment{};
+    int off{};  // The count that the edge says is wrong by so much.
+};
+
+enum class Rate : std::uint8_t { none, of_a_second, of_a_minute, of_a_run, malformed };
+enum class Gpu : std::uint8_t { none, priced, unknown };
+enum class Chat : std::uint8_t { none, number, text, malformed };
+
+// The application.
+struct Insert {
+    int row{};
+    int run{};  // run_count: none.
+    int rate{};
+    int gpu{};
+    int chat{};
+    int status{};  // 0: pending; 1: completed; 2: failed.
+};
+struct Change {
+    int row{};
+    enum What { run, rate, gpu, chat };
+    int what{};
+    int value{};
+};
+// An application's transaction that has the row locked until it is released.
+struct Hold {
+    int row{};
+};
+struct Release {};
+
+// A person with all rights.
+struct Delete {
+    int row{};
+};
+struct Edit {
+    int row{};
+    enum What { cost, reason, empty, give_back };
+    int what{};
+};
+struct RateChange {
+    int from{};  // Of the times between the moments of `walls`; the first one begins long before.
+    int to{};
+    int amount{};  // 0: no rate is in force.
+};
+struct Reprice {
+    int from{};
+    int to{};
+};
+struct Forget {
+    int row{};
+    bool beside_a_turn{};  // An apply turn is under way, which has asked who is forgotten or removed: it waits in vain.
+};
+
+// The daemon.
+struct Settle {
+    int runs{};  // A bit for each.
+    bool together{};
+    bool crashes{};  // Before its COMMIT; then it settles again.
+};
+struct Report {
+    int run{};
+    int status{};
+    int started{};  // 0: the provider does not say.
+    int ended{};
+};
+struct Tell {};
+struct Expire {
+    enum What { runs, notifications, settlements, quarantine, tombstones };
+    int what{};
+    bool beside_a_turn{};  // As with Forget; runs wait in vain, the others need not.
+};
+struct DropDay {};
+
+using Command = std::variant<Apply, Copy, Conflict, Retire, Insert, Change, Hold, Release, Delete, Edit, RateChange,
+                             Reprice, Forget, Settle, Report, Tell, Expire, DropDay>;
+
+// As it would be written in C++, so that what was found can be pasted into a test.
+[[nodiscard]] std::string text_of(const Command& command);
+void showValue(const Command& command, std::ostream& out);
+
+[[nodiscard]] rc::Gen<Command> some_command();
+// What commutes: events, rows that the application inserts (row i for run i), settlements.
+[[nodiscard]] rc::Gen<Command> some_commutable_command();
+[[nodiscard]] rc::Gen<Command> some_rate_change();
+
+}  // namespace runledger::test::whole_ledger

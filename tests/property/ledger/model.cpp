@@ -1,0 +1,405 @@
+#include "tests/property/ledger/model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace runledger::test::whole_ledger {
+namespace {
+
+std::string text_of(const std::optional<std::string>& text) { return text.value_or(""); }
+std::string text_of(const std::optional<Decimal>& value) { return value ? value->text() : ""; }
+std::string text_of(const std::optional<Instant>& at) { return !at ? "" : *at == told ? "told" : std::to_string(*at); }
+std::string duration_text(const std::optional<std::int64_t>& us) { return us ? milliseconds_of(*us).text() : ""; }
+std::string text_of(const std::optional<Moment>& m) {
+    return m ? fmt::format("{} {} {} {}", m->wall, m->boot, m->boottime, m->redelivered ? "again" : "first") : "";
+}
+
+std::string text_of(const Run& run) {
+    const RunFacts facts = facts_of(run);
+    const std::string reported =
+        run.report ? fmt::format("{} {} {}", statuses[static_cast<std::size_t>(run.report->status)].word,
+                                 text_of(run.report->started), text_of(run.report->ended))
+                   : "";
+    const std::optional<Moment> ended = facts.ending ? std::optional{facts.ending->at} : std::nullopt;
+    return fmt::format("queued {} | running {} | ended {} {} | latest {} | first {} | {} events | reported {} | [{}]",
+                       text_of(facts.queued), text_of(facts.running), facts.ending ? facts.ending->status : "",
+                       text_of(ended), facts.latest_status, text_of(facts.first_received), run.events.size(), reported,
+                       facts.payload());
+}
+
+std::string text_of(const Row& row) {
+    return fmt::format("{} | {} {} | {} ms | {} USD {} | at {} | {}", text_of(row.run), row.status, text_of(row.reason),
+                       duration_text(row.duration_us), text_of(row.cost), row.note, text_of(row.response),
+                       row.payload ? "[" + *row.payload + "]" : "");
+}
+
+std::string text_of(const std::vector<Settlement>& history) {
+    std::string text;
+    for (const Settlement& s : history) {
+        text += fmt::format("\n        {} {} {} {} | {} us {} {} | {} {} {} {} | {} {} | at {} | {} outputs", s.outcome,
+                            s.run, s.status, text_of(s.reason), s.duration_us ? std::to_string(*s.duration_us) : "",
+                            s.clock, s.duration_note, s.gpu, text_of(s.rate), s.unit, s.source, text_of(s.cost), s.note,
+                            text_of(s.finished), s.output_count);
+    }
+    return text;
+}
+
+}  // namespace
+
+const char* word_of(Gpu gpu) {
+    switch (gpu) {
+        case Gpu::none:
+            return "";
+        case Gpu::priced:
+            return "priced";
+        case Gpu::unknown:
+            return "unknown";
+    }
+    throw std::logic_error("Gpu");
+}
+
+std::string chat_of(Chat chat) {
+    switch (chat) {
+        case Chat::none:
+            return "";
+        case Chat::number:
+            return "42";
+        case Chat::text:
+            return "-43";
+        case Chat::malformed:
+            return "somebody";
+    }
+    throw std::logic_error("Chat");
+}
+
+std::string metadata_of(const Row& row) {
+    std::string text = R"({"of": "the application")";
+    if (row.run) {
+        text += fmt::format(R"(, "run_id": "{}")", *row.run);
+    }
+    switch (row.rate) {
+        case Rate::none:
+            break;
+        case Rate::of_a_second:
+            text += R"(, "costRate": {"amount": 0.000337, "currency": "USD", "unit": "second"})";
+            break;
+        case Rate::of_a_minute:
+            text += R"(, "costRate": {"amount": "123456.789012345678", "currency": "USD", "unit": "minutes"})";
+            break;
+        case Rate::of_a_run:
+            text += R"(, "costRate": {"amount": 0.5, "currency": "USD", "unit": "run"})";
+            break;
+        case Rate::malformed:
+            text += R"(, "costRate": "error: no rate")";
+            break;
+    }
+    if (row.gpu != Gpu::none) {
+        text += fmt::format(R"(, "gpu": "{}")", word_of(row.gpu));
+    }
+    if (row.chat != Chat::none) {
+        const char* quote = row.chat == Chat::number ? "" : "\"";
+        text += fmt::format(R"(, "telegramChatId": {}{}{})", quote, chat_of(row.chat), quote);
+    }
+    return text + "}";
+}
+
+void Model::run(const Command& command) {
+    std::visit([this](const auto& c) { run(c); }, command);
+}
+
+std::optional<std::int64_t> Model::find_row(int row) const {
+    const std::int64_t id = 100 * (row + 1) + rows_made_[static_cast<std::size_t>(row)];
+    return rows_.contains(id) ? std::optional{id} : std::nullopt;
+}
+
+std::optional<std::int64_t> Model::new_row(const Insert& command) const {
+    if (find_row(command.row) || (command.run < run_count && row_of(run_id_of(command.run)))) {
+        return std::nullopt;
+    }
+    return 100 * (command.row + 1) + rows_made_[static_cast<std::size_t>(command.row)] + 1;
+}
+
+void Model::run(const Insert& command) {
+    const auto id = new_row(command);
+    if (!id) {
+        return;
+    }
+    ++rows_made_[static_cast<std::size_t>(command.row)];
+    Row row{.run = command.run < run_count ? std::optional{run_id_of(command.run)} : std::nullopt,
+            .rate = Rate{static_cast<std::uint8_t>(command.rate)},
+            .gpu = Gpu{static_cast<std::uint8_t>(command.gpu)},
+            .chat = Chat{static_cast<std::uint8_t>(command.chat)},
+            .status = command.status == 0   ? "pending"
+                      : command.status == 1 ? "completed"
+                                            : "failed"};
+    if (row.run) {
+        queue_.insert(*row.run);
+    }
+    rows_.emplace(*id, std::move(row));
+}
+
+bool Model::applies(const Change& command) const {
+    const auto id = find_row(command.row);
+    if (!id || held_ == id || rows_.at(*id).is_forgotten) {
+        return false;
+    }
+    return command.what != Change::run || command.value >= run_count || !row_of(run_id_of(command.value));
+}
+
+void Model::run(const Change& command) {
+    if (!applies(command)) {
+        return;
+    }
+    Row& row = rows_.at(*find_row(command.row));
+    const Row before = row;
+    switch (command.what) {
+        case Change::run:
+            row.run = command.value < run_count ? std::optional{run_id_of(command.value)} : std::nullopt;
+            break;
+        case Change::rate:
+            row.rate = Rate{static_cast<std::uint8_t>(command.value)};
+            break;
+        case Change::gpu:
+            row.gpu = Gpu{static_cast<std::uint8_t>(command.value % 3)};
+            break;
+        case Change::chat:
+            row.chat = Chat{static_cast<std::uint8_t>(command.value % 4)};
+            break;
+        default:
+            throw std::logic_error("Change");
+    }
+    if (metadata_of(row) != metadata_of(before)) {
+        for (const auto& run : {row.run, before.run}) {
+            if (run) {
+                queue_.insert(*run);
+            }
+        }
+    }
+}
+
+bool Model::applies(const Hold& command) const {
+    const auto id = find_row(command.row);
+    return id && !held_ && !rows_.at(*id).is_forgotten;
+}
+
+void Model::run(const Hold& command) {
+    if (applies(command)) {
+        held_ = find_row(command.row);
+    }
+}
+
+void Model::run(const Release&) {
+    if (held_ && rows_.at(*held_).run) {
+        queue_.insert(*rows_.at(*held_).run);
+    }
+    held_.reset();
+}
+
+bool Model::applies(const Delete& command) const {
+    const auto id = find_row(command.row);
+    return id && held_ != id;
+}
+
+void Model::run(const Delete& command) {
+    if (applies(command)) {
+        const auto row = rows_.extract(*find_row(command.row));
+        settlements_of_deleted_.emplace(row.key(), row.mapped().history);
+    }
+}
+
+bool Model::applies(const Edit& command) const {
+    const auto id = find_row(command.row);
+    if (!id || held_ == id || rows_.at(*id).is_forgotten) {
+        return false;
+    }
+    const auto& history = rows_.at(*id).history;
+    const auto last = std::find_if(history.rbegin(), history.rend(),
+                                   [](const Settlement& s) { return s.outcome != "edited_by_hand"; });
+    return last != history.rend() && last->outcome != "reopened";
+}
+
+void Model::run(const Edit& command) {
+    if (!applies(command)) {
+        return;
+    }
+    Row& row = rows_.at(*find_row(command.row));
+    switch (command.what) {
+        case Edit::cost:
+            row.cost = Decimal::parse("7");
+            break;
+        case Edit::reason:
+            row.reason = "looked at";
+            break;
+        case Edit::empty:
+            row.status = "pending";
+            row.reason.reset();
+            row.response.reset();
+            row.payload.reset();
+            row.duration_us.reset();
+            row.cost.reset();
+            row.note.clear();
+            break;
+        case Edit::give_back: {
+            const auto last = std::find_if(row.history.rbegin(), row.history.rend(),
+                                           [](const Settlement& s) { return s.outcome != "edited_by_hand"; });
+            row.status = last->status;
+            row.reason = last->reason;
+            row.response = last->finished;
+            row.duration_us = last->duration_us;  // The payload is not in the audit.
+            row.cost = last->cost;
+            row.note = last->note;
+            break;
+        }
+        default:
+            throw std::logic_error("Edit");
+    }
+}
+
+void Model::run(const RateChange& command) {
+    static const std::array<std::optional<Decimal>, 4> amounts{std::nullopt, Decimal::parse("0.001"),
+                                                               Decimal::parse("0.0025"), Decimal::parse("0.01")};
+    for (int i = command.from; i <= command.to; ++i) {
+        rates_[static_cast<std::size_t>(i)] = amounts[static_cast<std::size_t>(command.amount)];
+    }
+}
+
+bool Model::applies(const Forget& command) const {
+    const auto id = find_row(command.row);
+    if (!id || held_) {
+        return false;
+    }
+    const auto& run = rows_.at(*id).run;
+    return !faults_.second_row_of_a_forgotten_run_cannot_be_forgotten || !run || is_pseudonym(*run) ||
+           !row_of(pseudonym_of(*run));
+}
+
+std::set<std::string> Model::runs_to_forget(std::int64_t id) const {
+    const Row& row = rows_.at(id);
+    std::set<std::string> runs;
+    if (row.run) {
+        runs.insert(*row.run);
+    }
+    for (const Settlement& s : row.history) {
+        runs.insert(s.run);
+    }
+    for (const auto& [key, notification] : notifications_) {
+        if (key.row == id) {
+            runs.insert(key.run);
+        }
+    }
+    std::erase_if(runs, is_pseudonym);
+    if (!faults_.forgetting_a_row_takes_runs_that_others_name) {
+        std::erase_if(runs, [&](const std::string& run) {
+            const auto named_by = row_of(run);
+            return named_by && *named_by != id;
+        });
+    }
+    return runs;
+}
+
+void Model::run(const Forget& command) {
+    if (!applies(command) || command.beside_a_turn) {
+        return;
+    }
+    const std::int64_t id = *find_row(command.row);
+    Row& row = rows_.at(id);
+    const std::set<std::string> runs = runs_to_forget(id);
+    const Chat chat = row.chat;
+    forgotten_.insert(runs.begin(), runs.end());
+    const auto name_of = [&](const std::string& run) { return runs.contains(run) ? pseudonym_of(run) : run; };
+
+    row.is_forgotten = true;
+    row.chat = Chat::none;
+    if (row.run && !is_pseudonym(*row.run)) {
+        const std::string pseudonym = pseudonym_of(*row.run);
+        row.run = row_of(pseudonym) ? std::nullopt : std::optional{pseudonym};  // A run is one row's.
+        queue_.insert(pseudonym);
+    }
+    if (row.payload) {
+        row.payload = "";
+    }
+    if (row.reason) {
+        row.reason = "forgotten";
+    }
+    for (Settlement& s : row.history) {
+        s.run = name_of(s.run);
+        if (s.reason) {
+            s.reason = "forgotten";
+        }
+        if (s.payload) {
+            s.payload = "";
+        }
+    }
+    for (const std::string& id_before : runs) {
+        queue_.erase(id_before);
+        reports_.erase(id_before);
+        auto run = runs_.extract(id_before);
+        if (!run.empty()) {
+            for (TakenEvent& event : run.mapped().events) {
+                event.has_output = false;
+                event.error.clear();
+            }
+            run.key() = pseudonym_of(id_before);
+            runs_.insert(std::move(run));
+        }
+    }
+    const bool is_chat_known = chat == Chat::number || chat == Chat::text;
+    const bool is_chat_of_others =
+        std::any_of(rows_.begin(), rows_.end(), [&](const auto& other) { return other.second.chat == chat; });
+    std::erase_if(notifications_, [&](const auto& notification) {
+        return notification.first.row == id || runs.contains(notification.first.run) ||
+               (is_chat_known && !is_chat_of_others && notification.second.chat == chat_of(chat));
+    });
+}
+
+void Model::run(const Tell&) {
+    for (auto& [key, notification] : notifications_) {
+        if (notification.state == "pending") {
+            notification.state = "sent";
+        }
+    }
+}
+
+void Model::queue_all() {
+    for (const auto& [id, run] : runs_) {
+        queue_.insert(id);
+    }
+}
+
+Rows Model::rows() const {
+    Rows rows;
+    for (const auto& [id, run] : runs_) {
+        rows["run " + id] = text_of(run);
+    }
+    for (const auto& [id, row] : rows_) {
+        rows[fmt::format("row {}", id)] = text_of(row);
+        if (!row.history.empty()) {
+            rows[fmt::format("settlements {}", id)] = text_of(row.history);
+        }
+    }
+    for (const auto& [id, history] : settlements_of_deleted_) {
+        if (!history.empty()) {
+            rows[fmt::format("settlements {}", id)] = text_of(history);
+        }
+    }
+    for (const auto& [key, n] : notifications_) {
+        rows[fmt::format("notification {} {} {} {}", key.row, key.run, key.kind, key.for_status)] =
+            fmt::format("{} {} | {}", n.state, n.chat, n.told);
+    }
+    for (const auto& [number, s] : segments_) {
+        rows[fmt::format("books of segment {}", number)] =
+            fmt::format("{} batches | {} = {} applied + {} duplicate + {} quarantined", s.batches,
+                        s.applied + s.duplicate + s.quarantined, s.applied, s.duplicate, s.quarantined);
+    }
+    for (const std::string& run : queue_) {
+        rows["queued " + run] = "";
+    }
+    rows["balance"] = fmt::format("{0} events, {0} in runs | {1} and {2} batches aside", events_applied_, events_aside_,
+                                  batches_aside_);
+    rows["events"] = fmt::format("{}", events_stored_);
+    return rows;
+}
+
+}  // namespace runledger::test::whole_ledger

@@ -1,0 +1,211 @@
+// The ledger as it must be: a small, pure model that shares nothing with the product but the digest of a body.
+//
+// It says after each command what every row holds (rows()), as text by the row's key. Money is in the oracle's
+// decimals. What it does not know is the database's own clock: a time of it is `told`, later than every moment of an
+// edge.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/oracle/decimal.hpp"
+#include "tests/property/ledger/commands.hpp"
+#include "tests/property/ledger/run_facts.hpp"
+
+namespace runledger::test::whole_ledger {
+
+// Of each row, by its key, all that it holds.
+using Rows = std::map<std::string, std::string>;
+
+// Where the product is known to differ from what it must do. With one set the model does as the product does today;
+// ledger_property_test.cpp (KnownFaults) says of each how to see it, and fails once it is mended.
+struct KnownFaults {
+    bool reason_of_a_forgotten_run_comes_back{};
+    bool report_brings_a_run_back{};
+    bool forgetting_a_row_takes_runs_that_others_name{};
+    bool second_row_of_a_forgotten_run_cannot_be_forgotten{};
+};
+
+// When a webhook came, in microseconds after epoch_us; or `told`, when a report of the provider's was stored.
+using Instant = std::int64_t;
+inline constexpr Instant told = INT64_MAX;
+
+struct Settlement {
+    std::string run{};
+    std::string outcome{};
+    std::string status{};
+    std::optional<std::string> reason{};
+    bool keeps_status{};
+    std::optional<Instant> finished{};
+    std::optional<std::int64_t> duration_us{};
+    std::string clock{};
+    std::string duration_note{};
+    std::string gpu{};
+    std::optional<Decimal> rate{};
+    std::string unit{};
+    std::string source{};
+    std::optional<Decimal> cost{};
+    std::string note{};
+    std::size_t output_count{};
+    std::optional<std::string> payload{};
+};
+
+struct Row {
+    std::optional<std::string> run{};
+    Rate rate{};
+    Gpu gpu{};
+    Chat chat{};
+    std::string status{"pending"};
+    std::optional<std::string> reason{};
+    std::optional<Instant> response{};
+    std::optional<std::string> payload{};
+    std::optional<std::int64_t> duration_us{};
+    std::optional<Decimal> cost{};
+    std::string note{};
+    std::vector<Settlement> history{};
+    bool is_forgotten{};
+};
+
+struct NotificationKey {
+    std::int64_t row{};
+    std::string run{};
+    std::string kind{};
+    std::string for_status{};
+
+    friend auto operator<=>(const NotificationKey&, const NotificationKey&) = default;
+};
+struct Notification {
+    std::string state{};
+    std::string chat{};
+    std::string told{};  // The payload.
+    bool is_withdrawn{};
+};
+
+struct BatchPlan {
+    int segment{};
+    std::uint64_t number{};
+    int boot{};
+    std::vector<News> news{};
+    bool is_other{};  // Another batch under that name.
+};
+
+struct Segment {
+    std::map<std::uint64_t, std::size_t> open{};  // Events, by batch.
+    bool is_known{};
+    bool is_retired{};
+    bool has_tombstone{};
+    std::uint64_t batch_count{};
+    std::int64_t batches{};
+    std::int64_t applied{};
+    std::int64_t duplicate{};
+    std::int64_t quarantined{};
+};
+
+class Model {
+public:
+    explicit Model(const KnownFaults& faults) : faults_(faults) {}
+
+    void run(const Command& command);
+    [[nodiscard]] Rows rows() const;
+
+    // What the command is about, in the state as it is; nothing where it does not apply. For the product's side.
+    [[nodiscard]] std::vector<BatchPlan> plan(const Apply& command) const;
+    [[nodiscard]] std::optional<BatchPlan> plan(const Copy& command) const;
+    [[nodiscard]] std::optional<BatchPlan> plan(const Conflict& command) const;
+    [[nodiscard]] int current_segment(int segment) const { return current_[static_cast<std::size_t>(segment)]; }
+    [[nodiscard]] const Segment& segment(int number) const;
+    [[nodiscard]] std::optional<std::int64_t> new_row(const Insert& command) const;
+    [[nodiscard]] std::optional<std::int64_t> find_row(int row) const;
+    [[nodiscard]] bool applies(const Change& command) const;
+    [[nodiscard]] bool applies(const Hold& command) const;
+    [[nodiscard]] bool applies(const Delete& command) const;
+    [[nodiscard]] bool applies(const Edit& command) const;
+    [[nodiscard]] bool applies(const Forget& command) const;
+    [[nodiscard]] bool applies(const Report& command) const;
+    [[nodiscard]] const Row& row(std::int64_t id) const { return rows_.at(id); }
+    [[nodiscard]] bool is_holding() const { return held_.has_value(); }
+    // Of the times between the moments of `walls`; nothing: no rate is in force.
+    [[nodiscard]] const std::array<std::optional<Decimal>, walls.size() + 1>& rates() const { return rates_; }
+    [[nodiscard]] const std::set<std::string>& forgotten() const { return forgotten_; }
+    // Runs that retention removes, if all are old enough.
+    [[nodiscard]] std::vector<std::string> runs_to_remove() const;
+    // Runs that Settle is about, forgotten ones under their pseudonyms.
+    [[nodiscard]] std::vector<std::string> runs_of(const Settle& command) const;
+
+    // Queues every run, as if there were news of each.
+    void queue_all();
+
+private:
+    void run(const Apply& command);
+    void run(const Copy& command);
+    void run(const Conflict& command);
+    void run(const Retire& command);
+    void run(const Insert& command);
+    void run(const Change& command);
+    void run(const Hold& command);
+    void run(const Release& command);
+    void run(const Delete& command);
+    void run(const Edit& command);
+    void run(const RateChange& command);
+    void run(const Reprice& command);
+    void run(const Forget& command);
+    void run(const Settle& command);
+    void run(const Report& command);
+    void run(const Tell& command);
+    void run(const Expire& command);
+    void run(const DropDay& command);
+
+    // model_intake.cpp
+    void take(const std::vector<BatchPlan>& turn);
+    void take_event(const News& news, Segment& segment);
+    [[nodiscard]] bool is_settled(const std::string& run) const;
+    [[nodiscard]] bool is_removed(const std::string& run) const;
+    [[nodiscard]] std::string name_now(int run) const;
+
+    // model_settle.cpp
+    enum class Settled { done, locked };
+    Settled settle(const std::string& run);
+    Settled reopen_rows_of(const std::string& run);
+    [[nodiscard]] std::optional<std::int64_t> row_of(const std::string& run) const;
+    bool reopen(std::int64_t id);
+    void report_edit(Row& row, const Settlement& s);
+    void settle_first(std::int64_t id, const std::string& run);
+    [[nodiscard]] Settlement settlement_of(const Row& row, const std::string& run, const Settlement* last) const;
+    void price(Settlement& s, const Row& row, const Settlement* last, bool is_success) const;
+    [[nodiscard]] std::optional<Decimal> rate_in_force(const std::string& gpu, Instant at) const;
+    void notify_again(std::int64_t id, const Settlement& last, const Settlement& s);
+    [[nodiscard]] std::set<std::string> runs_to_forget(std::int64_t id) const;
+
+    KnownFaults faults_;
+    std::map<int, Segment> segments_{};
+    std::array<int, segment_count> current_{1, 2};
+    int last_segment_{segment_count};
+    std::vector<BatchPlan> batches_{};
+    std::map<std::string, Run> runs_{};
+    std::map<std::string, std::set<std::string>> reports_{};
+    std::int64_t events_stored_{};
+    std::int64_t events_applied_{};
+    std::int64_t events_aside_{};
+    std::int64_t batches_aside_{};
+    std::map<std::int64_t, Row> rows_{};
+    std::array<std::int64_t, row_count> rows_made_{};
+    std::map<std::int64_t, std::vector<Settlement>> settlements_of_deleted_{};
+    std::optional<std::int64_t> held_{};
+    std::array<std::optional<Decimal>, walls.size() + 1> rates_{};
+    std::set<std::string> queue_{};
+    std::map<NotificationKey, Notification> notifications_{};
+    std::set<std::string> forgotten_{};
+};
+
+// How the ledger names it.
+[[nodiscard]] const char* word_of(Gpu gpu);
+[[nodiscard]] std::string chat_of(Chat chat);
+// metadata, as the application writes it.
+[[nodiscard]] std::string metadata_of(const Row& row);
+
+}  // namespace runledger::test::whole_ledger
