@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/integration/edge/stand_in_daemon.hpp"
+#include "tests/stand_ins/recording_daemon.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/nginx_server.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -50,13 +50,13 @@ protected:
 
     [[nodiscard]] NginxServer& nginx() { return *nginx_; }
     [[nodiscard]] const TempFolder& folder() const { return folder_; }
-    [[nodiscard]] StandInDaemon& daemon() { return daemon_; }
+    [[nodiscard]] RecordingDaemon& daemon() { return daemon_; }
     // The line that this holds is no failure of the test.
     void allow_alarm(std::string text) { allowed_alarms_.push_back(std::move(text)); }
 
 private:
     TempFolder folder_;
-    StandInDaemon daemon_;
+    RecordingDaemon daemon_;
     std::optional<NginxServer> nginx_;
     std::vector<std::string> allowed_alarms_;
     int events_made_{0};

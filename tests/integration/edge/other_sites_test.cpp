@@ -66,7 +66,7 @@ TEST_F(OtherSites, LeaveTheSpoolsRoomToTheNewWorkers) {
 }
 
 TEST_F(OtherSites, DoNotKeepEventsFromTheDaemonThatIsNamedNow) {
-    StandInDaemon other{folder() / "other.sock"};
+    RecordingDaemon other{folder() / "other.sock"};
     other.start();
     start_nginx({.workers = 2, .http_extra = "client_header_timeout 600s;"});
     std::vector<std::string> events = post_until_answered(6);

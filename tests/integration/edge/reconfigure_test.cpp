@@ -69,7 +69,7 @@ TEST_F(Reconfigure, AnotherBoundHoldsFromThenOn) {
 }
 
 TEST_F(Reconfigure, EventsGoToTheDaemonThatIsNamedNow) {
-    StandInDaemon other{folder() / "other.sock"};
+    RecordingDaemon other{folder() / "other.sock"};
     other.start();
     start_nginx();
     auto events = post_until_answered(3);

@@ -11,10 +11,27 @@
 #include <vector>
 
 #include "nginx-module/courier/courier.hpp"
+#include "tests/stand_ins/daemon.hpp"
 #include "tests/support/eventually.hpp"
-#include "tests/unit/nginx-module/courier/daemon_stand_in.hpp"
+#include "tests/unit/nginx-module/spool/spool_fixture.hpp"
 
 namespace runledger::edge::test {
+
+// A stand-in daemon that the test serves itself, with a Ledger's answers.
+class LedgerDaemon : public runledger::test::StandInDaemon {
+public:
+    explicit LedgerDaemon(std::string endpoint)
+        : StandInDaemon(std::move(endpoint), [this](std::span<const std::byte> request) {
+              (void)ledger.take(request);
+              Answers answers;
+              while (auto answer = ledger.next_answer()) {
+                  answers.push_back(std::move(*answer));
+              }
+              return answers;
+          }) {}
+
+    Ledger ledger;
+};
 
 class CourierFixture : public ::testing::Test {
 protected:
@@ -42,7 +59,7 @@ protected:
     runledger::test::TempFolder temp_;
     std::shared_ptr<FaultFiles> files_;
     CourierSettings settings_;
-    DaemonStandIn daemon_;
+    LedgerDaemon daemon_;
     std::unique_ptr<Courier> courier_;
     std::map<HeldEvent*, HeldEventPtr> answered_;
     std::vector<LogLine> lines_;

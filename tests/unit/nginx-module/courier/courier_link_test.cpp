@@ -23,7 +23,7 @@ public:
     explicit DaemonInAnotherProcess(const std::string& endpoint) : pid_(::fork()) {
         if (pid_ == 0) {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-            DaemonStandIn daemon(endpoint);
+            LedgerDaemon daemon(endpoint);
             daemon.start();
             while (true) {
                 daemon.serve();
@@ -96,7 +96,7 @@ protected:
     }
 
     const std::string second_endpoint_{"ipc://" + (temp_ / "second.sock").string()};
-    DaemonStandIn second_{second_endpoint_};
+    LedgerDaemon second_{second_endpoint_};
 };
 
 TEST_F(CourierLink, ADaemonThatIsDeadFromTheStartIsLeftOut) {
@@ -223,7 +223,7 @@ protected:
         settings_.link.delivery.window.resend_after = 1h;  // Only losses count here.
     }
 
-    void die_of(DaemonStandIn& daemon, std::uint64_t number, int& deaths) {
+    void die_of(LedgerDaemon& daemon, std::uint64_t number, int& deaths) {
         daemon.dies_of = [&deaths, number](const wire::Batch& batch) {
             const bool dies = std::any_of(batch.events.begin(), batch.events.end(),
                                           [&](const wire::Event& event) { return number_of(event.body) == number; });
@@ -231,7 +231,7 @@ protected:
             return dies;
         };
     }
-    void keep_alive(DaemonStandIn& daemon) {
+    void keep_alive(LedgerDaemon& daemon) {
         if (!daemon.is_running()) {
             daemon.start();
         }

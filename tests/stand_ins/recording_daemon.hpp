@@ -1,7 +1,7 @@
-// A stand-in for runledgerd at the other end of the wire: a ROUTER that decodes what the edge sends, remembers it and
-// answers as a ledger would.
+// A stand-in daemon in a thread of its own, which decodes what the edge sends, remembers it and answers as a ledger
+// would.
 //
-// It has a thread of its own while it runs; the public members may be called from the test's thread at any time.
+// The public members may be called from the test's thread at any time.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/wire.hpp"
+#include "tests/stand_ins/daemon.hpp"
 
 namespace runledger::test {
 
@@ -27,13 +28,13 @@ struct DeliveredEvent {
     std::string body;
 };
 
-class StandInDaemon {
+class RecordingDaemon {
 public:
     // Binds nothing yet.
-    explicit StandInDaemon(std::filesystem::path socket);
-    ~StandInDaemon();
-    StandInDaemon(const StandInDaemon&) = delete;
-    StandInDaemon& operator=(const StandInDaemon&) = delete;
+    explicit RecordingDaemon(const std::filesystem::path& socket);
+    ~RecordingDaemon();
+    RecordingDaemon(const RecordingDaemon&) = delete;
+    RecordingDaemon& operator=(const RecordingDaemon&) = delete;
 
     void start();
     // Takes and answers nothing any more, as if it had been killed; what it knows it keeps, as a database would.
@@ -48,11 +49,10 @@ public:
     [[nodiscard]] std::vector<std::string> damaged() const;
 
 private:
-    void run();
     [[nodiscard]] std::vector<std::byte> answer(std::span<const std::byte> frame);
     void remember(const wire::Batch& batch);
 
-    std::filesystem::path socket_;
+    StandInDaemon daemon_;  // The thread's, while that runs.
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 
