@@ -25,6 +25,14 @@ std::string plain_zone(std::string_view zone) {
     return is_zone ? plain : std::string{};
 }
 
+// Digits where "0000-00-00T00:00:00" has them, and its punctuation. Where a field can't be read, the library converts
+// seconds that it has not set, which is undefined behaviour; so it sees only what it can read.
+bool is_plain_shape(std::string_view text) {
+    constexpr std::string_view shape = "0000-00-00T00:00:00";
+    return std::equal(text.begin(), text.end(), shape.begin(), shape.end(),
+                      [](char c, char wanted) { return wanted == '0' ? c >= '0' && c <= '9' : c == wanted; });
+}
+
 }  // namespace
 
 std::optional<std::chrono::sys_time<microseconds>> parse_iso_time(std::string_view text) {
@@ -35,6 +43,9 @@ std::optional<std::chrono::sys_time<microseconds>> parse_iso_time(std::string_vi
     }
     std::string plain(text.substr(0, seconds_end));
     plain[10] = 'T';
+    if (!is_plain_shape(plain)) {
+        return std::nullopt;
+    }
     std::string_view rest = text.substr(seconds_end);
     std::string fraction;
     if (rest.starts_with('.')) {
@@ -52,13 +63,16 @@ std::optional<std::chrono::sys_time<microseconds>> parse_iso_time(std::string_vi
         rest.remove_suffix(1);
     }
     const std::string zone = rest.empty() ? "+0000" : plain_zone(rest);
+    if (zone.empty()) {
+        return std::nullopt;
+    }
 
     date::local_time<microseconds> local;
     std::chrono::minutes offset{0};
     std::istringstream in(plain + zone);
     in >> date::parse("%FT%T%z", local, offset);
     // The library reads fields of other widths, too; what it has read must be what is written.
-    if (in.fail() || zone.empty() || date::format("%FT%T", local) != plain) {
+    if (in.fail() || date::format("%FT%T", local) != plain) {
         return std::nullopt;
     }
     const std::chrono::sys_time<microseconds> time{local.time_since_epoch() - offset};

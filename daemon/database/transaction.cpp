@@ -66,6 +66,7 @@ const std::string& Transaction::prepared(std::string_view query) {
 Snapshot::Snapshot(Database& database) : work_(std::make_unique<pqxx::work>(database.connection())) {
     run_in(*work_, nullptr);
     run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; "
+        "SET LOCAL row_security = off; "
         "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0");
 }
 

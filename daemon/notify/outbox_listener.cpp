@@ -12,7 +12,7 @@
 namespace runledger {
 namespace {
 
-constexpr std::string_view outbox_channel = "runledger_outbox";  // As settle_new() and queue_notification() say it.
+constexpr std::string_view outbox_channel = "runledger_outbox";  // As queue_endings() and queue_notification() say it.
 constexpr int look_again_milliseconds = 30'000;                  // Where there is no descriptor to wait on for the end.
 
 }  // namespace

@@ -219,6 +219,9 @@ WITH (fillfactor = 70);
 CREATE INDEX runs_ended_idx ON runledger.runs (changed_at) WHERE terminal_status IS NOT NULL;
 COMMENT ON INDEX runledger.runs_ended_idx IS
     'Retention takes the oldest runs that have ended. Not by applied_at: it changes with each event, and the index would be written each time. Not BRIN: new rows reuse the pages of removed ones.';
+CREATE INDEX runs_first_received_at_idx ON runledger.runs USING brin (first_received_at);
+COMMENT ON INDEX runledger.runs_first_received_at_idx IS
+    'Reports look for the runs of some days. As long as retention has not let new rows reuse old pages, BRIN finds them in a few pages; afterwards it is no worse than no index.';
 CREATE INDEX runs_not_ended_idx ON runledger.runs (run_id) WHERE terminal_status IS NULL;
 COMMENT ON INDEX runledger.runs_not_ended_idx IS
     'Reconcile reads the runs that have not ended. Not by time: an index on applied_at would be written with every event.';
@@ -241,7 +244,7 @@ COMMENT ON COLUMN runledger.runs.running_boottime_us IS 'Microseconds since that
 COMMENT ON COLUMN runledger.runs.running_redelivered IS 'True: that event came as GET, so it is late by 1.6 s or more.';
 COMMENT ON COLUMN runledger.runs.uploading_at IS 'When uploading was first received; NULL: it was not.';
 COMMENT ON COLUMN runledger.runs.terminal_status IS
-    'success, failed, timeout or cancelled: of the terminal event that was received first; without one, of the provider''s first report (then finished_at is NULL); NULL: not ended.';
+    'success, failed, timeout or cancelled: of the terminal event that was received first, by the boottime within a boot of the edge and by wall time between boots; without one, of the provider''s first report (then finished_at is NULL); NULL: not ended.';
 COMMENT ON COLUMN runledger.runs.finished_at IS
     'When that event was received; NULL: not ended, or only the provider''s report says so.';
 COMMENT ON COLUMN runledger.runs.finished_boot_id IS 'The edge''s boot at that moment.';

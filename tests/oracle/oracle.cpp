@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <span>
 #include <stdexcept>
@@ -16,7 +17,14 @@
 namespace runledger::test {
 namespace {
 
-// The event's place in the only order there is. The digest is compared as the signed number that PostgreSQL has.
+// The event's place among those of its boot.
+auto place_in_boot(const StoredEvent& event) {
+    const std::uint64_t digest = checksum64(std::as_bytes(std::span{event.body}));
+    return std::make_tuple(event.boottime_us, event.received_at_us, event.redelivered,
+                           static_cast<std::int64_t>(digest));
+}
+
+// The event's place among the first ones of each boot. The digest is compared as the signed number that PostgreSQL has.
 auto instant_of(const StoredEvent& event) {
     const std::uint64_t digest = checksum64(std::as_bytes(std::span{event.body}));
     return std::make_tuple(event.received_at_us, event.boot_id, event.boottime_us, event.redelivered,
@@ -40,25 +48,43 @@ struct Milestones {
     std::optional<RunStatus> ending_status{};
 };
 
+using EventsByBoot = std::map<std::string, const StoredEvent*>;
+
+void keep_first_of_boot(EventsByBoot& firsts, const StoredEvent& event) {
+    const StoredEvent*& first = firsts[event.boot_id];
+    if (first == nullptr || place_in_boot(event) < place_in_boot(*first)) {
+        first = &event;
+    }
+}
+
+const StoredEvent* first_of_boots(const EventsByBoot& firsts) {
+    const StoredEvent* first = nullptr;
+    for (const auto& [boot, event] : firsts) {
+        if (first == nullptr || instant_of(*event) < instant_of(*first)) {
+            first = event;
+        }
+    }
+    return first;
+}
+
 Milestones milestones_of(const RunPlan& run, const std::vector<const StoredEvent*>& events) {
-    Milestones found;
+    EventsByBoot running;
+    EventsByBoot ending;
     for (const StoredEvent* event : events) {
         const PlannedEvent* planned = find_planned(run, event->body);
         if (planned == nullptr) {
             continue;  // check_events() has a sentence for it.
         }
-        if (planned->status == "running" &&
-            (found.running == nullptr || instant_of(*event) < instant_of(*found.running))) {
-            found.running = event;
+        if (planned->status == "running") {
+            keep_first_of_boot(running, *event);
         }
-        const auto terminal = terminal_status_of(*planned);
-        if (!terminal) {
-            continue;
+        if (terminal_status_of(*planned)) {
+            keep_first_of_boot(ending, *event);
         }
-        if (found.ending == nullptr || instant_of(*event) < instant_of(*found.ending)) {
-            found.ending = event;
-            found.ending_status = terminal;
-        }
+    }
+    Milestones found{.running = first_of_boots(running), .ending = first_of_boots(ending)};
+    if (found.ending != nullptr) {
+        found.ending_status = terminal_status_of(*find_planned(run, found.ending->body));
     }
     return found;
 }

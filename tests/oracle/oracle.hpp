@@ -37,10 +37,11 @@ struct ExpectedGeneration {
     static constexpr std::string_view any_reason = "*";
 };
 
-// `events` are the run's own, in any order, and belong to the plan. Rules: the ending is that of the terminal event
-// with the earliest (received_at, boot_id, boottime_us); the start is the earliest `running`; the duration is the
-// difference of boottimes within one boot, else of wall times; what is negative is unknown. Different endings at one
-// microsecond are decided as the ledger documents it: the POST before the GET, then the lower XXH3-64 of the body.
+// `events` are the run's own, in any order, and belong to the plan. Rules: of the terminal events, the
+// first of each boot by boottime, and of these the one with the earliest (received_at, boot_id, boottime_us); the start
+// is the first `running`, likewise; the duration is the difference of boottimes within one boot, else of wall times;
+// what is negative is unknown. Different endings at one microsecond are decided as the ledger documents it: the POST
+// before the GET, then the lower XXH3-64 of the body.
 [[nodiscard]] ExpectedGeneration expected_generation(const RunPlan& run, const std::vector<const StoredEvent*>& events);
 
 // The duration of one unit of a rate; nothing for a flat rate ("run", "fixed") and for what is no unit.

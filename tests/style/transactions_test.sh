@@ -15,4 +15,11 @@ if grep -rnE '(^|[^a-z_])SET (SESSION |)(statement_timeout|lock_timeout|synchron
     printf 'state of a session, which a pooler may give to somebody else\n'
     status=1
 fi
+# A Transaction and a Snapshot say where names are looked up; what the schema's own files begin says it on the next line.
+unguarded=$(grep -nE -A1 '^ *pqxx::work [a-z_]+\(' daemon/database/schema.cpp daemon/database/adopt.cpp |
+    awk '/^--$/ { next } begun != "" { if (!/begin_durably|secure_search_path/) print begun; begun = ""; next } { begun = $0 }')
+if [ -n "$unguarded" ]; then
+    printf 'a transaction that looks names up where others may have made them:\n%s\n' "$unguarded"
+    status=1
+fi
 exit $status

@@ -2,7 +2,7 @@
  * below one folder, and does to them what the control file says.
  *
  * RUNLEDGER_FAULT_FOLDER names the folder (an absolute path without links), RUNLEDGER_FAULT_CONTROL the control file;
- * without both every call passes. Only what spool_files.cpp calls is here, with the names that a 64-bit off_t gives it.
+ * without both every call passes. Only what nginx-module/spool/files.cpp calls is here, with the names that a 64-bit off_t gives it.
  * With a sanitizer, its library comes before this one: its interceptors then call ours. Any thread, any process. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

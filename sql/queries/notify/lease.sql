@@ -1,4 +1,4 @@
--- $1 bigint[] ids from notify_find_expired and notify_find_due, $2 the daemon, $3 lease in milliseconds. Another daemon
+-- $1 bigint[] ids from find_expired and find_due, $2 the daemon, $3 lease in milliseconds. Another daemon
 -- may have been faster: rows that it has, or is taking, are skipped. When this is committed, the row says that the
 -- message may be on its way.
 UPDATE runledger.notifications AS n

@@ -1,4 +1,4 @@
--- $1 to $5 as in tool_outbox_list. Pending, dead and uncertain messages are not sent any more, and the row says why. A
+-- $1 to $5 as in list.sql. Pending, dead and uncertain messages are not sent any more, and the row says why. A
 -- message that a daemon is sending is not changed.
 WITH dropped AS (
     UPDATE runledger.notifications AS n

@@ -1,4 +1,4 @@
--- $1 to $5 as in tool_outbox_list. Messages that were given up are sent again as if they were new; one that may have
+-- $1 to $5 as in list.sql. Messages that were given up are sent again as if they were new; one that may have
 -- arrived still says so. A malformed chat gets none.
 WITH again AS (
     UPDATE runledger.notifications AS n
