@@ -51,7 +51,7 @@ mutations=(
     "SQL: the earliest progress|$runs|s/> \(r\.latest_at/< (r.latest_at/"
     "SQL: progress without its digest|$runs|s/EXCLUDED\.latest_redelivered, EXCLUDED\.latest_digest\)/EXCLUDED.latest_redelivered)/; s/r\.latest_redelivered, r\.latest_digest\)/r.latest_redelivered)/"
     "SQL: a count that forgets|$runs|s/event_count = r\.event_count \+ CASE/event_count = CASE/"
-    "SQL: events counted for each boot|$runs|s/WHEN \$29 THEN/WHEN true THEN/"
+    "SQL: events counted for each boot|$runs|s/WHEN .29 THEN/WHEN true THEN/"
     "SQL: the oldest version of an output|$outputs|s/> \(o\.updated_at/< (o.updated_at/"
     "SQL: an output's last version|$outputs|s/WHERE \(EXCLUDED\.updated_at/WHERE true OR (EXCLUDED.updated_at/"
     "SQL: runs in any order|$runs|s/ORDER BY run_id COLLATE \"C\"\s+ON CONFLICT/ORDER BY random() ON CONFLICT/|ledger_test"
