@@ -13,7 +13,6 @@ namespace {
 
 // Enough for a long weekend of failures, each of which is in the log.
 constexpr int days_ahead = 4;
-constexpr std::size_t rows_a_step_max = 1000;
 constexpr std::chrono::hours between_turns{1};
 constexpr std::chrono::minutes after_failure{1};
 // Between two steps of a removal, so that vacuum, replicas and the other stages keep up.
@@ -81,13 +80,19 @@ Maintainer::Step Maintainer::maintain_days() {
 
 Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days, std::atomic<std::uint64_t>& removed) {
     std::uint64_t in_all = 0;
+    RowsAStep rows_a_step;
     Step step = Step::done;
-    std::uint64_t rows = days == 0 ? 0 : rows_a_step_max;
-    while (rows == rows_a_step_max && step == Step::done && stop_.pause(between_steps)) {
+    bool is_more = days != 0;
+    while (is_more && step == Step::done && stop_.pause(between_steps)) {
+        const std::size_t rows_max = rows_a_step.next();
+        std::uint64_t rows = 0;
+        const auto begun = std::chrono::steady_clock::now();
         step = attempt(what, [&](const Statements& work) {
-            rows = work.run1(queries::maintain::remove_expired, std::string(what), days, rows_a_step_max)[0]
-                       .as<std::uint64_t>();
+            rows =
+                work.run1(queries::maintain::remove_expired, std::string(what), days, rows_max)[0].as<std::uint64_t>();
         });
+        rows_a_step.took(std::chrono::steady_clock::now() - begun);
+        is_more = rows == rows_max;
         if (step == Step::done) {
             in_all += rows;
             removed.fetch_add(rows, std::memory_order_relaxed);
@@ -101,7 +106,7 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
 
 Maintainer::Step Maintainer::queue_lost() {
     return attempt("lost settlements", [&](const Statements& work) {
-        const auto queued = work.run(queries::maintain::queue_lost, rows_a_step_max);
+        const auto queued = work.run(queries::maintain::queue_lost, RowsAStep::max);
         if (!queued.empty()) {
             spdlog::error("runs had ended and were in no queue: they are queued again runs={} run_id={}", queued.size(),
                           queued[0][0].c_str());

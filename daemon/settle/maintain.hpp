@@ -6,7 +6,10 @@
 // a partition go to the DEFAULT one, and are moved later.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -28,6 +31,25 @@ struct MaintainCounters {
     std::atomic<std::uint64_t> quarantine_removed{0};
     std::atomic<std::uint64_t> tombstones_removed{0};
     std::atomic<std::uint64_t> steps_failed{0};  // Tried again a minute later.
+};
+
+// How many rows the next step removes, by how long the last one took: apply may wait for as long as a step.
+class RowsAStep {
+public:
+    static constexpr std::size_t min = 50;
+    static constexpr std::size_t max = 1000;
+
+    [[nodiscard]] std::size_t next() const noexcept { return rows_; }
+    void took(std::chrono::nanoseconds time) noexcept {
+        if (time > std::chrono::milliseconds{30}) {
+            rows_ = std::max(rows_ / 2, min);
+        } else if (time < std::chrono::milliseconds{10}) {
+            rows_ = std::min(rows_ * 2, max);
+        }
+    }
+
+private:
+    std::size_t rows_ = min;
 };
 
 class Maintainer {

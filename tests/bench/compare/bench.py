@@ -14,6 +14,7 @@ import ledger_parts
 import machine
 import processes
 import report
+import year_part
 from ledger import Postgres, migrate
 from processes import Folder, run_json
 from servers import make_certificate
@@ -33,6 +34,8 @@ PARTS = {
     "batch_size": growth_parts.batch_size,
     "runs_in_flight": growth_parts.runs_in_flight,
 }
+# Run only by --only: it takes more than an hour, and has a page of its own.
+LONG_PARTS = {"year": year_part.year}
 
 
 class Bench:
@@ -42,7 +45,9 @@ class Bench:
         self.source = Path(__file__).resolve().parents[3]
         self.build = Path(arguments.build).resolve()
         self.rounds, self.seconds, self.rows = arguments.rounds, arguments.seconds, arguments.rows
-        wanted = 20e9 + (3000 * self.rows if "ten_million" in (arguments.only or PARTS) else 0)
+        self.months, self.month_seconds, self.command = arguments.months, arguments.month_seconds, arguments.command
+        wanted = 20e9 + sum(bytes_a_row * self.rows for part, bytes_a_row in (("ten_million", 3000), ("year", 4500))
+                            if part in (arguments.only or PARTS))
         if shutil.disk_usage(arguments.folder).free < wanted:
             raise SystemExit(f"bench: {arguments.folder} needs {wanted / 1e9:.0f} GB free: use --folder, or fewer --rows")
         self.folder = Folder(arguments.folder, arguments.keep)
@@ -127,11 +132,13 @@ class Bench:
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="tests/bench/run.sh", description=__doc__, epilog="parts: " + " ".join(PARTS))
-    parser.add_argument("--only", action="append", choices=list(PARTS), metavar="PART", help="this part; may be repeated")
+    parser = argparse.ArgumentParser(prog="tests/bench/run.sh", description=__doc__, epilog=f"parts: {' '.join(PARTS)}; only by --only: {' '.join(LONG_PARTS)}")
+    parser.add_argument("--only", action="append", choices=[*PARTS, *LONG_PARTS], metavar="PART", help="this part; may be repeated")
     parser.add_argument("--rounds", type=int, default=5, help="of each comparison (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement (default %(default)s)")
     parser.add_argument("--rows", type=int, default=10_000_000, help="that the large database holds (default %(default)s)")
+    parser.add_argument("--months", type=int, default=12, help="of the year (default %(default)s)")
+    parser.add_argument("--month-seconds", type=int, default=300, help="how long one lasts (default %(default)s)")
     parser.add_argument("--folder", default=os.environ.get("TMPDIR", "/var/tmp"), help="where to work (default %(default)s)")
     parser.add_argument("--keep", action="store_true", help="leave the folder there")
     parser.add_argument("--build", default="build/release", help="the build tree (default %(default)s)")
@@ -149,7 +156,7 @@ def measure(arguments):
     try:
         for name in arguments.only or PARTS:
             print(f"== {name} ({time.monotonic() - begun:.0f} s)", flush=True)
-            PARTS[name](bench)
+            {**PARTS, **LONG_PARTS}[name](bench)
         results = bench.results(arguments, time.monotonic() - begun)
     finally:
         bench.close()

@@ -55,8 +55,8 @@ class Postgres:
     def stop(self):
         self.process.stop(signal.SIGINT)
 
-    def uri(self, database):
-        return f"host={self.socket_folder} port={self.port} user=postgres dbname={database}"
+    def uri(self, database, user="postgres"):
+        return f"host={self.socket_folder} port={self.port} user={user} dbname={database}"
 
     def psql(self, database, *arguments, **more):
         return run([f"{BIN}/psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-d", self.uri(database), *arguments], **more)
@@ -76,12 +76,12 @@ class Postgres:
 
 
 class Daemon:
-    def __init__(self, bench, database, extra="", telegram='mode = "log"'):
+    def __init__(self, bench, database, extra="", telegram='mode = "log"', user="postgres"):
         self.port = free_port()
         self.conf = bench.folder.write("runledgerd.toml", f"""[intake]
 bind = ["ipc://{bench.daemon_socket}"]
 [postgres]
-uri = "{bench.postgres.uri(database)}"
+uri = "{bench.postgres.uri(database, user)}"
 [telegram]
 {telegram}
 [metrics]
