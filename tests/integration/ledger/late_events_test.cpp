@@ -61,6 +61,32 @@ TEST_F(LateEvents, OfAForgottenRunBringNothingBackAndCountInItsTimingAllTheSame)
               "0.75");
 }
 
+TEST_F(LateEvents, OfAForgottenRunGoToQuarantineWithoutTheirContent) {
+    settle_a_run();
+    const MadeBatch first({segment(7), 0}, {{event_text({.run_id = "run-2"}), second}});
+    (void)apply({&first});
+    forget();
+    const std::string late = event_text({.status = "uploading", .live_status = "\"SECRET\"", .progress = "0.75"});
+    const std::string of_another = event_text({.run_id = "run-2", .live_status = "\"theirs\""});
+
+    // Another batch under a name that is taken; and a time that can't be stored.
+    const MadeBatch conflict({segment(7), 0}, {{of_another, second}, {late, second}});
+    const MadeBatch implausible({segment(8), 0}, late, Stamp{.received_at = WallTime{std::chrono::hours{-24 * 365}}},
+                                BootId{}, false);
+    const TurnResult result = apply({&conflict, &implausible});
+
+    EXPECT_EQ(result.batch_results, (std::vector{BatchResult::conflict, BatchResult::applied}));
+    EXPECT_EQ(count("quarantine"), 2);
+    EXPECT_EQ(count("quarantine AS q WHERE q.run_id = 'run-1' OR position('SECRET'::bytea IN q.content) > 0 "
+                    "OR position('run-1'::bytea IN q.content) > 0"),
+              0);
+    EXPECT_EQ(count("quarantine AS q WHERE scope = 'batch' AND position('theirs'::bytea IN q.content) > 0 "
+                    "AND position('0.75'::bytea IN q.content) > 0"),
+              1);
+    EXPECT_EQ(value("SELECT run_id = runledger.pseudonym_of('run-1') FROM runledger.quarantine WHERE scope = 'event'"),
+              "t");
+}
+
 TEST_F(LateEvents, OfARunThatRetentionRemovedGoToQuarantineAndChangeNoCost) {
     settle_a_run();
     {

@@ -321,7 +321,7 @@ TEST_F(Explain, ARowThatNamesAnotherRunNow) {
     settle("run-1");
 
     EXPECT_THAT(explained(), HasSubstr("Generation 1 was settled by this run once; it names run run-2 now.\n"));
-    EXPECT_THAT(explained(), HasSubstr("reopened: the row names run run-2 now: what run run-1 gave it is withdrawn\n"));
+    EXPECT_THAT(explained(), HasSubstr("reopened: the row names another run now: what this one gave it is withdrawn\n"));
     EXPECT_THAT(explained(), HasSubstr("  ending: skipped, chat 42, 0 attempts: the record names another run now\n"));
 }
 

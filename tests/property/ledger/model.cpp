@@ -265,15 +265,7 @@ void Model::run(const RateChange& command) {
     }
 }
 
-bool Model::applies(const Forget& command) const {
-    const auto id = find_row(command.row);
-    if (!id || held_) {
-        return false;
-    }
-    const auto& run = rows_.at(*id).run;
-    return !faults_.second_row_of_a_forgotten_run_cannot_be_forgotten || !run || is_pseudonym(*run) ||
-           !row_of(pseudonym_of(*run));
-}
+bool Model::applies(const Forget& command) const { return find_row(command.row) && !held_; }
 
 std::set<std::string> Model::runs_to_forget(std::int64_t id) const {
     const Row& row = rows_.at(id);
@@ -290,12 +282,10 @@ std::set<std::string> Model::runs_to_forget(std::int64_t id) const {
         }
     }
     std::erase_if(runs, is_pseudonym);
-    if (!faults_.forgetting_a_row_takes_runs_that_others_name) {
-        std::erase_if(runs, [&](const std::string& run) {
-            const auto named_by = row_of(run);
-            return named_by && *named_by != id;
-        });
-    }
+    std::erase_if(runs, [&](const std::string& run) {  // It is somebody else's now.
+        const auto named_by = row_of(run);
+        return named_by && *named_by != id;
+    });
     return runs;
 }
 
@@ -315,7 +305,9 @@ void Model::run(const Forget& command) {
     if (row.run && !is_pseudonym(*row.run)) {
         const std::string pseudonym = pseudonym_of(*row.run);
         row.run = row_of(pseudonym) ? std::nullopt : std::optional{pseudonym};  // A run is one row's.
-        queue_.insert(pseudonym);
+        if (row.run) {
+            queue_.insert(pseudonym);
+        }
     }
     if (row.payload) {
         row.payload = "";
@@ -323,8 +315,17 @@ void Model::run(const Forget& command) {
     if (row.reason) {
         row.reason = "forgotten";
     }
+    for (auto& [other_id, other] : rows_) {
+        for (Settlement& s : other.history) {
+            s.run = name_of(s.run);
+        }
+    }
+    for (auto& [deleted_id, history] : settlements_of_deleted_) {
+        for (Settlement& s : history) {
+            s.run = name_of(s.run);
+        }
+    }
     for (Settlement& s : row.history) {
-        s.run = name_of(s.run);
         if (s.reason) {
             s.reason = "forgotten";
         }
