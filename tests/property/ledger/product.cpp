@@ -25,7 +25,8 @@ constexpr int kept_days = 365;
 constexpr const char* aged = "interval '400 days'";
 
 PostgresServer& server() {
-    static PostgresServer server({.fsync = false});  // Ends with the program; nobody takes the machine down.
+    // Ends with the program; nobody takes the machine down. It is published, so nothing may need a key that it lacks.
+    static PostgresServer server({.fsync = false, .settings = {"wal_level = logical"}});
     static const bool is_migrated = [] {
         spdlog::set_level(spdlog::level::off);  // Conflicts and edits are what this is about.
         Database database(server.uri(), "test");
@@ -110,6 +111,7 @@ Product::Product(const std::string& database)
             "CREATE TABLE seeded AS SELECT c.oid::regclass::text AS name FROM pg_class AS c WHERE c.relkind IN "
             "('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'runledger'::regnamespace AND c.relname NOT "
             "IN ('schema_migrations', 'schema_definitions')");
+    execute(dba_, "CREATE PUBLICATION everything FOR ALL TABLES");
 }
 
 Product::~Product() = default;
