@@ -62,6 +62,19 @@ $$;
 COMMENT ON FUNCTION runledger.late_events_of(text[]) IS
     'Those of the runs whose events come too late to be stored normally. pseudonym: the run was forgotten. is_removed: the run was settled, and retention has removed it. Called by apply; `runledger forget` waits until apply''s transaction ends.';
 
+CREATE OR REPLACE FUNCTION runledger.wait_for_calls() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- The daemon enters a run here, in short transactions of its own, before it calls Telegram or the provider. What it
+    -- enters unseen by this transaction would stay. So it waits, and then finds nobody to enter. Not settle_queue: the
+    -- application's transactions write that, and nobody may wait for those; settle empties it anyway. Nor
+    -- telegram_chats: it is written by transactions that have the message's row, for which forgetting waits.
+    LOCK TABLE runledger.progress_messages, runledger.reconcile_lookups IN SHARE ROW EXCLUSIVE MODE;
+END
+$$;
+COMMENT ON FUNCTION runledger.wait_for_calls() IS
+    'Until the transaction ends, the daemon enters no run that it is about to call for. Called by forget_generation and forget_chat, before they lock any row.';
+
 CREATE OR REPLACE FUNCTION runledger.runs_to_forget(p_generation_id bigint) RETURNS text[]
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -70,6 +83,7 @@ BEGIN
     -- From here on no apply transaction is running, no provider's report is being stored, and the next ones see the
     -- entry in forgotten_runs.
     PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
+    PERFORM runledger.wait_for_calls();
     SELECT * INTO g FROM runledger.generations WHERE id = p_generation_id FOR UPDATE;
     -- Its run, and those that it named before; but not one that another generation names now: that one is somebody
     -- else's.
@@ -226,6 +240,7 @@ CREATE OR REPLACE FUNCTION runledger.forget_chat(p_chat_id bigint, OUT table_nam
 DECLARE
     holder record;
 BEGIN
+    PERFORM runledger.wait_for_calls();
     action := 'deleted';
     FOR holder IN
         SELECT c.relname, a.attname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid

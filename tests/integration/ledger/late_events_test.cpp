@@ -4,6 +4,7 @@
 #include <future>
 
 #include "daemon/database/database.hpp"
+#include "queries/notify.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {
@@ -134,6 +135,35 @@ TEST_F(LateEvents, AreHeldOffByNoneButForgettingWaitsForATurnUnderWay) {
     EXPECT_EQ(count("webhook_events"), 3);
     EXPECT_EQ(count("webhook_events AS e WHERE e::text LIKE '%SECRET%' OR run_id = 'run-1'"), 0);
     EXPECT_EQ(count("runs AS r WHERE r::text LIKE '%SECRET%' OR run_id = 'run-1'"), 0);
+}
+
+// Calls that were under way when a person was forgotten.
+TEST_F(LateEvents, OfTelegramBringNoChatBack) {
+    settle_a_run();
+    const auto other = another_connection();
+    auto call = std::make_unique<pqxx::work>(*other);
+    call->exec(
+        "INSERT INTO runledger.progress_messages (run_id, generation_id, chat_id, told_of) VALUES ('run-1', 1, 42, "
+        "now())");
+
+    auto forgotten = std::async(std::launch::async, [this] { forget(); });
+    const auto watcher = another_connection();
+    eventually("forgetting waits for what enters the call", [&] {
+        pqxx::work work(*watcher);
+        return work.exec1(
+                       "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND NOT granted "
+                       "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0]
+                   .as<int>() == 1;
+    });
+    call->commit();
+    forgotten.get();
+    EXPECT_EQ(count("progress_messages"), 0);
+
+    pqxx::work work(db());
+    ask(work, queries::notify::chat_held, 42, 1000, "429");
+    ask(work, queries::notify::chat_moved, 42, 43, "400");
+    work.commit();
+    EXPECT_EQ(count("telegram_chats"), 0);
 }
 
 }  // namespace
