@@ -290,10 +290,37 @@ std::set<std::string> Model::runs_to_forget(std::int64_t id) const {
 }
 
 void Model::run(const Forget& command) {
-    if (!applies(command) || command.beside_a_turn) {
+    if (applies(command) && !command.beside_a_turn) {
+        forget(*find_row(command.row));
+    }
+}
+
+std::vector<std::int64_t> Model::rows_of(const ForgetChat& command) const {
+    std::vector<std::int64_t> ids;
+    for (const auto& [id, row] : rows_) {
+        const bool is_told = std::any_of(notifications_.begin(), notifications_.end(), [&, row_id = id](const auto& n) {
+            return n.first.row == row_id && n.second.chat == chat_of(Chat{static_cast<std::uint8_t>(command.chat)});
+        });
+        if (is_told || row.chat == Chat{static_cast<std::uint8_t>(command.chat)}) {
+            ids.push_back(id);
+        }
+    }
+    return held_ ? std::vector<std::int64_t>{} : ids;
+}
+
+void Model::run(const ForgetChat& command) {
+    if (held_) {
         return;
     }
-    const std::int64_t id = *find_row(command.row);
+    for (const std::int64_t id : rows_of(command)) {
+        forget(id);
+    }
+    std::erase_if(notifications_, [&](const auto& notification) {
+        return notification.second.chat == chat_of(Chat{static_cast<std::uint8_t>(command.chat)});
+    });
+}
+
+void Model::forget(std::int64_t id) {
     Row& row = rows_.at(id);
     const std::set<std::string> runs = runs_to_forget(id);
     const Chat chat = row.chat;

@@ -115,6 +115,8 @@ public:
     [[nodiscard]] bool applies(const Delete& command) const;
     [[nodiscard]] bool applies(const Edit& command) const;
     [[nodiscard]] bool applies(const Forget& command) const;
+    // Rows of the chat, and those that it was told of.
+    [[nodiscard]] std::vector<std::int64_t> rows_of(const ForgetChat& command) const;
     [[nodiscard]] const Row& row(std::int64_t id) const { return rows_.at(id); }
     [[nodiscard]] bool is_holding() const { return held_.has_value(); }
     // Of the times between the moments of `walls`; nothing: no rate is in force.
@@ -142,6 +144,7 @@ private:
     void run(const RateChange& command);
     void run(const Reprice& command);
     void run(const Forget& command);
+    void run(const ForgetChat& command);
     void run(const Settle& command);
     void run(const Report& command);
     void run(const Tell& command);
@@ -167,6 +170,7 @@ private:
     void price(Settlement& s, const Row& row, const Settlement* last, bool is_success) const;
     [[nodiscard]] std::optional<Decimal> rate_in_force(const std::string& gpu, Instant at) const;
     void notify_again(std::int64_t id, const Settlement& last, const Settlement& s);
+    void forget(std::int64_t id);
     [[nodiscard]] std::set<std::string> runs_to_forget(std::int64_t id) const;
 
     std::map<int, Segment> segments_{};

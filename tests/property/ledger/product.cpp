@@ -341,6 +341,17 @@ void Product::run(const Forget& command, const Model& before) {
     }
 }
 
+void Product::run(const ForgetChat& command, const Model& before) {
+    if (before.is_holding()) {
+        return;
+    }
+    for (const std::int64_t id : before.rows_of(command)) {
+        execute(owner_, "SELECT * FROM runledger.forget_generation($1)", id);
+    }
+    execute(owner_, "SELECT * FROM runledger.forget_chat($1::bigint)",
+            chat_of(Chat{static_cast<std::uint8_t>(command.chat)}));
+}
+
 void Product::settle(const std::vector<std::string>& runs, bool together, End end) {
     pqxx::work work(*daemon_);
     begin_durably(work, {});
