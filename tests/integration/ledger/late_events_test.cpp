@@ -137,8 +137,7 @@ TEST_F(LateEvents, AreHeldOffByNoneButForgettingWaitsForATurnUnderWay) {
     EXPECT_EQ(count("runs AS r WHERE r::text LIKE '%SECRET%' OR run_id = 'run-1'"), 0);
 }
 
-// Calls that were under way when a person was forgotten.
-TEST_F(LateEvents, OfTelegramBringNoChatBack) {
+TEST_F(LateEvents, OfACallThatIsBeingEnteredAreWaitedFor) {
     settle_a_run();
     const auto other = another_connection();
     auto call = std::make_unique<pqxx::work>(*other);
@@ -157,12 +156,19 @@ TEST_F(LateEvents, OfTelegramBringNoChatBack) {
     });
     call->commit();
     forgotten.get();
+
     EXPECT_EQ(count("progress_messages"), 0);
+}
+
+TEST_F(LateEvents, OfTelegramBringNoChatBack) {
+    settle_a_run();
+    forget();
 
     pqxx::work work(db());
     ask(work, queries::notify::chat_held, 42, 1000, "429");
     ask(work, queries::notify::chat_moved, 42, 43, "400");
     work.commit();
+
     EXPECT_EQ(count("telegram_chats"), 0);
 }
 
