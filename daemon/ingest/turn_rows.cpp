@@ -9,15 +9,6 @@
 namespace runledger {
 namespace {
 
-std::string hex_bytes(std::string_view bytes) {
-    std::string digits;
-    digits.reserve(bytes.size() * 2);
-    for (const char byte : bytes) {
-        fmt::format_to(std::back_inserter(digits), "{:02x}", static_cast<unsigned char>(byte));
-    }
-    return digits;
-}
-
 // What timestamp_text can say and any reader of the table makes sense of.
 bool is_plausible(WallTime time) {
     using namespace std::chrono;
@@ -122,12 +113,6 @@ QuarantineRow quarantine_row(const AcceptedEvent& accepted, std::string scope, s
 }
 
 QuarantineRow conflicting_batch_row(const wire::Batch& batch, const std::string& edge) {
-    // All of it, times and flags included: what was set aside must be whole to be taken up again.
-    wire::BatchEncoder encoder({.boot = batch.boot, .edge_name = batch.edge_name});
-    for (const wire::Event& event : batch.events) {
-        encoder.add(event);
-    }
-    const std::vector<std::byte> frame = encoder.finish(batch.name);
     return {
         .scope = "batch",
         .reason = fmt::format("digest_conflict: the ledger holds another batch of this name; this one's digest is {}",
@@ -139,8 +124,37 @@ QuarantineRow conflicting_batch_row(const wire::Batch& batch, const std::string&
         .boot = std::nullopt,
         .boottime_us = std::nullopt,
         .run_id = std::nullopt,
-        .content_hex = hex_bytes({reinterpret_cast<const char*>(frame.data()), frame.size()}),  // Allowed to alias.
+        .content_hex = frame_hex(batch),
         .batch_event_count = std::to_string(batch.events.size())};
+}
+
+std::string hex_bytes(std::string_view bytes) {
+    std::string digits;
+    digits.reserve(bytes.size() * 2);
+    for (const char byte : bytes) {
+        fmt::format_to(std::back_inserter(digits), "{:02x}", static_cast<unsigned char>(byte));
+    }
+    return digits;
+}
+
+std::string bytes_of_hex(std::string_view digits) {
+    const auto nibble = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
+    std::string bytes;
+    bytes.reserve(digits.size() / 2);
+    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+        bytes.push_back(static_cast<char>(nibble(digits[i]) << 4U | nibble(digits[i + 1])));
+    }
+    return bytes;
+}
+
+std::string frame_hex(const wire::Batch& batch) {
+    // All of it, times and flags included: what was set aside must be whole to be taken up again.
+    wire::BatchEncoder encoder({.boot = batch.boot, .edge_name = batch.edge_name});
+    for (const wire::Event& event : batch.events) {
+        encoder.add(event);
+    }
+    const std::vector<std::byte> frame = encoder.finish(batch.name);
+    return hex_bytes({reinterpret_cast<const char*>(frame.data()), frame.size()});  // Allowed to alias.
 }
 
 std::string edge_text(const wire::Batch& batch) {

@@ -57,6 +57,12 @@ struct StoredEvent {
 [[nodiscard]] std::string edge_text(const wire::Batch& batch);
 
 [[nodiscard]] std::string hex(const Digest128& digest);
+// The digits of bytea's hexadecimal form, without its prefix; and the bytes that such digits are.
+[[nodiscard]] std::string hex_bytes(std::string_view bytes);
+[[nodiscard]] std::string bytes_of_hex(std::string_view digits);
+
+// The frame of the batch as it is now, with a digest of its own, in hexadecimal.
+[[nodiscard]] std::string frame_hex(const wire::Batch& batch);
 
 // Columns of stamps, one entry a run.
 struct StampArrays {

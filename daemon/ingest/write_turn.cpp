@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -291,6 +292,7 @@ TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const
     TurnResult result;
     result.batch_results = enter_batches(work, batches);
     std::vector<AcceptedEvent> events;
+    std::vector<QuarantineRow> refused;
     std::map<BatchName, std::int64_t> quarantined;
     std::map<SegmentId, std::string> edges;
     for (std::size_t i = 0; i < batches.size(); ++i) {
@@ -303,20 +305,26 @@ TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const
         if (result.batch_results[i] == BatchResult::conflict) {
             spdlog::error("batch has the name of another one, stored in quarantine batch={}/{} digest={}",
                           batch.name.segment.hex(), batch.name.number, hex(batch.digest));
-            write_quarantine(work, conflicting_batch_row(batch, edge));
+            std::deque<std::string> bodies;
+            wire::Batch kept = batch;
+            scrub_batch(work, kept, find_forgotten(work, batch), bodies);
+            write_quarantine(work, conflicting_batch_row(kept, edge));
             continue;
         }
         for (std::uint32_t index = 0; index < batch.events.size(); ++index) {
             auto accepted = accept(batch, index, edge);
             if (auto* row = std::get_if<QuarantineRow>(&accepted)) {
-                write_quarantine(work, *row);
+                refused.push_back(std::move(*row));
                 ++quarantined[batch.name];
             } else {
                 events.push_back(std::move(std::get<AcceptedEvent>(accepted)));
             }
         }
     }
-    const LateEvents late = set_apart_late_events(work, events);
+    const LateEvents late = set_apart_late_events(work, events, refused);
+    for (const QuarantineRow& row : refused) {
+        write_quarantine(work, row);
+    }
     for (const QuarantineRow& row : late.removed) {
         write_quarantine(work, row);
         ++quarantined[row.name.batch];

@@ -4,6 +4,7 @@
 
 #include "daemon/database/schema.hpp"
 #include "daemon/ingest/write_turn.hpp"
+#include "queries/apply.hpp"
 #include "queries/reconcile.hpp"
 
 namespace runledger {
@@ -91,7 +92,7 @@ void write_report_outputs(const Statements& work, const std::string& run_id, con
              digests.str(), positions.str(), outputs.str(), signed_links.str());
 }
 
-bool Lookups::store(const Reported& reported) {
+ReportFate Lookups::store(const Reported& reported) {
     const ProviderReport& report = reported.report;
     ArrayLiteral runs;
     runs.add(reported.run_id);
@@ -99,6 +100,11 @@ bool Lookups::store(const Reported& reported) {
         report.progress ? std::optional(fmt::format("{}", *report.progress)) : std::nullopt;
 
     Transaction work(database_, bounds_);
+    if (!work.run(queries::apply::find_late_events, runs.str()).empty()) {
+        work.run(queries::reconcile::done, reported.run_id);
+        database_.commit(work);
+        return ReportFate::too_late;
+    }
     const bool is_new =
         !work.run(queries::reconcile::insert_report, reported.run_id, report.digest, report.status_word,
                   null_if_none(time_text(report.queued_at)), null_if_none(time_text(report.started_at)),
@@ -111,7 +117,7 @@ bool Lookups::store(const Reported& reported) {
     }
     work.run(queries::reconcile::done, reported.run_id);
     database_.commit(work);
-    return is_new;
+    return is_new ? ReportFate::stored : ReportFate::known;
 }
 
 }  // namespace runledger

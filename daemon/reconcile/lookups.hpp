@@ -1,8 +1,9 @@
 // The look-ups in PostgreSQL: which silent runs are to be looked up, which daemon does it, and the result.
 //
 // Each function is one short transaction; none is open while the provider is called. A run is leased by one daemon at a
-// time; a report is stored whoever holds the lease, since one answer has its effect once. Owned by one thread. Every
-// function throws what pqxx throws, and CommitDoubtful: then disconnect(), wait, and do it again.
+// time; a report is stored whoever holds the lease, since one answer has its effect once, unless its run was forgotten
+// or removed meanwhile. Owned by one thread. Every function throws what pqxx throws, and CommitDoubtful: then
+// disconnect(), wait, and do it again.
 #pragma once
 
 #include <array>
@@ -36,6 +37,13 @@ struct Postponed {
     std::string error{};                             // Empty: it told a status.
 };
 
+// What became of a report.
+enum class ReportFate : std::uint8_t {
+    stored,
+    known,     // This answer was stored already.
+    too_late,  // Its run was forgotten while it was being looked up, or retention has removed it: nothing is kept.
+};
+
 // One that did.
 struct Reported {
     std::string run_id;
@@ -64,8 +72,8 @@ public:
 
     void postpone(const Postponed& postponed);
 
-    // Stores the report and ends the run with it, unless a webhook did. False: this answer was stored already.
-    [[nodiscard]] bool store(const Reported& reported);
+    // Stores the report and ends the run with it, unless a webhook did. Waits while somebody is being forgotten.
+    [[nodiscard]] ReportFate store(const Reported& reported);
 
     void disconnect() noexcept { database_.disconnect(); }
     // For an orderly shutdown: from now on no statement may take longer.

@@ -251,8 +251,18 @@ bool Reconciler::store_outcomes() {
         try {
             if (const auto* reported = std::get_if<Reported>(&outcome)) {
                 run_id = reported->run_id;
-                if (lookups_.store(*reported)) {
-                    settle_.notify();
+                switch (lookups_.store(*reported)) {
+                    case ReportFate::stored:
+                        settle_.notify();
+                        break;
+                    case ReportFate::known:
+                        break;
+                    case ReportFate::too_late:
+                        // Without the run: it may be one that was forgotten.
+                        ++counters_.too_late;
+                        spdlog::warn(
+                            "a provider's report came too late and is not kept: its run was forgotten or removed");
+                        break;
                 }
             } else {
                 run_id = std::get<Postponed>(outcome).run_id;

@@ -34,6 +34,7 @@ struct ReconcileCounters {
     std::atomic<std::uint64_t> too_many{0};      // 429.
     std::atomic<std::uint64_t> failed{0};        // No answer, 5xx, or an answer that is none.
     std::atomic<std::uint64_t> given_up{0};      // Runs that are not asked about any more; they are counted above, too.
+    std::atomic<std::uint64_t> too_late{0};      // Endings of `ended` that are not kept: forgotten or removed runs.
     std::atomic<std::uint64_t> turns_failed{0};  // For PostgreSQL's sake.
     std::atomic<std::uint64_t> in_flight{0};
     std::atomic<bool> key_is_refused{false};  // One look-up every so often tries whether that is repaired.

@@ -3,12 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
+#include <optional>
 #include <set>
+#include <span>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "common/wire.hpp"
 #include "daemon/database/transaction.hpp"
+#include "daemon/ingest/late_events.hpp"
+#include "daemon/ingest/turn_rows.hpp"
+#include "queries/forget.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -26,18 +34,21 @@ class Forgetter {
 public:
     Forgetter(const std::string& uri, bool dry_run) : database_(uri, "forget"), dry_run_(dry_run) {}
 
-    // One transaction; rolled back in a dry run, which so says exactly what would be done.
-    void forget(const std::string& call, std::int64_t id) {
-        Transaction work(database_, forget_bounds);
-        Tally now;
-        for (const auto& row : work.run("SELECT table_name, action, row_count FROM runledger." + call + "($1)", id)) {
-            now[{row[0].as<std::string>(), row[1].as<std::string>()}] += row[2].as<std::uint64_t>();
+    // A transaction for each, so that apply waits for one at a time. A dry run is one transaction, which is rolled
+    // back: each step sees what those before it have done, as in the run, and so counts the same.
+    void forget(const std::vector<std::int64_t>& generations, const std::set<std::int64_t>& chats) {
+        std::optional<Transaction> all;
+        if (dry_run_) {
+            all.emplace(database_, forget_bounds);
         }
-        if (!dry_run_) {
-            database_.commit(work);
+        for (const std::int64_t generation : generations) {
+            step(all, [&](const Statements& work, Tally& now) {
+                scrub_batches(work, generation, now);
+                call(work, "forget_generation", generation, now);
+            });
         }
-        for (const auto& [what, rows] : now) {
-            tally_[what] += rows;
+        for (const std::int64_t chat : chats) {
+            step(all, [&](const Statements& work, Tally& now) { call(work, "forget_chat", chat, now); });
         }
     }
 
@@ -79,6 +90,70 @@ public:
     [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
 
 private:
+    template <class Step>
+    void step(std::optional<Transaction>& all, Step step) {
+        Tally now;
+        if (all) {
+            step(*all, now);
+        } else {
+            Transaction work(database_, forget_bounds);
+            step(work, now);
+            database_.commit(work);
+        }
+        for (const auto& [what, rows] : now) {
+            tally_[what] += rows;
+        }
+    }
+
+    static void call(const Statements& work, const std::string& function, std::int64_t id, Tally& now) {
+        for (const auto& row :
+             work.run("SELECT table_name, action, row_count FROM runledger." + function + "($1)", id)) {
+            now[{row[0].as<std::string>(), row[1].as<std::string>()}] += row[2].as<std::uint64_t>();
+        }
+    }
+
+    // Before forget_generation, which can't read a frame and empties what still mentions one of the runs.
+    static void scrub_batches(const Statements& work, std::int64_t generation, Tally& now) {
+        ForgottenRuns runs;
+        ArrayLiteral ids;
+        for (const auto& row : work.run(queries::forget::runs, generation)) {
+            ids.add(row[0].as<std::string>());
+            runs.pseudonyms.emplace(row[0].as<std::string>(), row[1].as<std::string>());
+            runs.escaped.push_back(row[2].as<std::string>());
+        }
+        for (const auto& row : work.run(queries::forget::find_batches, ids.str())) {
+            const auto id = row[0].as<std::int64_t>();
+            const std::string frame = bytes_of_hex(work.run1(queries::forget::get_batch, id)[0].as<std::string>());
+            auto decoded = wire::decode_batch(std::as_bytes(std::span(frame)));
+            if (auto* batch = std::get_if<wire::Batch>(&decoded)) {
+                std::deque<std::string> bodies;
+                static_cast<void>(scrub_batch(work, *batch, runs.pseudonyms, bodies));
+                empty_what_mentions(runs, *batch);
+                work.run(queries::forget::write_batch, id, frame_hex(*batch));
+                ++now[{"quarantine", "scrubbed"}];
+            }
+        }
+    }
+
+    struct ForgottenRuns {
+        Pseudonyms pseudonyms;
+        std::vector<std::string> escaped;  // Their ids, as JSON may write them.
+    };
+
+    // Events of the batch that can't be read, or that are of another run and name one of these.
+    static void empty_what_mentions(const ForgottenRuns& runs, wire::Batch& batch) {
+        for (wire::Event& event : batch.events) {
+            const auto is_in_body = [&event](std::string_view id) {
+                return event.body.find(id) != std::string_view::npos;
+            };
+            if (std::any_of(runs.escaped.begin(), runs.escaped.end(), is_in_body) ||
+                std::any_of(runs.pseudonyms.begin(), runs.pseudonyms.end(),
+                            [&](const auto& run) { return is_in_body(run.first); })) {
+                event.body = "{}";
+            }
+        }
+    }
+
     Database database_;
     bool dry_run_;
     Tally tally_;
@@ -105,12 +180,7 @@ int ForgetCli::run(const std::string& postgres_uri, std::FILE* out) const {
         chats = forgetter.ids_of(chat_);
         generations = forgetter.generations_of(chats);
     }
-    for (const std::int64_t generation : generations) {
-        forgetter.forget("forget_generation", generation);
-    }
-    for (const std::int64_t chat : chats) {
-        forgetter.forget("forget_chat", chat);
-    }
+    forgetter.forget(generations, chats);
     std::uint64_t rows_in_all = 0;
     for (const auto& [what, rows] : forgetter.tally()) {
         rows_in_all += rows;
@@ -131,7 +201,8 @@ int ForgetCli::run(const std::string& postgres_uri, std::FILE* out) const {
     if (!json_) {
         fmt::print(out, "{}\n",
                    dry_run_ ? "dry run: nothing was changed"
-                            : "forgotten; edges and backups are not reached: docs/dba.md, \"Forget\"");
+                            : "forgotten; not reached: edges' spools, backups, replicas, logs, sent messages, the "
+                              "provider: docs/dba.md, \"Forget\"");
     }
     return exit_done;
 }

@@ -1,7 +1,8 @@
 // `runledger forget`: removes a person's data everywhere the ledger keeps it, and says what it did.
 //
-// What is done to each table is runledger.forget_generation's, in SQL; one transaction a generation, so that apply,
-// which waits meanwhile, waits for one only. What was forgotten before an interruption stays so; running it again does
+// What is done to each table is runledger.forget_generation's, in SQL; a batch that was set aside as a whole has events
+// of others, and is decoded here. One transaction a generation, so that apply, which waits meanwhile, waits for one
+// only; a dry run is one transaction for all. What was forgotten before an interruption stays so; running it again does
 // the rest.
 #pragma once
 

@@ -19,6 +19,8 @@ BEGIN
     END IF;
     -- Made beside the table, with a CHECK equal to the partition's bounds, so that ATTACH does not read the rows.
     EXECUTE format('CREATE TABLE runledger.%I (LIKE runledger.webhook_events INCLUDING ALL)', day_name);
+    -- INCLUDING ALL has not copied this: a publication of the schema has the new table at once.
+    EXECUTE format('ALTER TABLE runledger.%I REPLICA IDENTITY FULL', day_name);
     EXECUTE format('ALTER TABLE runledger.%I ADD CONSTRAINT of_its_day CHECK (applied_at >= %L AND applied_at < %L)',
                    day_name, beginning, ending);
     EXECUTE format('COMMENT ON TABLE runledger.%I IS %L', day_name, format('Events that were applied on %s (UTC).', p_day));

@@ -6,6 +6,11 @@ CREATE OR REPLACE FUNCTION runledger.pseudonym_of(run_id text) RETURNS text
 COMMENT ON FUNCTION runledger.pseudonym_of(text) IS
     'The pseudonym that replaces a forgotten run''s id: forgotten- and the SHA-256 of the id.';
 
+CREATE OR REPLACE FUNCTION runledger.is_pseudonym(run_id text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN run_id ~ '^forgotten-[0-9a-f]{64}$';
+COMMENT ON FUNCTION runledger.is_pseudonym(text) IS 'Whether this is what replaces a forgotten run''s id.';
+
 CREATE OR REPLACE FUNCTION runledger.scrubbed_body(event_type text, status text, run_id text, progress jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN json_build_object('event_type', event_type, 'status', status, 'live_status', NULL, 'progress', progress,
@@ -57,6 +62,53 @@ $$;
 COMMENT ON FUNCTION runledger.late_events_of(text[]) IS
     'Those of the runs whose events come too late to be stored normally. pseudonym: the run was forgotten. is_removed: the run was settled, and retention has removed it. Called by apply; `runledger forget` waits until apply''s transaction ends.';
 
+CREATE OR REPLACE FUNCTION runledger.wait_for_calls() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- The daemon enters a run here, in short transactions of its own, before it calls Telegram or the provider. What it
+    -- enters unseen by this transaction would stay. So it waits, and then finds nobody to enter. Not settle_queue: the
+    -- application's transactions write that, and nobody may wait for those; settle empties it anyway. Nor
+    -- telegram_chats: it is written by transactions that have the message's row, for which forgetting waits.
+    LOCK TABLE runledger.progress_messages, runledger.reconcile_lookups IN SHARE ROW EXCLUSIVE MODE;
+END
+$$;
+COMMENT ON FUNCTION runledger.wait_for_calls() IS
+    'Until the transaction ends, the daemon enters no run that it is about to call for. Called by forget_generation and forget_chat, before they lock any row.';
+
+CREATE OR REPLACE FUNCTION runledger.runs_to_forget(p_generation_id bigint) RETURNS text[]
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    g runledger.generations;
+BEGIN
+    -- From here on no apply transaction is running, no provider's report is being stored, and the next ones see the
+    -- entry in forgotten_runs.
+    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
+    PERFORM runledger.wait_for_calls();
+    SELECT * INTO g FROM runledger.generations WHERE id = p_generation_id FOR UPDATE;
+    -- Its run, and those that it named before; but not one that another generation names now: that one is somebody
+    -- else's.
+    RETURN ARRAY(
+        SELECT DISTINCT known.run_id FROM (
+            SELECT g.run_id UNION ALL
+            SELECT s.run_id FROM runledger.settlements AS s WHERE s.generation_id = g.id UNION ALL
+            SELECT n.run_id FROM runledger.notifications AS n WHERE n.generation_id = g.id) AS known (run_id)
+        WHERE known.run_id IS NOT NULL AND NOT runledger.is_pseudonym(known.run_id)
+              AND NOT EXISTS (SELECT FROM runledger.generations AS other
+                              WHERE other.run_id = known.run_id AND other.id <> g.id));
+END
+$$;
+COMMENT ON FUNCTION runledger.runs_to_forget(bigint) IS
+    'The runs that forgetting this generation is about. It locks the generation, and makes apply wait until the transaction ends. Called by `runledger forget`.';
+
+CREATE OR REPLACE FUNCTION runledger.mentions_run(content bytea, run_ids text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN EXISTS (
+        SELECT FROM unnest(run_ids) AS named (run_id)
+        WHERE position(convert_to(named.run_id, 'UTF8') IN content) > 0
+              OR position(convert_to(trim(BOTH '"' FROM to_json(named.run_id)::text), 'UTF8') IN content) > 0);
+COMMENT ON FUNCTION runledger.mentions_run(bytea, text[]) IS
+    'Whether one of the runs'' ids is in the bytes, in UTF-8 or as JSON may escape it.';
+
 CREATE OR REPLACE FUNCTION runledger.forget_generation(p_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -66,19 +118,11 @@ DECLARE
     holder record;
     empty_payload CONSTANT jsonb := '{"outputs": []}';
 BEGIN
-    -- From here on no apply transaction is running, and the next ones see the entry in forgotten_runs.
-    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
-    SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR UPDATE;
+    old_ids := runledger.runs_to_forget(p_id);
+    SELECT * INTO g FROM runledger.generations WHERE id = p_id;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    -- Its run, and those that it named before.
-    old_ids := ARRAY(
-        SELECT DISTINCT known.run_id FROM (
-            SELECT g.run_id UNION ALL
-            SELECT s.run_id FROM runledger.settlements AS s WHERE s.generation_id = p_id UNION ALL
-            SELECT n.run_id FROM runledger.notifications AS n WHERE n.generation_id = p_id) AS known (run_id)
-        WHERE known.run_id IS NOT NULL AND known.run_id !~ '^forgotten-[0-9a-f]{64}$');
     INSERT INTO runledger.forgotten_runs (run_digest)
         SELECT sha256(convert_to(old_id, 'UTF8')) FROM unnest(old_ids) AS old_id
         ON CONFLICT DO NOTHING;
@@ -86,8 +130,12 @@ BEGIN
     table_name := 'generations';
     action := 'scrubbed';
     UPDATE runledger.generations SET
-        metadata = CASE WHEN metadata ->> 'run_id' ~ '^forgotten-[0-9a-f]{64}$' THEN metadata
-                        ELSE runledger.scrubbed_metadata(metadata) END,
+        metadata = CASE
+            WHEN runledger.is_pseudonym(metadata ->> 'run_id') THEN metadata
+            -- A run is one row's, and so is its pseudonym: a second row of the run names none.
+            WHEN EXISTS (SELECT FROM runledger.generations AS other WHERE other.run_id = runledger.pseudonym_of(g.run_id))
+                THEN runledger.scrubbed_metadata(metadata) - 'run_id'
+            ELSE runledger.scrubbed_metadata(metadata) END,
         request_payload = NULL,
         response_payload = CASE WHEN response_payload IS NOT NULL THEN empty_payload END,
         status_reason = CASE WHEN status_reason IS NOT NULL THEN 'forgotten' END
@@ -106,6 +154,14 @@ BEGIN
     WHERE generation_id = p_id;
     GET DIAGNOSTICS row_count = ROW_COUNT;
     RETURN NEXT;
+    -- Another generation that one of the runs settled before keeps what it says, under the pseudonym: so it is still
+    -- found, and withdrawn, once the run's price is in this row.
+    UPDATE runledger.settlements SET run_id = runledger.pseudonym_of(run_id)
+    WHERE run_id = ANY (old_ids) AND generation_id <> p_id;
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    IF row_count > 0 THEN
+        RETURN NEXT;
+    END IF;
 
     table_name := 'runs';
     DELETE FROM runledger.run_outputs WHERE run_id = ANY (old_ids);
@@ -136,17 +192,14 @@ BEGIN
     GET DIAGNOSTICS row_count = ROW_COUNT;
     RETURN NEXT;
 
-    -- If a row's run can't be read, its bytes are searched for the id, in UTF-8 and as JSON may escape it.
+    -- If a row's run can't be read, its bytes are searched for the id. A batch has events of others, too: `runledger
+    -- forget` has taken this person's out of it before, and a batch whose frame it could not read goes as a whole.
     table_name := 'quarantine';
     UPDATE runledger.quarantine AS q SET
         run_id = CASE WHEN q.run_id = ANY (old_ids) THEN runledger.pseudonym_of(q.run_id) END,
         content = '',
         reason = split_part(q.reason, ':', 1)
-    WHERE q.run_id = ANY (old_ids)
-          OR q.run_id IS NULL AND EXISTS (
-              SELECT FROM unnest(old_ids) AS old_id
-              WHERE position(convert_to(old_id, 'UTF8') IN q.content) > 0
-                    OR position(convert_to(trim(BOTH '"' FROM to_json(old_id)::text), 'UTF8') IN q.content) > 0);
+    WHERE q.run_id = ANY (old_ids) OR q.run_id IS NULL AND runledger.mentions_run(q.content, old_ids);
     GET DIAGNOSTICS row_count = ROW_COUNT;
     RETURN NEXT;
 
@@ -187,6 +240,7 @@ CREATE OR REPLACE FUNCTION runledger.forget_chat(p_chat_id bigint, OUT table_nam
 DECLARE
     holder record;
 BEGIN
+    PERFORM runledger.wait_for_calls();
     action := 'deleted';
     FOR holder IN
         SELECT c.relname, a.attname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid

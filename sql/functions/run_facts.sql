@@ -46,6 +46,7 @@ CREATE OR REPLACE FUNCTION runledger.run_reason(r runledger.runs) RETURNS text
     LANGUAGE sql STABLE
     RETURN CASE
         WHEN r.terminal_status IS NULL OR r.terminal_status = 'success' THEN NULL
+        WHEN runledger.is_pseudonym(r.run_id) THEN 'forgotten'
         ELSE coalesce(
             nullif(r.finished_error, ''),
             CASE r.terminal_status WHEN 'timeout' THEN 'timed out' ELSE r.terminal_status END
@@ -53,7 +54,7 @@ CREATE OR REPLACE FUNCTION runledger.run_reason(r runledger.runs) RETURNS text
                 || coalesce(' (' || round(r.finished_progress::numeric * 100) || ' %)', ''))
     END;
 COMMENT ON FUNCTION runledger.run_reason(runledger.runs) IS
-    'What is known about why a run did not succeed: the sender''s error text if there is one, else its last live status and progress.';
+    'What is known about why a run did not succeed: the sender''s error text if there is one, else its last live status and progress; forgotten if its person was.';
 
 CREATE OR REPLACE FUNCTION runledger.run_payload(p_run_id text, OUT payload jsonb, OUT output_count integer)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

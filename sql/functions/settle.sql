@@ -25,16 +25,17 @@ BEGIN
        AND NOT (g.status IN ('pending', 'processing')
                 AND num_nonnulls(g.duration_ms, g.cost_usd, g.response_timestamp) = 0) THEN
         PERFORM runledger.report_edit(s, g, format(
-            'the row names %s instead of the run that settled it, but it no longer says what was settled; it is left as it is',
-            coalesce('run ' || g.run_id, 'no run')));
+            'the row names %s run now, but it no longer says what this one settled; it is left as it is',
+            CASE WHEN g.run_id IS NULL THEN 'no' ELSE 'another' END));
         RETURN false;
     END IF;
     s := NULL;
     s.generation_id := g.id;
     s.run_id := last.run_id;
     s.outcome := 'reopened';
-    s.why := format('the row names %s now: what run %s gave it is withdrawn',
-                    coalesce('run ' || g.run_id, 'no run'), last.run_id);
+    -- No run's id stands in a text: forgetting one would have to look for it in every text.
+    s.why := format('the row names %s run now: what this one gave it is withdrawn',
+                    CASE WHEN g.run_id IS NULL THEN 'no' ELSE 'another' END);
     s.keeps_status := last.keeps_status;
     s.status := CASE WHEN last.keeps_status THEN g.status ELSE 'pending' END;
     s.status_reason := CASE WHEN last.keeps_status THEN g.status_reason END;

@@ -32,6 +32,20 @@ CREATE OR REPLACE FUNCTION runledger.is_edited_by_hand(g runledger.generations, 
 COMMENT ON FUNCTION runledger.is_edited_by_hand(runledger.generations, runledger.settlements) IS
     'Whether a settled column of the row differs from its last settlement.';
 
+CREATE OR REPLACE FUNCTION runledger.edited_columns(g runledger.generations, last runledger.settlements) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN nullif(concat_ws(', ',
+        CASE WHEN g.status IS DISTINCT FROM last.status THEN 'status' END,
+        CASE WHEN g.status_reason IS DISTINCT FROM last.status_reason THEN 'status_reason' END,
+        CASE WHEN g.response_timestamp IS DISTINCT FROM last.finished_at THEN 'response_timestamp' END,
+        CASE WHEN g.duration_ms IS DISTINCT FROM round(last.duration_us / 1000.0, 3) THEN 'duration_ms' END,
+        CASE WHEN g.cost_usd IS DISTINCT FROM last.cost_usd THEN 'cost_usd' END,
+        CASE WHEN g.cost_note IS DISTINCT FROM last.cost_note THEN 'cost_note' END,
+        CASE WHEN last.response_payload_md5 IS NOT NULL
+                  AND last.response_payload_md5 IS DISTINCT FROM md5(g.response_payload::text) THEN 'response_payload' END), '');
+COMMENT ON FUNCTION runledger.edited_columns(runledger.generations, runledger.settlements) IS
+    'Names of the settled columns of the row that differ from its last settlement; NULL: none does.';
+
 CREATE OR REPLACE FUNCTION runledger.settled_columns(g runledger.generations) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object(

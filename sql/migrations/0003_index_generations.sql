@@ -1,3 +1,12 @@
+-- An adopted table may have a unique index on id that is no primary key.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_index WHERE indrelid = 'runledger.generations'::regclass AND indisprimary)
+       AND (SELECT relreplident FROM pg_catalog.pg_class WHERE oid = 'runledger.generations'::regclass) = 'd' THEN
+        ALTER TABLE runledger.generations REPLICA IDENTITY FULL;
+    END IF;
+END
+$$;
 -- Apart from the table, so that an adopted one is filled before. An index that was built concurrently before this comes
 -- is taken as it is.
 CREATE INDEX IF NOT EXISTS generations_telegram_chat_id_idx ON runledger.generations (telegram_chat_id)

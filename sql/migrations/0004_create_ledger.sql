@@ -62,6 +62,11 @@ CREATE TABLE runledger.webhook_events (
     body text NOT NULL
 ) PARTITION BY RANGE (applied_at);
 CREATE TABLE runledger.webhook_events_default PARTITION OF runledger.webhook_events DEFAULT;
+-- A table without a primary key can't be updated while a publication has it. A key would cost every insert; this costs
+-- only UPDATE and DELETE, of which there are few, and only while there is a publication. Each partition has its own:
+-- make_event_day.
+ALTER TABLE runledger.webhook_events REPLICA IDENTITY FULL;
+ALTER TABLE runledger.webhook_events_default REPLICA IDENTITY FULL;
 CREATE INDEX webhook_events_run_id_idx ON runledger.webhook_events (run_id, received_at);
 COMMENT ON INDEX runledger.webhook_events_run_id_idx IS 'Finds what was received about a run, in order.';
 CREATE INDEX webhook_events_received_at_idx ON runledger.webhook_events USING brin (received_at);

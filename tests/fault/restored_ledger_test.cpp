@@ -1,6 +1,7 @@
-// The database is restored to an earlier point. The edges have kept what it had retired since (keep_acked=), send it
-// once more, and the ledger takes what it lacks and nothing twice.
+// The database is restored to an earlier point. The edges have kept what it had retired since (keep_acked=), and what
+// is in open segments; they send it once more, and the ledger takes what it lacks and nothing twice.
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 
 #include <filesystem>
 #include <random>
@@ -104,6 +105,37 @@ TEST_F(RestoredLedger, IsFedAgainFromKeptSegments) {
                    value("SELECT count(*) FROM runledger.spool_segments") == std::to_string(kept_segments().size());
         },
         std::chrono::seconds{60}, [this] { return nginx().error_log(); });
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.quarantine WHERE scope = 'batch'"), "0");
+}
+
+// No segment is full or retired: what the edge holds is in open segments, whose events were acknowledged.
+TEST_F(RestoredLedger, IsFedAgainFromOpenSegmentsOnceNginxIsReloaded) {
+    start_all();
+    const std::uint64_t seed = std::random_device{}();
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    const auto runs = make_runs({.seed = seed, .runs = 60, .arrival_span = std::chrono::seconds{1}});
+    {
+        GenerationRows rows(uri(), runs);
+        rows.insert_first();
+        rows.insert_rest();
+    }
+    const Judgement judgement{.messages = {.duplicates_allowed = true, .follow_ups_allowed = true}};
+    send_some(runs, 0, 30);
+    expect_the_oracle_agrees(runs, deliveries_, judgement);
+    copy_database("runledger", "backup");
+    send_some(runs, 30, 60);
+    expect_the_oracle_agrees(runs, deliveries_, judgement);
+
+    copy_database("backup", "runledger");
+    ASSERT_LT(std::stoul(value("SELECT count(*) FROM runledger.webhook_events")), deliveries_.size())
+        << "the restored ledger lacks events";
+    const Finished audited = daemon().tool({"audit"});
+    EXPECT_THAT(audited.output, testing::HasSubstr("open segments; the newest of their batches here: 20"));
+    EXPECT_THAT(audited.output, testing::HasSubstr("have all edges send again"));
+    nginx().reload();
+
+    expect_the_oracle_agrees(runs, deliveries_, judgement);
+    expect_the_books_balance();
     EXPECT_EQ(value("SELECT count(*) FROM runledger.quarantine WHERE scope = 'batch'"), "0");
 }
 

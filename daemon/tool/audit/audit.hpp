@@ -1,4 +1,5 @@
-// `runledger audit`: whether the ledger's books close. Exit code 0: they do; 3: they do not; 1: they can't be read.
+// `runledger audit`: whether the ledger's books close and its generations are as they were settled. Exit code 0: they
+// do and are; 3: not; 1: they can't be read.
 #pragma once
 
 #include <CLI/CLI.hpp>

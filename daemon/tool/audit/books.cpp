@@ -11,6 +11,9 @@
 namespace runledger::tool {
 namespace {
 
+constexpr int settlements_a_page = 5000;
+constexpr std::uint64_t differences_shown_max = 100;
+
 // What the ledger has of a spool's segments.
 struct KnownBatch {
     std::string digest;
@@ -70,6 +73,45 @@ void judge_segments(const Statements& work, std::vector<std::string>& findings) 
             row[1].c_str(), row[2].c_str(), row[3].c_str(),
             row[4].as<std::int64_t>() == 0 ? "" : fmt::format(", and {} still stand as open", row[4].c_str())));
     }
+}
+
+std::string amount_text(const pqxx::field& cost) {
+    return cost.is_null() ? "no cost" : cost.as<std::string>() + " USD";
+}
+
+void compare_rows(const Statements& work, const AuditScope& scope, Books& books) {
+    std::int64_t from =
+        scope.since ? work.run1(queries::audit::first_settlement, *scope.since)[0].as<std::int64_t>() : 0;
+    for (;;) {
+        const auto page = work.run1(queries::audit::page_of_settlements, from, settlements_a_page);
+        if (page[0].is_null()) {
+            return;
+        }
+        const auto to = page[0].as<std::int64_t>();
+        for (const auto& row : work.run(queries::audit::rows_not_as_settled, from, to)) {
+            if (++books.differences_count > differences_shown_max) {
+                continue;
+            }
+            const std::string settled = fmt::format("{}, {}", row[3].c_str(), amount_text(row[4]));
+            books.differences.push_back(
+                {.generation = row[0].c_str(),
+                 .run_id = row[1].c_str(),
+                 .sentence = row[2].is_null()
+                                 ? fmt::format("it is gone; settled: {}", settled)
+                                 : fmt::format("{} differ from what was settled ({}); the row says {}, {}",
+                                               row[2].c_str(), settled, row[5].c_str(), amount_text(row[6]))});
+        }
+        from = to;
+    }
+}
+
+std::vector<OpenEdge> read_open_edges(const Statements& work) {
+    std::vector<OpenEdge> edges;
+    for (const auto& row : work.run(queries::audit::open_segments)) {
+        edges.push_back(
+            {.edge = row[0].c_str(), .segments = row[1].as<std::int64_t>(), .last_applied_at = row[2].c_str()});
+    }
+    return edges;
 }
 
 KnownSegments read_known(const Statements& work) {
@@ -176,6 +218,8 @@ Books audit_books(Database& database, const AuditScope& scope) {
         books.findings.push_back(fmt::format("{} applied in all, but the runs have counted {}{}", applied,
                                              books.events_in_runs, removed_text(books.events_in_removed_runs)));
     }
+    compare_rows(work, scope, books);
+    books.open_edges = read_open_edges(work);
     if (!scope.spool.empty()) {
         const KnownSegments known = read_known(work);
         work.end();

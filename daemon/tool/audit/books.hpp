@@ -4,7 +4,9 @@
 //
 // where `stored` are the events of all batches that came from the edge's spool, a batch counted each time it came. Each
 // side is counted by somebody else: batches by their names, applied events by their rows, quarantined ones by theirs.
-// Reading takes one snapshot and changes nothing. One thread.
+// And each generation is compared with its last settlement, so many at a time that no statement takes long. What an
+// edge holds and has not sent, the ledger cannot know: the open segments say of which edges. Reading takes one snapshot
+// and changes nothing. One thread.
 #pragma once
 
 #include <cstdint>
@@ -50,12 +52,29 @@ struct SpoolSums {
     std::int64_t events_waiting{0};
 };
 
+// A generation that is not as it was settled.
+struct RowDifference {
+    std::string generation;
+    std::string run_id;
+    std::string sentence;
+};
+
+// What the ledger has of an edge whose segments are open: the edge may hold more.
+struct OpenEdge {
+    std::string edge;
+    std::int64_t segments{0};
+    std::string last_applied_at;  // "2026-01-31T12:00:00Z"; empty: no batch is there.
+};
+
 struct Books {
     std::vector<BookEntry> entries;  // By day, edge, segment.
     std::int64_t events_in_runs{0};
     std::int64_t events_in_removed_runs{0};
     std::optional<SpoolSums> spool;
-    std::vector<std::string> findings;  // A sentence for each thing that does not add up; none: the books close.
+    std::vector<std::string> findings;       // A sentence for each thing that does not add up; none: the books close.
+    std::vector<RowDifference> differences;  // The first of those that there are.
+    std::uint64_t differences_count{0};
+    std::vector<OpenEdge> open_edges;
 
     [[nodiscard]] BookSums total() const;
     // By "day edge", in that order.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "daemon/database/transaction.hpp"
@@ -60,6 +61,25 @@ std::string row_lines(const pqxx::row& generation, bool has_ended, const pqxx::r
     return text;
 }
 
+// What was settled, and who was told.
+void explain_history(const Statements& work, const std::string& run_id, std::int64_t id, std::FILE* out) {
+    const auto settlements = work.run(queries::explain::settlements, id);
+    if (!settlements.empty()) {
+        fmt::print(out, "\nSettlements and their reasons\n");
+    }
+    for (const auto& settlement : settlements) {
+        fmt::print(out, "{}", settlement_lines(settlement, run_id));
+    }
+    const auto notifications = work.run(queries::explain::notifications, run_id, id);
+    fmt::print(out, "\nNotifications\n");
+    for (const auto& notification : notifications) {
+        fmt::print(out, "{}", notification_line(notification));
+    }
+    if (notifications.empty()) {
+        fmt::print(out, "  none\n");
+    }
+}
+
 void explain_generation(const Statements& work, const std::string& run_id, const pqxx::row& generation, bool has_ended,
                         const pqxx::row& rest, std::FILE* out) {
     const auto id = generation["id"].as<std::int64_t>();
@@ -77,21 +97,15 @@ void explain_generation(const Statements& work, const std::string& run_id, const
                    generation["run_id"].is_null() ? "it names none now."
                                                   : "it names run " + text_or(generation["run_id"], "") + " now.");
     }
-    const auto settlements = work.run(queries::explain::settlements, id);
-    if (!settlements.empty()) {
-        fmt::print(out, "\nSettlements and their reasons\n");
-    }
-    for (const auto& settlement : settlements) {
-        fmt::print(out, "{}", settlement_lines(settlement, run_id));
-    }
-    const auto notifications = work.run(queries::explain::notifications, run_id, id);
-    fmt::print(out, "\nNotifications\n");
-    for (const auto& notification : notifications) {
-        fmt::print(out, "{}", notification_line(notification));
-    }
-    if (notifications.empty()) {
-        fmt::print(out, "  none\n");
-    }
+    explain_history(work, run_id, id, out);
+}
+
+// The row is gone; what was settled and told stays in the audit.
+void explain_gone(const Statements& work, const std::string& run_id, const pqxx::row& gone, std::FILE* out) {
+    fmt::print(out, "\nGeneration {} was settled by this run, and its row is gone. It said: {}, {}\n",
+               gone["id"].as<std::string>(), text_or(gone["status"], "?"),
+               amounts(gone["duration_ms"], gone["cost_usd"], gone["cost_note"]));
+    explain_history(work, run_id, gone["id"].as<std::int64_t>(), out);
 }
 
 }  // namespace
@@ -111,13 +125,20 @@ int ExplainCli::run(const Config& config, std::FILE* out) const {
     const auto quarantined = rest[0]["quarantined"].as<std::int64_t>();
     const std::string set_aside =
         quarantined == 0 ? "" : fmt::format("{} rows of runledger.quarantine are about this run.\n", quarantined);
-    if (runs.empty() && generations.empty()) {
+    const auto gone = work.run(queries::explain::gone, run_id_);
+    if (runs.empty() && generations.empty() && gone.empty()) {
         fmt::print(out, "Run {} is unknown: no event of it was received, and no generation names it.\n{}", run_id_,
                    set_aside);
         return exit_unknown;
     }
     bool has_ended = false;
-    if (runs.empty()) {
+    const bool was_settled =
+        !gone.empty() || std::any_of(generations.begin(), generations.end(), [this](const pqxx::row& generation) {
+            return generation["is_settled"].as<bool>() && text_or(generation["settled_by"], "") == run_id_;
+        });
+    if (runs.empty() && was_settled) {
+        fmt::print(out, "Run {}: it was settled; retention has removed it since.\n{}", run_id_, set_aside);
+    } else if (runs.empty()) {
         fmt::print(out,
                    "Run {}: no event of it was received, though a generation names it. Either it has sent none yet, or "
                    "its webhook goes elsewhere, or the edge refused it (see the edge's log and status).\n{}",
@@ -137,7 +158,10 @@ int ExplainCli::run(const Config& config, std::FILE* out) const {
         explain_events(work, run_id_, run["event_count"].as<std::int64_t>(), out);
         fmt::print(out, "\nTime\n{}", timing_lines(run));
     }
-    if (generations.empty()) {
+    for (const auto& row : gone) {
+        explain_gone(work, run_id_, row, out);
+    }
+    if (generations.empty() && gone.empty()) {
         fmt::print(out,
                    "\nNo generation names this run, so nothing is priced and nobody is notified. When the application "
                    "writes the run_id into a generation's metadata, the run is settled within a second.\n");

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "daemon/ingest/late_events.hpp"
 #include "daemon/ingest/turn_rows.hpp"
 #include "daemon/ingest/write_turn.hpp"
 #include "queries/quarantine.hpp"
@@ -18,16 +19,6 @@ namespace {
 template <class Value>
 std::optional<Value> value_of(const pqxx::field& field) {
     return field.is_null() ? std::nullopt : std::optional(field.as<Value>());
-}
-
-std::string from_hex(std::string_view digits) {
-    const auto nibble = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
-    std::string bytes;
-    bytes.reserve(digits.size() / 2);
-    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-        bytes.push_back(static_cast<char>(nibble(digits[i]) << 4U | nibble(digits[i + 1])));
-    }
-    return bytes;
 }
 
 std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
@@ -46,7 +37,7 @@ std::optional<std::string> drop_set_aside_anew(const Statements& work, const Qua
     std::optional<std::string> same;
     for (const auto& anew :
          work.run(queries::quarantine::set_aside_anew, row.segment, row.batch_number, row.event_index.value())) {
-        if (from_hex(anew["content"].as<std::string>()) == row.content) {
+        if (bytes_of_hex(anew["content"].as<std::string>()) == row.content) {
             same = anew["reason"].as<std::string>();
         }
         if (!keep_all) {
@@ -82,11 +73,18 @@ Replayed replay_event(const Statements& work, const QuarantinedRow& row) {
                                        .body = row.content},
                              .boot = BootId::parse(*row.boot).value(),
                              .name = {batch_of(row), *row.event_index}};
-    const auto accepted = accept(stored, row.edge);
+    auto accepted = accept(stored, row.edge);
     if (const auto* set_aside = std::get_if<QuarantineRow>(&accepted)) {
         return refused(set_aside->reason);
     }
-    write_event_again(work, std::get<AcceptedEvent>(accepted));
+    // As apply would: its run may have been forgotten or removed since.
+    std::vector<AcceptedEvent> event{std::get<AcceptedEvent>(std::move(accepted))};
+    std::vector<QuarantineRow> none;
+    const LateEvents late = set_apart_late_events(work, event, none);
+    if (!late.removed.empty()) {
+        return refused(late.removed.front().reason);
+    }
+    write_event_again(work, event.front());
     note_replayed(work, row);
     resolve(work, row.id, "stored as an event");
     return {ReplayResult::stored, "stored as an event"};
@@ -217,7 +215,7 @@ std::optional<QuarantinedRow> find_quarantined(const Statements& work, std::int6
                           .boottime_us = value_of<std::int64_t>(row["boottime_us"]),
                           .redelivered = row["redelivered"].as<bool>(),
                           .run_id = value_of<std::string>(row["run_id"]),
-                          .content = from_hex(row["content"].as<std::string>()),
+                          .content = bytes_of_hex(row["content"].as<std::string>()),
                           .resolved_at = value_of<std::string>(row["resolved_at"]),
                           .resolution = value_of<std::string>(row["resolution"])};
 }

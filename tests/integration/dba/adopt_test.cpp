@@ -132,6 +132,16 @@ TEST_F(Adopt, SettlesAdoptedAndNewRowsAndTellsOnlyOfTheNew) {
               "id metadata status note created_at");
 }
 
+TEST_F(Adopt, GivesATableWithoutAPrimaryKeyAReplicaIdentity) {
+    make_legacy_table(10);
+    run("ALTER TABLE public.generations DROP CONSTRAINT generations_pkey; "
+        "CREATE UNIQUE INDEX ON public.generations (id)");
+
+    ASSERT_TRUE(tool({"migrate", "--adopt", "--yes"}).status.clean());
+
+    EXPECT_EQ(value("SELECT relreplident FROM pg_class WHERE oid = 'runledger.generations'::regclass"), "f");
+}
+
 TEST_F(Adopt, FinishesAtTheNextMigrateWhatWasInterrupted) {
     make_legacy_table(20'000);
     ASSERT_TRUE(tool({"migrate", "--adopt", "--yes"}).status.clean());

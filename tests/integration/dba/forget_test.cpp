@@ -1,8 +1,11 @@
 // `runledger forget`, as it is typed; what is left is looked for in a dump of the whole schema.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <regex>
 
+#include "common/event.hpp"
+#include "common/wire.hpp"
 #include "tests/integration/dba/dba_fixture.hpp"
 
 namespace runledger::test {
@@ -38,6 +41,27 @@ protected:
                    json_build_object('run_id', run_id, 'outputs', 'url-of-' || run_id)::text
             FROM runledger.runs;
             SELECT runledger.settle_run(run_id, '0', '7 days') FROM runledger.runs;)");
+    }
+
+    // A batch whose name was another's.
+    void set_aside(const std::vector<std::byte>& frame, std::size_t events) const {
+        std::string digits;
+        for (const std::byte byte : frame) {
+            digits += fmt::format("{:02x}", std::to_integer<int>(byte));
+        }
+        run(
+            fmt::format("INSERT INTO runledger.quarantine (scope, reason, segment_id, batch_number, edge, content, "
+                        "batch_event_count) VALUES ('batch', 'digest_conflict: x', gen_random_uuid(), 3, 'edge', "
+                        "decode('{}', 'hex'), {})",
+                        digits, events));
+    }
+    [[nodiscard]] std::vector<std::byte> set_aside() const {
+        const std::string digits = value("SELECT encode(content, 'hex') FROM runledger.quarantine");
+        std::vector<std::byte> frame;
+        for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+            frame.push_back(static_cast<std::byte>(std::stoi(digits.substr(i, 2), nullptr, 16)));
+        }
+        return frame;
     }
 
     // Data only: the words of comments are no one's.
@@ -82,6 +106,85 @@ TEST_F(Forget, SaysInADryRunWhatItWouldDoAndChangesNothing) {
     const Finished done = tool({"forget", "--generation", id});
     EXPECT_EQ(said.output.substr(0, said.output.rfind('\n', said.output.size() - 2)),
               done.output.substr(0, done.output.rfind('\n', done.output.size() - 2)));
+}
+
+TEST_F(Forget, CountsInADryRunOfAChatWhatTheRunWillCount) {
+    run(R"(
+        INSERT INTO runledger.generations (metadata)
+        SELECT jsonb_build_object('run_id', 'run-of-ann-' || n, 'telegramChatId', -10987654321) FROM generate_series(1, 3) AS n;
+        INSERT INTO runledger.telegram_chats (chat_id, migrated_to, last_error) VALUES (-10987654321, -77, 'moved');
+        INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload)
+        SELECT id, run_id, 'ending', '', -77, '{}' FROM runledger.generations WHERE run_id LIKE 'run-of-ann-%';)");
+
+    const Finished said = tool({"forget", "--chat", "-10987654321", "--dry-run", "--json"});
+    const Finished done = tool({"forget", "--chat", "-10987654321", "--json"});
+
+    EXPECT_TRUE(done.status.clean()) << done.output;
+    EXPECT_THAT(done.output, HasSubstr(R"("table":"notifications","action":"deleted","rows":4)"));
+    EXPECT_EQ(std::regex_replace(said.output, std::regex("true"), "false"), done.output);
+}
+
+TEST_F(Forget, TakesOnlyThePersonsEventsOutOfABatchThatWasSetAside) {
+    const auto body = [](std::string_view who) {
+        return fmt::format(
+            R"({{"run_id": "run-of-{0}", "status": "uploading", "progress": 0.5, "live_status": "live-of-{0}"}})", who);
+    };
+    const std::vector<std::string> bodies{body("ann"), body("bob"), R"({"run_id": "run-of-ann", "status": )"};
+    wire::BatchEncoder encoder({.boot = {}, .edge_name = "edge"});
+    for (const std::string& text : bodies) {
+        encoder.add({.stamp = {}, .flags = wire::redelivered, .body = text});
+    }
+    SegmentId segment;
+    segment.bytes.fill(7);
+    set_aside(encoder.finish({segment, 3}), bodies.size());
+
+    const Finished forgotten = tool({"forget", "--chat", "-10987654321"});
+
+    EXPECT_TRUE(forgotten.status.clean()) << forgotten.output;
+    EXPECT_THAT(forgotten.output, HasSubstr("quarantine                      1 scrubbed"));
+    const std::vector<std::byte> frame = set_aside();
+    const auto decoded = wire::decode_batch(frame);
+    ASSERT_TRUE(std::holds_alternative<wire::Batch>(decoded));
+    const auto& batch = std::get<wire::Batch>(decoded);
+    ASSERT_EQ(batch.events.size(), bodies.size());
+    EXPECT_EQ(batch.name, (BatchName{segment, 3}));
+    EXPECT_EQ(batch.edge_name, "edge");
+    EXPECT_EQ(batch.events[1].body, bodies[1]);
+    EXPECT_EQ(batch.events[1].flags, wire::redelivered);
+    const auto scrubbed = decode_event(batch.events[0].body);
+    ASSERT_TRUE(std::holds_alternative<Event>(scrubbed)) << batch.events[0].body;
+    EXPECT_EQ(std::get<Event>(scrubbed).run_id, value("SELECT runledger.pseudonym_of('run-of-ann')"));
+    EXPECT_EQ(std::get<Event>(scrubbed).status, RunStatus::uploading);
+    EXPECT_EQ(std::get<Event>(scrubbed).progress, 0.5);
+    for (const wire::Event& event : batch.events) {
+        EXPECT_THAT(std::string(event.body), Not(HasSubstr("of-ann")));
+    }
+}
+
+// As docs/dba.md says it.
+TEST_F(Forget, IsNotNeededForPostgresqlsLogIfThatHasNoParameters) {
+    const auto is_logged_by_a_replay = [this](const std::string& secret, const std::string& settings) {
+        run(fmt::format(
+            R"(INSERT INTO runledger.quarantine (scope, reason, segment_id, batch_number, event_index, edge, received_at,
+                   boot_id, boottime_us, run_id, content, redelivered)
+               SELECT 'event', 'x', gen_random_uuid(), 0, 0, 'e', now(), gen_random_uuid(), 1, run_id,
+                      convert_to(json_build_object('run_id', run_id, 'status', 'success', 'live_status', '{0}', 'outputs',
+                                 json_build_array(json_build_object('id', '{0}')))::text, 'UTF8'), false
+               FROM runledger.runs WHERE run_id = 'run-of-ann')",
+            secret));
+        run(fmt::format("ALTER DATABASE {0} SET log_min_duration_statement = 0; {1}", database(), settings));
+        EXPECT_TRUE(tool({"quarantine", "replay", "--all"}).status.clean());
+        run(fmt::format("ALTER DATABASE {} RESET log_min_duration_statement", database()));
+        // The last line of what this session has logged is in the file once the next one has been answered.
+        return server().log_text().find("upsert", 0) != std::string::npos &&
+               server().log_text().find(secret) != std::string::npos;
+    };
+    ASSERT_TRUE(is_logged_by_a_replay("words-" + std::string("in-the-log"), ""));
+
+    EXPECT_FALSE(is_logged_by_a_replay("words-" + std::string("kept-out"),
+                                       fmt::format("ALTER DATABASE {0} SET log_parameter_max_length = 0; "
+                                                   "ALTER DATABASE {0} SET log_error_verbosity = terse;",
+                                                   database())));
 }
 
 TEST_F(Forget, SaysWhereNothingIsKeptAndRefusesToGuessWhom) {

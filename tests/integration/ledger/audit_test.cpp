@@ -201,6 +201,52 @@ INSTANTIATE_TEST_SUITE_P(
              "applied 0"}),
     [](const auto& loss) { return std::string(loss.param.name); });
 
+// The books are of events; money is in rows.
+TEST_F(Audit, NamesRowsThatAreNotAsTheyWereSettled) {
+    for (const std::string run : {"run-1", "run-2", "run-3"}) {
+        insert_generation(run);
+        apply_events({{event_text({.run_id = run}), 0}, {event_text({.run_id = run, .status = "success"}), 2'000'000}});
+        ASSERT_EQ(settle(run), "settled");
+    }
+    EXPECT_EQ(audit().status.code, 0);
+
+    execute(
+        "UPDATE runledger.generations SET cost_usd = 7, status_reason = 'looked at' WHERE run_id = 'run-2'; "
+        "DELETE FROM runledger.generations WHERE run_id = 'run-3'");
+
+    const Finished said = audit();
+    EXPECT_EQ(said.status.code, 3);
+    EXPECT_THAT(said.output, HasSubstr("the books close"));
+    EXPECT_THAT(said.output,
+                HasSubstr("NOT AS SETTLED: generation 2, run run-2: status_reason, cost_usd differ from what was "
+                          "settled (completed, 0.000674000000 USD); the row says completed, 7 USD\n"));
+    EXPECT_THAT(
+        said.output,
+        HasSubstr("NOT AS SETTLED: generation 3, run run-3: it is gone; settled: completed, 0.000674000000 USD\n"));
+    EXPECT_THAT(said.output, HasSubstr("2 generations are not as they were settled\n"));
+    EXPECT_THAT(audit({"--json"}).output, HasSubstr(R"("rows_not_as_settled":2)"));
+    EXPECT_EQ(audit({"--since", "2999-01-01"}).status.code, 0);
+
+    // Given back; and the run of the one that is gone is another's now.
+    execute("UPDATE runledger.generations SET cost_usd = 0.000674, status_reason = NULL WHERE run_id = 'run-2'");
+    insert_generation("run-3");
+    ASSERT_EQ(settle("run-3"), "settled");
+
+    EXPECT_EQ(audit().status.code, 0) << audit().output;
+}
+
+TEST_F(Audit, SaysOfWhichEdgesItCannotKnowTheNewest) {
+    apply_some_of_everything();
+    retire(1, 1);
+
+    const Finished said = audit();
+
+    EXPECT_THAT(said.output, HasSubstr("edge edge-1 has 1 open segments; the newest of their batches here: 20"));
+    EXPECT_THAT(said.output, HasSubstr("what edges hold and have not sent is not in these books"));
+    EXPECT_THAT(audit({"--json"}).output,
+                HasSubstr(R"("open_edges":[{"edge":"edge-1","segments":1,"last_applied_at":"20)"));
+}
+
 TEST_F(Audit, SpeaksJson) {
     apply_some_of_everything();
 

@@ -4,6 +4,7 @@
 #include <future>
 
 #include "daemon/database/database.hpp"
+#include "queries/notify.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {
@@ -61,6 +62,32 @@ TEST_F(LateEvents, OfAForgottenRunBringNothingBackAndCountInItsTimingAllTheSame)
               "0.75");
 }
 
+TEST_F(LateEvents, OfAForgottenRunGoToQuarantineWithoutTheirContent) {
+    settle_a_run();
+    const MadeBatch first({segment(7), 0}, {{event_text({.run_id = "run-2"}), second}});
+    (void)apply({&first});
+    forget();
+    const std::string late = event_text({.status = "uploading", .live_status = "\"SECRET\"", .progress = "0.75"});
+    const std::string of_another = event_text({.run_id = "run-2", .live_status = "\"theirs\""});
+
+    // Another batch under a name that is taken; and a time that can't be stored.
+    const MadeBatch conflict({segment(7), 0}, {{of_another, second}, {late, second}});
+    const MadeBatch implausible({segment(8), 0}, late, Stamp{.received_at = WallTime{std::chrono::hours{-24 * 365}}},
+                                BootId{}, false);
+    const TurnResult result = apply({&conflict, &implausible});
+
+    EXPECT_EQ(result.batch_results, (std::vector{BatchResult::conflict, BatchResult::applied}));
+    EXPECT_EQ(count("quarantine"), 2);
+    EXPECT_EQ(count("quarantine AS q WHERE q.run_id = 'run-1' OR position('SECRET'::bytea IN q.content) > 0 "
+                    "OR position('run-1'::bytea IN q.content) > 0"),
+              0);
+    EXPECT_EQ(count("quarantine AS q WHERE scope = 'batch' AND position('theirs'::bytea IN q.content) > 0 "
+                    "AND position('0.75'::bytea IN q.content) > 0"),
+              1);
+    EXPECT_EQ(value("SELECT run_id = runledger.pseudonym_of('run-1') FROM runledger.quarantine WHERE scope = 'event'"),
+              "t");
+}
+
 TEST_F(LateEvents, OfARunThatRetentionRemovedGoToQuarantineAndChangeNoCost) {
     settle_a_run();
     {
@@ -108,6 +135,41 @@ TEST_F(LateEvents, AreHeldOffByNoneButForgettingWaitsForATurnUnderWay) {
     EXPECT_EQ(count("webhook_events"), 3);
     EXPECT_EQ(count("webhook_events AS e WHERE e::text LIKE '%SECRET%' OR run_id = 'run-1'"), 0);
     EXPECT_EQ(count("runs AS r WHERE r::text LIKE '%SECRET%' OR run_id = 'run-1'"), 0);
+}
+
+TEST_F(LateEvents, OfACallThatIsBeingEnteredAreWaitedFor) {
+    settle_a_run();
+    const auto other = another_connection();
+    auto call = std::make_unique<pqxx::work>(*other);
+    call->exec(
+        "INSERT INTO runledger.progress_messages (run_id, generation_id, chat_id, told_of) VALUES ('run-1', 1, 42, "
+        "now())");
+
+    auto forgotten = std::async(std::launch::async, [this] { forget(); });
+    const auto watcher = another_connection();
+    eventually("forgetting waits for what enters the call", [&] {
+        pqxx::work work(*watcher);
+        return work.exec1(
+                       "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND NOT granted "
+                       "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0]
+                   .as<int>() == 1;
+    });
+    call->commit();
+    forgotten.get();
+
+    EXPECT_EQ(count("progress_messages"), 0);
+}
+
+TEST_F(LateEvents, OfTelegramBringNoChatBack) {
+    settle_a_run();
+    forget();
+
+    pqxx::work work(db());
+    ask(work, queries::notify::chat_held, 42, 1000, "429");
+    ask(work, queries::notify::chat_moved, 42, 43, "400");
+    work.commit();
+
+    EXPECT_EQ(count("telegram_chats"), 0);
 }
 
 }  // namespace

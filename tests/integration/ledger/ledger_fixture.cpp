@@ -83,7 +83,8 @@ Ledger::Ledger(DatabaseOf whose) {
 
 PostgresServer& Ledger::server() {
     // Ends with the program. The template is migrated once.
-    static PostgresServer server({.fsync = false});  // No test here takes the machine down.
+    static PostgresServer server({.fsync = false,  // No test here takes the machine down.
+                                  .settings = {"wal_level = logical"}});
     static const bool migrated = [] {
         Database database(server.uri(), "test");
         migrate(database, [](std::string_view) {});

@@ -270,6 +270,34 @@ TEST_F(Reconcile, StopsLookingUpAfterAWhile) {
     EXPECT_THAT(log_lines_with("is no longer looked up"), SizeIs(1));
 }
 
+TEST_F(Reconcile, KeepsNothingOfAPersonWhoIsForgottenDuringTheCallAndAsksNoMore) {
+    auto answer = ComfyApiAnswer::run("run-1", "failed");
+    answer.waits_for_release = true;
+    api().script("run-1", answer);
+    const std::int64_t generation = insert_generation("run-1");
+    silent_run("run-1", "running");
+    const auto daemon = start();
+    eventually("the provider is asked", [&] { return api().requests_for("run-1") == 1; });
+    {
+        pqxx::work work(db());
+        work.exec_params("SELECT runledger.forget_generation($1)", generation);
+        work.exec("UPDATE runledger.runs SET applied_at = now() - interval '1 hour'");  // As silent as before.
+        work.commit();
+    }
+    api().script("run-2", ComfyApiAnswer::run("run-2", "failed"));
+
+    api().release();
+    eventually("the report is dropped", [&] { return daemon->counters().too_late == 1; });
+    silent_run("run-2", "running");
+    is_ended("run-2");  // Looked for in the same way, and later.
+
+    EXPECT_EQ(count("provider_reports WHERE run_id <> 'run-2'"), 0);
+    EXPECT_EQ(count("reconcile_lookups"), 0);
+    EXPECT_EQ(count("runs WHERE run_id = 'run-1'"), 0);
+    EXPECT_THAT(api().requests(), SizeIs(2));
+    EXPECT_THAT(log_lines_with("came too late and is not kept"), SizeIs(1));
+}
+
 TEST_F(Reconcile, LeavesEndedRunsAlone) {
     silent_run("run-1", "success");
     api().script("run-2", ComfyApiAnswer::run("run-2", "success"));

@@ -15,7 +15,8 @@ protected:
         auto decoded = decode_report(run_id, fmt::format(R"({{"id": "{}", "status": "{}"{}}})", run_id, status, rest));
         Lookups lookups(
             {.uri = uri(), .lease_owner = "test", .lease = std::chrono::seconds{1}, .silence = {}, .lookback = {}});
-        ASSERT_TRUE(lookups.store({.run_id = run_id, .report = std::get<ProviderReport>(std::move(decoded))}));
+        ASSERT_EQ(lookups.store({.run_id = run_id, .report = std::get<ProviderReport>(std::move(decoded))}),
+                  ReportFate::stored);
     }
 
     std::string row(std::string_view columns) {

@@ -321,8 +321,24 @@ TEST_F(Explain, ARowThatNamesAnotherRunNow) {
     settle("run-1");
 
     EXPECT_THAT(explained(), HasSubstr("Generation 1 was settled by this run once; it names run run-2 now.\n"));
-    EXPECT_THAT(explained(), HasSubstr("reopened: the row names run run-2 now: what run run-1 gave it is withdrawn\n"));
+    EXPECT_THAT(explained(),
+                HasSubstr("reopened: the row names another run now: what this one gave it is withdrawn\n"));
     EXPECT_THAT(explained(), HasSubstr("  ending: skipped, chat 42, 0 attempts: the record names another run now\n"));
+}
+
+TEST_F(Explain, ARowThatIsGone) {
+    ten_seconds("");
+    execute("DELETE FROM runledger.generations");
+
+    EXPECT_THAT(explained(), HasSubstr("Generation 1 was settled by this run, and its row is gone. It said: completed, "
+                                       "10000.000 ms, no cost (rate_missing)\n"));
+    EXPECT_THAT(explained(), HasSubstr("settled: the run ended: success\n"));
+    EXPECT_THAT(explained(), HasSubstr("  ending: pending, chat 42, 0 attempts\n"));
+    EXPECT_THAT(explained(), Not(HasSubstr("No generation names this run")));
+
+    execute("DELETE FROM runledger.run_outputs; DELETE FROM runledger.runs");
+    EXPECT_THAT(explained(), HasSubstr("Run run-1: it was settled; retention has removed it since.\n"));
+    EXPECT_THAT(explained(), HasSubstr("its row is gone. It said: completed"));
 }
 
 TEST_F(Explain, ARowThatCantBeSettledYet) {

@@ -60,6 +60,45 @@ TEST_F(Quarantine, ListsAndShowsWhatIsSetAside) {
     EXPECT_TRUE(line["resolved_at"].IsNull());
 }
 
+// A replay is late as an event is.
+TEST_F(Quarantine, StartsNoRunAnewThatRetentionHasRemoved) {
+    insert_generation("a");
+    set_one_event_aside();
+    poison_is_taken();
+    apply_events({{event_text({.run_id = "a", .status = "success"}), 3'000'000}});
+    ASSERT_EQ(settle("a"), "settled");
+    const std::string row = rows("SELECT duration_ms, cost_usd FROM runledger.generations");
+    sql("DELETE FROM runledger.settle_queue; DELETE FROM runledger.runs");
+
+    EXPECT_THAT(tool_says({"quarantine", "replay", open_id()}, 3), HasSubstr("run_removed"));
+
+    EXPECT_EQ(count("runs"), 0);
+    EXPECT_EQ(rows("SELECT duration_ms, cost_usd FROM runledger.generations"), row);
+}
+
+TEST_F(Quarantine, BringsNobodyBackWhoWasForgotten) {
+    const std::int64_t generation = insert_generation("run-1");
+    poison_is_refused();
+    const MadeBatch batch({segment(1), 7},
+                          {{event_text({.status = "running"}), 0},
+                           {event_text({.status = "success", .live_status = "\"poison\""}), 2'000'000}});
+    ASSERT_EQ(apply({&batch}, ApplyMode::one_by_one).events_quarantined, 1U);
+    poison_is_taken();
+    // Found neither by a column nor by its bytes, which escape it.
+    sql(R"(UPDATE runledger.quarantine SET run_id = NULL, content =
+           convert_to(replace(convert_from(content, 'UTF8'), '"run_id": "run-1"', '"run_id": "\u0072un-1"'), 'UTF8'))");
+    sql(fmt::format("SELECT runledger.forget_generation({})", generation));
+    ASSERT_EQ(count("quarantine WHERE position('poison'::bytea IN content) > 0"), 1);
+
+    tool_says({"quarantine", "replay", open_id()});
+
+    EXPECT_EQ(count("webhook_events"), 2);
+    EXPECT_EQ(count("webhook_events WHERE run_id = 'run-1' OR body LIKE '%poison%'"), 0);
+    EXPECT_EQ(rows("SELECT run_id = runledger.pseudonym_of('run-1'), terminal_status, finished_live_status "
+                   "FROM runledger.runs"),
+              "t|success|NULL\n");
+}
+
 TEST_F(Quarantine, ShowsNoQueryStringsOfLinksUnlessAskedFor) {
     apply_events({{"no json: https://x.example/a.png?sig=SECRET \"http://y/b?t=SECRET\" plain?text", 0}});
 

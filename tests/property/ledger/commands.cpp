@@ -96,6 +96,7 @@ struct Text {
     std::string operator()(const Forget& c) const {
         return fmt::format("Forget{{{}, {}}}", c.row, text_of(c.beside_a_turn));
     }
+    std::string operator()(const ForgetChat& c) const { return fmt::format("ForgetChat{{{}}}", c.chat); }
     std::string operator()(const Settle& c) const {
         return fmt::format("Settle{{.runs = {}, .together = {}, .crashes = {}}}", c.runs, text_of(c.together),
                            text_of(c.crashes));
@@ -133,6 +134,7 @@ rc::Gen<Command> some_command() {
         {4, rate_change()},
         {3, command_of<Reprice>(below(7), below(7))},
         {3, command_of<Forget>(below(row_count), rarely())},
+        {1, command_of<ForgetChat>(rc::gen::element(static_cast<int>(Chat::number), static_cast<int>(Chat::text)))},
         {24, settle()},
         {5, command_of<Report>(below(run_count), rc::gen::inRange(1, 6), below(5), below(5))},
         {3, command_of<Tell>()},

@@ -134,6 +134,10 @@ struct Forget {
     int row{};
     bool beside_a_turn{};  // An apply turn is under way, which has asked who is forgotten or removed: it waits in vain.
 };
+// Every row of a chat, and the chat.
+struct ForgetChat {
+    int chat{};
+};
 
 // The daemon.
 struct Settle {
@@ -156,7 +160,7 @@ struct Expire {
 struct DropDay {};
 
 using Command = std::variant<Apply, Copy, Conflict, Retire, Insert, Change, Hold, Release, Delete, Edit, RateChange,
-                             Reprice, Forget, Settle, Report, Tell, Expire, DropDay>;
+                             Reprice, Forget, ForgetChat, Settle, Report, Tell, Expire, DropDay>;
 
 // As it would be written in C++, so that what was found can be pasted into a test.
 [[nodiscard]] std::string text_of(const Command& command);

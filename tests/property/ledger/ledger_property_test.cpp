@@ -33,12 +33,6 @@ const bool parameters_are_set = [] {
     return setenv("RC_PARAMS", parameters.c_str(), 0) == 0;
 }();
 
-// What is not mended yet. KnownFaults, below, has for each the commands that show it.
-constexpr KnownFaults today{.reason_of_a_forgotten_run_comes_back = true,
-                            .report_brings_a_run_back = true,
-                            .forgetting_a_row_takes_runs_that_others_name = true,
-                            .second_row_of_a_forgotten_run_cannot_be_forgotten = true};
-
 using Commands = std::vector<Command>;
 
 Product& product() {
@@ -69,7 +63,7 @@ std::string first_difference(const Rows& must_be, const Rows& is) {
 
 class Pair {
 public:
-    Pair(Product& product, const KnownFaults& faults) : product_(product), model_(faults) { product_.empty(); }
+    explicit Pair(Product& product) : product_(product) { product_.empty(); }
 
     // Empty where the two agree.
     [[nodiscard]] std::string run(const Command& command, bool is_looked_at = true) {
@@ -127,8 +121,8 @@ private:
     Model model_;
 };
 
-std::string run_all(Product& product, const KnownFaults& faults, const Commands& commands) {
-    Pair pair(product, faults);
+std::string run_all(Product& product, const Commands& commands) {
+    Pair pair(product);
     std::string difference = pair.run(commands);
     return difference.empty() ? pair.end() : difference;
 }
@@ -142,7 +136,7 @@ RC_GTEST_PROP(WholeLedger, SaysWhatTheModelSaysAfterEachCommand, ()) {
     for (const Command& command : *some_commands(some_command())) {
         commands.push_back(command);
     }
-    const std::string difference = run_all(product(), today, commands);
+    const std::string difference = run_all(product(), commands);
     if (!difference.empty()) {
         RC_FAIL(difference);
     }
@@ -169,7 +163,7 @@ RC_GTEST_PROP(WholeLedger, HasTheSameRowsInWhateverOrderEventsRowsAndSettlements
         }
         return difference.empty() ? pair.end() : difference;
     };
-    Pair pair(product(), today);
+    Pair pair(product());
     std::string difference = run(pair, commands);
     if (!difference.empty()) {
         RC_FAIL(difference);
@@ -182,7 +176,7 @@ RC_GTEST_PROP(WholeLedger, HasTheSameRowsInWhateverOrderEventsRowsAndSettlements
     });
     std::mt19937 random(seed);
     std::shuffle(commands.begin(), commands.end(), random);
-    Pair permuted(other_product(), today);
+    Pair permuted(other_product());
     difference = run(permuted, commands);
     if (difference.empty()) {
         difference = first_difference(that_commute(pair.rows()), that_commute(permuted.rows()));
@@ -196,15 +190,6 @@ RC_GTEST_PROP(WholeLedger, HasTheSameRowsInWhateverOrderEventsRowsAndSettlements
     }
 }
 
-// Each with commands after which the product differs from the model. Where one does not any more, it is mended: its
-// entry goes to mended_faults, and its member of KnownFaults goes.
-struct KnownFault {
-    const char* name;
-    bool KnownFaults::*fault;
-    Commands commands;
-};
-void PrintTo(const KnownFault& fault, std::ostream* out) { *out << fault.name; }
-
 constexpr int success = 1;
 constexpr int failed = 2;
 constexpr int failed_with_words = 3;
@@ -213,43 +198,6 @@ constexpr int rate_of_a_second = static_cast<int>(Rate::of_a_second);
 
 Apply event(const News& news) { return {.events = {news}}; }
 Settle settle_all() { return {.runs = (1 << run_count) - 1}; }
-
-std::vector<KnownFault> known_faults() {
-    const News running{.run = 0, .status = 0};
-    const News ending{.run = 0, .status = success, .wall = 3, .boottime = 3};
-    const Insert priced{.row = 0, .run = 0, .rate = rate_of_a_second};
-    return {
-        {"reason_of_a_forgotten_run_comes_back",
-         &KnownFaults::reason_of_a_forgotten_run_comes_back,
-         {priced, event({.run = 0, .status = failed}), settle_all(), Forget{0}, settle_all()}},
-        {"report_brings_a_run_back",
-         &KnownFaults::report_brings_a_run_back,
-         {priced, event(running), event(ending), settle_all(), Expire{Expire::runs},
-          Report{.run = 0, .status = success}}},
-        {"forgetting_a_row_takes_runs_that_others_name",
-         &KnownFaults::forgetting_a_row_takes_runs_that_others_name,
-         {priced, event(running), event(ending), settle_all(),
-          Change{.row = 0, .what = Change::run, .value = run_count},
-          Insert{.row = 1, .run = 0, .rate = rate_of_a_second}, settle_all(), Forget{0}}},
-        {"second_row_of_a_forgotten_run_cannot_be_forgotten",
-         &KnownFaults::second_row_of_a_forgotten_run_cannot_be_forgotten,
-         {priced, Forget{0}, Insert{.row = 1, .run = 0}, Forget{1}}},
-    };
-}
-
-class KnownFaultOfTheLedger : public testing::TestWithParam<KnownFault> {};
-
-TEST_P(KnownFaultOfTheLedger, IsStillThere) {
-    KnownFaults faults = today;
-    EXPECT_EQ(run_all(product(), faults, GetParam().commands), "") << "as the product is known to be";
-
-    faults.*GetParam().fault = false;
-    EXPECT_NE(run_all(product(), faults, GetParam().commands), "")
-        << "it is mended: take it off the list of known faults";
-}
-
-INSTANTIATE_TEST_SUITE_P(WholeLedger, KnownFaultOfTheLedger, testing::ValuesIn(known_faults()),
-                         [](const auto& known) { return known.param.name; });
 
 // The commands that showed a fault which is mended. The few sequences of ./test do not draw them.
 struct MendedFault {
@@ -276,12 +224,27 @@ std::vector<MendedFault> mended_faults() {
           settle_all(), Forget{0}, event({.run = 0, .status = success, .wall = 5, .boottime = 0, .boot = 1}),
           settle_all()}},
         {"balance_counts_what_is_left", {event(running), DropDay{}}},
+        {"reason_of_a_forgotten_run_stays_away",
+         {priced, event({.run = 0, .status = failed}), settle_all(), Forget{0}, settle_all()}},
+        {"report_brings_no_run_back",
+         {priced, event(running), event(ending), settle_all(), Expire{Expire::runs},
+          Report{.run = 0, .status = success}}},
+        {"report_brings_no_person_back", {priced, event(running), Forget{0}, Report{.run = 0, .status = success}}},
+        {"forgetting_a_row_spares_runs_that_others_name",
+         {priced, event(running), event(ending), settle_all(),
+          Change{.row = 0, .what = Change::run, .value = run_count},
+          Insert{.row = 1, .run = 0, .rate = rate_of_a_second}, settle_all(), Forget{0}}},
+        {"second_row_of_a_forgotten_run_is_forgotten", {priced, Forget{0}, Insert{.row = 1, .run = 0}, Forget{1}}},
+        {"row_that_a_forgotten_run_had_settled_is_withdrawn",
+         {priced, event(running), event(ending), settle_all(),
+          Change{.row = 0, .what = Change::run, .value = run_count},
+          Insert{.row = 1, .run = 0, .rate = rate_of_a_second}, Forget{1}, settle_all()}},
     };
 }
 
 class MendedFaultOfTheLedger : public testing::TestWithParam<MendedFault> {};
 
-TEST_P(MendedFaultOfTheLedger, StaysMended) { EXPECT_EQ(run_all(product(), today, GetParam().commands), ""); }
+TEST_P(MendedFaultOfTheLedger, StaysMended) { EXPECT_EQ(run_all(product(), GetParam().commands), ""); }
 
 INSTANTIATE_TEST_SUITE_P(WholeLedger, MendedFaultOfTheLedger, testing::ValuesIn(mended_faults()),
                          [](const auto& mended) { return mended.param.name; });

@@ -265,15 +265,7 @@ void Model::run(const RateChange& command) {
     }
 }
 
-bool Model::applies(const Forget& command) const {
-    const auto id = find_row(command.row);
-    if (!id || held_) {
-        return false;
-    }
-    const auto& run = rows_.at(*id).run;
-    return !faults_.second_row_of_a_forgotten_run_cannot_be_forgotten || !run || is_pseudonym(*run) ||
-           !row_of(pseudonym_of(*run));
-}
+bool Model::applies(const Forget& command) const { return find_row(command.row) && !held_; }
 
 std::set<std::string> Model::runs_to_forget(std::int64_t id) const {
     const Row& row = rows_.at(id);
@@ -290,20 +282,45 @@ std::set<std::string> Model::runs_to_forget(std::int64_t id) const {
         }
     }
     std::erase_if(runs, is_pseudonym);
-    if (!faults_.forgetting_a_row_takes_runs_that_others_name) {
-        std::erase_if(runs, [&](const std::string& run) {
-            const auto named_by = row_of(run);
-            return named_by && *named_by != id;
-        });
-    }
+    std::erase_if(runs, [&](const std::string& run) {  // It is somebody else's now.
+        const auto named_by = row_of(run);
+        return named_by && *named_by != id;
+    });
     return runs;
 }
 
 void Model::run(const Forget& command) {
-    if (!applies(command) || command.beside_a_turn) {
+    if (applies(command) && !command.beside_a_turn) {
+        forget(*find_row(command.row));
+    }
+}
+
+std::vector<std::int64_t> Model::rows_of(const ForgetChat& command) const {
+    std::vector<std::int64_t> ids;
+    for (const auto& [id, row] : rows_) {
+        const bool is_told = std::any_of(notifications_.begin(), notifications_.end(), [&, row_id = id](const auto& n) {
+            return n.first.row == row_id && n.second.chat == chat_of(Chat{static_cast<std::uint8_t>(command.chat)});
+        });
+        if (is_told || row.chat == Chat{static_cast<std::uint8_t>(command.chat)}) {
+            ids.push_back(id);
+        }
+    }
+    return held_ ? std::vector<std::int64_t>{} : ids;
+}
+
+void Model::run(const ForgetChat& command) {
+    if (held_) {
         return;
     }
-    const std::int64_t id = *find_row(command.row);
+    for (const std::int64_t id : rows_of(command)) {
+        forget(id);
+    }
+    std::erase_if(notifications_, [&](const auto& notification) {
+        return notification.second.chat == chat_of(Chat{static_cast<std::uint8_t>(command.chat)});
+    });
+}
+
+void Model::forget(std::int64_t id) {
     Row& row = rows_.at(id);
     const std::set<std::string> runs = runs_to_forget(id);
     const Chat chat = row.chat;
@@ -315,7 +332,9 @@ void Model::run(const Forget& command) {
     if (row.run && !is_pseudonym(*row.run)) {
         const std::string pseudonym = pseudonym_of(*row.run);
         row.run = row_of(pseudonym) ? std::nullopt : std::optional{pseudonym};  // A run is one row's.
-        queue_.insert(pseudonym);
+        if (row.run) {
+            queue_.insert(pseudonym);
+        }
     }
     if (row.payload) {
         row.payload = "";
@@ -323,8 +342,17 @@ void Model::run(const Forget& command) {
     if (row.reason) {
         row.reason = "forgotten";
     }
+    for (auto& [other_id, other] : rows_) {
+        for (Settlement& s : other.history) {
+            s.run = name_of(s.run);
+        }
+    }
+    for (auto& [deleted_id, history] : settlements_of_deleted_) {
+        for (Settlement& s : history) {
+            s.run = name_of(s.run);
+        }
+    }
     for (Settlement& s : row.history) {
-        s.run = name_of(s.run);
         if (s.reason) {
             s.reason = "forgotten";
         }

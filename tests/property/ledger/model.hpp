@@ -22,15 +22,6 @@ namespace runledger::test::whole_ledger {
 // Of each row, by its key, all that it holds.
 using Rows = std::map<std::string, std::string>;
 
-// Where the product is known to differ from what it must do. With one set the model does as the product does today;
-// ledger_property_test.cpp (KnownFaults) says of each how to see it, and fails once it is mended.
-struct KnownFaults {
-    bool reason_of_a_forgotten_run_comes_back{};
-    bool report_brings_a_run_back{};
-    bool forgetting_a_row_takes_runs_that_others_name{};
-    bool second_row_of_a_forgotten_run_cannot_be_forgotten{};
-};
-
 // When a webhook came, in microseconds after epoch_us; or `told`, when a report of the provider's was stored.
 using Instant = std::int64_t;
 inline constexpr Instant told = INT64_MAX;
@@ -108,8 +99,6 @@ struct Segment {
 
 class Model {
 public:
-    explicit Model(const KnownFaults& faults) : faults_(faults) {}
-
     void run(const Command& command);
     [[nodiscard]] Rows rows() const;
 
@@ -126,7 +115,8 @@ public:
     [[nodiscard]] bool applies(const Delete& command) const;
     [[nodiscard]] bool applies(const Edit& command) const;
     [[nodiscard]] bool applies(const Forget& command) const;
-    [[nodiscard]] bool applies(const Report& command) const;
+    // Rows of the chat, and those that it was told of.
+    [[nodiscard]] std::vector<std::int64_t> rows_of(const ForgetChat& command) const;
     [[nodiscard]] const Row& row(std::int64_t id) const { return rows_.at(id); }
     [[nodiscard]] bool is_holding() const { return held_.has_value(); }
     // Of the times between the moments of `walls`; nothing: no rate is in force.
@@ -154,6 +144,7 @@ private:
     void run(const RateChange& command);
     void run(const Reprice& command);
     void run(const Forget& command);
+    void run(const ForgetChat& command);
     void run(const Settle& command);
     void run(const Report& command);
     void run(const Tell& command);
@@ -179,9 +170,9 @@ private:
     void price(Settlement& s, const Row& row, const Settlement* last, bool is_success) const;
     [[nodiscard]] std::optional<Decimal> rate_in_force(const std::string& gpu, Instant at) const;
     void notify_again(std::int64_t id, const Settlement& last, const Settlement& s);
+    void forget(std::int64_t id);
     [[nodiscard]] std::set<std::string> runs_to_forget(std::int64_t id) const;
 
-    KnownFaults faults_;
     std::map<int, Segment> segments_{};
     std::array<int, segment_count> current_{1, 2};
     int last_segment_{segment_count};

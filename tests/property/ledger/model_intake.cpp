@@ -165,11 +165,6 @@ void Model::run(const Retire& command) {
     current = ++last_segment_;
 }
 
-bool Model::applies(const Report& command) const {
-    const std::string id = run_id_of(command.run);
-    return !faults_.report_brings_a_run_back || (!forgotten_.contains(id) && !is_removed(id));
-}
-
 void Model::run(const Report& command) {
     const std::string id = run_id_of(command.run);
     // Of a person who is forgotten nothing is kept; of a run that is removed it comes too late, as an event does.

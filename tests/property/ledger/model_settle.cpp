@@ -153,9 +153,6 @@ bool Model::reopen(std::int64_t id) {
 }
 
 Model::Settled Model::reopen_rows_of(const std::string& run) {
-    if (!runs_.contains(run)) {
-        return Settled::done;  // Nobody else can have the price: it stays where it is.
-    }
     std::vector<std::int64_t> stale;
     for (const auto& [id, row] : rows_) {
         const bool was_settled_by_it =
@@ -178,6 +175,9 @@ Model::Settled Model::reopen_rows_of(const std::string& run) {
 }
 
 Model::Settled Model::settle(const std::string& run) {
+    if (!runs_.contains(run)) {
+        return Settled::done;  // Nobody else can have its price, if it had one: that stays where it is.
+    }
     const auto id = row_of(run);
     if (held_ && held_ == id) {
         return Settled::locked;
@@ -185,7 +185,7 @@ Model::Settled Model::settle(const std::string& run) {
     if (reopen_rows_of(run) == Settled::locked) {
         return Settled::locked;
     }
-    if (!id || !runs_.contains(run)) {
+    if (!id) {
         return Settled::done;
     }
     Row& row = rows_.at(*id);
@@ -269,7 +269,7 @@ Settlement Model::settlement_of(const Row& row, const std::string& run, const Se
         if (ended != "success") {
             s.reason = reason_of(ended, error);
         }
-        if (s.reason && row.is_forgotten && !faults_.reason_of_a_forgotten_run_comes_back) {
+        if (s.reason && row.is_forgotten) {
             s.reason = "forgotten";
         }
     }

@@ -51,6 +51,7 @@ private:
     void run(const RateChange& command, const Model& before);
     void run(const Reprice& command, const Model& before);
     void run(const Forget& command, const Model& before);
+    void run(const ForgetChat& command, const Model& before);
     void run(const Settle& command, const Model& before);
     void run(const Report& command, const Model& before);
     void run(const Tell& command, const Model& before);

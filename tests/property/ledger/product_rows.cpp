@@ -92,6 +92,9 @@ FROM unnest($1::text[]) AS gone (run_id), LATERAL (
     UNION ALL SELECT 'notifications', n.run_id FROM runledger.notifications AS n WHERE n.run_id = gone.run_id
     UNION ALL SELECT 'provider_reports', p.run_id FROM runledger.provider_reports AS p WHERE p.run_id = gone.run_id
     UNION ALL SELECT 'quarantine', q.run_id FROM runledger.quarantine AS q WHERE q.run_id = gone.run_id
+    UNION ALL SELECT 'settlements', s.run_id FROM runledger.settlements AS s
+    WHERE s.run_id = gone.run_id OR position(gone.run_id IN s.why) > 0
+    UNION ALL SELECT 'reconcile_lookups', l.run_id FROM runledger.reconcile_lookups AS l WHERE l.run_id = gone.run_id
 ) AS found (place, run_id)
 )",
         fmt::arg("queued", instant("queued_at")), fmt::arg("running", moment("running")),
