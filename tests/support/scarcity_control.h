@@ -1,5 +1,4 @@
-/* What a test and the preloaded shim share: a file that both map. Every field is read and written atomically. C and C++.
- */
+/* What a test and the preloaded shim share: a file that both map. Every field is read and written atomically. */
 #pragma once
 
 #include <stdint.h>
