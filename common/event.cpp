@@ -42,8 +42,11 @@ ParseFault parse(std::string_view text, std::string_view body, EventParts parts,
     return std::monostate{};
 }
 
-// Fills the event, which must be empty, or says why not.
-std::optional<Refusal> decode(std::string_view body, EventParts parts, Event& event) {
+// Fills the event, which must be empty, or says why not. The body is without a byte order mark.
+std::optional<Refusal> decode_unmarked(std::string_view body, EventParts parts, Event& event) {
+    if (body.starts_with("\x1F\x8B")) {  // RFC 1952, section 2.3.1.
+        return Refusal{EventFault::body_compressed, 0};
+    }
     if (body.find_first_not_of(" \t\r\n") == std::string_view::npos) {
         return Refusal{EventFault::body_empty, 0};
     }
@@ -78,12 +81,27 @@ std::optional<Refusal> decode(std::string_view body, EventParts parts, Event& ev
     }
 }
 
+// The mark is passed over (RFC 8259, section 8.1); a fault's place is that in the whole body.
+std::optional<Refusal> decode(std::string_view body, EventParts parts, Event& event) {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    if (!body.starts_with(mark)) {
+        return decode_unmarked(body, parts, event);
+    }
+    auto refusal = decode_unmarked(body.substr(mark.size()), parts, event);
+    if (refusal && refusal->offset > 0) {
+        refusal->offset += mark.size();
+    }
+    return refusal;
+}
+
 }  // namespace
 
 std::string_view to_word(EventFault fault) noexcept {
     switch (fault) {
         case EventFault::body_empty:
             return "body_empty";
+        case EventFault::body_compressed:
+            return "body_compressed";
         case EventFault::body_not_json:
             return "body_not_json";
         case EventFault::body_not_utf8:
@@ -112,6 +130,8 @@ std::string_view describe(EventFault fault) noexcept {
     switch (fault) {
         case EventFault::body_empty:
             return "the body is empty";
+        case EventFault::body_compressed:
+            return "the body is compressed by gzip; an event is sent as it is";
         case EventFault::body_not_json:
             return "the body is not JSON";
         case EventFault::body_not_utf8:

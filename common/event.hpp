@@ -1,8 +1,8 @@
 // Decodes a webhook's body. The edge uses it to refuse bodies that hold no event, the daemon to read events.
 //
 // Tolerant where the sender is odd (docs/sender.md, "Body"): unknown keys and statuses, a missing event_type, any key
-// order, NaN, numbers and escapes that our parser can't represent. Pure functions; views point into the body that was
-// given.
+// order, NaN, a byte order mark, numbers and escapes that our parser can't represent. Pure functions; views point into
+// the body that was given.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,7 @@ namespace runledger {
 
 enum class EventFault : std::uint8_t {
     body_empty,
+    body_compressed,
     body_not_json,
     body_not_utf8,
     body_not_object,

@@ -79,18 +79,28 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
 
 // To nginx an if block and a limit_except block are locations of their own, without a name. A request that falls into
 // one is still a webhook's: without a handler there, nginx would look for a file, and the sender's second and third
-// try, which are GET, would be lost in `limit_except POST`.
-void inherit_handler(ngx_http_core_loc_conf_t& core, const LocationConf& outer, LocationConf& inner) {
-    if (core.noname == 0 || core.handler != nullptr) {
-        return;
+// try, which are GET, would be lost in `limit_except POST`. With a handler of another module it would take requests
+// from the webhook: false, and the reason is in the log.
+[[nodiscard]] bool inherit_handler(ngx_conf_t& cf, ngx_http_core_loc_conf_t& core, const LocationConf& outer,
+                                   LocationConf& inner) {
+    if (core.noname == 0 || !(outer.is_webhook || outer.is_status)) {
+        return true;
+    }
+    if (core.handler != nullptr) {
+        static_cast<void>(refuse(cf, std::string{outer.is_webhook ? "runledger_webhook" : "runledger_status"} +
+                                         " in location " + quoted(view(core.name)) +
+                                         " can't share an if or limit_except block with another content handler, such "
+                                         "as proxy_pass"));
+        return false;
     }
     if (outer.is_webhook) {
         inner.is_webhook = true;
         core.handler = nginx_callback(on_webhook);
-    } else if (outer.is_status) {
+    } else {
         inner.is_status = true;
         core.handler = nginx_callback(on_status);
     }
+    return true;
 }
 
 // Makes nginx's directive setter of a function that can throw.
@@ -169,8 +179,7 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
                 warn(*cf, "runledger_webhook in location " + quoted(view(core.name)) +
                               " without runledger_token: anyone can post events; runledger_token off says so is meant");
             }
-            inherit_handler(core, outer, inner);
-            return NGX_CONF_OK;
+            return inherit_handler(*cf, core, outer, inner) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
         },
         static_cast<char*>(NGX_CONF_ERROR));
 }

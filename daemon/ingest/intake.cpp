@@ -190,7 +190,10 @@ public:
         router.set(zmq::sockopt::heartbeat_ivl, 2000);
         router.set(zmq::sockopt::heartbeat_timeout, 6000);
         for (const std::string& endpoint : settings.bind) {
-            // Options hold for the endpoints that are bound after them: who may open an ipc:// socket's file is let in.
+            // Options hold for the endpoints that are bound after them. Without this one ZeroMQ takes no IPv6 address,
+            // and * is IPv4 alone; with it, * is both where the host has both.
+            router.set(zmq::sockopt::ipv6, endpoint.starts_with("tcp://[") || endpoint.starts_with("tcp://*"));
+            // Who may open an ipc:// socket's file is let in.
             const bool has_curve = curve && endpoint.starts_with("tcp://");
             router.set(zmq::sockopt::curve_server, has_curve ? 1 : 0);
             if (has_curve) {
@@ -201,6 +204,12 @@ public:
                     check_place(endpoint.substr(ipc.size()));
                 }
                 router.bind(endpoint);
+            } catch (const zmq::error_t& error) {
+                throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint,
+                                            error.num() == ENODEV
+                                                ? "the host is neither an address of this machine nor an interface "
+                                                  "nor *; names are not resolved here"
+                                                : error.what()));
             } catch (const std::exception& error) {
                 throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint, error.what()));
             }

@@ -23,9 +23,30 @@ std::string percent_encoded(std::string_view token) {
     return encoded;
 }
 
-void replace_all(std::string& text, std::string_view what, std::string_view with) {
-    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
-        text.replace(at, what.size(), with);
+// A shorter secret may be a part of a common word, as "any" is of "Many": it is masked only as a whole word.
+constexpr std::size_t unmistakable_bytes = 16;
+
+bool is_word_character(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+}
+
+bool is_whole_word(std::string_view text, std::size_t begin, std::size_t end) {
+    // However the colon before it is written: %3A ends in a letter.
+    const std::string_view before = text.substr(0, begin);
+    return (before.empty() || !is_word_character(before.back()) || before.ends_with("%3A") ||
+            before.ends_with("%3a")) &&
+           (end == text.size() || !is_word_character(text[end]));
+}
+
+void mask_secret(std::string& text, std::string_view secret) {
+    constexpr std::string_view mask = "<token>";
+    std::size_t at = text.find(secret);
+    while (at != std::string::npos) {
+        const bool is_meant = secret.size() >= unmistakable_bytes || is_whole_word(text, at, at + secret.size());
+        if (is_meant) {
+            text.replace(at, secret.size(), mask);
+        }
+        at = text.find(secret, at + (is_meant ? mask.size() : 1));
     }
 }
 
@@ -84,7 +105,7 @@ CallResult BotApi::result_of(HttpResponse response) const {
 
 std::string BotApi::without_token(std::string text) const {
     if (!token_secret_.empty()) {
-        replace_all(text, token_secret_, "<token>");
+        mask_secret(text, token_secret_);
     }
     return text;
 }

@@ -83,7 +83,8 @@ struct Courier::Shared {
     CourierSettings settings;
     EventExchange exchange;  // Closed: the thread is to end.
     EdgeLog log;
-    std::thread thread;                    // The loop's.
+    std::thread thread;  // The loop's, as is the next.
+    bool has_started{false};
     std::atomic<SteadyTime> give_up_at{};  // When the thread no longer tries to commit what it has.
     WakeFd finished;                       // The thread has ended.
     std::mutex figures_mutex;
@@ -196,7 +197,11 @@ private:
         link_retry_at_ = now() + link_retry_after;
         try {
             link_.emplace(settings_.link.endpoints, settings_.link.curve.get());
-        } catch (const zmq::error_t& e) {
+        } catch (const std::bad_alloc&) {
+            throw;  // persist() waits a moment.
+        } catch (const std::exception& e) {
+            // ZeroMQ has no socket for us, or would abort for want of threads or descriptors: events are stored, and
+            // sent when there is a link.
             log_.add(LogLine::Level::crit, "no link", e.what());
             return;
         }
@@ -249,6 +254,8 @@ private:
             spool_.close();
         }
         if (link_) {
+            link_figures_ = link_->figures();
+            link_figures_.endpoints_up = 0;
             link_.reset();  // Without lingering, as in close().
             progress_ = BatchDelivery::Progress::idle;
             for (std::size_t peer = 0; peer < settings_.link.endpoints.size(); ++peer) {
@@ -270,6 +277,9 @@ private:
             case PeerEvent::Kind::handshake_failed:
                 connection_log_.on_handshake_failed(change.peer, change.event.reason);
                 break;
+            case PeerEvent::Kind::unresolved:
+                connection_log_.on_unresolved(change.peer, change.event.reason);
+                break;
         }
     }
 
@@ -282,7 +292,7 @@ private:
     void publish() {
         CourierFigures figures{.commits = committer_.figures(now()),
                                .spool = spool_.figures(),
-                               .link = link_ ? link_->figures() : LinkFigures{},
+                               .link = link_ ? link_->figures() : link_figures_,
                                .delivery = delivery_.figures(),
                                .is_draining = shared_.exchange.is_draining()};
         if (figures.is_draining) {  // The folder is not looked at any more: the others say how it is now.
@@ -324,6 +334,7 @@ private:
     ConnectionLog connection_log_;
     Committer committer_;
     std::optional<Link> link_;
+    LinkFigures link_figures_;  // Where there is no link any more: counters never fall.
     std::vector<zmq_pollitem_t> waited_;
     struct {
         std::uint64_t events{};
@@ -359,6 +370,7 @@ Courier::~Courier() { (void)stop(std::chrono::milliseconds{0}); }  // Whether it
 void Courier::start() {
     const SignalsBlocked blocked;
     shared_->thread = std::thread([shared = shared_] { Thread::run(*shared); });
+    shared_->has_started = true;
 }
 
 SubmitResult Courier::submit(HeldEventPtr event) { return shared_->exchange.submit(std::move(event)); }
@@ -375,6 +387,7 @@ CourierFigures Courier::figures() const noexcept {
         const std::scoped_lock lock(shared_->figures_mutex);
         figures = shared_->figures;
     }
+    figures.has_started = shared_->has_started;
     figures.held_events = shared_->exchange.held_events();
     figures.held_bytes = shared_->exchange.held_bytes();
     return figures;

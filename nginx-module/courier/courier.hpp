@@ -24,8 +24,9 @@ public:
     Courier& operator=(const Courier&) = delete;
     ~Courier();  // stop() with no patience.
 
-    // Starts the thread, all signals blocked in it. A spool that can't be opened is no failure here: the courier
-    // logs it, keeps trying, and requests are held.
+    // Starts the thread, all signals blocked in it. Throws std::system_error if there is none to be had: events can be
+    // submitted nevertheless and wait for it; call it again. A spool that can't be opened is no failure here: the
+    // courier logs it, keeps trying, and requests are held.
     void start();
 
     // Hands an event over; never blocks on I/O. On over_bound nothing was taken.

@@ -49,6 +49,7 @@ struct CourierFigures {
     DeliveryFigures delivery;
     std::uint64_t held_events{};
     std::uint64_t held_bytes{};
+    bool has_started{};  // There was a thread for it.
     bool is_draining{};  // Needs no link.
 
     [[nodiscard]] bool is_link_up() const noexcept { return link.endpoints_up > 0; }

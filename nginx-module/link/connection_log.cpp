@@ -26,11 +26,19 @@ void ConnectionLog::on_lost(std::size_t peer, SteadyTime now) {
 }
 
 void ConnectionLog::on_handshake_failed(std::size_t peer, std::string_view reason) {
+    say_failure(peer, "handshake failed: ", reason);
+}
+
+void ConnectionLog::on_unresolved(std::size_t peer, std::string_view reason) {
+    say_failure(peer, "name not resolved: ", reason);
+}
+
+void ConnectionLog::say_failure(std::size_t peer, const std::string& what, std::string_view reason) {
     if (!peers_[peer].failures.emplace(reason).second) {
         return;
     }
     peers_[peer].missing_at = SteadyTime::max();
-    log_.say(LogLine::Level::error, "handshake failed: " + endpoints_[peer] + ": " + std::string{reason});
+    log_.say(LogLine::Level::error, what + endpoints_[peer] + ": " + std::string{reason});
 }
 
 void ConnectionLog::say_if_due(std::size_t peer, SteadyTime now) {

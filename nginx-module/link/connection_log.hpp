@@ -31,6 +31,8 @@ public:
     // Said once for each reason until the handshake has succeeded: which side hangs up first is a race, so that one
     // cause shows itself by two reasons in turn.
     void on_handshake_failed(std::size_t peer, std::string_view reason);
+    // Likewise.
+    void on_unresolved(std::size_t peer, std::string_view reason);
     // Says what has been left unsaid, and who has not come since the start.
     void tend(SteadyTime now);
     [[nodiscard]] SteadyTime due_at() const noexcept;
@@ -47,6 +49,7 @@ private:
     };
 
     void say_if_due(std::size_t peer, SteadyTime now);
+    void say_failure(std::size_t peer, const std::string& what, std::string_view reason);
     [[nodiscard]] std::string standing() const;
 
     EdgeLog& log_;

@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <system_error>
 
 #include "common/limits.hpp"
+#include "nginx-module/link/resources.hpp"
 #include "nginx-module/link/window.hpp"
 
 namespace runledger::edge {
@@ -13,11 +15,13 @@ namespace {
 
 constexpr int reconnect_min_ms = 100;
 constexpr int reconnect_max_ms = 2000;
+constexpr std::chrono::milliseconds reconnect_pause_max{reconnect_max_ms};
 constexpr int heartbeat_every_ms = 2000;
 constexpr int heartbeat_timeout_ms = 6000;
 constexpr int handshake_timeout_ms = 5000;
 constexpr std::chrono::milliseconds reopen_pause_min{100};
 constexpr std::chrono::milliseconds reopen_pause_max{5000};
+constexpr std::chrono::milliseconds lookup_patience{5000};  // glibc's resolver asks each server again after as long.
 
 // The window's batches, one retirement for each open segment, and a margin: the socket's queue is never the bound.
 constexpr int queue_messages_max = static_cast<int>(window_batches_max) + 256;
@@ -63,17 +67,76 @@ std::string reason_of(std::uint16_t event, std::uint32_t value, bool has_curve) 
 
 }  // namespace
 
-LinkPeer::LinkPeer(zmq::context_t& context, std::string endpoint, const CurveKeys* keys)
+LinkPeer::LinkPeer(zmq::context_t& context, std::string endpoint, const CurveKeys* keys,
+                   std::shared_ptr<const NameWake> wake)
     : context_(context),
       endpoint_(std::move(endpoint)),
       keys_(std::string_view{endpoint_}.starts_with("tcp://") ? keys : nullptr),
+      wake_(std::move(wake)),
+      name_(find_tcp_name(endpoint_)),
       reopen_pause_(reopen_pause_min) {
-    open();
+    if (!name_) {
+        connect(endpoint_);
+    }
 }
 
 LinkPeer::~LinkPeer() { close(); }
 
-void LinkPeer::open() {
+void LinkPeer::open(SteadyTime now, std::vector<PeerEvent>& events) {
+    try {
+        if (!name_) {
+            connect(endpoint_);
+        } else if (!addresses_.empty()) {
+            const std::string address = std::move(addresses_.front());
+            addresses_.erase(addresses_.begin());
+            connect(address);
+        } else {
+            lookup_ = look_up(*name_, wake_);
+            slow_lookup_at_ = now + lookup_patience;
+        }
+    } catch (const zmq::error_t&) {
+        // ZeroMQ has no socket for us now, or no use for this one of the name's addresses; the endpoint was good
+        // before.
+        reopen_at_ = addresses_.empty() ? now + reopen_pause_max : now;
+    } catch (const std::system_error& e) {
+        events.push_back({.kind = PeerEvent::Kind::unresolved, .reason = std::string{"no thread for it: "} + e.what()});
+        reopen_at_ = now + reopen_pause_max;
+    }
+}
+
+void LinkPeer::take_answer(SteadyTime now, std::vector<PeerEvent>& events) {
+    if (lookup_.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
+        if (now >= slow_lookup_at_) {
+            slow_lookup_at_ = SteadyTime::max();
+            events.push_back({.kind = PeerEvent::Kind::unresolved, .reason = "no answer for five seconds"});
+        }
+        return;
+    }
+    NameAnswer answer;
+    try {
+        answer = lookup_.get();
+    } catch (const std::bad_alloc& e) {
+        answer.fault = e.what();  // The look-up's thread had no memory; this one goes on.
+    }
+    addresses_ = std::move(answer.endpoints);
+    if (addresses_.empty()) {
+        events.push_back({.kind = PeerEvent::Kind::unresolved, .reason = std::move(answer.fault)});
+        reopen_later(now, reopen_pause_max);
+    } else {
+        open(now, events);
+    }
+}
+
+void LinkPeer::reopen_later(SteadyTime now, std::chrono::milliseconds pause_max) noexcept {
+    if (!addresses_.empty()) {
+        reopen_at_ = now;
+        return;
+    }
+    reopen_at_ = now + reopen_pause_;
+    reopen_pause_ = std::min(reopen_pause_ * 2, pause_max);
+}
+
+void LinkPeer::connect(const std::string& endpoint) {
     try {
         dealer_.emplace(context_, zmq::socket_type::dealer);
         prepare(*dealer_);
@@ -90,11 +153,12 @@ void LinkPeer::open() {
         // The handshake, not the TCP connection: only then is there a daemon that speaks our protocol. A name is not
         // free at once when its socket is closed, so each opening has its own.
         const std::string address = "inproc://monitor-" + endpoint_ + "-" + std::to_string(openings_++);
-        if (zmq_socket_monitor(*dealer_, address.c_str(), monitored_events) != 0) {
+        const int events = name_ ? monitored_events | ZMQ_EVENT_CONNECT_RETRIED : monitored_events;
+        if (zmq_socket_monitor(*dealer_, address.c_str(), events) != 0) {
             throw zmq::error_t();
         }
         monitor_->connect(address);
-        dealer_->connect(endpoint_);
+        dealer_->connect(endpoint);
     } catch (...) {
         close();
         throw;
@@ -128,12 +192,10 @@ std::optional<zmq::message_t> LinkPeer::receive() {
 
 std::vector<PeerEvent> LinkPeer::take_events(SteadyTime now) {
     std::vector<PeerEvent> events;
-    if (!dealer_ && now >= reopen_at_) {
-        try {
-            open();
-        } catch (const zmq::error_t&) {
-            reopen_at_ = now + reopen_pause_max;  // ZeroMQ has no socket for us now; the endpoint was good before.
-        }
+    if (lookup_.valid()) {
+        take_answer(now, events);
+    } else if (!dealer_ && now >= reopen_at_) {
+        open(now, events);
     }
     zmq::message_t event;
     while (monitor_ && monitor_->recv(event, zmq::recv_flags::dontwait)) {
@@ -153,13 +215,20 @@ std::vector<PeerEvent> LinkPeer::take_events(SteadyTime now) {
         } else if (number == ZMQ_EVENT_DISCONNECTED && is_up_) {
             is_up_ = false;
             events.push_back({.kind = PeerEvent::Kind::lost, .reason = {}});
+            if (name_) {  // It may have another address now, as after a failover.
+                addresses_.clear();
+                close();
+                reopen_later(now, reconnect_pause_max);
+            }
+        } else if (number == ZMQ_EVENT_CONNECT_RETRIED) {
+            close();  // It would only ever try this one of the name's addresses.
+            reopen_later(now, reconnect_pause_max);
         } else if (number != ZMQ_EVENT_DISCONNECTED || keys_ != nullptr) {
             events.push_back(
                 {.kind = PeerEvent::Kind::handshake_failed, .reason = reason_of(number, value, keys_ != nullptr)});
             close();
-            ++key_;
-            reopen_at_ = now + reopen_pause_;
-            reopen_pause_ = std::min(reopen_pause_ * 2, reopen_pause_max);
+            key_ += addresses_.empty() ? 1 : 0;  // Each key with each address.
+            reopen_later(now, reopen_pause_max);
         }
     }
     return events;
@@ -176,10 +245,20 @@ void LinkPeer::add_poll_items(std::vector<zmq_pollitem_t>& items) {
     items.push_back({.socket = static_cast<void*>(*monitor_), .fd = 0, .events = ZMQ_POLLIN, .revents = 0});
 }
 
-Link::Link(const std::vector<std::string>& endpoints, const CurveKeys* keys) {
+LinkPeer::SteadyTime LinkPeer::due_at() const noexcept {
+    if (dealer_) {
+        return SteadyTime::max();
+    }
+    return lookup_.valid() ? slow_lookup_at_ : reopen_at_;
+}
+
+Link::Link(const std::vector<std::string>& endpoints, const CurveKeys* keys) : names_(std::make_shared<NameWake>()) {
+    check_resources_for_zeromq();
+    // The context starts its threads with its first socket: now, when there are threads, whatever the peers need.
+    const zmq::socket_t starter(context_, zmq::socket_type::pair);
     for (const std::string& endpoint : endpoints) {
         try {
-            peers_.push_back(std::make_unique<LinkPeer>(context_, endpoint, keys));
+            peers_.push_back(std::make_unique<LinkPeer>(context_, endpoint, keys, names_));
         } catch (const zmq::error_t& e) {
             if (e.num() == EMFILE || e.num() == ENFILE || e.num() == ENOMEM) {
                 throw;  // Not the endpoint's fault.
@@ -209,11 +288,13 @@ std::optional<Link::Received> Link::receive() {
 
 std::vector<Link::Change> Link::take_changes(SteadyTime now) {
     std::vector<Change> changes;
+    names_->drain();  // Before the look-ups' answers are taken: one that comes in between signals again.
     for (std::size_t peer = 0; peer < peers_.size(); ++peer) {
         if (peers_[peer]) {
             for (PeerEvent& event : peers_[peer]->take_events(now)) {
                 figures_.peers_lost += event.kind == PeerEvent::Kind::lost ? 1 : 0;
                 figures_.handshakes_failed += event.kind == PeerEvent::Kind::handshake_failed ? 1 : 0;
+                figures_.names_unresolved += event.kind == PeerEvent::Kind::unresolved ? 1 : 0;
                 changes.push_back({.peer = peer, .event = std::move(event)});
             }
         }
@@ -237,6 +318,7 @@ Link::SteadyTime Link::due_at() const noexcept {
 }
 
 void Link::add_poll_items(std::vector<zmq_pollitem_t>& items) {
+    items.push_back({.socket = nullptr, .fd = names_->get(), .events = ZMQ_POLLIN, .revents = 0});
     for (const auto& peer : peers_) {
         if (peer) {
             peer->add_poll_items(items);

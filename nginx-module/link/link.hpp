@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,27 +17,32 @@
 
 #include "nginx-module/link/keys.hpp"
 #include "nginx-module/link/link_settings.hpp"
+#include "nginx-module/link/names.hpp"
 
 namespace runledger::edge {
 
 struct PeerEvent {
-    enum class Kind : std::uint8_t { up, lost, handshake_failed };
+    enum class Kind : std::uint8_t { up, lost, handshake_failed, unresolved };
     Kind kind{};
-    std::string reason;  // Of a failed handshake.
+    std::string reason;  // Of a failed handshake, or of a name without an address.
 };
 
 // One daemon's endpoint: its DEALER, and the monitor that tells when the connection comes or goes.
 //
 // A socket of its own for each daemon, so that it is known who has which batch, and one that is slow or dead holds up
 // nobody else. ZeroMQ connects again by itself after a loss, but never after a handshake that failed: then the socket
-// is made anew, with the next of the daemon's keys if there are several. Never blocks; used by one thread.
+// is made anew, with the next of the daemon's keys if there are several. A name is looked up before each connection,
+// and its addresses are tried one after the other: ZeroMQ would resolve it in a thread that all peers share, and would
+// only ever try its first address. Never blocks; used by one thread.
 class LinkPeer {
 public:
     using SteadyTime = std::chrono::steady_clock::time_point;
 
     // `keys`, which must outlive this, are used where the endpoint is tcp://; nothing: no CURVE. Connects in the
-    // background. Throws zmq::error_t if ZeroMQ gives no socket, or will not have the endpoint.
-    LinkPeer(zmq::context_t& context, std::string endpoint, const CurveKeys* keys);
+    // background. `wake` is signalled when take_events() has a look-up's answer to take. Throws zmq::error_t if ZeroMQ
+    // gives no socket, or will not have the endpoint.
+    LinkPeer(zmq::context_t& context, std::string endpoint, const CurveKeys* keys,
+             std::shared_ptr<const NameWake> wake);
     LinkPeer(const LinkPeer&) = delete;
     LinkPeer& operator=(const LinkPeer&) = delete;
     ~LinkPeer();
@@ -51,20 +57,30 @@ public:
     [[nodiscard]] const std::string& endpoint() const noexcept { return endpoint_; }
     [[nodiscard]] bool is_up() const noexcept { return is_up_; }
     // When take_events() next has something to do by itself; max() if nothing.
-    [[nodiscard]] SteadyTime due_at() const noexcept { return dealer_ ? SteadyTime::max() : reopen_at_; }
+    [[nodiscard]] SteadyTime due_at() const noexcept;
     // For zmq_poll. POLLOUT is asked for once after a send() that was not taken.
     void add_poll_items(std::vector<zmq_pollitem_t>& items);
 
 private:
-    void open();
+    // Connects, or looks the name up; an answer that is there is taken. `events` gets why a name has no address.
+    void open(SteadyTime now, std::vector<PeerEvent>& events);
+    void take_answer(SteadyTime now, std::vector<PeerEvent>& events);
+    void connect(const std::string& endpoint);
     void close() noexcept;
+    // The name's next address if there is one, else all from the start after a pause.
+    void reopen_later(SteadyTime now, std::chrono::milliseconds pause_max) noexcept;
 
     zmq::context_t& context_;
     std::string endpoint_;
     const CurveKeys* keys_;
-    std::size_t key_{};  // Of keys_->daemons, modulo their number: the one in use.
+    std::shared_ptr<const NameWake> wake_;
+    std::optional<TcpName> name_;         // Nothing: ZeroMQ gets the endpoint as it is.
+    std::future<NameAnswer> lookup_;      // Valid while one is under way.
+    SteadyTime slow_lookup_at_{};         // When to say that it takes long.
+    std::vector<std::string> addresses_;  // Of the name, those that have not been tried.
+    std::size_t key_{};                   // Of keys_->daemons, modulo their number: the one in use.
     std::uint64_t openings_{};
-    std::optional<zmq::socket_t> dealer_;  // Nothing between a failed handshake and reopen_at_.
+    std::optional<zmq::socket_t> dealer_;  // Nothing until reopen_at_, and while a name is looked up.
     std::optional<zmq::socket_t> monitor_;
     bool is_up_{false};
     bool wants_to_send_{false};
@@ -76,8 +92,9 @@ class Link {
 public:
     using SteadyTime = LinkPeer::SteadyTime;
 
-    // Throws zmq::error_t if ZeroMQ gives us no socket. Endpoints that it refuses are in bad_endpoints(), and never
-    // up. `keys`, which must outlive this, are used where an endpoint is tcp://.
+    // Throws zmq::error_t if ZeroMQ gives us no socket, std::system_error if it would find too few threads or
+    // descriptors. Endpoints that it refuses are in bad_endpoints(), and never up. `keys`, which must outlive this, are
+    // used where an endpoint is tcp://.
     Link(const std::vector<std::string>& endpoints, const CurveKeys* keys);
 
     // False if that daemon is not connected or its queue is full: add_poll_items() then asks for room there.
@@ -103,7 +120,8 @@ public:
     void add_poll_items(std::vector<zmq_pollitem_t>& items);
 
 private:
-    zmq::context_t context_;                        // The first, so that it ends last and waits for nothing.
+    std::shared_ptr<const NameWake> names_;
+    zmq::context_t context_;  // The first of what is ZeroMQ's, so that it ends last and waits for nothing.
     std::vector<std::unique_ptr<LinkPeer>> peers_;  // Nothing where the endpoint is bad.
     std::vector<std::string> bad_endpoints_;
     LinkFigures figures_;  // Without endpoints_up.

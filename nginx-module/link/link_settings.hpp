@@ -37,7 +37,8 @@ struct LinkSettings {
 struct LinkFigures {
     std::uint64_t peers_lost{};  // Connections to daemons that broke.
     std::uint64_t handshakes_failed{};
-    std::uint64_t endpoints_up{};  // Daemons' endpoints with a connection, now.
+    std::uint64_t names_unresolved{};  // Look-ups of a daemon's name that failed, or took long.
+    std::uint64_t endpoints_up{};      // Daemons' endpoints with a connection, now.
 };
 
 struct DeliveryFigures {

@@ -64,6 +64,11 @@ Problem problem_of(const Refusal& refusal) {
     return {RequestOutcome::refused_json, 400, to_word(refusal.fault), "The body holds no event", std::move(detail)};
 }
 
+Problem problem_of_encoding() {
+    return {RequestOutcome::refused_type, 415, "content_encoding_refused", "The body is encoded",
+            "an event is sent without a Content-Encoding, such as gzip"};
+}
+
 Problem problem_of(RequestOutcome outcome) {
     static_assert(body_bytes_max == 8UL * 1024 * 1024, "the sentence below says 8 MiB");
     switch (outcome) {

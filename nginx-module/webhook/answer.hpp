@@ -27,6 +27,8 @@ struct Problem {
 
 // Any other refusal. Precondition: `outcome` is one that refuses, and not refused_json.
 [[nodiscard]] Problem problem_of(RequestOutcome outcome);
+// The body has a Content-Encoding.
+[[nodiscard]] Problem problem_of_encoding();
 
 // Each returns what ngx_http_finalize_request() is to be called with.
 [[nodiscard]] ngx_int_t send_accepted(ngx_http_request_t& request) noexcept;

@@ -56,6 +56,23 @@ namespace {
            (type.size() == json.size() && ngx_strncasecmp(borrow(type).data, borrow(json).data, json.size()) == 0);
 }
 
+// nginx decodes no request's body, and neither do we.
+[[nodiscard]] bool is_encoded(const ngx_http_request_t& request) noexcept {
+    const auto is_same = [](std::string_view a, std::string_view b) {
+        return a.size() == b.size() && ngx_strncasecmp(borrow(a).data, borrow(b).data, b.size()) == 0;
+    };
+    for (const ngx_list_part_t* part = &request.headers_in.headers.part; part != nullptr; part = part->next) {
+        const auto* headers = static_cast<const ngx_table_elt_t*>(part->elts);
+        for (ngx_uint_t i = 0; i < part->nelts; ++i) {
+            const std::string_view value = view(headers[i].value);
+            if (is_same(view(headers[i].key), "content-encoding") && !value.empty() && !is_same(value, "identity")) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 // False where another location has passed the body on as it came (proxy_request_buffering off) and nginx then sent the
 // request here: what is left of the body may still look like an event.
 [[nodiscard]] bool is_body_whole(const ngx_http_request_t& request) noexcept {
@@ -77,6 +94,9 @@ namespace {
     held.set_token_name(token_name.value_or(std::string_view{}));
     if (!is_type_json(request)) {
         return problem_of(RequestOutcome::refused_type);
+    }
+    if (is_encoded(request)) {
+        return problem_of_encoding();
     }
     if (request.headers_in.content_length_n > static_cast<off_t>(body_bytes_max)) {
         return problem_of(RequestOutcome::refused_size);

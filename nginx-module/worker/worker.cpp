@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <iterator>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -54,11 +56,37 @@ void keep_library_mapped() {
 }  // namespace
 
 void Worker::start(ngx_cycle_t& cycle, const MainConf& main) noexcept {
-    guarded_run(cycle.log, "start the courier", [&] {
+    const bool has_started = guarded_run(current_log(), "start the courier", [&] {
         keep_library_mapped();
-        // guarded_run() catches. NOLINTNEXTLINE(bugprone-unhandled-exception-at-new)
-        current_ = new Worker(cycle, main);
+        try {
+            // guarded_run() catches. NOLINTNEXTLINE(bugprone-unhandled-exception-at-new)
+            current_ = new Worker(cycle, main);
+        } catch (const std::runtime_error& e) {  // No descriptor or connection is free: it may be later.
+            log_line(current_log(), NGX_LOG_CRIT,
+                     "this worker can't accept webhooks, trying again every second: " + std::string{e.what()});
+        }
     });
+    if (!has_started || current_ == nullptr) {
+        start_later(cycle, main);
+    }
+}
+
+void Worker::start_later(ngx_cycle_t& cycle, const MainConf& main) noexcept {
+    // One for each process, which has one cycle as long as it lives.
+    static struct {
+        ngx_connection_t owner;
+        ngx_event_t event;
+        ngx_cycle_t* cycle;
+        const MainConf* main;
+    } timer;
+    timer.cycle = &cycle;
+    timer.main = &main;
+    timer.owner.fd = -1;
+    timer.event.data = &timer.owner;
+    timer.event.log = cycle.log;
+    timer.event.cancelable = 1;
+    timer.event.handler = nginx_callback(+[](ngx_event_t*) noexcept { start(*timer.cycle, *timer.main); });
+    ngx_add_timer(&timer.event, housekeeping_every);
 }
 
 void Worker::end() noexcept {
@@ -69,7 +97,6 @@ void Worker::end() noexcept {
 Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
     : status_table_{&status_table(*main.status_zone)}, courier_{main.courier} {
     spare_events_.reserve(spare_events_max);
-    courier_.start();
     watch_courier(cycle);
     timer_owner_.fd = -1;
     timer_owner_.data = this;
@@ -78,14 +105,40 @@ Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
     housekeeping_.cancelable = 1;  // It must not keep a draining worker alive.
     housekeeping_.handler = nginx_callback(+[](ngx_event_t* event) noexcept {
         auto& worker = *static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data);
-        if (ngx_exiting != 0) {
-            worker.courier_.drain();
-        }
-        guarded_run(current_log(), "keep house", [&] { worker.publish_status(); });
+        guarded_run(current_log(), "keep house", [&] { worker.keep_house(); });
         ngx_add_timer(event, housekeeping_every);
     });
     ngx_add_timer(&housekeeping_, housekeeping_every);
+    // Nothing may throw any more: nginx knows the timer and the connection.
+    guarded_run(cycle.log, "keep house", [this] { keep_house(); });
+}
+
+void Worker::keep_house() {
+    if (ngx_exiting != 0) {
+        courier_.drain();
+    }
+    if (!has_courier_thread_) {
+        start_courier();
+    }
     publish_status();
+}
+
+// A task limit may leave no thread for it now. Requests are held meanwhile, as while a disk fails.
+void Worker::start_courier() {
+    try {
+        courier_.start();
+        has_courier_thread_ = true;
+        if (is_courier_missed_) {
+            log_line(current_log(), NGX_LOG_NOTICE, "the courier's thread runs");
+        }
+    } catch (const std::system_error& e) {
+        if (!is_courier_missed_) {
+            log_line(current_log(), NGX_LOG_CRIT,
+                     "the courier's thread can't be started, trying again every second: " + std::string{e.what()} +
+                         "; is there a task limit, as TasksMax= or ulimit -u?");
+            is_courier_missed_ = true;
+        }
+    }
 }
 
 Worker::~Worker() {

@@ -33,7 +33,8 @@ public:
     // Nothing where this process has none: a helper process, no webhook location, or a start that failed.
     [[nodiscard]] static Worker* current() noexcept { return current_; }
 
-    // A failed start is logged, and the process goes on without: other sites must not suffer. Webhooks then get 503.
+    // A failed start is logged and tried again every second, and the process goes on meanwhile: other sites must not
+    // suffer. Until then webhooks get 503. If only the courier's thread can't be started, they are held.
     static void start(ngx_cycle_t& cycle, const MainConf& main) noexcept;
     // Commits what the courier still has, within a bound.
     static void end() noexcept;
@@ -53,6 +54,9 @@ public:
     static void forget(HeldEvent& event) noexcept { event.waiter = nullptr; }
 
 private:
+    static void start_later(ngx_cycle_t& cycle, const MainConf& main) noexcept;
+    void keep_house();
+    void start_courier();
     void watch_courier(ngx_cycle_t& cycle);
     void on_wake();
     void keep_spare(HeldEventPtr event) noexcept;
@@ -63,6 +67,8 @@ private:
 
     StatusTable* status_table_;  // In shared memory.
     Courier courier_;
+    bool has_courier_thread_{false};
+    bool is_courier_missed_{false};  // It was said that there is no thread for it.
     ngx_connection_t* wake_connection_{nullptr};
     ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
     ngx_event_t housekeeping_{};

@@ -1,7 +1,9 @@
 // A hundred faults at random moments under the simulated sender's load, each part of the system in its turn: what was
 // answered is applied, nothing is applied twice, nginx sounds no alarm. docs/faults.md has the table that it prints.
 //
-//   RUNLEDGER_KILLS=100     how many; ./test has a share of 12
+// And once more beside a site whose connections stay open for longer than the test, so that old workers live on.
+//
+//   RUNLEDGER_KILLS=100     how many; ./test has a share of 12, and of 10 beside the other site
 //   RUNLEDGER_SEED=…        the same faults in the same order again; the moments are the machine's
 #include <fmt/format.h>
 
@@ -11,9 +13,11 @@
 #include <cstdlib>
 #include <future>
 #include <map>
+#include <memory>
 #include <random>
 #include <unordered_map>
 
+#include "tests/integration/edge/raw_connection.hpp"
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
 #include "tests/oracle/ledger_rows.hpp"
 #include "tests/support/daemonised_nginx.hpp"
@@ -45,7 +49,15 @@ struct Tally {
 
 class KillTable : public Pipeline {
 protected:
-    KillTable() { nginx_conf.workers = workers; }
+    KillTable() {
+        nginx_conf.workers = workers;
+        nginx_conf.http_extra = "client_header_timeout 3600s;";
+    }
+
+    void TearDown() override {
+        other_connections_.clear();  // Or old masters would wait for them.
+        Pipeline::TearDown();
+    }
 
     void start() {
         prepare_all();
@@ -62,6 +74,19 @@ protected:
         eventually(
             "the edge takes events", [&] { return accepted_ >= until; }, std::chrono::seconds{60},
             [this] { return nginx().error_log(); });
+    }
+
+    // Some for each worker, whose requests are not complete; they stay open until the end.
+    void open_other_connections() {
+        for (int i = 0; is_beside_another_site_ && i < 16; ++i) {
+            other_connections_.push_back(std::make_unique<RawConnection>(nginx().port()));
+            other_connections_.back()->send("GET /other HTTP/1.1\r\nHost: other\r\n");
+        }
+    }
+
+    void upgrade() {
+        server_->upgrade(is_beside_another_site_ ? DaemonisedNginx::OldMaster::lives_on
+                                                 : DaemonisedNginx::OldMaster::ends);
     }
 
     void kill_a_worker(int signal_number) {
@@ -102,6 +127,7 @@ protected:
     void make_faults(std::uint64_t count) {
         for (std::uint64_t i = 0; i < count; ++i) {
             let_some_events_through();
+            open_other_connections();
             const std::size_t kind = next_kind();
             SCOPED_TRACE(fmt::format("fault {}: {}", i + 1, kinds[kind].name));
             faults_.push_back({.kind = kind, .at = stamp_now().boottime});
@@ -165,6 +191,9 @@ protected:
 
     const std::uint64_t seed_{from_environment<std::uint64_t>("RUNLEDGER_SEED", std::random_device{}(), 0)};
     std::atomic<std::size_t> accepted_{0};
+    bool is_beside_another_site_{false};
+
+    void lose_and_double_nothing(std::uint64_t count);
 
 private:
     [[nodiscard]] std::size_t kind_at(BootTime time) const {
@@ -177,6 +206,7 @@ private:
                    tally.doubled);
     }
 
+    std::vector<std::unique_ptr<RawConnection>> other_connections_;
     Dice dice_{seed_};
     std::optional<DaemonisedNginx> server_;
     std::vector<std::size_t> deck_;
@@ -189,7 +219,7 @@ const std::array<KillTable::Kind, kind_count> KillTable::kinds{
     KillTable::Kind{"worker SIGTERM", [](KillTable& test) { test.kill_a_worker(SIGTERM); }},
     KillTable::Kind{"master and workers SIGKILL, start", [](KillTable& test) { test.kill_nginx(); }},
     KillTable::Kind{"reload (HUP)", [](KillTable& test) { test.server_->reload(); }},
-    KillTable::Kind{"binary upgrade (USR2, QUIT)", [](KillTable& test) { test.server_->upgrade(); }},
+    KillTable::Kind{"binary upgrade (USR2, QUIT)", [](KillTable& test) { test.upgrade(); }},
     KillTable::Kind{"log rotation (USR1)", [](KillTable& test) { test.rotate_the_access_log(); }},
     KillTable::Kind{"daemon SIGKILL, start",
                     [](KillTable& test) {
@@ -211,8 +241,7 @@ const std::array<KillTable::Kind, kind_count> KillTable::kinds{
                     }},
 };
 
-TEST_F(KillTable, WhatIsAnsweredIsAppliedAndNothingTwice) {
-    const std::uint64_t count = from_environment<std::uint64_t>("RUNLEDGER_KILLS", 12);
+void KillTable::lose_and_double_nothing(std::uint64_t count) {
     fmt::print("RUNLEDGER_SEED={} RUNLEDGER_KILLS={}\n", seed_, count);
     const auto span = planned_for_each_fault * (count + 2);
     const auto runs = make_runs(
@@ -248,7 +277,17 @@ TEST_F(KillTable, WhatIsAnsweredIsAppliedAndNothingTwice) {
         EXPECT_EQ(tally.lost, 0);
         EXPECT_EQ(tally.doubled, 0);
     }
+    other_connections_.clear();
     server().quit();
+}
+
+TEST_F(KillTable, WhatIsAnsweredIsAppliedAndNothingTwice) {
+    lose_and_double_nothing(from_environment<std::uint64_t>("RUNLEDGER_KILLS", 12));
+}
+
+TEST_F(KillTable, AlsoBesideASiteWhoseConnectionsStayOpen) {
+    is_beside_another_site_ = true;
+    lose_and_double_nothing(from_environment<std::uint64_t>("RUNLEDGER_KILLS", 10));
 }
 
 }  // namespace

@@ -68,13 +68,15 @@ ProcessId DaemonisedNginx::wait_for_master(const std::optional<ProcessId>& other
     return *master;
 }
 
-void DaemonisedNginx::upgrade() {
+void DaemonisedNginx::upgrade(OldMaster fate) {
     const ProcessId old = *master_;
     signal_master(SIGUSR2);
     master_ = wait_for_master(old);
     masters_.push_back(*master_);
     ::kill(old.pid, SIGQUIT);
-    wait_until_gone({old});
+    if (fate == OldMaster::ends) {
+        wait_until_gone({old});
+    }
 }
 
 void DaemonisedNginx::reload() {

@@ -26,8 +26,10 @@ public:
 
     // Returns when all workers run.
     void start();
-    // USR2, and QUIT to the old master once the new one has its workers; returns when the old one is gone.
-    void upgrade();
+    // USR2, and QUIT to the old master once the new one has its workers; returns when the old one is gone, unless
+    // connections are known to keep its workers.
+    enum class OldMaster { ends, lives_on };
+    void upgrade(OldMaster old = OldMaster::ends);
     // SIGHUP; returns when a new worker runs.
     void reload();
     void signal_master(int number);

@@ -205,6 +205,14 @@ TEST_F(Answers, TakeJsonWithParametersOrNoContentTypeAndRefuseOthers) {
         SCOPED_TRACE(header);
         expect_problem(call({.body = fresh_event(), .headers = {header}}), 415, "content_type_not_json");
     }
+    const std::string json = "Content-Type: application/json";
+    accepted.push_back(fresh_event());
+    EXPECT_EQ(call({.body = accepted.back(), .headers = {json, "Content-Encoding: Identity"}}).status, 200);
+    for (const std::string header : {"Content-Encoding: gzip", "content-encoding: br"}) {
+        SCOPED_TRACE(header);
+        expect_problem(call({.body = fresh_event(), .headers = {json, header}}), 415, "content_encoding_refused");
+    }
+    expect_problem(call({.body = "\x1F\x8B\x08 compressed", .headers = {json}}), 400, "body_compressed");
 
     expect_delivered(accepted);
     wait_for_access_log("outcome=refused_type");

@@ -6,8 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <filesystem>
 #include <unordered_map>
+#include <utility>
 
+#include "tests/support/environment.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
@@ -36,7 +40,96 @@ http {
 )";
 }
 
+namespace {
+
+// As long as any test may take.
+constexpr std::string_view patient_with_headers = "client_header_timeout 600s;";
+constexpr int other_connections_at_once = 32;
+
+[[nodiscard]] std::string thread_name(const fs::path& task) {
+    std::string name = read_text(task / "comm");
+    name.erase(std::min(name.find('\n'), name.size()));
+    return name;
+}
+
+// Whether the process has neither an open segment, of whatever spool, nor a thread of ZeroMQ's. Also where it is gone.
+[[nodiscard]] bool has_let_go(const ProcessId& process) {
+    const fs::path proc = fs::path{"/proc"} / std::to_string(process.pid);
+    std::error_code gone;  // A descriptor, a thread or the process may end while it is looked at.
+    for (const auto& fd : fs::directory_iterator{proc / "fd", gone}) {
+        if (fs::read_symlink(fd.path(), gone).extension() == ".seg") {
+            return false;
+        }
+    }
+    for (const auto& task : fs::directory_iterator{proc / "task", gone}) {
+        if (thread_name(task.path()).starts_with("ZMQ")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+bool LifecycleFixture::is_beside_another_site() { return from_environment("RUNLEDGER_OTHER_SITES", 0, 0) != 0; }
+
+void LifecycleFixture::start_nginx(NginxConf conf, NginxOptions options) {
+    prepare_nginx(standard_conf(conf), std::move(options));
+    nginx().start();
+    open_other_connections();
+}
+
+void LifecycleFixture::prepare_nginx(std::string conf, NginxOptions options) {
+    constexpr std::string_view http = "http {";
+    const std::size_t at = conf.find(http);
+    if (is_beside_another_site() && at != std::string::npos && conf.find(patient_with_headers) == std::string::npos) {
+        conf.insert(at + http.size(), fmt::format("\n    {}", patient_with_headers));
+    }
+    EdgeFixture::prepare_nginx(conf, std::move(options));
+}
+
+void LifecycleFixture::open_other_connections() {
+    for (int i = 0; is_beside_another_site() && i < other_connections_at_once; ++i) {
+        other_connections_.push_back(std::make_unique<RawConnection>(nginx().port()));
+        other_connections_.back()->send("GET /other HTTP/1.1\r\nHost: other\r\n");
+    }
+}
+
+void LifecycleFixture::quit_nginx() {
+    if (is_beside_another_site()) {
+        nginx().signal_master(SIGQUIT);
+        expect_workers_gone(nginx().workers());
+        close_other_connections();
+    }
+    nginx().quit();
+}
+
+void LifecycleFixture::expect_workers_gone(const std::vector<ProcessId>& old) {
+    if (!is_beside_another_site()) {
+        expect_gone("the old workers", old);
+        return;
+    }
+    eventually(
+        "the old workers have neither a segment nor a link", [&] { return std::ranges::all_of(old, has_let_go); },
+        old_worker_lifetime_max, [this] { return nginx().error_log(); });
+    draining_.insert(draining_.end(), old.begin(), old.end());
+}
+
+std::vector<ProcessId> LifecycleFixture::without_draining(std::vector<ProcessId> workers) const {
+    std::erase_if(workers,
+                  [this](const ProcessId& worker) { return std::ranges::find(draining_, worker) != draining_.end(); });
+    return workers;
+}
+
+void LifecycleFixture::wait_for_serving_workers(std::uint64_t count) {
+    eventually(
+        fmt::format("{} workers serve", count),
+        [&] { return sample("runledger_edge_workers") - sample("runledger_edge_workers_draining") == count; },
+        default_patience, [this] { return http_get(nginx().url("/runledger_status")).body; });
+}
+
 void LifecycleFixture::TearDown() {
+    close_other_connections();
     EdgeFixture::TearDown();
     expect_nobody_owns_a_segment(nginx().spool());
 }
@@ -52,7 +145,7 @@ void LifecycleFixture::wait_for_workers(std::size_t count, const std::vector<Pro
     eventually(
         fmt::format("{} workers run", count),
         [&] {
-            const auto now = nginx().workers();
+            const auto now = without_draining(nginx().workers());
             return now.size() == count &&
                    std::ranges::none_of(now, [&](const auto& id) { return std::ranges::find(old, id) != old.end(); });
         },

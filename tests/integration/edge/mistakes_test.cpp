@@ -184,6 +184,20 @@ std::vector<Mistake> mistakes() {
          "location = /status { runledger_status; proxy_pass http://127.0.0.1:1; }",
          "runledger_status in location \"/status\" can't share its location with another content handler, such as "
          "proxy_pass"},
+        {"proxy_pass_in_if", Place::location, "if ($arg_x) { proxy_pass http://127.0.0.1:1; }",
+         "runledger_webhook in location \"/hook\" can't share an if or limit_except block with another content "
+         "handler, "
+         "such as proxy_pass"},
+        {"proxy_pass_in_limit_except", Place::location,
+         "limit_except POST { deny all; proxy_pass http://127.0.0.1:1; }",
+         "runledger_webhook in location \"/hook\" can't share an if or limit_except block with another content "
+         "handler, "
+         "such as proxy_pass"},
+        {"status_with_proxy_pass_in_if", Place::server,
+         "location = /status { runledger_status; if ($arg_x) { proxy_pass http://127.0.0.1:1; } }",
+         "runledger_status in location \"/status\" can't share an if or limit_except block with another content "
+         "handler, "
+         "such as proxy_pass"},
         {"status_with_token", Place::server,
          "location = /status { runledger_status; runledger_token $arg_token file=@TEST_FOLDER@/good; }",
          "runledger_token in location \"/status\" protects nothing: runledger_status asks for no token; use allow and "

@@ -25,6 +25,7 @@ protected:
         nginx().reload();
         expect_workers_gone(old);
         wait_for_workers(static_cast<std::size_t>(workers), old);
+        open_other_connections();
     }
 };
 
@@ -44,7 +45,7 @@ TEST_P(Signals, ReloadLeavesNoRequestWithoutItsAnswerAndTheCountersGoOn) {
     const auto answered = end_load_without_failure(load);
     wait_for_sample(std::string{accepted}, answered.size());
     wait_for_sample(std::string{committed}, answered.size());
-    wait_for_sample("runledger_edge_workers", 2);
+    wait_for_serving_workers(2);
     start_daemon_if_it_was_away();
     expect_has_each_once(answered);
 }
@@ -92,7 +93,7 @@ TEST_P(Signals, WhatWasAnsweredBeforeQuitIsDeliveredAfterTheNextStart) {
     Load load{nginx().url()};
     load.wait_for_answers(some);
 
-    nginx().quit();
+    quit_nginx();
 
     load.stop();
     start_daemon_if_it_was_away();
@@ -133,7 +134,7 @@ TEST_P(Signals, WorkersServeOnWithoutTheirMasterBesideANewNginxOnTheirSpool) {
     for (const ProcessId& orphan : orphans) {
         ::kill(orphan.pid, SIGQUIT);
     }
-    expect_gone("the orphans", orphans);
+    expect_workers_gone(orphans);
     for (std::string& body : end_load_without_failure(load_of_second)) {
         answered.push_back(std::move(body));
     }
@@ -159,7 +160,7 @@ TEST_P(Signals, QuitWaitsForHeldRequestsAndAnswersThem) {
 
     EXPECT_EQ(held.read_to_end().find("HTTP/1.1 200"), 0U);
     held.close();  // Or nginx would linger.
-    nginx().quit();
+    quit_nginx();
     start_daemon_if_it_was_away();
     nginx().start();
     expect_has_each_once({event});

@@ -44,12 +44,23 @@ protected:
         const auto launched = launcher_->wait();
         ASSERT_TRUE(launched && launched->clean()) << nginx().error_log();
         old_ = wait_for_master(std::nullopt);
+        open_other_connections();
+    }
+
+    // Beside another site a master that has quit waits for its workers, and these for their connections.
+    void TearDown() override {
+        close_other_connections();
+        if (!quitting_.empty()) {
+            expect_gone("the masters that have quit", quitting_);
+        }
+        LifecycleWithAndWithoutDaemon::TearDown();
     }
 
     // USR2; returns when the new master has workers of its own.
     void upgrade() {
         ::kill(old_->pid, SIGUSR2);
         new_ = wait_for_master(old_);
+        open_other_connections();
     }
 
     [[nodiscard]] const ProcessId& old_master() const { return *old_; }
@@ -59,7 +70,7 @@ protected:
     [[nodiscard]] std::vector<ProcessId> workers_of(const ProcessId& master) const {
         std::vector<ProcessId> workers = children_of(master.pid);
         std::erase_if(workers, [this](const ProcessId& child) { return child == new_; });
-        return workers;
+        return without_draining(std::move(workers));
     }
 
     [[nodiscard]] bool both_have_workers() const {
@@ -70,9 +81,13 @@ protected:
         const auto workers = workers_of(master);
         ::kill(master.pid, SIGQUIT);
         if (!workers.empty()) {
-            expect_gone("its workers", workers);
+            expect_workers_gone(workers);
         }
-        expect_gone(who, {master});
+        if (is_beside_another_site()) {
+            quitting_.push_back(master);
+        } else {
+            expect_gone(who, {master});
+        }
     }
 
 private:
@@ -95,6 +110,7 @@ private:
     // Kept until the end: ended at once, it would take with it a master that has not yet left its process group.
     std::optional<ChildProcess> launcher_;
     std::vector<ProcessId> masters_;
+    std::vector<ProcessId> quitting_;
     std::optional<ProcessId> old_;
     std::optional<ProcessId> new_;
 };

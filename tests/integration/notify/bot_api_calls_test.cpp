@@ -97,6 +97,23 @@ TEST_F(BotApiCalls, LetNoTokenOutThatAServerEchoes) {
     EXPECT_THAT(classify(result, false).description, HasSubstr("/bot100:<token>/sendMessage"));
 }
 
+TEST_F(BotApiCalls, MaskNoWordThatAShortTokenIsAPartOf) {
+    answer([&](const httplib::Request& request, httplib::Response& response) {
+        response.status = 429;
+        response.set_content(
+            fmt::format(R"({{"ok":false,"error_code":429,"description":"Too Many Requests to {} 1%3Aany"}})",
+                        request.path),
+            "application/json");
+    });
+    BotApi::Options of_short_token = options();
+    of_short_token.token = Secret("1:any");
+    BotApi api(of_short_token);
+
+    const auto result = call(api);
+
+    EXPECT_EQ(classify(result, false).description, "429 Too Many Requests to /bot1:<token>/sendMessage 1%3A<token>");
+}
+
 TEST_F(BotApiCalls, FollowNoRedirect) {
     int calls = 0;
     answer([&](const httplib::Request&, httplib::Response& response) {

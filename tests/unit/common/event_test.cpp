@@ -56,6 +56,21 @@ TEST(DecodeEvent, ReadsEveryKeyOfTheSender) {
     EXPECT_FALSE(event.beyond_parser);
 }
 
+// RFC 8259, section 8.1: a parser may ignore a byte order mark rather than treat it as an error.
+TEST(DecodeEvent, IgnoresAByteOrderMark) {
+    const std::string body = "\xEF\xBB\xBF" + with_outputs(R"([{"id": "a"}])");
+    const Event event = accepted(body);
+
+    EXPECT_EQ(event.run_id, "r1");
+    ASSERT_EQ(event.outputs.size(), 1U);
+    EXPECT_EQ(event.outputs[0].json, R"({"id": "a"})");
+    EXPECT_EQ(std::get<Refusal>(decode_event("\xEF\xBB\xBF{]")).offset, 4U) << "in the body, the mark included";
+    EXPECT_EQ(fault_of("\xEF\xBB\xBF"), "body_empty");
+    EXPECT_EQ(fault_of("\xEF\xBB\xBF\xEF\xBB\xBF{}"), "body_not_json") << "one mark only";
+}
+
+TEST(DecodeEvent, SaysThatACompressedBodyIsOne) { EXPECT_EQ(fault_of("\x1F\x8B\x08 and the rest"), "body_compressed"); }
+
 TEST(DecodeEvent, ToleratesWhatTheSenderLeavesOutOrAdds) {
     const Event event = accepted(R"({"run_id":"r","status":"exploding","new_key":{"a":[1,2,{"run_id":"inner"}]}})");
 

@@ -1,7 +1,9 @@
 #include "daemon/ingest/intake.hpp"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 
 #include "common/limits.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace runledger {
@@ -161,6 +164,67 @@ TEST(IntakeBind, NamesTheEndpointThatCanNotBeBound) {
 
     EXPECT_THAT(bind, testing::ThrowsMessage<BindError>(testing::HasSubstr(
                           "\"ipc:///no/such/folder/d.sock\" can't be bound: No such file or directory")));
+}
+
+// Whether a TCP connection to that numeric address is taken.
+bool is_taken(const char* address, std::uint16_t port) {
+    sockaddr_in v4{};
+    sockaddr_in6 v6{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    const bool is_v4 = inet_pton(AF_INET, address, &v4.sin_addr) == 1;
+    const bool is_v6 = inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
+    EXPECT_NE(is_v4, is_v6);
+    const int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int result = is_v4 ? connect(fd, reinterpret_cast<const sockaddr*>(&v4), sizeof v4)
+                             : connect(fd, reinterpret_cast<const sockaddr*>(&v6), sizeof v6);
+    close(fd);
+    return result == 0;
+}
+
+bool has_ipv6() {
+    sockaddr_in6 any_port{};
+    any_port.sin6_family = AF_INET6;
+    any_port.sin6_addr = in6addr_loopback;
+    const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool is_bound = fd >= 0 && bind(fd, reinterpret_cast<const sockaddr*>(&any_port), sizeof any_port) == 0;
+    close(fd);
+    return is_bound;
+}
+
+TEST(IntakeBind, ListensOnIpv6WhereTheEndpointSaysSo) {
+    if (!has_ipv6()) {
+        GTEST_SKIP() << "this host has no IPv6";
+    }
+    IntakeQueue queue;
+    IntakeCounters counters;
+    struct Case {
+        std::string host;
+        bool takes_v4;
+        bool takes_v6;
+    };
+    for (const Case& row : {Case{"[::1]", false, true}, Case{"*", true, true}, Case{"127.0.0.1", true, false}}) {
+        SCOPED_TRACE(row.host);
+        const std::uint16_t port = test::free_port();
+
+        const Intake intake({.bind = {"tcp://" + row.host + ":" + std::to_string(port)}}, queue, counters);
+
+        EXPECT_EQ(is_taken("127.0.0.1", port), row.takes_v4);
+        EXPECT_EQ(is_taken("::1", port), row.takes_v6);
+    }
+}
+
+TEST(IntakeBind, SaysThatANameIsNoAddress) {
+    IntakeQueue queue;
+    IntakeCounters counters;
+
+    const auto bind = [&] { Intake({.bind = {"tcp://localhost:1"}}, queue, counters); };
+
+    EXPECT_THAT(bind, testing::ThrowsMessage<BindError>(testing::HasSubstr(
+                          "\"tcp://localhost:1\" can't be bound: the host is neither an address of this machine nor "
+                          "an interface nor *; names are not resolved here")));
 }
 
 TEST_F(IntakeSocket, IsNotTakenOverByAnotherDaemon) {
