@@ -122,6 +122,7 @@ TEST_F(Configuration, AcceptsTheExampleThatOperatorsCopy) {
     replace("/var/log/nginx/runledger.log", "@FOLDER@/runledger.log");
     replace("/var/log/nginx/error.log", "@FOLDER@/error.log");
     replace("listen 443 ssl http2;", "listen 127.0.0.1:@PORT@;");
+    replace("listen [::]:443 ssl http2;", "");
     replace("listen 127.0.0.1:9145;", "listen unix:@FOLDER@/status.sock;");
     for (const std::string_view directive : {"ssl_certificate ", "ssl_certificate_key "}) {
         const std::size_t at = example.find(directive);

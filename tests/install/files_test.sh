@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# files_test.sh SOURCE BUILD: installs BUILD into a temporary folder. Every file that the unit and the examples name is
+# there, in its component, and nothing else of ours is.
+set -u
+source_dir=$1 build_dir=$2
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+status=0
+complain() {
+    echo "$1"
+    status=1
+}
+for component in edge daemon; do
+    DESTDIR=$root/$component cmake --install "$build_dir" --prefix /usr --component $component >"$root/log" 2>&1 || {
+        cat "$root/log"
+        exit 1
+    }
+done
+
+expect() {  # component, path
+    [ -s "$root/$1$2" ] || complain "component $1 lacks $2"
+}
+expect edge /usr/lib/nginx/modules/ngx_http_runledger_module.so
+expect edge /usr/share/nginx/modules-available/mod-http-runledger.conf
+expect edge /usr/lib/tmpfiles.d/runledger-edge.conf
+expect daemon /usr/bin/runledger
+expect daemon /usr/lib/sysusers.d/runledger.conf
+expect daemon /usr/lib/tmpfiles.d/runledger.conf
+expect daemon /usr/share/bash-completion/completions/runledger
+expect daemon /usr/share/runledger/prometheus/runledger.rules.yml
+# What the unit starts, and the document that it names.
+unit=$root/daemon/usr/lib/systemd/system/runledgerd.service
+expect daemon "$(sed -nE 's/^ExecStart=([^ ]+) .*/\1/p' "$unit")"
+expect daemon "$(sed -nE 's/^Documentation=.*file:\/\/([^ ]+).*/\1/p' "$unit")"
+[ "$(sed -nE 's/^ExecStart=.* --config ([^ ]+)$/\1/p' "$unit")" = /etc/runledger/runledgerd.toml ] ||
+    complain "the unit's configuration is not /etc/runledger/runledgerd.toml"
+find "$root" -name runledgerd.toml -size +0 | grep -q . || complain "no runledgerd.toml is installed"
+others=$(cd "$root" && find edge daemon -type f | grep -vE '/(doc|runledger|nginx|systemd|sysusers\.d|tmpfiles\.d|bin|completions)/')
+[ -z "$others" ] || complain "unexpected: $others"
+
+# Completion gives what the program's help lists.
+PATH=$root/daemon/usr/bin:$PATH
+. "$root/daemon/usr/share/bash-completion/completions/runledger"
+complete_words() {  # the command line's words; prints what may follow
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    _runledger
+    printf '%s\n' "${COMPREPLY[@]}"
+}
+[ "$(complete_words runledger mig)" = migrate ] || complain "completion does not know migrate"
+complete_words runledger outbox '' | grep -qx retry || complain "completion does not know outbox retry"
+complete_words runledger --con | grep -qx -- --config || complain "completion does not know --config"
+exit $status
