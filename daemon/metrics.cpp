@@ -79,6 +79,8 @@ public:
                      {as_double(apply.batch_copies), "copy"},
                      {as_double(apply.batch_conflicts), "conflict"},
                      {as_double(apply.batches_refused), "refused"}}),
+            gauge("runledger_batches_set_back", "Batches that PostgreSQL refuses and that wait apart.",
+                  as_double(apply.set_back)),
             counter("runledger_events_applied_total", "Events written to the ledger.", "",
                     {{as_double(apply.events_applied)}}),
             counter("runledger_events_quarantined_total", "Events that could not be stored in their place.", "",
