@@ -136,8 +136,8 @@ COMMENT ON COLUMN runledger.quarantine.batch_event_count IS
 COMMENT ON COLUMN runledger.quarantine.redelivered IS
     'True: the event came as GET, the sender''s second or third try; NULL: a batch or an output, or stored before this column existed.';
 COMMENT ON COLUMN runledger.quarantine.resolved_at IS
-    'When `runledger quarantine replay` stored it in its place; NULL: not yet.';
-COMMENT ON COLUMN runledger.quarantine.resolution IS 'The result of that replay, a sentence for people; NULL: not replayed yet.';
+    'When `runledger quarantine replay` stored it in its place, or, for an output that is stored with masked values, when that was; NULL: not yet.';
+COMMENT ON COLUMN runledger.quarantine.resolution IS 'The result, a sentence for people; NULL: not yet.';
 
 CREATE TYPE runledger.run_moment AS (
     received_at timestamptz, boot_id uuid, boottime_us bigint, redelivered boolean, digest bigint,
@@ -313,7 +313,7 @@ COMMENT ON COLUMN runledger.run_outputs.boot_id IS
 COMMENT ON COLUMN runledger.run_outputs.boottime_us IS 'Microseconds since that boot; decides next.';
 COMMENT ON COLUMN runledger.run_outputs.digest IS 'XXH3-64 of the output''s bytes; decides last.';
 COMMENT ON COLUMN runledger.run_outputs.position IS 'Its index in the outputs of the event that it came with.';
-COMMENT ON COLUMN runledger.run_outputs.output IS 'The output as sent; NULL if jsonb can''t hold it: then its bytes are in quarantine.';
+COMMENT ON COLUMN runledger.run_outputs.output IS 'The output as sent. Values that jsonb can''t hold are masked, with null or U+FFFD in their place; NULL if that is not enough. In both cases its bytes are in quarantine.';
 
 CREATE TABLE runledger.forgotten_runs (
     run_digest bytea PRIMARY KEY,
