@@ -68,7 +68,7 @@ DECLARE
 BEGIN
     -- From here on no apply transaction is running, and the next ones see the entry in forgotten_runs.
     PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
-    SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR UPDATE;
+    SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
     END IF;
