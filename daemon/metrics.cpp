@@ -111,6 +111,8 @@ public:
                      {as_double(maintain.settlements_removed), "settlements"},
                      {as_double(maintain.quarantine_removed), "quarantine"},
                      {as_double(maintain.tombstones_removed), "tombstones"}}),
+            counter("runledger_runs_requeued_total", "Runs that had ended, were not settled, and were in no queue.", "",
+                    {{as_double(maintain.runs_requeued)}}),
             counter("runledger_maintain_steps_failed_total", "Steps of maintenance that failed and were retried.", "",
                     {{as_double(maintain.steps_failed)}}),
             gauge("runledger_notifications_in_flight", "Notifications that are leased now.",

@@ -14,6 +14,7 @@ namespace {
 // Enough for a long weekend of failures, each of which is in the log.
 constexpr int days_ahead = 4;
 constexpr std::size_t rows_a_step_max = 1000;
+constexpr int lost_days = 30;
 constexpr std::chrono::hours between_turns{1};
 constexpr std::chrono::minutes after_failure{1};
 // Between two steps of a removal, so that vacuum, replicas and the other stages keep up.
@@ -100,13 +101,32 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
 }
 
 Maintainer::Step Maintainer::queue_lost() {
-    return attempt("lost settlements", [&](const Statements& work) {
-        const auto queued = work.run(queries::maintain::queue_lost, rows_a_step_max);
-        if (!queued.empty()) {
-            spdlog::error("runs had ended and were in no queue: they are queued again runs={} run_id={}", queued.size(),
-                          queued[0][0].c_str());
-        }
-    });
+    // All that ended within the last month, a bounded number at a time: an entry may be lost long after the ending, as
+    // by a generation that comes without its trigger.
+    std::string changed_at = "-infinity";
+    std::string run_id;
+    std::uint64_t queued = 0;
+    std::string one_queued;
+    Step step = Step::done;
+    std::size_t rows_read = rows_a_step_max;
+    while (rows_read == rows_a_step_max && step == Step::done && stop_.pause(between_steps)) {
+        step = attempt("lost settlements", [&](const Statements& work) {
+            const auto last = work.run(queries::maintain::queue_lost, changed_at, run_id, rows_a_step_max, lost_days);
+            rows_read = last.empty() ? 0 : last[0]["rows_read"].as<std::size_t>();
+            if (rows_read > 0) {
+                changed_at = last[0]["changed_at"].as<std::string>();
+                run_id = last[0]["run_id"].as<std::string>();
+                queued += last[0]["runs_queued"].as<std::uint64_t>();
+                one_queued = last[0]["one_queued"].is_null() ? one_queued : last[0]["one_queued"].as<std::string>();
+            }
+        });
+    }
+    if (queued > 0) {
+        counters_.runs_requeued.fetch_add(queued, std::memory_order_relaxed);
+        spdlog::error("runs had ended and were in no queue: they are queued again runs={} run_id={:?}", queued,
+                      one_queued);
+    }
+    return step;
 }
 
 Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(const Statements&)>& step) {
