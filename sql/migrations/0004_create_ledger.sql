@@ -193,6 +193,7 @@ CREATE TABLE runledger.runs (
     provider_ended_at timestamptz,
     running_other_boots runledger.run_moment[],
     finished_other_boots runledger.run_moment[],
+    quiet_from timestamptz DEFAULT now(),
     CONSTRAINT runs_running_other_boots_have_a_first CHECK (running_other_boots IS NULL OR running_at IS NOT NULL),
     CONSTRAINT runs_finished_other_boots_have_a_first CHECK (finished_other_boots IS NULL OR finished_at IS NOT NULL),
     CONSTRAINT runs_terminal_status_is_known
@@ -224,7 +225,10 @@ COMMENT ON INDEX runledger.runs_first_received_at_idx IS
     'Reports look for the runs of some days. As long as retention has not let new rows reuse old pages, BRIN finds them in a few pages; afterwards it is no worse than no index.';
 CREATE INDEX runs_not_ended_idx ON runledger.runs (run_id) WHERE terminal_status IS NULL;
 COMMENT ON INDEX runledger.runs_not_ended_idx IS
-    'Reconcile reads the runs that have not ended. Not by time: an index on applied_at would be written with every event.';
+    'stuck_runs_v1 reads the runs that have not ended. Not by time: an index on applied_at would be written with every event.';
+CREATE INDEX runs_quiet_idx ON runledger.runs (quiet_from) WHERE quiet_from IS NOT NULL AND terminal_status IS NULL;
+COMMENT ON INDEX runledger.runs_quiet_idx IS
+    'Reconcile reads the runs that may have become silent, and none of those that it looks up or has given up.';
 CREATE INDEX runs_running_idx ON runledger.runs (running_at) WHERE terminal_status IS NULL AND running_at IS NOT NULL;
 COMMENT ON INDEX runledger.runs_running_idx IS
     'Notify looks for runs whose progress may be sent. Not on latest_at, which every event changes.';
@@ -265,6 +269,8 @@ COMMENT ON COLUMN runledger.runs.latest_live_status IS 'Its live_status; NULL: i
 COMMENT ON COLUMN runledger.runs.first_received_at IS 'When the first event was received; NULL: none was.';
 COMMENT ON COLUMN runledger.runs.event_count IS 'Number of stored events about the run; 0: it is only known from the provider''s report.';
 COMMENT ON COLUMN runledger.runs.applied_at IS 'When the daemon last applied an event of it; it says nothing about the run.';
+COMMENT ON COLUMN runledger.runs.quiet_from IS
+    'Reconcile looks at the run when the shortest silence limit has passed since then, and moves it on if the run was heard meanwhile. The first event sets it; later ones do not change it, so that they stay cheap. NULL: since its last event the run was entered into reconcile_lookups, or is too old to be; the next event sets it again.';
 COMMENT ON COLUMN runledger.runs.changed_at IS 'When the daemon last applied something that settlement depends on.';
 COMMENT ON COLUMN runledger.runs.status IS 'The ending if there is one, else the furthest known status that was received. Generated.';
 COMMENT ON COLUMN runledger.runs.reported_status IS
