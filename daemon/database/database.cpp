@@ -172,13 +172,26 @@ void ArrayLiteral::add(bool value) {
 
 std::string ArrayLiteral::str() const { return text_ + '}'; }
 
+// What no smaller turn would mend: the connection, resources, a shutdown, a failing disk, a standby. Not 57014: a
+// statement that was cancelled, as by its time-out, may be a trigger that hangs for one row. An error without a
+// SQLSTATE came from no server.
+static bool is_of_the_server(std::string_view sqlstate) noexcept {
+    return sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("53") ||
+           (sqlstate.starts_with("57") && sqlstate != "57014") || sqlstate.starts_with("58") || sqlstate == "25006";
+}
+
+bool passes_by_itself(std::string_view sqlstate) noexcept {
+    constexpr std::string_view lock_not_available = "55P03";
+    return is_of_the_server(sqlstate) || sqlstate.starts_with("40") || sqlstate == lock_not_available;
+}
+
 Failure classify(const std::exception& error) noexcept {
     if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error)) {
         const std::string& state = sql->sqlstate();
         if (state.starts_with("22") || state.starts_with("23")) {
             return Failure::poison;
         }
-        return Failure::try_again;
+        return is_of_the_server(state) ? Failure::try_again : Failure::refused;
     }
     const bool is_from_outside = dynamic_cast<const pqxx::failure*>(&error) != nullptr ||
                                  dynamic_cast<const CommitDoubtful*>(&error) != nullptr ||

@@ -99,8 +99,13 @@ private:
 // What to do after a failed turn.
 enum class Failure : std::uint8_t {
     poison,     // A data error (SQLSTATE class 22 or 23) or an error of ours: a part of the turn can't be stored.
-    try_again,  // Everything else: lost connections, deadlocks, a full disk, a missing privilege.
+    refused,    // A living server refused a statement in another way: a trigger's RAISE, a lock, a missing privilege.
+                // Whether a part of the turn or the server is at fault shows only in what happens to other turns.
+    try_again,  // Everything else: lost connections, a full disk, a server that is shutting down or is a standby.
 };
 [[nodiscard]] Failure classify(const std::exception& error) noexcept;
+
+// Whether the same statement may succeed later, whatever it holds: locks, deadlocks and what concerns the whole server.
+[[nodiscard]] bool passes_by_itself(std::string_view sqlstate) noexcept;
 
 }  // namespace runledger

@@ -108,7 +108,19 @@ IntakeQueue::Offer IntakeQueue::offer(Arrival arrival) {
 
 std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take(std::size_t bytes_max) {
     std::unique_lock lock(mutex_);
-    filled_.wait(lock, [&] { return closed_ || !queue_.empty(); });
+    while (!closed_) {
+        if (auto due = take_due(bytes_max); !due.empty()) {
+            return due;
+        }
+        if (!queue_.empty()) {
+            break;
+        }
+        if (put_back_.empty()) {
+            filled_.wait(lock);
+        } else {
+            filled_.wait_until(lock, put_back_.begin()->first);
+        }
+    }
     std::vector<ArrivalPtr> taken;
     std::size_t bytes = 0;
     while (!queue_.empty() && (taken.empty() || bytes + queue_.front()->frame.size() <= bytes_max)) {
@@ -117,6 +129,48 @@ std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take(std::size_t bytes_max) {
         queue_.pop_front();
     }
     return taken;
+}
+
+std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take_due(std::size_t bytes_max) {
+    const auto end = put_back_.upper_bound(std::chrono::steady_clock::now());
+    std::vector<ArrivalPtr> due;
+    for (auto at = put_back_.begin(); at != end; ++at) {
+        due.push_back(at->second);
+    }
+    const auto attempts = [](const ArrivalPtr& arrival) { return arrival->setback ? arrival->setback->attempts : 0; };
+    std::ranges::stable_sort(due, {}, attempts);
+    std::vector<ArrivalPtr> taken;
+    std::size_t bytes = 0;
+    for (ArrivalPtr& arrival : due) {
+        bytes += arrival->frame.size();
+        if (!taken.empty() && bytes > bytes_max) {
+            break;
+        }
+        arrival->is_put_back = false;
+        taken.push_back(std::move(arrival));
+    }
+    std::erase_if(put_back_, [](const auto& entry) { return !entry.second->is_put_back; });
+    return taken;
+}
+
+void IntakeQueue::put_back(const ArrivalPtr& arrival, std::chrono::steady_clock::time_point not_before) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = open_.find(arrival->key);
+        if (closed_ || found == open_.end() || found->second != arrival) {
+            return;  // It is answered already, or is forgotten next.
+        }
+        arrival->is_put_back = true;
+        put_back_.emplace(not_before, arrival);
+    }
+    filled_.notify_one();
+}
+
+void IntakeQueue::drop_put_back() {
+    for (const auto& [due_at, arrival] : put_back_) {
+        close_arrival(arrival);
+    }
+    put_back_.clear();
 }
 
 void IntakeQueue::answer(const ArrivalPtr& arrival, const wire::Answer& answer) {
@@ -130,7 +184,9 @@ void IntakeQueue::answer(const ArrivalPtr& arrival, const wire::Answer& answer) 
 
 void IntakeQueue::forget(const ArrivalPtr& arrival) {
     const std::lock_guard lock(mutex_);
-    close_arrival(arrival);
+    if (!arrival->is_put_back) {
+        close_arrival(arrival);
+    }
 }
 
 void IntakeQueue::close_arrival(const ArrivalPtr& arrival) {
@@ -145,6 +201,7 @@ void IntakeQueue::close() {
     {
         const std::lock_guard lock(mutex_);
         closed_ = true;
+        drop_put_back();
     }
     filled_.notify_all();
 }
@@ -153,6 +210,7 @@ void IntakeQueue::abandon() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     queue_.clear();
+    put_back_.clear();
     open_.clear();
     open_bytes_ = 0;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -24,11 +26,22 @@
 
 namespace runledger {
 
+// A message that PostgreSQL refuses, though it may be the server's state that is at fault, and not the message. It is
+// in memory only: a daemon that starts anew counts anew, which delays the message and loses nothing.
+struct Setback {
+    std::string sqlstate;  // The same each time; another one begins anew.
+    std::chrono::steady_clock::time_point since;
+    unsigned attempts{0};
+    std::uint64_t applied_before{0};  // ApplyCounters::events_applied at the first of them.
+};
+
 // One message of an edge on its way through the daemon.
 struct Arrival {
-    std::string peer;              // The edge's routing id: whom to answer.
-    std::vector<std::byte> frame;  // As it came.
-    BatchName key;                 // From the header; for a retirement, the segment and retire_key.
+    std::string peer;                  // The edge's routing id: whom to answer.
+    std::vector<std::byte> frame;      // As it came.
+    BatchName key;                     // From the header; for a retirement, the segment and retire_key.
+    std::optional<Setback> setback{};  // The applier's that has it.
+    bool is_put_back{false};           // The queue's.
 };
 
 // No segment has that many batches: the key of a segment's retirement among its batches'.
@@ -62,13 +75,18 @@ public:
     };
     [[nodiscard]] Offer offer(Arrival arrival);
 
-    // Up to `bytes_max` of frames, at least one; waits until there is something. Empty: closed and drained.
+    // Up to `bytes_max` of frames, at least one; waits until there is something. Empty: closed and drained. Arrivals
+    // that were put back come by themselves, those with the fewest attempts first.
     [[nodiscard]] std::vector<ArrivalPtr> take(std::size_t bytes_max);
+
+    // The arrival is not finished, and take() returns it again after this time. If the queue is closed, it stays
+    // unanswered, and the edge sends it again.
+    void put_back(const ArrivalPtr& arrival, std::chrono::steady_clock::time_point not_before);
 
     // The arrival is finished; `answer` goes to the peer that sent it last.
     void answer(const ArrivalPtr& arrival, const wire::Answer& answer);
     // The arrival is not finished and is not tried again here: its copy will be a new arrival. Does nothing if it was
-    // answered.
+    // answered or put back.
     void forget(const ArrivalPtr& arrival);
 
     // No more offers are accepted; take() drains the queue.
@@ -90,11 +108,14 @@ public:
 
 private:
     void close_arrival(const ArrivalPtr& arrival);
+    [[nodiscard]] std::vector<ArrivalPtr> take_due(std::size_t bytes_max);
+    void drop_put_back();
 
     std::mutex mutex_;
     std::condition_variable filled_;
     std::deque<ArrivalPtr> queue_;
-    std::map<BatchName, ArrivalPtr> open_;  // Queued or being applied.
+    std::multimap<std::chrono::steady_clock::time_point, ArrivalPtr> put_back_;  // By when they are due.
+    std::map<BatchName, ArrivalPtr> open_;                                       // Queued or being applied.
     std::size_t open_bytes_{0};
     bool closed_{false};
     std::vector<AddressedAnswer> answers_;

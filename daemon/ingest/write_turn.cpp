@@ -230,9 +230,27 @@ void write_together(const Statements& work, std::span<const AcceptedEvent> event
     write_states(work, {.runs = runs, .edges = edges});
 }
 
-// Counts in `quarantined`, by batch, what went there. Sorts the events by run: runs are locked in that order.
-void write_one_by_one(const Statements& work, std::vector<AcceptedEvent>& events,
-                      std::map<BatchName, std::int64_t>& quarantined) {
+// Whether the error is about the event alone, as far as `mode` goes.
+bool is_set_aside(const std::exception& error, ApplyMode mode) {
+    switch (classify(error)) {
+        case Failure::poison:
+            return true;
+        case Failure::refused:
+            return mode == ApplyMode::set_aside &&
+                   !passes_by_itself(dynamic_cast<const pqxx::sql_error&>(error).sqlstate());
+        case Failure::try_again:
+            break;
+    }
+    return false;
+}
+
+// Counts in `quarantined`, by batch, what went there. Sorts the events by run: runs are locked in that order. Returns
+// how many were stored without their outputs.
+std::uint64_t write_one_by_one(const Statements& work, std::vector<AcceptedEvent>& events, ApplyMode mode,
+                               std::map<BatchName, std::int64_t>& quarantined) {
+    std::uint64_t cut = 0;
+    // Deferred constraints and triggers refuse here, where it is known which event they refuse, not at COMMIT.
+    work.run("SET CONSTRAINTS ALL IMMEDIATE");
     std::stable_sort(events.begin(), events.end(), [](const AcceptedEvent& a, const AcceptedEvent& b) {
         return a.received.event.run_id < b.received.event.run_id;
     });
@@ -248,12 +266,12 @@ void write_one_by_one(const Statements& work, std::vector<AcceptedEvent>& events
                 stored = true;
                 break;
             } catch (const pqxx::sql_error& error) {
-                if (classify(error) != Failure::poison) {
+                if (!is_set_aside(error, mode)) {
                     throw;
                 }
                 reason = fmt::format("refused_by_database: {}: {}", error.sqlstate(), error.what());
             } catch (const std::exception& error) {
-                if (classify(error) != Failure::poison) {
+                if (!is_set_aside(error, mode)) {
                     throw;
                 }
                 reason = fmt::format("failed_in_daemon: {}", error.what());
@@ -264,8 +282,10 @@ void write_one_by_one(const Statements& work, std::vector<AcceptedEvent>& events
             ++quarantined[accepted.received.name.batch];
         } else if (!reason.empty()) {
             write_quarantine(work, quarantine_row(accepted, "output", reason));
+            ++cut;
         }
     }
+    return cut;
 }
 
 }  // namespace
@@ -334,7 +354,8 @@ TurnResult write_turn(const Statements& work, std::span<const wire::Batch* const
             write_together(work, events, true);
             break;
         case ApplyMode::one_by_one:
-            write_one_by_one(work, events, quarantined);
+        case ApplyMode::set_aside:
+            result.events_cut = write_one_by_one(work, events, mode, quarantined);
             break;
     }
     count_quarantined(work, quarantined);

@@ -29,11 +29,13 @@ struct TurnResult {
     std::vector<BatchResult> batch_results;  // In the order of the batches.
     std::uint64_t events_applied{0};
     std::uint64_t events_quarantined{0};
+    std::uint64_t events_cut{0};  // Of those applied: the ones whose outputs were refused and are in quarantine.
 };
 
 enum class ApplyMode : std::uint8_t {
     together,    // The usual way: all events are merged and written with a few statements.
-    one_by_one,  // After a data error: each event in a savepoint; one that is refused goes to quarantine alone.
+    one_by_one,  // After a data error: each event in a savepoint; one with such an error goes to quarantine alone.
+    set_aside,   // As one_by_one, of events that are refused in any way that does not pass by itself.
 };
 
 // Writes the turn. Precondition: no two batches of one name. Throws what pqxx throws; nothing of the turn is kept then.

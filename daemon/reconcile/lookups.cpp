@@ -13,7 +13,9 @@ namespace {
 // The calls in flight are not moved on while a statement runs, so none may take long beside a call's time-out.
 constexpr TransactionBounds lookup_bounds{.statement_timeout = std::chrono::seconds{5},
                                           .lock_timeout = std::chrono::seconds{2}};
-constexpr int enrolled_a_look_max = 256;
+// A look reads this many rows of each kind at most, however many never end or were given up.
+constexpr int due_a_look_max = 512;
+constexpr int walked_a_look_max = 256;
 
 // libpqxx 6 takes a null pointer for NULL.
 const char* null_if_empty(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
@@ -32,7 +34,15 @@ void Lookups::hurry(std::chrono::milliseconds statement_timeout) noexcept {
     bounds_ = {.statement_timeout = statement_timeout, .lock_timeout = statement_timeout};
 }
 
-std::vector<LeasedLookup> Lookups::lease(std::size_t count_max) {
+bool Lookups::move_on(Place& place, const pqxx::result& last, int rows_max) {
+    if (!last.empty()) {
+        place.at = last[0][0].as<std::string>();
+        place.id = last[0][1].as<std::string>();
+    }
+    return !last.empty() && last[0]["rows_read"].as<int>() == rows_max;
+}
+
+void Lookups::enrol(const Statements& work) {
     const ReconcileSettings::Silence& silence = options_.silence;
     const std::array<std::pair<std::string_view, std::chrono::milliseconds>, 6> limits{
         {{"queued", silence.queued},
@@ -47,10 +57,28 @@ std::vector<LeasedLookup> Lookups::lease(std::size_t count_max) {
         statuses.add(status);
         milliseconds.add(static_cast<std::int64_t>(limit.count()));
     }
+    work.run(queries::reconcile::enrol_silent, statuses.str(), milliseconds.str(), options_.lookback.count(),
+             due_a_look_max);
+    const auto unheard = [&](Place& place, int rows_max) {
+        return move_on(place,
+                       work.run(queries::reconcile::enrol_unheard, std::chrono::milliseconds{silence.unheard}.count(),
+                                options_.lookback.count(), place.at, place.id, rows_max),
+                       rows_max);
+    };
+    (void)unheard(generations_newest_, due_a_look_max);  // At the end it waits for what becomes due.
+    if (!unheard(generations_walk_, walked_a_look_max)) {
+        generations_walk_ = {.id = "0"};
+    }
+}
+
+std::vector<LeasedLookup> Lookups::lease(std::size_t count_max) {
     Transaction work(database_, bounds_);
-    work.run(queries::reconcile::forget_heard);
-    work.run(queries::reconcile::enrol_silent, statuses.str(), milliseconds.str(),
-             std::chrono::milliseconds{silence.unheard}.count(), options_.lookback.count(), enrolled_a_look_max);
+    if (!move_on(lookups_walk_,
+                 work.run(queries::reconcile::forget_heard, lookups_walk_.at, lookups_walk_.id, walked_a_look_max),
+                 walked_a_look_max)) {
+        lookups_walk_ = {};
+    }
+    enrol(work);
     std::vector<LeasedLookup> leased;
     for (const auto& row :
          work.run(queries::reconcile::lease, options_.lease_owner, options_.lease.count(), count_max)) {

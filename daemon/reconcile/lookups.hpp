@@ -80,9 +80,22 @@ public:
     void hurry(std::chrono::milliseconds statement_timeout) noexcept;
 
 private:
+    // Where a walk through an index has come to; the next look goes on from there. It begins anew at the end, and when
+    // the daemon starts.
+    struct Place {
+        std::string at{"-infinity"};
+        std::string id{};
+    };
+    // False: that was the end.
+    static bool move_on(Place& place, const pqxx::result& last, int rows_max);
+    void enrol(const Statements& work);
+
     Options options_;
     Database database_;
     TransactionBounds bounds_;
+    Place lookups_walk_{};
+    Place generations_walk_{.id = "0"};    // Around and around: what was put where the other has passed.
+    Place generations_newest_{.id = "0"};  // Once: what becomes due.
 };
 
 }  // namespace runledger

@@ -269,12 +269,15 @@ bool Reconciler::store_outcomes() {
                 lookups_.postpone(std::get<Postponed>(outcome));
             }
         } catch (const std::exception& error) {
-            if (classify(error) != Failure::poison) {
+            const Failure failure = classify(error);
+            if (failure == Failure::try_again ||
+                (failure == Failure::refused && !std::holds_alternative<Reported>(outcome))) {
                 // Safe to repeat: a report is kept once, and a lease that ran out is passed by.
                 database_failed(error);
                 return false;
             }
-            // PostgreSQL can't hold this answer. The lease is let run out behind a long delay; nothing else waits.
+            // PostgreSQL can't hold this answer, or a trigger refuses it. The lease is let run out behind a long delay;
+            // nothing else waits.
             spdlog::error("a provider's report can't be stored run_id={:?} error={:?}", run_id,
                           std::string_view(error.what()));
             outcomes_.front() = later(leased_.at(run_id), {}, fmt::format("can't be stored: {}", error.what()));

@@ -13,11 +13,12 @@ namespace {
 
 // Enough for a long weekend of failures, each of which is in the log.
 constexpr int days_ahead = 4;
+constexpr int lost_days = 30;
 constexpr std::chrono::hours between_turns{1};
 constexpr std::chrono::minutes after_failure{1};
 // Between two steps of a removal, so that vacuum, replicas and the other stages keep up.
 constexpr std::chrono::milliseconds between_steps{20};
-// A step that would take longer is not worth what it holds up; apply waits 10 s for a lock.
+// A step that would take longer is not worth what it holds up; apply waits 5 s for a lock.
 constexpr TransactionBounds maintain_bounds{.statement_timeout = std::chrono::seconds{5},
                                             .lock_timeout = std::chrono::seconds{1}};
 
@@ -105,13 +106,40 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
 }
 
 Maintainer::Step Maintainer::queue_lost() {
-    return attempt("lost settlements", [&](const Statements& work) {
-        const auto queued = work.run(queries::maintain::queue_lost, RowsAStep::max);
-        if (!queued.empty()) {
-            spdlog::error("runs had ended and were in no queue: they are queued again runs={} run_id={}", queued.size(),
-                          queued[0][0].c_str());
-        }
-    });
+    // All that ended within the last month, a bounded number at a time: an entry may be lost long after the ending, as
+    // by a generation that comes without its trigger.
+    std::string changed_at = "-infinity";
+    std::string run_id;
+    std::uint64_t queued = 0;
+    std::string one_queued;
+    Step step = Step::done;
+    RowsAStep rows_a_step;
+    bool is_more = true;
+    while (is_more && step == Step::done && stop_.pause(between_steps)) {
+        const std::size_t rows_max = rows_a_step.next();
+        std::size_t rows_read = 0;
+        std::uint64_t queued_now = 0;
+        const auto begun = std::chrono::steady_clock::now();
+        step = attempt("lost settlements", [&](const Statements& work) {
+            const auto last = work.run(queries::maintain::queue_lost, changed_at, run_id, rows_max, lost_days);
+            rows_read = last.empty() ? 0 : last[0]["rows_read"].as<std::size_t>();
+            if (rows_read > 0) {
+                changed_at = last[0]["changed_at"].as<std::string>();
+                run_id = last[0]["run_id"].as<std::string>();
+                queued_now = last[0]["runs_queued"].as<std::uint64_t>();
+                one_queued = last[0]["one_queued"].is_null() ? one_queued : last[0]["one_queued"].as<std::string>();
+            }
+        });
+        rows_a_step.took(std::chrono::steady_clock::now() - begun);
+        is_more = rows_read == rows_max;
+        queued += step == Step::done ? queued_now : 0;
+    }
+    if (queued > 0) {
+        counters_.runs_requeued.fetch_add(queued, std::memory_order_relaxed);
+        spdlog::error("runs had ended and were in no queue: they are queued again runs={} run_id={:?}", queued,
+                      one_queued);
+    }
+    return step;
 }
 
 Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(const Statements&)>& step) {

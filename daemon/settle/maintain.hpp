@@ -30,7 +30,8 @@ struct MaintainCounters {
     std::atomic<std::uint64_t> settlements_removed{0};
     std::atomic<std::uint64_t> quarantine_removed{0};
     std::atomic<std::uint64_t> tombstones_removed{0};
-    std::atomic<std::uint64_t> steps_failed{0};  // Tried again a minute later.
+    std::atomic<std::uint64_t> runs_requeued{0};  // They had ended and were in no queue.
+    std::atomic<std::uint64_t> steps_failed{0};   // Tried again a minute later.
 };
 
 // How many rows the next step removes, by how long the last one took: apply may wait for as long as a step.

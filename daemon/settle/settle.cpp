@@ -18,9 +18,16 @@ constexpr std::size_t entries_a_turn_max = 128;
 constexpr std::chrono::milliseconds poll_interval{100};
 // What takes longer than this in vain is tried again in the patient lane.
 constexpr std::chrono::milliseconds slow_from{200};
-// Where the many hung, as behind a trigger of the application's, the next turns do not try them together again: the
-// rows that hang would each cost the others that time twice.
-constexpr std::size_t turns_apart = 16;
+// A turn takes no further run after this time, and the next turns take as many entries as fit into it. So the
+// application waits for a row for about this long, and as long as its own triggers take for that row.
+constexpr std::chrono::milliseconds turn_time{100};
+// A statement that settles many runs is cut off after this time; then each gets a transaction of its own.
+constexpr std::chrono::milliseconds together_time{250};
+// How long a mark is used before it is looked for from the beginning of the queue, in case that entries were put behind
+// it in a way that PostgreSQL's transactions do not show, as by a restore of the table.
+constexpr std::chrono::minutes mark_age_max{10};
+constexpr TransactionBounds mark_bounds{.statement_timeout = std::chrono::seconds{30},
+                                        .lock_timeout = std::chrono::seconds{1}};
 
 // The application's triggers run inside, and those that hang or wait must not hold the turn for long. lock_timeout
 // stays well under PostgreSQL's deadlock_timeout of 1 s: settle gives way before the application's transaction could be
@@ -89,7 +96,8 @@ Settler::Settler(const SettleSettings& settings, const std::string& postgres_uri
       wakeup_(wakeup),
       outbox_(outbox),
       counters_(counters),
-      backoff_({}) {}
+      backoff_({}),
+      runs_a_turn_(lane == SettleLane::prompt ? entries_a_turn_max : 1) {}
 
 void Settler::run() {
     while (wakeup_.wait(poll_interval)) {
@@ -99,9 +107,8 @@ void Settler::run() {
             bool more = true;
             while (more && !wakeup_.is_stopped()) {
                 heartbeat_.beat();
-                const std::size_t entries_max = single_turns_left_ > 0 ? 1 : entries_a_turn_max;
-                more = turn(entries_max);
-                single_turns_left_ -= single_turns_left_ > 0 ? 1U : 0U;
+                find_mark();
+                more = turn(next_portion());
             }
             backoff_.reset();
         } catch (const std::exception& error) {
@@ -114,6 +121,14 @@ void Settler::run() {
     }
 }
 
+Settler::Portion Settler::next_portion() {
+    const auto count_down = [](std::size_t& left) { return left > 0 && left-- > 0; };
+    if (count_down(single_turns_left_)) {
+        return {.entries_max = 1, .runs_max = 1};
+    }
+    return {.entries_max = entries_a_turn_max, .runs_max = count_down(turns_apart_left_) ? 1 : runs_a_turn_};
+}
+
 void Settler::after_failure(const std::exception& error) {
     counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
     spdlog::warn("settle turn failed, trying again entries={} error=\"{}\"", taken_.size(), error.what());
@@ -124,6 +139,7 @@ void Settler::after_failure(const std::exception& error) {
         }
         single_turns_left_ = entries_a_turn_max;
     }
+    mark_.reset();
     database_.disconnect();
 }
 
@@ -138,33 +154,103 @@ void Settler::put_off_culprit() {
     culprit_.reset();
 }
 
-bool Settler::turn(std::size_t entries_max) {
+void Settler::find_mark() {
+    const auto now = std::chrono::steady_clock::now();
+    if (mark_ && now - mark_found_at_ < mark_age_max) {
+        return;
+    }
+    taken_.clear();  // If this fails, no entry is to blame.
+    Transaction work(database_, mark_bounds);
+    mark_ = next_mark(work, {});
+    mark_found_at_ = now;
+}
+
+Settler::Mark Settler::next_mark(const Statements& work, const Mark& from) const {
+    const auto row = ask1(work, queries::settle::mark, from.next, from.next_id, from.late, from.due_from,
+                          lane_ == SettleLane::patient);
+    return {.next = row["next"].as<std::string>(),
+            .next_id = row["next_id"].as<std::string>(),
+            .late = row["late"].as<std::string>(),
+            .due_from = row["due_from"].as<std::string>()};
+}
+
+bool Settler::take(const Statements& work, const Portion& portion, Runs& runs) {
+    std::size_t locked = 0;
+    bool all_fit = true;
+    const auto add = [&](const pqxx::result& entries) {
+        for (const auto& row : entries) {
+            ++locked;
+            auto run_id = row[1].as<std::string>();
+            if (runs.size() == portion.runs_max && !runs.contains(run_id)) {
+                all_fit = false;
+                continue;
+            }
+            const Entry entry{row[0].as<std::int64_t>(), row[2].as<int>()};
+            taken_.push_back(entry);
+            runs[std::move(run_id)].push_back(entry);
+        }
+    };
+    const auto take_again = [&](std::size_t count) {
+        if (count > 0) {
+            add(ask(work, queries::settle::take_again, count, lane_ == SettleLane::patient, mark_->due_from));
+        }
+    };
+    const auto take_new = [&](std::size_t count) {
+        if (count > 0 && mark_->late != "{}") {
+            const auto before = locked;
+            add(ask(work, queries::settle::take_late, count, mark_->late));
+            count -= locked - before;
+        }
+        if (count > 0) {
+            add(ask(work, queries::settle::take_new, count, mark_->next, mark_->next_id));
+        }
+    };
+    const std::size_t half = (portion.entries_max + 1) / 2;
+    new_ones_first_ = !new_ones_first_;  // Neither kind waits for the other, however many there are.
+    if (lane_ == SettleLane::patient) {
+        take_again(portion.entries_max);
+    } else if (new_ones_first_) {
+        take_new(half);
+        take_again(portion.entries_max - locked);
+    } else {
+        take_again(half);
+        take_new(portion.entries_max - locked);
+    }
+    return !all_fit || locked >= half;
+}
+
+bool Settler::turn(const Portion& portion) {
     Transaction work(database_, bounds_of(lane_));
     backend_.store(work.own_backend().value_or(0), std::memory_order_relaxed);
     taken_.clear();
-    const auto entries = ask(work, queries::settle::take, entries_max, lane_ == SettleLane::patient);
-    if (entries.empty()) {
-        return false;
-    }
     // A run may stand in the queue several times; settling it once serves them all.
     Runs runs;
-    for (const auto& row : entries) {
-        const Entry entry{row[0].as<std::int64_t>(), row[2].as<int>()};
-        taken_.push_back(entry);
-        runs[row[1].as<std::string>()].push_back(entry);
+    const bool more = take(work, portion, runs);
+    if (taken_.empty()) {
+        mark_ = next_mark(work, *mark_);
+        return false;
     }
+    const auto turn_began_at = std::chrono::steady_clock::now();
+    const auto since = [](std::chrono::steady_clock::time_point began_at) {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_at);
+    };
+    const std::size_t runs_taken = runs.size();
     Tally tally;
-    if (turns_apart_left_ > 0) {
-        --turns_apart_left_;
-    } else if (lane_ == SettleLane::prompt && entries_max > 1) {
-        settle_together(work, runs, tally);
+    if (lane_ == SettleLane::prompt && runs_taken > 1 && !settle_together(work, runs, tally)) {
+        turns_apart_left_ = runs_taken;
+        return true;
     }
     bool slow = false;
+    bool stays_behind = false;
     for (const auto& [run_id, run_entries] : runs) {
+        if (since(turn_began_at) >= turn_time && run_id != runs.begin()->first) {
+            stays_behind = true;  // What is settled becomes visible, and its rows free.
+            break;
+        }
         const auto began_at = std::chrono::steady_clock::now();
         const auto row =
             ask1(work, queries::settle::run, run_id, settings_.outputs_grace.count(), settings_.duration_max.count());
-        slow = std::chrono::steady_clock::now() - began_at >= slow_from;
+        slow = since(began_at) >= slow_from;
         const Settled settled = read_settled(row[0], row[1]);
         if (is_postponed(settled.outcome)) {
             ++tally.postponed;
@@ -173,11 +259,14 @@ bool Settler::turn(std::size_t entries_max) {
             tally.add(run_id, run_entries, settled);
         }
         if (slow) {
-            break;  // What is settled becomes visible, and its rows free, before the next may be slow as well.
+            break;  // Likewise.
         }
     }
+    keep_pace(runs_taken, since(turn_began_at));
     ask(work, queries::settle::done, tally.done.str());
+    Mark next = next_mark(work, *mark_);
     database_.commit(work);
+    mark_ = std::move(next);
     counters_.settled += tally.settled;
     counters_.resettled += tally.resettled;
     counters_.edited_by_hand += tally.edited_by_hand;
@@ -185,25 +274,42 @@ bool Settler::turn(std::size_t entries_max) {
     if (tally.settled + tally.resettled > 0) {
         outbox_.notify();
     }
-    return slow || entries.size() == entries_max;
+    return more || slow || stays_behind;
+}
+
+void Settler::keep_pace(std::size_t runs, std::chrono::milliseconds spent) {
+    if (lane_ == SettleLane::patient) {
+        return;
+    }
+    const auto spent_each = std::chrono::duration<double, std::milli>(spent) / static_cast<double>(runs);
+    const auto twice = 2 * runs_a_turn_;
+    if (spent > turn_time) {
+        const auto fitting = static_cast<std::size_t>(turn_time / spent_each);
+        runs_a_turn_ = std::clamp<std::size_t>(fitting, 1, runs_a_turn_);
+    } else if (spent_each * static_cast<double>(twice) <= turn_time) {
+        runs_a_turn_ = std::min(twice, entries_a_turn_max);
+    }
 }
 
 // The usual case, by one statement. Removes from `runs` those that it has settled: all others, and all where one of
 // them was refused, have to be asked for one by one.
-void Settler::settle_together(const Statements& work, Runs& runs, Tally& tally) {
+bool Settler::settle_together(const Statements& work, Runs& runs, Tally& tally) {
     ArrayLiteral run_ids;
     for (const auto& [run_id, entries] : runs) {
         run_ids.add(run_id);
     }
+    const auto bound = [&](std::chrono::milliseconds time) {
+        work.run(fmt::format("SET LOCAL statement_timeout = {}", time.count()));
+    };
     const auto began_at = std::chrono::steady_clock::now();
+    bound(together_time);
     for (const auto& row : ask(work, queries::settle::runs, run_ids.str(), settings_.outputs_grace.count(),
                                settings_.duration_max.count())) {
         const auto settled = runs.extract(row[0].as<std::string>());
         tally.add(settled.key(), settled.mapped(), read_settled(row[1], row[2]));
     }
-    if (tally.done.size() == 0 && std::chrono::steady_clock::now() - began_at >= slow_from) {
-        turns_apart_left_ = turns_apart;
-    }
+    bound(bounds_of(lane_).statement_timeout);
+    return tally.done.size() > 0 || std::chrono::steady_clock::now() - began_at < slow_from;
 }
 
 void Settler::postpone(const Statements& work, const std::string& run_id, const std::vector<Entry>& entries,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -86,9 +87,32 @@ private:
         void add(const std::string& run_id, const std::vector<Entry>& entries, const Settled& result);
     };
 
+    // Where entries can be: behind it nothing is left. As PostgreSQL writes the values (queries/settle/mark.sql).
+    struct Mark {
+        std::string next{"0"};
+        std::string next_id{"0"};
+        std::string late{"{}"};
+        std::string due_from{"-infinity"};
+    };
+
+    struct Portion {
+        std::size_t entries_max;
+        std::size_t runs_max;
+    };
+
     // One transaction. Returns whether there may be more to take at once.
-    bool turn(std::size_t entries_max);
-    void settle_together(const Statements& work, Runs& runs, Tally& tally);
+    bool turn(const Portion& portion);
+    [[nodiscard]] Portion next_portion();
+    [[nodiscard]] Mark next_mark(const Statements& work, const Mark& from) const;
+    // Finds it from the beginning of the queue, if it isn't known or has not been looked for a while.
+    void find_mark();
+    // Locks due entries; the settler's lane decides which. All of a run's, as far as they are among them. Returns
+    // whether there may be more.
+    bool take(const Statements& work, const Portion& portion, Runs& runs);
+    // False: it took too long, and nothing was settled.
+    bool settle_together(const Statements& work, Runs& runs, Tally& tally);
+    // After a turn of so many runs.
+    void keep_pace(std::size_t runs, std::chrono::milliseconds spent);
     static void postpone(const Statements& work, const std::string& run_id, const std::vector<Entry>& entries,
                          const Settled& settled, bool slow);
     // After a failed turn the next ones take one entry each, so that the failing entry is found and postponed.
@@ -111,7 +135,11 @@ private:
     std::vector<Entry> taken_;  // By the turn under way or the one that failed.
     std::optional<Culprit> culprit_;
     std::size_t single_turns_left_{0};
-    std::size_t turns_apart_left_{0};
+    std::size_t turns_apart_left_{0};  // Of one run each.
+    std::size_t runs_a_turn_;          // As many as are settled within a turn's time.
+    bool new_ones_first_{false};
+    std::optional<Mark> mark_;  // Of this connection; nothing is lost with it but the time to find it again.
+    std::chrono::steady_clock::time_point mark_found_at_{};
 };
 
 }  // namespace runledger

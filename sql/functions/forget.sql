@@ -84,7 +84,7 @@ BEGIN
     -- entry in forgotten_runs.
     PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
     PERFORM runledger.wait_for_calls();
-    SELECT * INTO g FROM runledger.generations WHERE id = p_generation_id FOR UPDATE;
+    SELECT * INTO g FROM runledger.generations WHERE id = p_generation_id FOR NO KEY UPDATE;
     -- Its run, and those that it named before; but not one that another generation names now: that one is somebody
     -- else's.
     RETURN ARRAY(
@@ -119,7 +119,7 @@ DECLARE
     empty_payload CONSTANT jsonb := '{"outputs": []}';
 BEGIN
     old_ids := runledger.runs_to_forget(p_id);
-    SELECT * INTO g FROM runledger.generations WHERE id = p_id;
+    SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
     END IF;

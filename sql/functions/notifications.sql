@@ -49,6 +49,18 @@ CREATE OR REPLACE FUNCTION runledger.withdrawn() RETURNS text
 COMMENT ON FUNCTION runledger.withdrawn() IS
     'last_error of a notification that was skipped because its row was reopened before it was sent.';
 
+CREATE OR REPLACE FUNCTION runledger.wake_outbox() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- As in tell_settled: a full notification queue would refuse the transaction. The outbox is read without it, too.
+    IF pg_notification_queue_usage() < 0.5 THEN
+        PERFORM pg_notify('runledger_outbox', '');
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.wake_outbox() IS
+    'NOTIFY runledger_outbox: notify looks at the outbox when this transaction commits; several in one transaction are one.';
+
 CREATE OR REPLACE FUNCTION runledger.queue_endings(p_drafts runledger.settlement_draft[], p_outputs_grace interval)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -75,8 +87,7 @@ BEGIN
     )
     SELECT coalesce(bool_or(state = 'pending'), false) INTO is_told FROM notified;
     IF is_told THEN
-        -- Delivered when this transaction commits; several in one transaction are one.
-        PERFORM pg_notify('runledger_outbox', '');
+        PERFORM runledger.wake_outbox();
     END IF;
 END
 $$;
@@ -113,7 +124,7 @@ BEGIN
         VALUES (g.id, g.run_id, new_kind, new_for_status, runledger.telegram_chat_now(g.telegram_chat_id), told, now())
         ON CONFLICT ON CONSTRAINT notifications_are_made_once DO NOTHING;
     END IF;
-    PERFORM pg_notify('runledger_outbox', '');
+    PERFORM runledger.wake_outbox();
 END
 $$;
 COMMENT ON FUNCTION runledger.queue_notification(

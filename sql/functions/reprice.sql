@@ -42,7 +42,7 @@ DECLARE
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;
     BEGIN
-        SELECT * INTO g FROM runledger.generations WHERE id = p_generation_id FOR UPDATE NOWAIT;
+        SELECT * INTO g FROM runledger.generations WHERE id = p_generation_id FOR NO KEY UPDATE NOWAIT;
     EXCEPTION WHEN lock_not_available THEN
         verdict := 'locked';
         detail := 'the generations row is locked by another transaction';

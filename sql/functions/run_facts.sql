@@ -67,4 +67,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.run_payload(text) IS
-    'The run''s merged outputs in the form of response_payload, and their number, which includes those that jsonb can''t hold.';
+    'The run''s merged outputs in the form of response_payload, and their number, which includes those that jsonb can''t hold even with masked values.';

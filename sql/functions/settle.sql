@@ -67,7 +67,7 @@ BEGIN
           AND (named.run_id IS NOT NULL OR EXISTS (SELECT FROM runledger.generations WHERE run_id = p_run_id))
         ORDER BY named.id
     LOOP
-        SELECT * INTO g FROM runledger.generations WHERE id = stale FOR UPDATE NOWAIT;
+        SELECT * INTO g FROM runledger.generations WHERE id = stale FOR NO KEY UPDATE NOWAIT;
         last := runledger.last_settlement(stale);
         IF g.run_id IS DISTINCT FROM p_run_id AND last.run_id = p_run_id AND last.outcome <> 'reopened' THEN
             PERFORM runledger.reopen(g, last);
@@ -97,9 +97,10 @@ BEGIN
     held := ARRAY(
         SELECT asked.id FROM runledger.each_of(p_run_ids) AS asked (id)
         WHERE pg_try_advisory_xact_lock(hashtextextended('runledger.settle_run ' || asked.id, 0)));
+    -- NO KEY: an INSERT whose foreign key refers to the row does not wait.
     rows_held := ARRAY(
         SELECT g FROM runledger.each_of(held) AS asked (id) JOIN runledger.generations AS g ON g.run_id = asked.id
-        ORDER BY g.id FOR UPDATE OF g SKIP LOCKED);
+        ORDER BY g.id FOR NO KEY UPDATE OF g SKIP LOCKED);
 
     FOR known IN
         SELECT g, (SELECT r FROM runledger.runs AS r WHERE r.run_id = g.run_id) AS r
@@ -201,7 +202,7 @@ BEGIN
     END IF;
     BEGIN
         PERFORM runledger.reopen_rows_of(p_run_id);
-        SELECT * INTO g FROM runledger.generations WHERE run_id = p_run_id FOR UPDATE NOWAIT;
+        SELECT * INTO g FROM runledger.generations WHERE run_id = p_run_id FOR NO KEY UPDATE NOWAIT;
     EXCEPTION WHEN lock_not_available THEN
         outcome := 'locked';
         detail := 'the generations row is locked by another transaction';

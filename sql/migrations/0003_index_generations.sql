@@ -26,7 +26,7 @@ CREATE INDEX IF NOT EXISTS generations_cost_note_idx ON runledger.generations (c
     INCLUDE (cost_usd) WHERE cost_note IS NOT NULL;
 COMMENT ON INDEX runledger.generations_cost_note_idx IS
     'Finds the generations with one note, by time; cost_notes_v1 reads only the index.';
-CREATE INDEX IF NOT EXISTS generations_unheard_idx ON runledger.generations (request_timestamp)
+CREATE INDEX IF NOT EXISTS generations_unheard_idx ON runledger.generations (request_timestamp, id)
     WHERE status IN ('pending', 'processing') AND run_id IS NOT NULL;
 COMMENT ON INDEX runledger.generations_unheard_idx IS
     'Reconcile looks for generations without any event of their run; maintenance for those whose run has ended and is in no queue.';

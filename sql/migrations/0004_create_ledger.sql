@@ -141,8 +141,8 @@ COMMENT ON COLUMN runledger.quarantine.batch_event_count IS
 COMMENT ON COLUMN runledger.quarantine.redelivered IS
     'True: the event came as GET, the sender''s second or third try; NULL: a batch or an output, or stored before this column existed.';
 COMMENT ON COLUMN runledger.quarantine.resolved_at IS
-    'When `runledger quarantine replay` stored it in its place; NULL: not yet.';
-COMMENT ON COLUMN runledger.quarantine.resolution IS 'The result of that replay, a sentence for people; NULL: not replayed yet.';
+    'When `runledger quarantine replay` stored it in its place, or, for an output that is stored with masked values, when that was; NULL: not yet.';
+COMMENT ON COLUMN runledger.quarantine.resolution IS 'The result, a sentence for people; NULL: not yet.';
 
 CREATE TYPE runledger.run_moment AS (
     received_at timestamptz, boot_id uuid, boottime_us bigint, redelivered boolean, digest bigint,
@@ -198,6 +198,7 @@ CREATE TABLE runledger.runs (
     provider_ended_at timestamptz,
     running_other_boots runledger.run_moment[],
     finished_other_boots runledger.run_moment[],
+    quiet_from timestamptz DEFAULT now(),
     CONSTRAINT runs_running_other_boots_have_a_first CHECK (running_other_boots IS NULL OR running_at IS NOT NULL),
     CONSTRAINT runs_finished_other_boots_have_a_first CHECK (finished_other_boots IS NULL OR finished_at IS NOT NULL),
     CONSTRAINT runs_terminal_status_is_known
@@ -229,7 +230,10 @@ COMMENT ON INDEX runledger.runs_first_received_at_idx IS
     'Reports look for the runs of some days. As long as retention has not let new rows reuse old pages, BRIN finds them in a few pages; afterwards it is no worse than no index.';
 CREATE INDEX runs_not_ended_idx ON runledger.runs (run_id) WHERE terminal_status IS NULL;
 COMMENT ON INDEX runledger.runs_not_ended_idx IS
-    'Reconcile reads the runs that have not ended. Not by time: an index on applied_at would be written with every event.';
+    'stuck_runs_v1 reads the runs that have not ended. Not by time: an index on applied_at would be written with every event.';
+CREATE INDEX runs_quiet_idx ON runledger.runs (quiet_from) WHERE quiet_from IS NOT NULL AND terminal_status IS NULL;
+COMMENT ON INDEX runledger.runs_quiet_idx IS
+    'Reconcile reads the runs that may have become silent, and none of those that it looks up or has given up.';
 CREATE INDEX runs_running_idx ON runledger.runs (running_at) WHERE terminal_status IS NULL AND running_at IS NOT NULL;
 COMMENT ON INDEX runledger.runs_running_idx IS
     'Notify looks for runs whose progress may be sent. Not on latest_at, which every event changes.';
@@ -270,6 +274,8 @@ COMMENT ON COLUMN runledger.runs.latest_live_status IS 'Its live_status; NULL: i
 COMMENT ON COLUMN runledger.runs.first_received_at IS 'When the first event was received; NULL: none was.';
 COMMENT ON COLUMN runledger.runs.event_count IS 'Number of stored events about the run; 0: it is only known from the provider''s report.';
 COMMENT ON COLUMN runledger.runs.applied_at IS 'When the daemon last applied an event of it; it says nothing about the run.';
+COMMENT ON COLUMN runledger.runs.quiet_from IS
+    'Reconcile looks at the run when the shortest silence limit has passed since then, and moves it on if the run was heard meanwhile. The first event sets it; later ones do not change it, so that they stay cheap. NULL: since its last event the run was entered into reconcile_lookups, or is too old to be; the next event sets it again.';
 COMMENT ON COLUMN runledger.runs.changed_at IS 'When the daemon last applied something that settlement depends on.';
 COMMENT ON COLUMN runledger.runs.status IS 'The ending if there is one, else the furthest known status that was received. Generated.';
 COMMENT ON COLUMN runledger.runs.reported_status IS
@@ -318,7 +324,7 @@ COMMENT ON COLUMN runledger.run_outputs.boot_id IS
 COMMENT ON COLUMN runledger.run_outputs.boottime_us IS 'Microseconds since that boot; decides next.';
 COMMENT ON COLUMN runledger.run_outputs.digest IS 'XXH3-64 of the output''s bytes; decides last.';
 COMMENT ON COLUMN runledger.run_outputs.position IS 'Its index in the outputs of the event that it came with.';
-COMMENT ON COLUMN runledger.run_outputs.output IS 'The output as sent; NULL if jsonb can''t hold it: then its bytes are in quarantine.';
+COMMENT ON COLUMN runledger.run_outputs.output IS 'The output as sent. Values that jsonb can''t hold are masked, with null or U+FFFD in their place; NULL if that is not enough. In both cases its bytes are in quarantine.';
 
 CREATE TABLE runledger.forgotten_runs (
     run_digest bytea PRIMARY KEY,

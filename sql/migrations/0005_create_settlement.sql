@@ -6,16 +6,23 @@ CREATE TABLE runledger.settle_queue (
     due_at timestamptz NOT NULL DEFAULT now(),
     attempts integer NOT NULL DEFAULT 0,
     last_error text,
-    is_slow boolean NOT NULL DEFAULT false
+    is_slow boolean NOT NULL DEFAULT false,
+    queued_in xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
-CREATE INDEX settle_queue_due_idx ON runledger.settle_queue (is_slow, due_at, id);
-COMMENT ON INDEX runledger.settle_queue_due_idx IS 'Each of settle''s two threads takes its due entries, oldest first.';
+CREATE INDEX settle_queue_new_idx ON runledger.settle_queue (queued_in, id) WHERE attempts = 0;
+COMMENT ON INDEX runledger.settle_queue_new_idx IS
+    'Settle takes the entries that it has not tried yet, from the first transaction that may have left one: it does not pass the entries that are gone, which stay in the index while a snapshot is older than they are.';
+CREATE INDEX settle_queue_due_idx ON runledger.settle_queue (is_slow, due_at, id) WHERE attempts > 0;
+COMMENT ON INDEX runledger.settle_queue_due_idx IS
+    'Each of settle''s two threads takes its entries that are due again, oldest first.';
 COMMENT ON TABLE runledger.settle_queue IS
     'Runs to be settled, or settled again. The daemon''s apply and the trigger on generations only insert, so that neither can wait for a settlement. A run may have several entries.';
 COMMENT ON COLUMN runledger.settle_queue.id IS 'The order of arrival.';
 COMMENT ON COLUMN runledger.settle_queue.run_id IS 'The run to settle; neither its row in runs nor its generation has to exist yet.';
 COMMENT ON COLUMN runledger.settle_queue.queued_at IS 'When the transaction that queued it began.';
 COMMENT ON COLUMN runledger.settle_queue.due_at IS 'Not before this moment.';
+COMMENT ON COLUMN runledger.settle_queue.queued_in IS
+    'The transaction that queued it: a transaction that is not finished, or begins later, can still add entries.';
 COMMENT ON COLUMN runledger.settle_queue.attempts IS 'Number of failed attempts to settle it.';
 COMMENT ON COLUMN runledger.settle_queue.last_error IS 'Why the last attempt failed; NULL before the first.';
 COMMENT ON COLUMN runledger.settle_queue.is_slow IS

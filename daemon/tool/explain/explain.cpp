@@ -123,8 +123,14 @@ int ExplainCli::run(const Config& config, std::FILE* out) const {
     const auto generations = work.run(queries::explain::generation, run_id_);
     const auto rest = work.run(queries::explain::rest, run_id_);
     const auto quarantined = rest[0]["quarantined"].as<std::int64_t>();
-    const std::string set_aside =
+    std::string set_aside =
         quarantined == 0 ? "" : fmt::format("{} rows of runledger.quarantine are about this run.\n", quarantined);
+    if (const auto masked = rest[0]["masked"].as<std::int64_t>(); masked > 0) {
+        set_aside += fmt::format(
+            "{} of them: an output had values that PostgreSQL's jsonb can't hold, such as NaN or \\u0000. The row has "
+            "null or U+FFFD in their place; runledger.quarantine has the exact bytes.\n",
+            masked);
+    }
     const auto gone = work.run(queries::explain::gone, run_id_);
     if (runs.empty() && generations.empty() && gone.empty()) {
         fmt::print(out, "Run {} is unknown: no event of it was received, and no generation names it.\n{}", run_id_,

@@ -37,7 +37,7 @@ std::optional<std::string> drop_set_aside_anew(const Statements& work, const Qua
     std::optional<std::string> same;
     for (const auto& anew :
          work.run(queries::quarantine::set_aside_anew, row.segment, row.batch_number, row.event_index.value())) {
-        if (bytes_of_hex(anew["content"].as<std::string>()) == row.content) {
+        if (!anew["is_resolved"].as<bool>() && bytes_of_hex(anew["content"].as<std::string>()) == row.content) {
             same = anew["reason"].as<std::string>();
         }
         if (!keep_all) {
@@ -164,7 +164,7 @@ Replayed in_transaction(Database& database, std::int64_t id, Step step) {
         }
         return replayed;
     } catch (const pqxx::sql_error& error) {
-        if (classify(error) != Failure::poison) {
+        if (classify(error) == Failure::try_again) {
             throw;
         }
         return refused(fmt::format("refused_by_database: {}: {}", error.sqlstate(), error.what()));

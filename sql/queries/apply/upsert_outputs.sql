@@ -2,7 +2,8 @@
 -- boottime, $7 bigint[] digest, $8 integer[] position, $9 text[] output; and of the event it came with: $10 uuid[]
 -- segment, $11 bigint[] batch, $12 integer[] index, $13 text[] edge; $14 text[] runs that this transaction has queued
 -- already; $15 integer[] signed links of each. The newer version wins; of one updated_at, the version with more signed
--- links. An output that jsonb can't hold goes to quarantine, and its row here stays without content.
+-- links. An output that jsonb can't hold goes to quarantine as it is. Its row here has it with the values masked that
+-- jsonb can't hold; there is nothing left to do about it then. If that is not enough, the row stays without content.
 WITH incoming AS MATERIALIZED (
     SELECT item.*
     FROM ROWS FROM (
@@ -34,8 +35,11 @@ queued AS (
     SELECT already.run_id FROM unnest($14::text[]) AS already (run_id)
 )
 INSERT INTO runledger.quarantine (
-    scope, reason, segment_id, batch_number, event_index, edge, received_at, boot_id, boottime_us, run_id, content)
-SELECT 'output', 'output_not_jsonb: ' || reason, segment_id, batch_number, event_index, edge, received_at, boot_id,
-       boottime_us, run_id, convert_to(output, 'UTF8')
+    scope, reason, segment_id, batch_number, event_index, edge, received_at, boot_id, boottime_us, run_id, content,
+    resolved_at, resolution)
+SELECT 'output', CASE WHEN value IS NULL THEN 'output_not_jsonb: ' ELSE 'output_masked: ' END || reason, segment_id,
+       batch_number, event_index, edge, received_at, boot_id, boottime_us, run_id, convert_to(output, 'UTF8'),
+       CASE WHEN value IS NOT NULL THEN now() END,
+       CASE WHEN value IS NOT NULL THEN 'stored, with the values masked that jsonb can''t hold' END
 FROM incoming
-WHERE value IS NULL
+WHERE reason IS NOT NULL

@@ -76,7 +76,8 @@ WITH upserted AS (
             )) AS choice (is_theirs)),
         first_received_at = least(r.first_received_at, EXCLUDED.first_received_at),
         event_count = r.event_count + CASE WHEN $29 THEN EXCLUDED.event_count ELSE 0 END,
-        applied_at = now()
+        applied_at = now(),
+        quiet_from = coalesce(r.quiet_from, now())
     RETURNING run_id, changed_at, running_at, finished_at
 )
 INSERT INTO runledger.settle_queue (run_id)

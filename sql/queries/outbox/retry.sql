@@ -11,4 +11,4 @@ WITH again AS (
       AND ($4::text IS NULL OR strpos(lower(n.last_error), lower($4::text)) > 0)
       AND ($5::bigint IS NULL OR n.created_at <= now() - $5::bigint * interval '1 second')
     RETURNING n.id)
-SELECT id, pg_notify('runledger_outbox', '') FROM again ORDER BY id
+SELECT id, runledger.wake_outbox() FROM again ORDER BY id

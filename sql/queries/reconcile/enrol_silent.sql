@@ -1,26 +1,40 @@
--- $1 text[] statuses and $2 bigint[] the silence that suits each, in milliseconds; $3 bigint that of a generation of
--- which nothing was received; $4 bigint how far to look back; $5 how many at most. A run's silence starts when the
--- daemon last stored something about it, so neither an edge's clock nor a backlog looks like silence. A forgotten run is
--- not asked about: the provider knows no pseudonym.
-INSERT INTO runledger.reconcile_lookups (run_id)
-SELECT run_id FROM (
-    (SELECT r.run_id
-     FROM runledger.runs AS r
-     JOIN unnest($1::text[], $2::bigint[]) AS silence (status, ms) ON silence.status = r.status
-     WHERE r.terminal_status IS NULL AND NOT runledger.is_pseudonym(r.run_id)
-       AND r.applied_at < now() - silence.ms * interval '1 millisecond'
-       AND r.applied_at > now() - $4::bigint * interval '1 millisecond'
-       AND NOT EXISTS (SELECT FROM runledger.reconcile_lookups AS l WHERE l.run_id = r.run_id)
-     LIMIT $5::integer)
-    UNION
-    (SELECT g.run_id
-     FROM runledger.generations AS g
-     WHERE g.status = 'pending' AND g.run_id IS NOT NULL AND NOT runledger.is_pseudonym(g.run_id)
-       AND g.request_timestamp < now() - $3::bigint * interval '1 millisecond'
-       AND g.request_timestamp > now() - $4::bigint * interval '1 millisecond'
-       AND NOT EXISTS (SELECT FROM runledger.runs AS r WHERE r.run_id = g.run_id)
-       AND NOT EXISTS (SELECT FROM runledger.reconcile_lookups AS l WHERE l.run_id = g.run_id)
-     LIMIT $5::integer)) AS silent (run_id)
-ORDER BY run_id
-LIMIT $5::integer
-ON CONFLICT (run_id) DO NOTHING
+-- $1 text[] statuses and $2 bigint[] the silence that suits each, in milliseconds; $3 bigint how far to look back; $4 how
+-- many at most. Reads the runs that are due to be looked at, the newest first, and no others. A run's silence starts when
+-- the daemon last stored something about it, so neither an edge's clock nor a backlog looks like silence. A run that is
+-- not silent yet is due again when it may be. A forgotten run is not asked about: the provider knows no pseudonym.
+WITH limits AS MATERIALIZED (
+    SELECT status, ms * interval '1 millisecond' AS silence, min(ms) OVER () * interval '1 millisecond' AS shortest
+    FROM unnest($1::text[], $2::bigint[]) AS given (status, ms)
+),
+due AS MATERIALIZED (
+    SELECT run_id, status, applied_at FROM runledger.runs
+    WHERE quiet_from IS NOT NULL AND terminal_status IS NULL
+      AND quiet_from <= now() - (SELECT shortest FROM limits LIMIT 1)
+    ORDER BY quiet_from DESC
+    LIMIT $4::integer
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+judged AS MATERIALIZED (
+    SELECT due.run_id,
+           CASE WHEN runledger.is_pseudonym(due.run_id) THEN 'forgotten'
+                WHEN due.applied_at <= now() - $3::bigint * interval '1 millisecond' THEN 'too old'
+                WHEN due.applied_at <= now() - limits.silence THEN 'silent'
+                ELSE 'heard' END AS verdict,
+           due.applied_at + (limits.silence - limits.shortest) AS heard_from
+    FROM due JOIN limits ON limits.status = due.status
+),
+moved AS (
+    UPDATE runledger.runs AS r
+    SET quiet_from = j.quiet_from
+    -- As arrays: the planner takes them for a few rows, and reads each run by its index.
+    FROM unnest(ARRAY(SELECT run_id FROM judged ORDER BY run_id),
+                ARRAY(SELECT CASE WHEN verdict = 'heard' THEN heard_from END FROM judged ORDER BY run_id))
+             AS j (run_id, quiet_from)
+    WHERE r.run_id = j.run_id
+)
+INSERT INTO runledger.reconcile_lookups AS l (run_id)
+SELECT run_id FROM judged WHERE verdict = 'silent' ORDER BY run_id
+-- One that was given up has been heard since.
+ON CONFLICT (run_id) DO UPDATE
+    SET enrolled_at = now(), attempts = 0, next_at = now(), last_asked_at = NULL, last_status = NULL, last_error = NULL
+    WHERE l.next_at = 'infinity'

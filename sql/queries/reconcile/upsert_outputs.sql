@@ -1,6 +1,7 @@
 -- Of one report: $1 run, $2 bigint digest; of each output $3 text[] key, $4 timestamptz[] updated, $5 bigint[] digest,
 -- $6 integer[] position, $7 text[] output, $8 integer[] signed links. The newer version wins, as between events
--- (apply/upsert_outputs.sql); what jsonb can't hold keeps its place here and its bytes in the report's body.
+-- (apply/upsert_outputs.sql); what jsonb can't hold is masked here, and is in the report's body as
+-- it is.
 WITH upserted AS (
     INSERT INTO runledger.run_outputs AS o (
         run_id, output_key, updated_at, signed_links, received_at, boot_id, boottime_us, digest, position, output)

@@ -2,9 +2,9 @@
 
 namespace runledger::test {
 
-Appliers::Appliers(const std::string& uri, unsigned count) {
+Appliers::Appliers(const std::string& uri, unsigned count, const ApplyTuning& tuning) {
     for (unsigned i = 0; i < count; ++i) {
-        appliers_.push_back(std::make_unique<Applier>(uri, queue_, stop_, settle_, counters_));
+        appliers_.push_back(std::make_unique<Applier>(uri, queue_, stop_, settle_, counters_, tuning));
         threads_.emplace_back([&applier = *appliers_.back()] { applier.run(); });
     }
 }

@@ -18,7 +18,7 @@ namespace runledger::test {
 
 class Appliers {
 public:
-    Appliers(const std::string& uri, unsigned count);
+    Appliers(const std::string& uri, unsigned count, const ApplyTuning& tuning = {});
     ~Appliers();
     Appliers(const Appliers&) = delete;
     Appliers& operator=(const Appliers&) = delete;

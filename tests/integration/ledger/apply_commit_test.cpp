@@ -234,6 +234,9 @@ TEST(Failures, OfTheServerOrTheNetworkAreTriedAgainAndThoseOfAnEventAreNot) {
     EXPECT_EQ(classify(CommitDoubtful("COMMIT")), Failure::try_again);
     EXPECT_EQ(classify(std::system_error(std::make_error_code(std::errc::io_error))), Failure::try_again);
     EXPECT_EQ(classify(pqxx::sql_error("no room", "", "53100")), Failure::try_again);
+    EXPECT_EQ(classify(pqxx::sql_error("a standby", "", "25006")), Failure::try_again);
+    EXPECT_EQ(classify(pqxx::sql_error("RAISE", "", "P0001")), Failure::refused);
+    EXPECT_EQ(classify(pqxx::sql_error("cancelled", "", "57014")), Failure::refused);
     EXPECT_EQ(classify(pqxx::sql_error("no date", "", "22007")), Failure::poison);
     EXPECT_EQ(classify(std::out_of_range("at")), Failure::poison);
     EXPECT_EQ(classify(std::bad_alloc()), Failure::poison);

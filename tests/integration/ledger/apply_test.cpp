@@ -135,6 +135,7 @@ struct OddOutput {
     const char* name;
     std::string value;
     bool storable;
+    std::string shown;  // In the row.
 };
 
 void PrintTo(const OddOutput& odd, std::ostream* out) { *out << odd.name; }
@@ -154,21 +155,46 @@ TEST_P(OddOutputs, CostARunNothingButThemselves) {
     EXPECT_EQ(value("SELECT concat_ws('|', status, duration_ms, cost_usd) FROM runledger.generations"),
               "completed|2000.000|0.000674000000");
     EXPECT_EQ(count("quarantine WHERE scope = 'output' AND run_id = 'run-1'"), GetParam().storable ? 0 : 1);
-    EXPECT_EQ(value("SELECT jsonb_array_length(response_payload -> 'outputs') FROM runledger.generations"),
-              GetParam().storable ? "2" : "1");
+    EXPECT_EQ(value("SELECT jsonb_array_length(response_payload -> 'outputs') FROM runledger.generations"), "2");
+    EXPECT_EQ(value("SELECT o #>> '{data,text,0}' FROM runledger.generations, "
+                    "jsonb_array_elements(response_payload -> 'outputs') AS o WHERE o ->> 'id' = 'odd'"),
+              GetParam().shown);
+    EXPECT_EQ(count("quarantine WHERE resolved_at IS NULL"), 0) << "nothing is left to do";
+    if (!GetParam().storable) {
+        EXPECT_EQ(value("SELECT convert_from(content, 'UTF8') FROM runledger.quarantine"), odd);
+    }
     EXPECT_EQ(count("webhook_events"), 3);
     EXPECT_EQ(value("SELECT status FROM runledger.runs WHERE run_id = 'run-2'"), "success");
 }
 
-INSTANTIATE_TEST_SUITE_P(Ledger, OddOutputs,
-                         testing::Values(OddOutput{"nul_escape", R"("a\u0000b")", false},
-                                         OddOutput{"lone_high_surrogate", R"("\ud800")", false},
-                                         OddOutput{"lone_low_surrogate", R"("\udc00")", false},
-                                         OddOutput{"nan", "NaN", false}, OddOutput{"infinity", "-Infinity", false},
-                                         OddOutput{"beyond_double", "1e400", true},
-                                         OddOutput{"beyond_numeric", "1e200000", false},
-                                         OddOutput{"four_hundred_digits", std::string(400, '7'), true}),
-                         [](const auto& odd) { return std::string(odd.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Ledger, OddOutputs,
+    testing::Values(OddOutput{"nul_escape", R"("a\u0000b")", false, "a\uFFFDb"},
+                    OddOutput{"escaped_backslash_before_it", R"("\\u0000 \\\u0000")", false, "\\u0000 \\\uFFFD"},
+                    OddOutput{"lone_high_surrogate", R"("\ud800")", false, "\uFFFD"},
+                    OddOutput{"lone_low_surrogate", R"("\udc00")", false, "\uFFFD"},
+                    OddOutput{"pair_beside_a_lone_one", R"("\ud83d\ude00\ude00")", false, "\U0001F600\uFFFD"},
+                    OddOutput{"nan", "NaN", false, "NULL"},
+                    OddOutput{"nan_in_a_string_beside_one", R"("a: NaN, -Infinity", NaN)", false, "a: NaN, -Infinity"},
+                    OddOutput{"infinity", "-Infinity", false, "NULL"},
+                    OddOutput{"beyond_double", "1e400", true, "1" + std::string(400, '0')},
+                    OddOutput{"beyond_numeric", "1e200000", false, "NULL"},
+                    OddOutput{"four_hundred_digits", std::string(400, '7'), true, std::string(400, '7')}),
+    [](const auto& odd) { return std::string(odd.param.name); });
+
+// From a public report: one value of the encoder's beside the link of the film.
+TEST_F(Ledger, KeepsTheLinkBesideANumberThatJsonbCantHold) {
+    insert_generation("nan-1");
+    apply_events({{R"({"event_type":"run.updated","status":"success","live_status":"Executing VHS_VideoCombine",)"
+                   R"("progress":1.0,"run_id":"nan-1","outputs":[{"id":"o","data":{"gifs":[{"filename":)"
+                   R"("clip_00001.mp4","url":"https://e.com/clip_00001.mp4","frame_rate":NaN}]}}]})",
+                   0}});
+
+    EXPECT_EQ(settle("nan-1"), "settled");
+    EXPECT_EQ(value("SELECT response_payload #> '{outputs,0,data,gifs,0}' FROM runledger.generations"),
+              R"({"url": "https://e.com/clip_00001.mp4", "filename": "clip_00001.mp4", "frame_rate": null})");
+    EXPECT_EQ(count("quarantine WHERE reason LIKE 'output_masked: 22P02%' AND resolved_at IS NOT NULL"), 1);
+}
 
 // A constraint of ours that refuses some content stands for whatever the database may refuse.
 TEST_F(Ledger, SetsAsideOneEventThatTheDatabaseRefuses) {

@@ -14,7 +14,7 @@ protected:
     // Asks as settle does; returns how many statements the session holds then.
     static int kept_after_asking(Database& database) {
         Transaction work(database, {});
-        EXPECT_EQ(ask(work, queries::settle::take, 1, false).size(), 0U);
+        EXPECT_EQ(ask(work, queries::settle::take_new, 1, "0", 0).size(), 0U);
         EXPECT_TRUE(ask1(work, queries::notify::next_due)[0].is_null());
         const int kept = work.run1("SELECT count(*) FROM pg_prepared_statements")[0].as<int>();
         database.commit(work);
@@ -45,7 +45,7 @@ TEST_F(KeptStatements, AreNoneBehindAPooler) {
     Database one(pooler.uri(name), "test");
     Database other(pooler.uri(name), "test");
     Transaction work(one, {});  // Holds one of the two sessions.
-    EXPECT_EQ(ask(work, queries::settle::take, 1, false).size(), 0U);
+    EXPECT_EQ(ask(work, queries::settle::take_new, 1, "0", 0).size(), 0U);
 
     EXPECT_EQ(kept_after_asking(other), 0);
 
@@ -57,7 +57,7 @@ TEST_F(KeptStatements, SurviveATransactionThatFailed) {
     Database database(uri(), "test");
     try {
         Transaction work(database, {});
-        EXPECT_EQ(ask(work, queries::settle::take, 1, false).size(), 0U);
+        EXPECT_EQ(ask(work, queries::settle::take_new, 1, "0", 0).size(), 0U);
         work.run("SELECT 1 / 0");
         ADD_FAILURE() << "a division by zero was taken";
     } catch (const pqxx::sql_error&) {

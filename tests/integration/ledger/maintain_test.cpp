@@ -149,19 +149,21 @@ TEST_F(Maintain, RemovesExpiredRowsInSteps) {
 }
 
 TEST_F(Maintain, QueuesRunsThatEndedAndAreInNoQueue) {
-    for (const std::string run : {"r-lost", "r-settled", "r-young"}) {
+    for (const std::string run : {"r-lost", "r-settled", "r-young", "r-kept"}) {
         insert_generation(run);
         apply_events({{event_text({.run_id = run}), 0}, {event_text({.run_id = run, .status = "success"}), 1}});
     }
     ASSERT_EQ(settle("r-settled"), "settled");
     exec(
         "DELETE FROM runledger.settle_queue;"
-        "UPDATE runledger.runs SET changed_at = now() - interval '1 hour' WHERE run_id <> 'r-young'");
+        "UPDATE runledger.runs SET changed_at = now() - interval '1 hour' WHERE run_id <> 'r-young';"
+        "UPDATE runledger.generations SET status = 'failed' WHERE run_id = 'r-kept'");
 
     EXPECT_TRUE(turn());
     EXPECT_TRUE(turn());
 
-    EXPECT_EQ(value("SELECT string_agg(run_id, ' ') FROM runledger.settle_queue"), "r-lost");
+    EXPECT_EQ(value("SELECT string_agg(run_id, ' ' ORDER BY run_id) FROM runledger.settle_queue"), "r-kept r-lost");
+    EXPECT_EQ(counters().runs_requeued.load(), 2U);
 }
 
 TEST_F(Maintain, LeavesItToAnotherDaemonThatIsAtIt) {

@@ -147,6 +147,54 @@ TEST_F(SettleDelay, ByTriggersThatHangIsNotPaidTwiceForEachRow) {
     EXPECT_EQ(value("SELECT last_value FROM hangs"), "5");
 }
 
+// Each row by itself takes a time that nobody minds.
+TEST_F(SettleDelay, OfManyRowsWithASlowTriggerIsNotTheSumOfThem) {
+    make_trigger("BEFORE", "PERFORM pg_sleep(0.15);");
+    std::vector<Incoming> events;
+    for (int i = 0; i < 40; ++i) {
+        const std::string run_id = fmt::format("hindered-{:02}", i);
+        insert_generation(run_id);
+        events.push_back({event_text({.run_id = run_id, .status = "success"}), i});
+    }
+    const auto application = another_connection();
+    apply_events(events);
+
+    // As the application does meanwhile, in one row after another: the longest that it waits.
+    auto longest = steady_clock::duration::zero();
+    for (int i = 39; count("generations WHERE status = 'completed'") < 40; i = (i + 39) % 40) {
+        const auto began = steady_clock::now();
+        pqxx::work work(*application);
+        work.exec(
+            fmt::format("SELECT FROM runledger.generations WHERE run_id = 'hindered-{:02}' FOR NO KEY UPDATE", i));
+        work.commit();
+        longest = std::max(longest, steady_clock::now() - began);
+    }
+
+    EXPECT_LT(longest, std::chrono::seconds{2} * patience_factor);
+}
+
+// With a BEFORE trigger PostgreSQL itself locks the key, since the trigger might change what run_id is generated from.
+TEST_F(SettleDelay, NeverHoldsUpAForeignKey) {
+    make_trigger("AFTER", "PERFORM pg_advisory_xact_lock_shared(7);");
+    application_does("CREATE TABLE likes (generation_id bigint REFERENCES runledger.generations)");
+    const std::int64_t id = insert_generation("hindered");
+    const auto application = another_connection();
+    pqxx::work lock(*application);
+    lock.exec("SELECT pg_advisory_xact_lock(7)");
+    apply_events({{event_text({.run_id = "hindered", .status = "success"}), 0}});
+    eventually("settle holds the row", [&] {
+        return value(
+                   "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'runledgerd settle%' "
+                   "AND wait_event = 'advisory'") != "0";
+    });
+
+    for (int i = 0; i < 20; ++i) {
+        application_does(fmt::format("SET LOCAL lock_timeout = 1; INSERT INTO likes VALUES ({})", id));
+    }
+    lock.commit();
+    expect_settled_soon("hindered");
+}
+
 // The trigger wants what another transaction holds, which in turn wants a row that settle holds.
 TEST_F(SettleDelay, NeverMakesTheApplicationsTransactionADeadlocksVictim) {
     application_does("CREATE TABLE tally (n integer); INSERT INTO tally VALUES (0)");

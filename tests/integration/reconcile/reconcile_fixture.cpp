@@ -57,8 +57,10 @@ void Reconcile::silent_run(std::string_view run_id, std::string_view status, std
 
 void Reconcile::set_silence(std::string_view run_id, std::string_view silence) {
     pqxx::work work(db());
-    work.exec_params("UPDATE runledger.runs SET applied_at = now() - $2::interval WHERE run_id = $1",
-                     std::string(run_id), std::string(silence));
+    work.exec_params(
+        "UPDATE runledger.runs SET applied_at = now() - $2::interval, quiet_from = now() - $2::interval WHERE run_id = "
+        "$1",
+        std::string(run_id), std::string(silence));
     work.commit();
 }
 

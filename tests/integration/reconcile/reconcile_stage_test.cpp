@@ -71,7 +71,7 @@ TEST_F(Reconcile, TakesOutputsFromTheReport) {
     is_ended("run-1");
     EXPECT_EQ(value("SELECT string_agg(concat_ws(':', output_key, output IS NOT NULL, output ->> 'updated_at'), '|' "
                     "ORDER BY output_key) FROM runledger.run_outputs"),
-              "both:t:2026-01-01T00:00:00Z|new:t:2025-08-29T02:35:38.214Z|odd:f|old:t:2025-08-29T02:35:38.214Z");
+              "both:t:2026-01-01T00:00:00Z|new:t:2025-08-29T02:35:38.214Z|odd:t|old:t:2025-08-29T02:35:38.214Z");
     EXPECT_EQ(value("SELECT output_count FROM runledger.provider_reports"), "3");
 }
 

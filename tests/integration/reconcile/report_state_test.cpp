@@ -31,7 +31,7 @@ protected:
 
     std::string row(const std::string& run_id) {
         return value(
-            fmt::format("SELECT (to_jsonb(r) - 'run_id' - 'applied_at' - 'changed_at')::text "
+            fmt::format("SELECT (to_jsonb(r) - 'run_id' - 'applied_at' - 'changed_at' - 'quiet_from')::text "
                         "FROM runledger.runs AS r WHERE run_id = '{}'",
                         run_id));
     }

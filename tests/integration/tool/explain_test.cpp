@@ -29,6 +29,13 @@ protected:
     }
 };
 
+TEST_F(Explain, SaysThatAnOutputHasMaskedValues) {
+    insert_metadata(R"({"run_id": "run-1"})");
+    receive("run-1", {{event_text({.status = "success", .outputs = R"([{"id": "a", "data": {"rate": [NaN]}}])"}), 0}});
+
+    EXPECT_THAT(explained(), HasSubstr("1 of them: an output had values that PostgreSQL's jsonb can't hold"));
+}
+
 TEST_F(Explain, APlainSuccess) {
     ten_seconds(R"("costRate": {"amount": 0.000337, "currency": "USD", "unit": "second"})");
 

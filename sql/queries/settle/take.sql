@@ -1,7 +1,0 @@
--- $1 integer: how many; $2 boolean: of those that were slow. Due entries, oldest first; skips rows that another daemon
--- has locked.
-SELECT id, run_id, attempts FROM runledger.settle_queue
-WHERE is_slow = $2::boolean AND due_at <= clock_timestamp()
-ORDER BY due_at, id
-LIMIT $1::integer
-FOR UPDATE SKIP LOCKED
