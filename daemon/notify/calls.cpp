@@ -52,6 +52,9 @@ void Notifier::end(const NotificationDelivery& delivery, AttemptOutcome outcome)
         case NextState::sent:
             ++counters_.sent;
             break;
+        case NextState::logged:
+            ++counters_.logged;
+            break;
         case NextState::pending:
             ++counters_.retried;
             break;
@@ -67,9 +70,7 @@ void Notifier::end(const NotificationDelivery& delivery, AttemptOutcome outcome)
         case NextState::send_again:
             break;
     }
-    if (bot_ || outcome.decision.state != NextState::sent) {  // Else its lines are in the log already.
-        log_outcome(delivery, outcome);
-    }
+    log_outcome(delivery, outcome);
     outcomes_.push_back(std::move(outcome));
 }
 

@@ -14,6 +14,7 @@ using telegram::FetchVerdict;
 using telegram::Verdict;
 
 constexpr std::string_view stopped = "the daemon is being stopped";
+constexpr std::string_view only_logged = "written to the daemon's log only, because [telegram] mode is \"log\"";
 
 telegram::Message in_form(const telegram::Message& message, MessageForm form) {
     switch (form) {
@@ -65,7 +66,9 @@ NotificationDelivery::Action NotificationDelivery::begin_part(WallTime now) {
     return prepare_media(now);
 }
 
-NotificationDelivery::Action NotificationDelivery::on_written_to_log() { return end({.state = NextState::sent}); }
+NotificationDelivery::Action NotificationDelivery::on_written_to_log() {
+    return end({.state = NextState::logged, .error = std::string(only_logged)});
+}
 
 NotificationDelivery::Action NotificationDelivery::prepare_media(WallTime now) {
     message_ = without_expired_links(message_, now, rules_->wording);

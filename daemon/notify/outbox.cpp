@@ -212,6 +212,9 @@ bool Outbox::store_one(const Statements& work, const AttemptOutcome& outcome) co
             result = ask(work, queries::notify::sent, outcome.id, options_.lease_owner, outcome.message_id, error,
                          outcome.parts_sent);
             break;
+        case NextState::logged:
+            result = ask(work, queries::notify::logged, outcome.id, options_.lease_owner, decision.error);
+            break;
         case NextState::pending:
             result = ask(work, queries::notify::later, outcome.id, options_.lease_owner, decision.delay.count(),
                          decision.gives_attempt_back ? 1 : 0, uncertain, error, form, next.without_thread,

@@ -429,18 +429,20 @@ TEST_F(NotifyStage, WritesToTheLogInModeLog) {
                                            R"( {"files": ["https://h/b.mp4?sesame", "https://h/c.mp3?sesame"]}]})"});
 
     start();
-    becomes(one, "sent");
-    becomes(many, "sent");
+    becomes(one, "logged");
+    becomes(many, "logged");
 
     EXPECT_THAT(bot_api_->calls(), IsEmpty());
     EXPECT_EQ(row(one).message_id, std::nullopt);
+    EXPECT_THAT(row(one).last_error, HasSubstr("mode"));
     const auto lines = log_.lines_with("notification written to the log only");
     ASSERT_THAT(lines, SizeIs(3));
     EXPECT_THAT(lines[0], AllOf(HasSubstr("[info]"), HasSubstr("chat=42 method=sendPhoto text=\"Finished in 12.3 s\""),
                                 HasSubstr("media=\"https://h/a.png?…\"")));
     EXPECT_THAT(lines[1], AllOf(HasSubstr("method=sendVideo"), HasSubstr("two lines"), HasSubstr("https://h/b.mp4?…")));
     EXPECT_THAT(log_.lines_with("sesame"), IsEmpty());
-    EXPECT_EQ(counters().sent, 2U);
+    EXPECT_EQ(counters().logged, 2U);
+    EXPECT_EQ(counters().sent, 0U);
 }
 
 TEST_F(NotifyStage, MeasuresWhatIsDeadRetriedAndOld) {
