@@ -82,7 +82,7 @@ NotificationDelivery::Action NotificationDelivery::prepare_media(WallTime now) {
         }
     }
     if (fetch.links.empty()) {
-        return send();
+        return send_media();
     }
     for (FetchMedia::Link& link : fetch.links) {
         link.bytes_max = rules_->fetch_bytes_max / fetch.links.size();
@@ -102,6 +102,19 @@ NotificationDelivery::Action NotificationDelivery::on_fetched(std::size_t index,
     fetched_[index] = std::move(fetched);
     if (--fetching_ > 0) {
         return Wait{};
+    }
+    return send_media();
+}
+
+// With what was fetched; the other links go to the Bot API server, if it may get them.
+NotificationDelivery::Action NotificationDelivery::send_media() {
+    for (std::size_t i = 0; rules_->may_hand_over && i < message_.media.size(); ++i) {
+        const telegram::Attachment& attachment = message_.media[i];
+        if (fetched_[i].verdict == FetchVerdict::too_large && !rules_->may_hand_over(attachment.url)) {
+            fetched_[i].verdict = FetchVerdict::forbidden;
+            last_error_ = fmt::format("{} is not handed over to the Bot API server, which may fetch it from inside",
+                                      attachment.name);
+        }
     }
     message_ = with_fetched(std::move(message_), std::exchange(fetched_, {}), rules_->wording);
     return send();

@@ -60,7 +60,8 @@ TEST_F(NotifyStage, SendsAFailureAsText) {
 
 TEST_F(NotifyStage, SendsAnAlbumAndKeepsItsFirstMessagesId) {
     const auto id = there_is(
-        {.payload = R"({"status": "completed", "outputs": [{"images": ["https://h/1.png", "https://h/2.png"]}]})"});
+        {.payload =
+             R"({"status": "completed", "outputs": [{"images": ["https://h.example/1.png", "https://h.example/2.png"]}]})"});
 
     start();
     becomes(id, "sent");
@@ -235,8 +236,9 @@ TEST_F(NotifyStage, GoesOnAfterThePartsThatArrived) {
 }
 
 TEST_F(NotifyStage, SaysThatALinkHasExpired) {
-    const auto id = there_is({.payload = picture_payload(
-                                  "https://h/a.png?X-Amz-Date=20240101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=s")});
+    const auto id =
+        there_is({.payload = picture_payload(
+                      "https://h.example/a.png?X-Amz-Date=20240101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=s")});
 
     start();
     becomes(id, "sent");
@@ -402,7 +404,7 @@ TEST_F(NotifyStage, KeepsEverythingWhileTheTokenIsRefused) {
 
 TEST_F(NotifyStage, ResumesWhenTheTokenFileChanges) {
     const TempFolder folder;
-    config_.token_file = folder.write_file("token", "100:wrong-test-token\n").string();
+    config_.token_file = folder.write_secret("token", "100:wrong-test-token\n").string();
     config_.token = Secret("100:wrong-test-token");
     tuning_.token_retry = std::chrono::hours{1};
     tuning_.token_watch = milliseconds{50};
@@ -412,7 +414,7 @@ TEST_F(NotifyStage, ResumesWhenTheTokenFileChanges) {
     start();
     eventually("the refusal is seen", [&] { return counters().token_is_refused.load(); });
     (void)folder.write_file("token", "");  // Whoever writes it may be at it.
-    (void)folder.write_file("token", std::string(token) + "\n");
+    (void)folder.write_secret("token", std::string(token) + "\n");
 
     becomes(id, "sent");
     stop();
@@ -424,9 +426,10 @@ TEST_F(NotifyStage, ResumesWhenTheTokenFileChanges) {
 TEST_F(NotifyStage, WritesToTheLogInModeLog) {
     config_.mode = TelegramMode::log;
     config_.token = Secret{};
-    const auto one = there_is({.payload = picture_payload("https://h/a.png?X-Amz-Signature=sesame")});
-    const auto many = there_is({.payload = R"({"status": "completed", "outputs": [{"text": ["two\nlines"]},)"
-                                           R"( {"files": ["https://h/b.mp4?sesame", "https://h/c.mp3?sesame"]}]})"});
+    const auto one = there_is({.payload = picture_payload("https://h.example/a.png?X-Amz-Signature=sesame")});
+    const auto many =
+        there_is({.payload = R"({"status": "completed", "outputs": [{"text": ["two\nlines"]},)"
+                             R"( {"files": ["https://h.example/b.mp4?sesame", "https://h.example/c.mp3?sesame"]}]})"});
 
     start();
     becomes(one, "logged");
@@ -438,8 +441,9 @@ TEST_F(NotifyStage, WritesToTheLogInModeLog) {
     const auto lines = log_.lines_with("notification written to the log only");
     ASSERT_THAT(lines, SizeIs(3));
     EXPECT_THAT(lines[0], AllOf(HasSubstr("[info]"), HasSubstr("chat=42 method=sendPhoto text=\"Finished in 12.3 s\""),
-                                HasSubstr("media=\"https://h/a.png?…\"")));
-    EXPECT_THAT(lines[1], AllOf(HasSubstr("method=sendVideo"), HasSubstr("two lines"), HasSubstr("https://h/b.mp4?…")));
+                                HasSubstr("media=\"https://h.example/a.png?…\"")));
+    EXPECT_THAT(lines[1],
+                AllOf(HasSubstr("method=sendVideo"), HasSubstr("two lines"), HasSubstr("https://h.example/b.mp4?…")));
     EXPECT_THAT(log_.lines_with("sesame"), IsEmpty());
     EXPECT_EQ(counters().logged, 2U);
     EXPECT_EQ(counters().sent, 0U);
