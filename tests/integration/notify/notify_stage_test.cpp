@@ -105,18 +105,16 @@ TEST_F(NotifyStage, HoldsAChatAsLongAsTelegramSays) {
 
     start();
     becomes(other, "sent");
-    EXPECT_EQ(row(held).state, "pending");
-    EXPECT_EQ(row(held).attempts, 0) << "a 429 costs no attempt";
-    EXPECT_EQ(row(behind_it).attempts, 0);
     becomes(held, "sent");
     becomes(behind_it, "sent");
 
     const auto refused = bot_api_->refused();
     ASSERT_THAT(refused, SizeIs(1));
+    ASSERT_THAT(bot_api_->sent_to("42"), SizeIs(2));
     for (const BotCall& call : bot_api_->sent_to("42")) {
         EXPECT_GE(call.at - refused[0].at, seconds{1});
     }
-    EXPECT_EQ(row(held).attempts, 1);
+    EXPECT_EQ(row(held).attempts, 1) << "a 429 costs no attempt";
     EXPECT_EQ(counters().too_many_requests, 1U);
     EXPECT_GT(counters().last_too_many_requests_at, 0);
 }
@@ -292,13 +290,13 @@ TEST_F(NotifyStage, KeepsAHoldThoughTheDaemonIsAnother) {
     start();
     eventually("the 429 is stored", [&] { return !row(held).last_error.empty(); });
     stop();
-    const auto begun = std::chrono::steady_clock::now();
 
     start();
     becomes(behind_it, "sent");
 
-    EXPECT_GE(std::chrono::steady_clock::now() - begun, milliseconds{1000});
-    EXPECT_THAT(bot_api_->refused(), SizeIs(1));
+    ASSERT_THAT(bot_api_->refused(), SizeIs(1));
+    ASSERT_THAT(bot_api_->sent_to("42"), SizeIs(2));
+    EXPECT_GE(bot_api_->sent_to("42").front().at - bot_api_->refused().front().at, seconds{2});
 }
 
 TEST_F(NotifyStage, FollowsAGroupToItsNewId) {
