@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -169,8 +168,7 @@ void read_wording(const std::string& file, const toml::table& root, telegram::Wo
 
 // As read_secret, of a file that nobody but its owner and group may read, and of characters that a header can carry.
 Secret read_guarded_secret(const Section& section, std::string_view key, const std::string& path) {
-    struct stat facts {};
-    if (::stat(path.c_str(), &facts) == 0 && (facts.st_mode & S_IRWXO) != 0) {
+    if (is_open_to_others(path)) {
         section.fail(key, fmt::format("names \"{}\": others may read this secret: chmod o= it, and make a new one if "
                                       "they could",
                                       path));
@@ -349,6 +347,8 @@ Config load_config(const std::filesystem::path& path) {
     telegram.read("daemons", config.telegram.daemons, 1, 64);
     config.telegram.mode = telegram.has("token_file") ? TelegramMode::send : TelegramMode::log;
     telegram.read_word("mode", config.telegram.mode, {{"send", TelegramMode::send}, {"log", TelegramMode::log}});
+    telegram.read_word("links", config.telegram.links,
+                       {{"hand_over", LinkUse::hand_over}, {"upload", LinkUse::upload}});
     telegram.refuse_unknown_keys();
     if (!config.telegram.api_url.starts_with("https://") && !config.telegram.api_url.starts_with("http://")) {
         telegram.fail("api_url", fmt::format("is \"{}\", which begins with neither https:// nor http://",
@@ -358,7 +358,7 @@ Config load_config(const std::filesystem::path& path) {
         config.telegram.api_url.pop_back();
     }
     if (!config.telegram.token_file.empty()) {
-        config.telegram.token = read_secret(telegram, "token_file", config.telegram.token_file);
+        config.telegram.token = read_guarded_secret(telegram, "token_file", config.telegram.token_file);
     } else if (config.telegram.mode == TelegramMode::send) {
         telegram.fail("mode", "is \"send\", but token_file is missing");
     }

@@ -96,6 +96,7 @@ public:
                     {{as_double(settle.turns_failed)}}),
             counter("runledger_notifications_total", "Attempts to send notifications, by result.", "outcome",
                     {{as_double(notify.sent), "sent"},
+                     {as_double(notify.logged), "logged"},
                      {as_double(notify.retried), "retried"},
                      {as_double(notify.dead), "dead"},
                      {as_double(notify.uncertain), "uncertain"},

@@ -26,4 +26,10 @@ private:
 // What the file holds, without white space around it; nothing where it can't be read or holds nothing.
 [[nodiscard]] std::optional<Secret> read_secret_file(const std::string& path);
 
+// Whether more than the file's owner and group have any right to it. False if it can't be looked at.
+[[nodiscard]] bool is_open_to_others(const std::string& path);
+
+// Likewise, but nothing if the file is open to others, too.
+[[nodiscard]] std::optional<Secret> read_guarded_secret_file(const std::string& path);
+
 }  // namespace runledger

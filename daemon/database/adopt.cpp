@@ -56,6 +56,33 @@ const std::string* find_type(const Columns& found, std::string_view name) {
     return at == found.end() ? nullptr : &at->second;
 }
 
+// The statement that gives the column the type; empty if PostgreSQL knows no way.
+std::string statement_for(const std::string& table, std::string_view name, std::string_view from, std::string_view to) {
+    const auto is_one_of = [from](std::initializer_list<std::string_view> types) {
+        // A type may have its bounds: numeric(10,2), timestamp(3) without time zone.
+        const std::string_view first_word = from.substr(0, from.find_first_of("( "));
+        return std::ranges::find(types, first_word) != types.end();
+    };
+    const std::string change = fmt::format("ALTER TABLE {} ALTER COLUMN {} TYPE {}", table, name, to);
+    if (to == "text" || from == "json") {
+        return change;
+    }
+    if (is_one_of({"character", "text"})) {
+        return fmt::format("ALTER TABLE {0} ALTER COLUMN {1} DROP DEFAULT, ALTER COLUMN {1} TYPE {2} USING {1}::{2}",
+                           table, name, to);
+    }
+    if (to == "numeric" && is_one_of({"double", "real"})) {
+        return fmt::format("{} USING {}::text::numeric", change, name);  // Else 15 digits are left.
+    }
+    if (to == "timestamp with time zone" && from.ends_with("without time zone")) {
+        return fmt::format("{} USING {} AT TIME ZONE 'UTC'", change, name);
+    }
+    const bool is_cast = (to == "numeric" && is_one_of({"numeric", "smallint", "integer", "bigint"})) ||
+                         (to == "bigint" && is_one_of({"numeric", "smallint"})) ||
+                         (to == "timestamp with time zone" && is_one_of({"timestamp", "date"}));
+    return is_cast ? change : "";
+}
+
 std::vector<std::string> faults_of_columns(const std::string& table, const Columns& found) {
     std::vector<std::string> faults;
     for (const Column& column : columns) {
@@ -68,9 +95,13 @@ std::vector<std::string> faults_of_columns(const std::string& table, const Colum
         }
         const bool fits = *type == column.type || (column.name == "id" && *type == "integer");
         if (!fits) {
-            faults.push_back(fmt::format("its column {0} is {1}, not {2}: ALTER TABLE {3} ALTER COLUMN {0} TYPE {2}{4}",
-                                         column.name, *type, column.type, table,
-                                         type->starts_with("character varying") ? ", which rewrites nothing" : ""));
+            const std::string statement = statement_for(table, column.name, *type, column.type);
+            const bool rewrites_nothing = column.type == "text" && type->starts_with("character varying");
+            faults.push_back(fmt::format("its column {} is {}, not {}{}{}", column.name, *type, column.type,
+                                         rewrites_nothing ? ", a change which rewrites nothing" : "",
+                                         statement.empty() ? ", and PostgreSQL can't convert it: add a column that "
+                                                             "fits under this name, and rename the old one"
+                                                           : ": " + statement));
         }
     }
     for (const std::string_view name : columns_of_ours) {
@@ -162,7 +193,24 @@ std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
         fmt::format("fill run_id and telegram_chat_id of the rows that are there, {} at a time", rows_a_batch),
         "build the unique index on run_id concurrently",
         "notify nobody of a row that is there already",
+        fmt::format("refuse, by the name {}: COPY, TRUNCATE, MERGE, ON CONFLICT ON CONSTRAINT, new foreign keys, ALTER "
+                    "TABLE, CREATE INDEX and DROP TABLE, as of an ORM's migrations; all of them work on "
+                    "runledger.generations (docs/dba.md, \"Adopt a table\")",
+                    table),
     };
+    if (find_type(found, "status") != nullptr) {
+        const bool has_time = find_type(found, "response_timestamp") != nullptr;
+        const auto without_time =
+            work.exec1(fmt::format("SELECT count(*) FROM {} WHERE status IN ('completed', 'failed', 'cancelled'){}",
+                                   table, has_time ? " AND response_timestamp IS NULL" : ""))[0]
+                .as<std::int64_t>();
+        if (without_time > 0) {
+            steps.push_back(
+                fmt::format("{} of its rows have ended but have no response_timestamp, so no view of costs "
+                            "has them: set it when the table is adopted (docs/dba.md, \"Adopt a table\")",
+                            without_time));
+        }
+    }
     if (const auto triggers = state[3].as<std::string>(); !triggers.empty()) {
         steps.push_back(fmt::format("its own triggers fire when rows are filled: {}", triggers));
     }

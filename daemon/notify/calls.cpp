@@ -9,6 +9,7 @@
 #include "daemon/notify/delivery_log.hpp"
 #include "daemon/notify/notify.hpp"
 #include "daemon/telegram/body.hpp"
+#include "daemon/telegram/link.hpp"
 
 namespace runledger {
 namespace {
@@ -52,6 +53,9 @@ void Notifier::end(const NotificationDelivery& delivery, AttemptOutcome outcome)
         case NextState::sent:
             ++counters_.sent;
             break;
+        case NextState::logged:
+            ++counters_.logged;
+            break;
         case NextState::pending:
             ++counters_.retried;
             break;
@@ -67,9 +71,7 @@ void Notifier::end(const NotificationDelivery& delivery, AttemptOutcome outcome)
         case NextState::send_again:
             break;
     }
-    if (bot_ || outcome.decision.state != NextState::sent) {  // Else its lines are in the log already.
-        log_outcome(delivery, outcome);
-    }
+    log_outcome(delivery, outcome);
     outcomes_.push_back(std::move(outcome));
 }
 
@@ -92,6 +94,17 @@ void Notifier::send_what_may_go(Time now) {
 }
 
 bool Notifier::start_calls() {
+    if (settings_.links == LinkUse::upload) {
+        rules_.may_hand_over = [](std::string_view) { return false; };
+    } else if (!telegram::is_telegrams_own(settings_.api_url)) {
+        rules_.may_hand_over = telegram::is_link_to_a_public_name;
+        if (settings_.mode == TelegramMode::send) {
+            spdlog::warn(
+                "{} is not Telegram's own Bot API server: it may fetch links itself, so it gets only those to "
+                "public names; [telegram] links = \"upload\" gives it none",
+                settings_.api_url);
+        }
+    }
     while (settings_.mode == TelegramMode::send && !bot_) {
         try {
             if (!settings_.fetch_hosts.empty()) {
@@ -234,7 +247,7 @@ void Notifier::token_refused(const std::string& error, Time now) {
     counters_.token_is_refused = true;
     spdlog::error(
         "telegram refuses the token: nothing is sent, all notifications stay pending; put the right token into "
-        "[telegram] token_file, which is looked at every {} ms error={}",
+        "[telegram] token_file, with mode 0600 or 0640; it is looked at every {} ms error={}",
         tuning_.token_watch.count(), in_quotes(error));
     for (const SendQueue::Entry& entry : queue_.entries()) {
         NotificationDelivery& delivery = deliveries_.at(entry.id);

@@ -14,6 +14,7 @@ using telegram::FetchVerdict;
 using telegram::Verdict;
 
 constexpr std::string_view stopped = "the daemon is being stopped";
+constexpr std::string_view only_logged = "written to the daemon's log only, because [telegram] mode is \"log\"";
 
 telegram::Message in_form(const telegram::Message& message, MessageForm form) {
     switch (form) {
@@ -65,7 +66,9 @@ NotificationDelivery::Action NotificationDelivery::begin_part(WallTime now) {
     return prepare_media(now);
 }
 
-NotificationDelivery::Action NotificationDelivery::on_written_to_log() { return end({.state = NextState::sent}); }
+NotificationDelivery::Action NotificationDelivery::on_written_to_log() {
+    return end({.state = NextState::logged, .error = std::string(only_logged)});
+}
 
 NotificationDelivery::Action NotificationDelivery::prepare_media(WallTime now) {
     message_ = without_expired_links(message_, now, rules_->wording);
@@ -79,7 +82,7 @@ NotificationDelivery::Action NotificationDelivery::prepare_media(WallTime now) {
         }
     }
     if (fetch.links.empty()) {
-        return send();
+        return send_media();
     }
     for (FetchMedia::Link& link : fetch.links) {
         link.bytes_max = rules_->fetch_bytes_max / fetch.links.size();
@@ -99,6 +102,19 @@ NotificationDelivery::Action NotificationDelivery::on_fetched(std::size_t index,
     fetched_[index] = std::move(fetched);
     if (--fetching_ > 0) {
         return Wait{};
+    }
+    return send_media();
+}
+
+// With what was fetched; the other links go to the Bot API server, if it may get them.
+NotificationDelivery::Action NotificationDelivery::send_media() {
+    for (std::size_t i = 0; rules_->may_hand_over && i < message_.media.size(); ++i) {
+        const telegram::Attachment& attachment = message_.media[i];
+        if (fetched_[i].verdict == FetchVerdict::too_large && !rules_->may_hand_over(attachment.url)) {
+            fetched_[i].verdict = FetchVerdict::forbidden;
+            last_error_ = fmt::format("{} is not handed over to the Bot API server, which may fetch it from inside",
+                                      attachment.name);
+        }
     }
     message_ = with_fetched(std::move(message_), std::exchange(fetched_, {}), rules_->wording);
     return send();

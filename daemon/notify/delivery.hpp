@@ -37,6 +37,8 @@ public:
         bool only_logs{false};  // Nothing is sent.
         // Which links are fetched before a message is sent; empty: none. All media of a message share the bound.
         std::function<bool(std::string_view url)> may_fetch{};
+        // Which links the Bot API server may get; empty: all. A message with another one becomes a text with links.
+        std::function<bool(std::string_view url)> may_hand_over{};
         std::size_t fetch_bytes_max{};
     };
 
@@ -88,6 +90,7 @@ private:
 
     [[nodiscard]] Action begin_part(WallTime now);
     [[nodiscard]] Action prepare_media(WallTime now);
+    [[nodiscard]] Action send_media();
     [[nodiscard]] Action send();
     void count_remedy(Remedy remedy);
     [[nodiscard]] AttemptOutcome end(Decision decision, std::optional<std::int64_t> message_id = {});

@@ -42,6 +42,8 @@ void log_outcome(const NotificationDelivery& delivery, const AttemptOutcome& out
             spdlog::info("notification sent {} message_id={} waited_ms={}", who, message_id_text(outcome),
                          row.age.count());
             break;
+        case NextState::logged:
+            break;  // log_messages() has written it.
         case NextState::pending:
             spdlog::warn("notification postponed {} delay_ms={} may_have_arrived={} error={}", who,
                          decision.delay.count(), decision.may_have_arrived, in_quotes(decision.error));

@@ -37,7 +37,8 @@ namespace runledger {
 
 // Written by the notify thread, read by anybody.
 struct NotifyCounters {
-    std::atomic<std::uint64_t> sent{0};       // Telegram took it, or it was written to the log.
+    std::atomic<std::uint64_t> sent{0};       // Telegram took it.
+    std::atomic<std::uint64_t> logged{0};     // Mode log: it was written to the log, and nobody has it.
     std::atomic<std::uint64_t> retried{0};    // Put off: not taken, or perhaps taken, or too many.
     std::atomic<std::uint64_t> dead{0};       // Refused for good, or given up.
     std::atomic<std::uint64_t> uncertain{0};  // May have arrived; given up.

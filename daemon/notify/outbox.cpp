@@ -61,8 +61,8 @@ void Outbox::find_due(const Statements& work, const Request& request, const std:
     constexpr auto highest = std::numeric_limits<std::int64_t>::max();
     const std::int64_t begun_after = last_chat_;
     const auto look = [&](std::int64_t after, std::int64_t up_to) {
-        const auto due =
-            ask(work, queries::notify::find_due, chats_waiting, after, up_to, request.count_max - chosen.size());
+        const auto due = ask(work, queries::notify::find_due, chats_waiting, after, up_to,
+                             request.count_max - chosen.size(), options_.attempts_in_order);
         for (const auto& row : due) {
             chosen.push_back(row["id"].as<std::int64_t>());
             last_chat_ = row["chat_id"].as<std::int64_t>();
@@ -211,6 +211,9 @@ bool Outbox::store_one(const Statements& work, const AttemptOutcome& outcome) co
         case NextState::sent:
             result = ask(work, queries::notify::sent, outcome.id, options_.lease_owner, outcome.message_id, error,
                          outcome.parts_sent);
+            break;
+        case NextState::logged:
+            result = ask(work, queries::notify::logged, outcome.id, options_.lease_owner, decision.error);
             break;
         case NextState::pending:
             result = ask(work, queries::notify::later, outcome.id, options_.lease_owner, decision.delay.count(),

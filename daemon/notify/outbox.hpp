@@ -66,6 +66,9 @@ public:
         std::string lease_owner;  // Names the daemon's process, and no other for ever.
         std::chrono::milliseconds lease{};
         unsigned attempts_max{12};
+        // A message that has failed so often, about a minute by the default delays, lets the later ones of its chat
+        // pass.
+        unsigned attempts_in_order{8};
         std::chrono::milliseconds not_after{std::chrono::hours{6}};  // What has waited longer is skipped.
         std::chrono::milliseconds backlog_interval{std::chrono::seconds{5}};
     };

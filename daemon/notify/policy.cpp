@@ -64,6 +64,8 @@ std::string_view to_word(NextState state) noexcept {
     switch (state) {
         case NextState::sent:
             return "sent";
+        case NextState::logged:
+            return "logged";
         case NextState::pending:
             return "pending";
         case NextState::send_again:

@@ -38,6 +38,7 @@ struct Attempt {
 
 enum class NextState : std::uint8_t {
     sent,
+    logged,  // Mode log: it was written to the log in place of being sent.
     pending,
     send_again,  // Still ours: another call in the same attempt.
     uncertain,

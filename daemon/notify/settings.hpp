@@ -14,7 +14,12 @@ namespace runledger {
 
 enum class TelegramMode : std::uint8_t {
     send,
-    log,  // Writes to the log what it would send, and counts it as sent.
+    log,  // Writes to the log what it would send; the message's state is `logged`.
+};
+
+enum class LinkUse : std::uint8_t {
+    hand_over,  // The Bot API server gets links; another server than Telegram's own, only those to public names.
+    upload,     // It gets none: what the daemon can't fetch and upload is a text with links.
 };
 
 struct TelegramSettings {
@@ -34,6 +39,7 @@ struct TelegramSettings {
     telegram::Wording text{};  // [telegram.text]
     bool progress{false};      // A message that tells how a run is getting on.
     std::chrono::milliseconds progress_interval{std::chrono::seconds{3}};
+    LinkUse links{LinkUse::hand_over};
     std::vector<std::string> fetch_hosts{};  // Suffixes of the hosts that the daemon may fetch media from.
     std::chrono::milliseconds fetch_timeout{std::chrono::seconds{8}};
     unsigned fetch_bytes_max{20U * 1024 * 1024};

@@ -35,7 +35,7 @@ std::optional<TokenWatch::Time> TokenWatch::next_look() const {
     return is_refused() ? std::optional(std::min(look_at_, ask_at_)) : std::nullopt;
 }
 
-// A file that can't be read, or is empty, is no change: somebody may be writing it.
+// A file that can't be read, is empty or is open to others is no change: somebody may be writing it.
 bool TokenWatch::take_new_token() {
     if (options_.token_file.empty()) {
         return false;

@@ -21,7 +21,7 @@ public:
         std::string token_file;                // Empty: there is none to look at.
         std::chrono::milliseconds retry{};     // How often Telegram is asked about a refused token,
         std::chrono::milliseconds interval{};  // and how often the file is looked at.
-        std::function<std::optional<Secret>(const std::string&)> read_file{read_secret_file};
+        std::function<std::optional<Secret>(const std::string&)> read_file{read_guarded_secret_file};
     };
 
     explicit TokenWatch(Options options) : options_(std::move(options)) {}

@@ -180,6 +180,16 @@ std::optional<std::string> find_fetch_host(std::string_view url) {
     return host;
 }
 
+bool is_link_to_a_public_name(std::string_view url) {
+    const auto host = find_fetch_host(url);
+    // RFC 6761 and 6762, RFC 8375, ICANN's .internal, and what routers and companies use without asking.
+    static const std::vector<std::string> private_suffixes{"localhost",   "local", "internal", "home.arpa", "intranet",
+                                                           "localdomain", "lan",   "home",     "corp",      "private"};
+    return host && host->find('.') != std::string::npos && !is_configured_host(*host, private_suffixes);
+}
+
+bool is_telegrams_own(std::string_view api_url) { return find_fetch_host(api_url) == "api.telegram.org"; }
+
 bool is_configured_host(std::string_view host, std::span<const std::string> suffixes) {
     return std::any_of(suffixes.begin(), suffixes.end(), [&](const std::string& suffix) {
         return host == suffix || (host.size() > suffix.size() + 1 && host.ends_with(suffix) &&

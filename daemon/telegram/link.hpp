@@ -25,6 +25,14 @@ using LinkTime = std::chrono::system_clock::time_point;
 // and where the host is a number in any of its forms: addresses have no suffix that could be configured.
 [[nodiscard]] std::optional<std::string> find_fetch_host(std::string_view url);
 
+// Whether a Bot API server that fetches links by itself may be given this one: an https URL with a host as above, whose
+// name is not one that only a private network knows: one label, or a suffix such as .internal or .local. Such a server
+// resolves the name itself and follows redirects, so this is less than what the daemon checks when it fetches.
+[[nodiscard]] bool is_link_to_a_public_name(std::string_view url);
+
+// Whether it is Telegram's own server, whose machines fetch links from outside the operator's network.
+[[nodiscard]] bool is_telegrams_own(std::string_view api_url);
+
 // True where the host is one of the suffixes or ends in a dot and one of them: "amazonaws.com" takes
 // "bucket.s3.amazonaws.com" and not "notamazonaws.com".
 [[nodiscard]] bool is_configured_host(std::string_view host, std::span<const std::string> suffixes);

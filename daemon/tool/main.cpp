@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
         ledger_commands = {on_ledger(migrate),
                            on_ledger(audit),
                            on_ledger(quarantine),
-                           on_ledger(outbox),
+                           {outbox.parsed(), [&outbox](const Config& config) { return outbox.run(config, stdout); }},
                            on_ledger(forget),
                            on_ledger(reprice),
                            {explain.parsed(), [&explain](const Config& config) { return explain.run(config, stdout); }},

@@ -14,17 +14,16 @@ namespace {
 
 constexpr int exit_nothing = 2;
 
-const std::vector<std::string> all_states{"pending", "leased", "sent", "uncertain", "dead", "skipped"};
+const std::vector<std::string> all_states{"pending", "leased", "sent", "logged", "uncertain", "dead", "skipped"};
 
 // Seconds of "90s", "15m", "6h", "2d".
-std::int64_t seconds_of(const std::string& text) {
+std::int64_t seconds_of(std::string_view option, const std::string& text) {
     std::int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
     const std::int64_t factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86'400 : 0;
     if (error != std::errc{} || number < 0 || number > 1'000'000 || factor == 0) {
-        throw std::runtime_error(
-            fmt::format("--older-than {}: write a number and s, m, h or d: 90s, 15m, 6h, 2d", text));
+        throw std::runtime_error(fmt::format("{} {}: write a number and s, m, h or d: 90s, 15m, 6h, 2d", option, text));
     }
     return number * factor;
 }
@@ -77,6 +76,16 @@ OutboxCli::OutboxCli(CLI::App& app)
         command_->add_subcommand("drop", "Give up pending, dead or uncertain messages: they become skipped");
     add_choice(*drop_command_, {"pending", "dead", "uncertain"});
     drop_command_->add_flag("--all", all_, "All of them; required if no other option chooses");
+    send_logged_command_ = command_->add_subcommand(
+        "send-logged", "Send messages that were only logged, because [telegram] mode was log; the oldest first");
+    send_logged_command_->add_option("ID", choice_.ids, "The notifications' ids");
+    send_logged_command_->add_option("--chat", choice_.chat, "Only those for this chat");
+    send_logged_command_->add_option("--newer-than", newer_than_, "Only those made since: 90s, 15m, 6h, 2d");
+    send_logged_command_->add_flag("--all", all_, "All of them; required if no other option chooses");
+    send_logged_command_->add_option("--limit", send_count_max_, "Send at most this many")
+        ->check(CLI::Range(1, 100'000))
+        ->capture_default_str();
+    send_logged_command_->add_flag("--dry-run", is_dry_run_, "Only say how many; change nothing");
 }
 
 void OutboxCli::add_choice(CLI::App& command, const std::vector<std::string>& states) {
@@ -109,7 +118,7 @@ OutboxCli::Parameters OutboxCli::parameters() const {
         given.error = choice_.error;
     }
     if (!choice_.older_than.empty()) {
-        given.least_age_seconds = seconds_of(choice_.older_than);
+        given.least_age_seconds = seconds_of("--older-than", choice_.older_than);
     }
     return given;
 }
@@ -182,11 +191,41 @@ int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
     return 0;
 }
 
-int OutboxCli::run(const std::string& postgres_uri, std::FILE* out) {
-    if (postgres_uri.empty()) {
-        throw std::runtime_error("outbox needs --config, which says where PostgreSQL is");
+int OutboxCli::send_logged(Database& database, std::FILE* out) const {
+    if ((!choice_.ids.empty() || choice_.chat || !newer_than_.empty()) == all_) {
+        throw std::runtime_error("choose by ids, --chat or --newer-than, or give --all");
     }
-    Database database(postgres_uri, "outbox");
+    std::optional<std::int64_t> greatest_age_seconds;
+    if (!newer_than_.empty()) {
+        greatest_age_seconds = seconds_of("--newer-than", newer_than_);
+    }
+    Transaction work(database, {});
+    const Parameters given = parameters();
+    const auto rows =
+        work.run(queries::outbox::send_logged, given.ids, given.chat, greatest_age_seconds, send_count_max_);
+    const auto left = work.run(queries::outbox::count_logged)[0][0].as<std::int64_t>();
+    if (!is_dry_run_) {  // Else the transaction is rolled back.
+        database.commit(work);
+    }
+    fmt::print(out, "{} notifications {}, {} stay logged\n", rows.size(),
+               is_dry_run_ ? "would be sent" : "are to be sent", left);
+    if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
+        fmt::print(stderr, "runledger: the others do not exist or are in another state; see runledger outbox show\n");
+        return exit_nothing;
+    }
+    return 0;
+}
+
+int OutboxCli::run(const Config& config, std::FILE* out) {
+    Database database(config.postgres.direct_uri, "outbox");
+    if (send_logged_command_->parsed()) {
+        if (config.telegram.mode == TelegramMode::log) {
+            throw std::runtime_error(
+                "[telegram] mode is \"log\", so these messages would only be logged again: set token_file, and mode = "
+                "\"send\" if there is a line with mode, and restart the daemon");
+        }
+        return send_logged(database, out);
+    }
     if (retry_command_->parsed() || drop_command_->parsed()) {
         return change(database, retry_command_->parsed(), out);
     }

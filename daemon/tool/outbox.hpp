@@ -1,4 +1,5 @@
-// `runledger outbox …`: looks at the messages that people are to get, has given-up ones tried again, drops others.
+// `runledger outbox …`: looks at the messages that people are to get, has given-up ones tried again, sends
+// those that were only logged, drops others.
 //
 // Invariant: a row that a daemon is sending is never changed from here, and no row is ever deleted.
 #pragma once
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/config.hpp"
 #include "daemon/database/transaction.hpp"
 
 namespace runledger::tool {
@@ -25,7 +27,7 @@ public:
 
     // Does what was parsed. Returns 0; 2 where what was asked for is not there, or in no state for it. Throws where the
     // words don't fit together or PostgreSQL refuses: main() says so and returns 1.
-    int run(const std::string& postgres_uri, std::FILE* out);
+    int run(const Config& config, std::FILE* out);
 
 private:
     // Which rows: all that fit each of those that are given.
@@ -52,16 +54,21 @@ private:
     int list(const Statements& work, std::FILE* out) const;
     int show(const Statements& work, std::FILE* out) const;
     int change(Database& database, bool retries, std::FILE* out) const;
+    int send_logged(Database& database, std::FILE* out) const;
 
     Choice choice_;
     int count_max_{50};
     bool as_json_{false};
     bool all_{false};
+    std::string newer_than_{};
+    int send_count_max_{1000};
+    bool is_dry_run_{false};
     CLI::App* command_;
     CLI::App* list_command_;
     CLI::App* show_command_;
     CLI::App* retry_command_;
     CLI::App* drop_command_;
+    CLI::App* send_logged_command_;
 };
 
 }  // namespace runledger::tool

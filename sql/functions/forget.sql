@@ -22,17 +22,17 @@ CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS j
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN jsonb_strip_nulls(jsonb_build_object(
         'run_id', runledger.pseudonym_of(runledger.run_id_of(metadata)),
-        'gpu', CASE WHEN jsonb_typeof(metadata -> 'gpu') = 'string' AND octet_length(metadata ->> 'gpu') <= 64
-                    THEN metadata -> 'gpu' END,
+        'gpu', CASE WHEN jsonb_typeof(runledger.said_in(metadata) -> 'gpu') = 'string' AND octet_length(runledger.said_in(metadata) ->> 'gpu') <= 64
+                    THEN runledger.said_in(metadata) -> 'gpu' END,
         'costRate', CASE
-            WHEN jsonb_typeof(metadata -> 'costRate') = 'object' THEN jsonb_build_object(
-                'amount', CASE WHEN metadata -> 'costRate' ->> 'amount' ~ '^-?[0-9.]{1,40}$'
-                               THEN metadata -> 'costRate' -> 'amount' ELSE '"forgotten"' END,
-                'currency', CASE WHEN octet_length(metadata -> 'costRate' ->> 'currency') <= 8
-                                 THEN metadata -> 'costRate' -> 'currency' ELSE '"forgotten"' END,
-                'unit', CASE WHEN octet_length(metadata -> 'costRate' ->> 'unit') <= 16
-                             THEN metadata -> 'costRate' -> 'unit' ELSE '"forgotten"' END)
-            WHEN jsonb_typeof(metadata -> 'costRate') <> 'null' THEN '"forgotten"' END));
+            WHEN jsonb_typeof(runledger.said_in(metadata) -> 'costRate') = 'object' THEN jsonb_build_object(
+                'amount', CASE WHEN runledger.said_in(metadata) -> 'costRate' ->> 'amount' ~ '^-?[0-9.]{1,40}$'
+                               THEN runledger.said_in(metadata) -> 'costRate' -> 'amount' ELSE '"forgotten"' END,
+                'currency', CASE WHEN octet_length(runledger.said_in(metadata) -> 'costRate' ->> 'currency') <= 8
+                                 THEN runledger.said_in(metadata) -> 'costRate' -> 'currency' ELSE '"forgotten"' END,
+                'unit', CASE WHEN octet_length(runledger.said_in(metadata) -> 'costRate' ->> 'unit') <= 16
+                             THEN runledger.said_in(metadata) -> 'costRate' -> 'unit' ELSE '"forgotten"' END)
+            WHEN jsonb_typeof(runledger.said_in(metadata) -> 'costRate') <> 'null' THEN '"forgotten"' END));
 COMMENT ON FUNCTION runledger.scrubbed_metadata(jsonb) IS
     'The metadata that a forgotten generation keeps: the run''s pseudonym, the rate and the GPU.';
 

@@ -4,10 +4,14 @@ CREATE OR REPLACE FUNCTION runledger.message_number_of(metadata jsonb, VARIADIC 
 DECLARE
     key text;
     digits text;
+    said jsonb := runledger.said_in(metadata);
 BEGIN
     FOREACH key IN ARRAY p_keys LOOP
-        digits := metadata ->> key;
-        IF digits ~ '^[0-9]{1,18}$' AND digits !~ '^0+$' AND jsonb_typeof(metadata -> key) IN ('number', 'string') THEN
+        digits := said ->> key;
+        IF jsonb_typeof(said -> key) = 'number' THEN
+            digits := regexp_replace(digits, '\.0+$', '');
+        END IF;
+        IF digits ~ '^[0-9]{1,18}$' AND digits !~ '^0+$' AND jsonb_typeof(said -> key) IN ('number', 'string') THEN
             RETURN digits::bigint;
         END IF;
     END LOOP;
@@ -80,7 +84,7 @@ BEGIN
         FROM runledger.each_of(p_drafts) AS draft CROSS JOIN LATERAL (SELECT (draft.settlement).*) AS s
         WHERE NOT s.keeps_status
           AND ((draft.generation).telegram_chat_id IS NOT NULL
-               OR coalesce(jsonb_typeof((draft.generation).metadata -> 'telegramChatId'), 'null') <> 'null')
+               OR coalesce(jsonb_typeof(runledger.said_in((draft.generation).metadata) -> 'telegramChatId'), 'null') <> 'null')
         ORDER BY s.generation_id
         ON CONFLICT DO NOTHING
         RETURNING state

@@ -2,8 +2,9 @@
 CREATE OR REPLACE FUNCTION runledger.gpu_of(metadata jsonb) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
-        WHEN jsonb_typeof(metadata -> 'gpu') = 'string' AND octet_length(metadata ->> 'gpu') BETWEEN 1 AND 64
-            THEN metadata ->> 'gpu'
+        WHEN jsonb_typeof(runledger.said_in(metadata) -> 'gpu') = 'string'
+             AND octet_length(runledger.said_in(metadata) ->> 'gpu') BETWEEN 1 AND 64
+            THEN runledger.said_in(metadata) ->> 'gpu'
     END;
 COMMENT ON FUNCTION runledger.gpu_of(jsonb) IS
     'metadata.gpu if it is a string of 1 to 64 bytes, else NULL. Never raises.';
@@ -19,7 +20,7 @@ CREATE OR REPLACE FUNCTION runledger.rate_of(
     OUT amount numeric, OUT unit text, OUT unit_us bigint, OUT note text)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rate jsonb := metadata -> 'costRate';
+    rate jsonb := runledger.said_in(metadata) -> 'costRate';
     amount_text text;
     value numeric;
 BEGIN

@@ -41,10 +41,11 @@ BEGIN
     s.status_reason := CASE WHEN last.keeps_status THEN g.status_reason END;
     s.output_count := 0;
     PERFORM runledger.write_settlements(ARRAY[ROW(g, s, NULL)::runledger.settlement_draft]);
-    -- Sent messages stay; those that wait would be about a picture that is no longer this row's.
+    -- Sent messages stay. Those that wait, or that were only logged and can be sent later, would be about a picture
+    -- that is no longer this row's.
     UPDATE runledger.notifications
         SET state = 'skipped', last_error = runledger.withdrawn()
-        WHERE generation_id = g.id AND run_id = last.run_id AND state = 'pending';
+        WHERE generation_id = g.id AND run_id = last.run_id AND state IN ('pending', 'logged');
     RETURN true;
 END
 $$;

@@ -6,9 +6,9 @@
 -- there already is passed by, so an import may be repeated, with what has come since.
 --
 -- Of each document are read: metadata (run_id, costRate, gpu, telegramChatId and anything else), requestTimestamp,
--- requestPayload; and, of one that has ended, status, responseTimestamp, responsePayload, durationMs, costUsd. Dates and
--- decimals may be MongoDB's {"$date": …} and {"$numberDecimal": …}. What is named otherwise in your store is renamed
--- below. A row imported as ended is kept as it is, and nobody is told of it.
+-- requestPayload; and, of one that has ended, status, responseTimestamp, responsePayload, durationMs, costUsd. MongoDB's
+-- extended JSON ({"$date": …}, {"$numberLong": …}, {"$oid": …}, relaxed or canonical) is read wherever it stands, in
+-- metadata and payloads, too. What is named otherwise in your store is renamed below. A row imported as ended is kept as it is, and nobody is told of it.
 \set ON_ERROR_STOP on
 \set QUIET on
 BEGIN;
@@ -20,6 +20,37 @@ CREATE TEMPORARY TABLE imported (number bigint NOT NULL) ON COMMIT DROP;
 -- only escaped, stand in for both.
 \copy lines (line) FROM pstdin WITH (FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02', NULL E'\x03')
 
+-- Without extended JSON's wrappers: numbers as numbers, dates in ISO 8601, ids as strings.
+CREATE FUNCTION pg_temp.plain(given jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    wrapper text;
+    said text;
+BEGIN
+    IF jsonb_typeof(given) = 'array' THEN
+        RETURN (SELECT coalesce(jsonb_agg(pg_temp.plain(listed.entry) ORDER BY listed.place), '[]')
+                FROM jsonb_array_elements(given) WITH ORDINALITY AS listed (entry, place));
+    ELSIF jsonb_typeof(given) <> 'object' THEN
+        RETURN given;
+    END IF;
+    SELECT min(key) INTO wrapper FROM jsonb_object_keys(given) AS key HAVING count(*) = 1;
+    said := given ->> wrapper;
+    IF wrapper IN ('$numberInt', '$numberLong', '$numberDouble', '$numberDecimal') THEN
+        RETURN CASE WHEN said ~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$' THEN to_jsonb(said::numeric)
+                    ELSE to_jsonb(said) END;  -- NaN and Infinity, which JSON has no numbers for.
+    ELSIF wrapper = '$date' THEN
+        said := pg_temp.plain(given -> wrapper) #>> '{}';
+        RETURN CASE WHEN said ~ '^-?[0-9]{1,15}$'
+                    THEN to_jsonb(to_char(timestamp 'epoch' + said::bigint * interval '1 millisecond',
+                                          'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+                    ELSE to_jsonb(said) END;
+    ELSIF wrapper = '$oid' THEN
+        RETURN to_jsonb(said);
+    END IF;
+    RETURN (SELECT coalesce(jsonb_object_agg(member.key, pg_temp.plain(member.value)), '{}')
+            FROM jsonb_each(given) AS member);
+END
+$$;
+
 DO $$
 DECLARE
     each record;
@@ -27,7 +58,7 @@ DECLARE
 BEGIN
     FOR each IN SELECT number, line FROM lines WHERE line ~ '\S' ORDER BY number LOOP
         BEGIN
-            document := each.line::jsonb;
+            document := pg_temp.plain(each.line::jsonb);
             IF jsonb_typeof(document) <> 'object' OR jsonb_typeof(document -> 'metadata') IS DISTINCT FROM 'object' THEN
                 RAISE data_exception USING MESSAGE = 'no document with an object metadata';
             END IF;
@@ -36,13 +67,13 @@ BEGIN
                 cost_usd)
             VALUES (
                 document -> 'metadata',
-                coalesce(document #>> '{requestTimestamp,$date}', document ->> 'requestTimestamp')::timestamptz,
+                (document ->> 'requestTimestamp')::timestamptz,
                 document -> 'requestPayload',
                 coalesce(document ->> 'status', 'pending'),
-                coalesce(document #>> '{responseTimestamp,$date}', document ->> 'responseTimestamp')::timestamptz,
+                (document ->> 'responseTimestamp')::timestamptz,
                 document -> 'responsePayload',
-                coalesce(document #>> '{durationMs,$numberDecimal}', document ->> 'durationMs')::numeric,
-                coalesce(document #>> '{costUsd,$numberDecimal}', document ->> 'costUsd')::numeric)
+                (document ->> 'durationMs')::numeric,
+                (document ->> 'costUsd')::numeric)
             ON CONFLICT DO NOTHING;
             IF FOUND THEN
                 INSERT INTO imported VALUES (each.number);

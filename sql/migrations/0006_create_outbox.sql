@@ -27,15 +27,17 @@ CREATE TABLE runledger.notifications (
     without_thread boolean NOT NULL DEFAULT false,
     fallbacks integer NOT NULL DEFAULT 0,
     refused_for_pace integer NOT NULL DEFAULT 0,
+    logged_at timestamptz,
     CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status),
     CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction')),
     CONSTRAINT notifications_channel_is_known CHECK (channel IN ('telegram')),
     CONSTRAINT notifications_state_is_known
-        CHECK (state IN ('pending', 'leased', 'sent', 'uncertain', 'dead', 'skipped')),
+        CHECK (state IN ('pending', 'leased', 'sent', 'logged', 'uncertain', 'dead', 'skipped')),
     CONSTRAINT notifications_lease_iff_leased CHECK ((state = 'leased') = (lease_until IS NOT NULL AND lease_owner IS NOT NULL)),
     CONSTRAINT notifications_sent_at_iff_sent CHECK ((state = 'sent') = (sent_at IS NOT NULL)),
+    CONSTRAINT notifications_logged_have_logged_at CHECK (state <> 'logged' OR logged_at IS NOT NULL),
     CONSTRAINT notifications_have_a_chat_unless_skipped CHECK (chat_id IS NOT NULL OR state = 'skipped'),
-    CONSTRAINT notifications_unsent_say_why CHECK (state NOT IN ('uncertain', 'dead', 'skipped') OR last_error IS NOT NULL),
+    CONSTRAINT notifications_unsent_say_why CHECK (state NOT IN ('logged', 'uncertain', 'dead', 'skipped') OR last_error IS NOT NULL),
     CONSTRAINT notifications_are_marked_before_they_are_sent CHECK (state <> 'leased' OR sending_at IS NOT NULL),
     CONSTRAINT notifications_parts_sent_is_not_negative CHECK (parts_sent >= 0),
     CONSTRAINT notifications_form_is_known CHECK (form IN ('media', 'documents', 'text')),
@@ -53,9 +55,9 @@ COMMENT ON INDEX runledger.notifications_leased_chat_idx IS 'A chat with a messa
 CREATE INDEX notifications_waiting_idx ON runledger.notifications (waits_since) WHERE state = 'pending';
 COMMENT ON INDEX runledger.notifications_waiting_idx IS 'Finds rows that have waited past [telegram] not_after_seconds.';
 CREATE INDEX notifications_failed_idx ON runledger.notifications (created_at)
-    WHERE state IN ('uncertain', 'dead', 'skipped');
+    WHERE state IN ('logged', 'uncertain', 'dead', 'skipped');
 COMMENT ON INDEX runledger.notifications_failed_idx IS
-    'failed_notifications_v1 reads the few that reached nobody. Other indexes depend on state already, so it costs no HOT update.';
+    'failed_notifications_v1 reads those that reached nobody: few, unless [telegram] mode is log. Other indexes depend on state already, so it costs no HOT update.';
 CREATE INDEX notifications_ended_idx ON runledger.notifications (created_at) WHERE state NOT IN ('pending', 'leased');
 COMMENT ON INDEX runledger.notifications_ended_idx IS 'Retention takes the oldest notifications that are no longer to be sent.';
 COMMENT ON TABLE runledger.notifications IS
@@ -72,7 +74,7 @@ COMMENT ON COLUMN runledger.notifications.chat_id IS 'Telegram''s chat; negative
 COMMENT ON COLUMN runledger.notifications.payload IS
     'The content: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}, as settled.';
 COMMENT ON COLUMN runledger.notifications.state IS
-    'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why.';
+    'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id. logged: it was only written to the daemon''s log, because [telegram] mode is log. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why.';
 COMMENT ON COLUMN runledger.notifications.created_at IS 'When the settlement created it.';
 COMMENT ON COLUMN runledger.notifications.not_before IS 'Not sent before this moment: outputs_grace, or a retry''s delay.';
 COMMENT ON COLUMN runledger.notifications.attempts IS 'Number of attempts to send it.';
@@ -95,6 +97,8 @@ COMMENT ON COLUMN runledger.notifications.without_thread IS
     'true: Telegram knows no such thread in the chat, and the message is sent without it.';
 COMMENT ON COLUMN runledger.notifications.fallbacks IS
     'Number of calls for that part that Telegram answered with a reason to change its form, thread or chat, in all attempts. Bounded; an attempt that is given back does not reduce it.';
+COMMENT ON COLUMN runledger.notifications.logged_at IS
+    'When it was last written to the daemon''s log in place of being sent ([telegram] mode is log); NULL: never. It stays if the message is sent later.';
 COMMENT ON COLUMN runledger.notifications.refused_for_pace IS
     'Number of 429 answers to that part in its form, in all attempts: an album becomes a text after a few.';
 

@@ -1,6 +1,6 @@
 -- Each constraint refuses what it is for, by its own name.
 BEGIN;
-SELECT plan(18);
+SELECT plan(20);
 
 CREATE FUNCTION pg_temp.refused_by(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -42,6 +42,10 @@ SELECT is(pg_temp.refused_by(statement), wanted, wanted) FROM (VALUES
      'notifications_have_a_chat_unless_skipped'),
     ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, state) VALUES (1, 'r', 'ending', '', 1, '{}', 'sent') $$,
      'notifications_sent_at_iff_sent'),
+    ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, state, last_error) VALUES (1, 'r', 'ending', '', 1, '{}', 'logged', 'l') $$,
+     'notifications_logged_have_logged_at'),
+    ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, state, logged_at) VALUES (1, 'r', 'ending', '', 1, '{}', 'logged', now()) $$,
+     'notifications_unsent_say_why'),
     ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, state) VALUES (1, 'r', 'ending', '', 1, '{}', 'dead') $$,
      'notifications_unsent_say_why'),
     ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, channel) VALUES (1, 'r', 'ending', '', 1, '{}', 'post') $$,

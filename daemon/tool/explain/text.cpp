@@ -197,9 +197,10 @@ std::string settlement_lines(const pqxx::row& settlement, std::string_view run_i
 std::string notification_line(const pqxx::row& notification) {
     const auto for_status = text_of(notification["for_status"]);
     const auto error = text_of(notification["last_error"]);
+    const auto state = notification["state"].as<std::string>();
+    const auto at = text_of(notification[state == "logged" ? "logged_at" : "sent_at"]);
     return fmt::format("  {}{}: {}{}, chat {}, {} attempts{}\n", notification["kind"].as<std::string>(),
-                       for_status ? " to " + *for_status : "", notification["state"].as<std::string>(),
-                       notification["sent_at"].is_null() ? "" : " " + notification["sent_at"].as<std::string>(),
+                       for_status ? " to " + *for_status : "", state, at ? " " + *at : "",
                        text_or(notification["chat_id"], "unusable"), notification["attempts"].as<std::string>(),
                        error ? ": " + *error : "");
 }

@@ -1,7 +1,10 @@
--- $1 bigint[] chats that must wait, $2 after this chat, $3 up to this chat, $4 how many at most.
+-- $1 bigint[] chats that must wait, $2 after this chat, $3 up to this chat, $4 how many at most, $5 after how many
+-- attempts a message that waits for its retry lets the later ones of its chat pass.
 -- Looks and locks nothing. Goes from chat to chat by their ids and takes the first that is due in each, so that a chat
--- costs the others one turn whatever it has waiting. A chat with a message on its way, or held after a 429, gets none;
--- a notification waits for the earlier ones of its generation, so that a correction never overtakes the ending.
+-- costs the others one turn whatever it has waiting. A chat with a message on its way, or held after a 429, gets none.
+-- A message waits for an earlier one of its chat that was tried and is to be tried again. What costs no attempt (a 429,
+-- the pace, an outage) is not the message's fault, so it keeps its place. One that was never tried (outputs_grace) has
+-- none yet. A notification waits for the earlier ones of its generation, so that a correction never overtakes the ending.
 WITH RECURSIVE chats AS (
     (SELECT chat_id FROM runledger.notifications
      WHERE state = 'pending' AND chat_id > $2::bigint ORDER BY chat_id LIMIT 1)
@@ -26,4 +29,8 @@ WHERE chats.chat_id <= $3::bigint
       SELECT FROM runledger.notifications AS leased WHERE leased.state = 'leased' AND leased.chat_id = chats.chat_id)
   AND NOT EXISTS (
       SELECT FROM runledger.telegram_chats AS held WHERE held.chat_id = chats.chat_id AND held.held_until > now())
+  AND NOT EXISTS (
+      SELECT FROM runledger.notifications AS tried
+      WHERE tried.state = 'pending' AND tried.chat_id = chats.chat_id AND tried.id < head.id
+        AND tried.sending_at IS NOT NULL AND tried.attempts < $5::integer AND tried.not_before > now())
 LIMIT $4

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include "tests/integration/dba/dba_fixture.hpp"
@@ -203,6 +205,160 @@ INSTANTIATE_TEST_SUITE_P(
         Unfit{"shared_run", "UPDATE public.generations SET metadata = '{\"run_id\": \"same\"}' WHERE id < 3",
               "1 run_ids stand in more than one of its rows, such as same"}),
     [](const auto& unfit) { return unfit.param.name; });
+
+// The statements of a refusal: each follows a colon at its line's end.
+std::vector<std::string> statements_in(const std::string& refusal) {
+    std::vector<std::string> statements;
+    std::istringstream lines(refusal);
+    for (std::string line; std::getline(lines, line);) {
+        if (const std::size_t at = line.find(": ALTER TABLE "); at != std::string::npos) {
+            statements.push_back(line.substr(at + 2));
+        }
+    }
+    return statements;
+}
+
+struct OtherType {
+    const char* name;
+    const char* column;
+    const char* definition;  // Of the column in the legacy table.
+    const char* value;       // In each of its rows.
+    const char* then;        // The first of them after the adoption.
+};
+class AdoptAdvice : public Adopt, public testing::WithParamInterface<OtherType> {};
+
+TEST_P(AdoptAdvice, IsAStatementThatMakesTheTableFit) {
+    make_legacy_table(3);
+    const OtherType& other = GetParam();
+    run(fmt::format(
+        "ALTER TABLE public.generations DROP COLUMN IF EXISTS {0}; ALTER TABLE public.generations ADD COLUMN "
+        "{0} {1}; UPDATE public.generations SET {0} = {2}",
+        other.column, other.definition, other.value));
+
+    const Finished refused = tool({"migrate", "--adopt", "--yes"});
+    ASSERT_EQ(refused.status.code, 1) << refused.output;
+    const auto statements = statements_in(refused.output);
+    ASSERT_EQ(statements.size(), 1U) << refused.output;
+    ASSERT_NO_THROW(run(statements.front())) << statements.front();
+    const Finished adopted = tool({"migrate", "--adopt", "--yes"});
+
+    ASSERT_TRUE(adopted.status.clean()) << adopted.output;
+    EXPECT_EQ(value(fmt::format("SELECT {} FROM runledger.generations ORDER BY id LIMIT 1", other.column)), other.then);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Types, AdoptAdvice,
+    testing::Values(
+        OtherType{"json", "metadata", "json DEFAULT '{}'", "'{\"a\": 1}'", R"({"a": 1})"},
+        OtherType{"text_as_jsonb", "metadata", "text DEFAULT '{}'", "'{\"a\": 1}'", R"({"a": 1})"},
+        OtherType{"varchar_as_jsonb", "request_payload", "varchar(200)", "'[]'", "[]"},
+        OtherType{"varchar_as_text", "status", "varchar(20) DEFAULT 'pending'", "'completed'", "completed"},
+        OtherType{"char_as_text", "status", "char(12) DEFAULT 'pending'", "'completed'", "completed"},
+        OtherType{"bounded_numeric", "cost_usd", "numeric(10,2) DEFAULT 0", "1.25", "1.25"},
+        OtherType{"float", "duration_ms", "double precision DEFAULT 0", "2012.345678901234", "2012.345678901234"},
+        OtherType{"text_as_numeric", "cost_usd", "text DEFAULT '0'", "'0.000678160265'", "0.000678160265"},
+        OtherType{"integer", "duration_ms", "integer", "7", "7"},
+        OtherType{"time_without_zone", "request_timestamp", "timestamp DEFAULT now()", "'2025-08-29 02:35:38'",
+                  "2025-08-29 02:35:38+00"},
+        OtherType{"text_as_time", "response_timestamp", "text", "'2025-08-29T02:35:38Z'", "2025-08-29 02:35:38+00"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST_F(Adopt, GivesNoStatementForAKeyThatCantBecomeANumber) {
+    run("CREATE TABLE public.generations (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), metadata jsonb)");
+
+    const Finished refused = tool({"migrate", "--adopt", "--yes"});
+
+    EXPECT_EQ(refused.status.code, 1);
+    EXPECT_THAT(refused.output, HasSubstr("its column id is uuid, not bigint"));
+    EXPECT_THAT(statements_in(refused.output), testing::IsEmpty());
+}
+
+// What an application, a DBA or an ORM's migration may do to the table by its old name.
+struct Statement {
+    const char* name;
+    const char* sql;
+    const char* refusal;  // Empty: it works.
+};
+class AdoptedView : public Adopt {};
+
+TEST_F(AdoptedView, TakesWhatTheDocumentSaysAndRefusesTheRest) {
+    make_legacy_table(5);
+    run("CREATE TABLE public.pictures (generation_id bigint REFERENCES public.generations ON DELETE CASCADE);"
+        "INSERT INTO public.pictures VALUES (1)");
+    ASSERT_TRUE(tool({"migrate", "--adopt", "--yes"}).status.clean());
+    const std::string document = read_text(std::filesystem::path{RUNLEDGER_SOURCE_DIR} / "docs/dba.md");
+
+    for (const Statement& statement : std::vector<Statement>{
+             {"INSERT … RETURNING", "INSERT INTO public.generations (metadata) VALUES ('{}') RETURNING id", ""},
+             {"ON CONFLICT (column)",
+              "INSERT INTO public.generations (id, metadata) VALUES (1, '{}') ON CONFLICT (id) DO UPDATE SET note = "
+              "'x'",
+              ""},
+             {"SELECT … FOR UPDATE", "SELECT 1 FROM public.generations WHERE id = 1 FOR UPDATE", ""},
+             {"COPY (SELECT …) TO", "COPY (SELECT * FROM public.generations) TO '/dev/null'", ""},
+             {"COPY … TO", "COPY public.generations TO '/dev/null'", "cannot copy from view"},
+             {"COPY … FROM", "COPY public.generations (metadata) FROM '/dev/null'", "cannot copy to view"},
+             {"TRUNCATE", "TRUNCATE public.generations CASCADE", "is not a table"},
+             {"ON CONFLICT ON CONSTRAINT",
+              "INSERT INTO public.generations (id) VALUES (1) ON CONFLICT ON CONSTRAINT generations_pkey DO NOTHING",
+              "does not exist"},
+             {"MERGE",
+              "MERGE INTO public.generations AS g USING (VALUES (1)) AS s (id) ON g.id = s.id "
+              "WHEN MATCHED THEN UPDATE SET note = 'm'",
+              "cannot execute MERGE"},
+             {"REFERENCES", "CREATE TABLE public.likes (generation_id bigint REFERENCES public.generations (id))",
+              "is not a table"},
+             {"ALTER TABLE … ADD COLUMN", "ALTER TABLE public.generations ADD COLUMN colour text",
+              "cannot be performed"},
+             {"CREATE INDEX", "CREATE INDEX ON public.generations (note)", "cannot create index"},
+             {"CREATE TRIGGER … FOR EACH ROW",
+              "CREATE TRIGGER t AFTER INSERT ON public.generations FOR EACH ROW EXECUTE FUNCTION "
+              "suppress_redundant_updates_trigger()",
+              "is a view"},
+             {"DROP TABLE", "DROP TABLE public.generations", "is not a table"},
+             {"nextval", "SELECT nextval('public.generations_id_seq')", "does not exist"},
+         }) {
+        std::string refusal;
+        try {
+            run(statement.sql);
+        } catch (const std::exception& error) {
+            refusal = error.what();
+        }
+        EXPECT_EQ(refusal.empty(), std::string_view(statement.refusal).empty()) << statement.name << ": " << refusal;
+        EXPECT_THAT(refusal, HasSubstr(statement.refusal)) << statement.name;
+        EXPECT_NE(document.find(fmt::format("`{}`", statement.name)), std::string::npos)
+            << "docs/dba.md does not say what becomes of " << statement.name;
+    }
+
+    run("DELETE FROM public.generations WHERE id = 1");
+    EXPECT_EQ(value("SELECT count(*) FROM public.pictures"), "0") << "a foreign key that was there follows the table";
+    // As docs/dba.md has a column added.
+    run("ALTER TABLE runledger.generations ADD COLUMN colour text;"
+        "CREATE OR REPLACE VIEW public.generations AS "
+        "SELECT id, metadata, status, note, created_at, colour FROM runledger.generations;"
+        "UPDATE public.generations SET colour = 'red' WHERE id = 2");
+    EXPECT_TRUE(tool({"migrate"}).status.clean());
+}
+
+TEST_F(Adopt, SaysWhatTheViewRefusesAndWhichEndingsHaveNoTime) {
+    make_legacy_table(9);
+    run("ALTER TABLE public.generations ADD COLUMN cost_usd numeric; UPDATE public.generations SET cost_usd = 2 WHERE "
+        "status = 'completed'");
+
+    const Finished planned = tool({"migrate", "--adopt"});
+    ASSERT_EQ(planned.status.code, 3) << planned.output;
+    EXPECT_THAT(planned.output, HasSubstr("COPY, TRUNCATE, MERGE, ON CONFLICT ON CONSTRAINT, new foreign keys, ALTER "
+                                          "TABLE, CREATE INDEX and DROP TABLE"));
+    EXPECT_THAT(planned.output, HasSubstr("3 of its rows have ended but have no response_timestamp"));
+    ASSERT_TRUE(tool({"migrate", "--adopt", "--yes"}).status.clean());
+    EXPECT_EQ(value("SELECT sum(cost_usd) FROM runledger.day_costs_v1"), "NULL");
+    // As docs/dba.md has it.
+    run("UPDATE runledger.generations SET response_timestamp = created_at WHERE adopted_at IS NOT NULL "
+        "AND response_timestamp IS NULL AND status IN ('completed', 'failed', 'cancelled')");
+
+    EXPECT_EQ(value("SELECT sum(cost_usd) FROM runledger.day_costs_v1"), "6");
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.settle_queue"), "0");
+}
 
 TEST_F(Adopt, IsRefusedOnceThereIsALedger) {
     migrate();

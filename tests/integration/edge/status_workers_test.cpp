@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -155,10 +156,11 @@ TEST_F(StatusOfWorkers, BeginAgainWhenNginxIsStartedAndSaySo) {
     nginx().reload();
     EXPECT_EQ(sample("runledger_edge_start_time_seconds"), began);
     nginx().quit();
+    eventually("the clock is a second further", [&] { return static_cast<double>(std::time(nullptr)) > began + 1; });
     nginx().start();
 
     EXPECT_EQ(sample(requests("accepted")), 0);
-    EXPECT_GE(sample("runledger_edge_start_time_seconds"), began);
+    EXPECT_GT(sample("runledger_edge_start_time_seconds"), began);
 }
 
 }  // namespace

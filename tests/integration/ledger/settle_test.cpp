@@ -363,19 +363,53 @@ TEST_F(Ledger, PostponesARowThatTheApplicationsOwnTriggerRefuses) {
 }
 
 TEST_F(Ledger, RaisesOnNoMetadata) {
-    for (const char* metadata :
-         {"null", "7", "\"text\"", "[]", "{}", R"({"run_id": 7})", R"({"run_id": ""})", R"({"run_id": null})",
-          R"({"telegramChatId": 1e30})", R"({"telegramChatId": "99999999999999999999"})", R"({"telegramChatId": {}})",
-          R"({"telegramChatId": 1.5})", R"({"telegramChatId": true})", R"({"costRate": []})"}) {
+    for (const char* metadata : {"null",
+                                 "7",
+                                 "\"text\"",
+                                 "[]",
+                                 "{}",
+                                 R"({"run_id": 7})",
+                                 R"({"run_id": ""})",
+                                 R"({"run_id": null})",
+                                 R"({"telegramChatId": 1e30})",
+                                 R"({"telegramChatId": "99999999999999999999"})",
+                                 R"({"telegramChatId": {}})",
+                                 R"({"telegramChatId": 1.5})",
+                                 R"({"telegramChatId": true})",
+                                 R"({"costRate": []})",
+                                 R"({"telegramChatId": "42.0"})",
+                                 R"({"telegramChatId": 1234567890123456789.0})",
+                                 R"("{\"run_id\": ")",
+                                 R"("{\"run_id\": 7}")",
+                                 R"("[{\"run_id\": \"in a list\"}]")",
+                                 R"("\"{}\"")"}) {
         EXPECT_NO_THROW(insert_metadata(metadata)) << metadata;
     }
     EXPECT_EQ(count("generations WHERE run_id IS NOT NULL OR telegram_chat_id IS NOT NULL"), 0);
 
     insert_metadata(R"({"run_id": "a", "telegramChatId": "-1001234567890123"})");
     insert_metadata(R"({"run_id": "b", "telegramChatId": -42})");
+    insert_metadata(R"({"run_id": "c", "telegramChatId": 42.0})");
+    insert_metadata(R"({"run_id": "d", "telegramChatId": -1.001234567890123e15})");
+    insert_metadata(R"("{\"run_id\": \"e\", \"telegramChatId\": 43}")");
     EXPECT_EQ(value("SELECT string_agg(telegram_chat_id::text, ',' ORDER BY run_id) FROM runledger.generations "
                     "WHERE run_id IS NOT NULL"),
-              "-1001234567890123,-42");
+              "-1001234567890123,-42,42,-1001234567890123,43");
+}
+
+TEST_F(Ledger, ReadsMetadataThatWasEncodedTwiceAsTheObjectThatItHolds) {
+    insert_metadata(R"("{\"run_id\": \"run-1\", \"telegramChatId\": \"42\", \"message_thread_id\": 7.0, )"
+                    R"(\"costRate\": {\"amount\": \"0.5\", \"currency\": \"USD\", \"unit\": \"run\"}}")");
+    insert_metadata(R"("{\"run_id\": \"run-2\", \"telegramChatId\": \"@someone\"}")");
+    apply_events({{event_text({.status = "success"}), 0}, {event_text({.run_id = "run-2", .status = "success"}), 0}});
+
+    EXPECT_EQ(settle("run-1"), "settled");
+    EXPECT_EQ(settle("run-2"), "settled");
+
+    EXPECT_EQ(value("SELECT string_agg(trim_scale(cost_usd)::text, ',') FROM runledger.generations"), "0.5");
+    EXPECT_EQ(value("SELECT string_agg(state || ' ' || coalesce(chat_id || ' ' || (payload ->> 'message_thread_id'), "
+                    "last_error), ', ' ORDER BY run_id) FROM runledger.notifications"),
+              "pending 42 7, skipped metadata.telegramChatId is neither a number nor a string of digits");
 }
 
 }  // namespace

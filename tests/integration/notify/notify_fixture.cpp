@@ -240,7 +240,7 @@ std::string NotifyFixture::picture_payload(std::string_view url) {
 std::string NotifyFixture::pictures_payload(int count) {
     std::string images;
     for (int i = 1; i <= count; ++i) {
-        images += fmt::format("{}\"https://h/{}.png\"", i == 1 ? "" : ",", i);
+        images += fmt::format("{}\"https://h.example/{}.png\"", i == 1 ? "" : ",", i);
     }
     return fmt::format(R"({{"status": "completed", "outputs": [{{"images": [{}]}}]}})", images);
 }

@@ -113,7 +113,7 @@ protected:
     [[nodiscard]] std::vector<BotCall> sends() const;  // All but getMe.
 
     [[nodiscard]] static std::string picture_payload(std::string_view url);
-    [[nodiscard]] static std::string pictures_payload(int count);  // https://h/1.png and so on.
+    [[nodiscard]] static std::string pictures_payload(int count);  // https://h.example/1.png and so on.
     [[nodiscard]] static std::string picture_url(std::int64_t generation_id);
 
     std::unique_ptr<BotApi> bot_api_;

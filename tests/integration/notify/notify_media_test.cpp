@@ -57,10 +57,10 @@ TEST_F(NotifyMedia, GoesOnThoughATurnFailedInTheMiddle) {
 }
 
 TEST_F(NotifyMedia, UploadsAnAlbumInOneCall) {
-    const auto id =
-        there_is({.payload = fmt::format(
-                      R"({{"status": "completed", "outputs": [{{"images": ["{}", "{}", "https://h/c.png"]}}]}})",
-                      HttpsFiles::url("/a.png"), HttpsFiles::url("/b.png"))});
+    const auto id = there_is(
+        {.payload = fmt::format(
+             R"({{"status": "completed", "outputs": [{{"images": ["{}", "{}", "https://h.example/c.png"]}}]}})",
+             HttpsFiles::url("/a.png"), HttpsFiles::url("/b.png"))});
 
     start();
     becomes(id, "sent");
@@ -68,7 +68,7 @@ TEST_F(NotifyMedia, UploadsAnAlbumInOneCall) {
     ASSERT_THAT(sends(), SizeIs(1));
     EXPECT_EQ(sends()[0].method, "sendMediaGroup");
     EXPECT_THAT(sends()[0].fields.uploads, SizeIs(2));
-    EXPECT_TRUE(sends()[0].mentions("https://h/c.png")) << "of another host: Telegram fetches it";
+    EXPECT_TRUE(sends()[0].mentions("https://h.example/c.png")) << "of another host: Telegram fetches it";
 }
 
 TEST_F(NotifyMedia, SaysThatALinkIsDeadAndNeverGivesItToTelegram) {

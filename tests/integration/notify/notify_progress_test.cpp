@@ -10,6 +10,7 @@ namespace runledger::test {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -75,14 +76,21 @@ TEST_F(NotifyProgress, IsOneMessageThatIsEditedAndGoesAfterTheEnding) {
 }
 
 TEST_F(NotifyProgress, IsEditedAtMostOnceAnInterval) {
-    config_.progress_interval = std::chrono::hours{1};
+    config_.progress_interval = seconds{3};
     start();
     eventually("progress is told", [&] { return !texts_in_the_chat().empty(); });
     gets_on(0.5, "Sampling");
-    const auto other = there_is_a_picture(43);
-    becomes(other, "sent");
+    eventually("it is edited", [&] { return texts_in_the_chat().front() == "Working: Sampling (50 %)"; });
 
-    EXPECT_THAT(texts_in_the_chat(), ElementsAre(HasSubstr("25 %")));
+    // The daemon looks every second. The interval begins a little before the first call.
+    std::vector<std::chrono::system_clock::time_point> told_at;
+    for (const BotCall& call : bot_api_->accepted()) {
+        if (call.method != "getMe") {
+            told_at.push_back(call.at);
+        }
+    }
+    ASSERT_THAT(told_at, SizeIs(2));
+    EXPECT_GE(told_at[1] - told_at[0], milliseconds{2500});
 }
 
 TEST_F(NotifyProgress, IsSentAnewWhereItWasDeletedByHand) {
@@ -101,6 +109,7 @@ TEST_F(NotifyProgress, IsNotToldUnlessItIsWanted) {
     start();
     const auto other = there_is_a_picture(43);
     becomes(other, "sent");
+    stop();  // After the turn that stored this, in which progress would have been looked for.
 
     EXPECT_THAT(texts_in_the_chat(), IsEmpty());
 }

@@ -93,7 +93,7 @@ protected:
         NotifyFixture::SetUp();
         config_.attempts_max = 4;
         config_.timeout = milliseconds{1500};
-        config_.token_file = folder_.write_file("token", "100:other-test-token\n").string();
+        config_.token_file = folder_.write_secret("token", "100:other-test-token\n").string();
         tuning_.token_watch = milliseconds{50};
     }
 
@@ -109,7 +109,7 @@ TEST_P(Taxonomy, IsKeptTo) {
     if (expected.answer.error_code == 401) {
         // Not the counter: getMe, which is not scripted, may have ended the refusal at once.
         eventually("the refusal is seen", [&] { return !log_.lines_with("telegram refuses the token").empty(); });
-        (void)folder_.write_file("token", std::string(token));
+        (void)folder_.write_secret("token", std::string(token));
     }
     becomes(id, expected.state);
 

@@ -125,6 +125,42 @@ TEST_F(OutboxTool, DropsWhatNobodyWantsAndSaysWhoDidIt) {
     EXPECT_EQ(states(), "dead uncertain skipped leased skipped");
 }
 
+TEST_F(OutboxTool, SendsWhatWasOnlyLogged) {
+    execute(R"(
+        INSERT INTO runledger.notifications
+            (generation_id, run_id, kind, for_status, chat_id, payload, state, attempts, last_error, created_at,
+             sending_at, logged_at, waits_since)
+        SELECT id, 'run-' || id, 'ending', '', chat, '{"status": "completed"}', 'logged', 1, 'logged', now() - age,
+               now(), now(), now() - age
+        FROM (VALUES (6, 45, interval '3 days'), (7, 45, interval '2 hours'), (8, 46, interval '1 minute'))
+            AS rows (id, chat, age))");
+    const std::string others = "dead uncertain pending leased dead ";
+    EXPECT_THAT(outbox({"list", "--state", "logged"}).output, HasSubstr("3 notifications"));
+
+    EXPECT_EQ(outbox({"send-logged", "--all"}).status.code, 1) << "mode is log: they would be logged again";
+    EXPECT_EQ(states(), others + "logged logged logged");
+
+    daemon_ = std::make_unique<DaemonProcess>(
+        folder_, DaemonConf{.postgres_uri = uri_, .telegram_api_url = "http://127.0.0.1:1"});
+    EXPECT_EQ(outbox({"send-logged"}).status.code, 1) << "which?";
+    EXPECT_EQ(outbox({"send-logged", "--all", "--chat", "45"}).status.code, 1);
+    EXPECT_EQ(outbox({"send-logged", "1"}).status.code, 2) << "it was not logged, but refused";
+    EXPECT_THAT(outbox({"send-logged", "--all", "--dry-run"}).output,
+                HasSubstr("3 notifications would be sent, 0 stay logged"));
+    EXPECT_EQ(states(), others + "logged logged logged");
+    EXPECT_THAT(outbox({"send-logged", "--newer-than", "1d", "--limit", "1"}).output,
+                HasSubstr("1 notifications are to be sent, 2 stay logged"));
+    EXPECT_EQ(states(), others + "logged pending logged") << "of the last day, the oldest";
+    EXPECT_THAT(outbox({"send-logged", "--all"}).output, HasSubstr("2 notifications are to be sent, 0 stay logged"));
+    EXPECT_EQ(states(), others + "pending pending pending");
+
+    pqxx::work work(*connection_);
+    EXPECT_TRUE(work.exec1("SELECT bool_and(attempts = 0 AND last_error IS NULL AND waits_since > now() - interval "
+                           "'1 minute') FROM runledger.notifications WHERE id > 5")[0]
+                    .as<bool>())
+        << "or they would be skipped at once";
+}
+
 TEST_F(OutboxTool, ChangesNothingUnlessItIsToldWhich) {
     EXPECT_EQ(outbox({"retry"}).status.code, 1);
     EXPECT_EQ(outbox({"drop"}).status.code, 1);

@@ -50,6 +50,26 @@ TEST_F(Import, KeepsEachCharacterAndEachDecimal) {
               "a \"quoted\"\\path, tab\tline\nünïA");
 }
 
+// mongoexport --jsonFormat=canonical, and an application that stored extended JSON in its own metadata.
+TEST_F(Import, ReadsExtendedJsonWhereverItStands) {
+    const Finished done = import(
+        R"({"_id": {"$oid": "68b1142a9e1b8c0001a1b2c3"}, "metadata": {"run_id": "r-1", "telegramChatId": {"$numberLong": "-1001234567890123"}, "costRate": {"amount": {"$numberDecimal": "0.000337"}, "currency": "USD", "unit": "second"}, "message_thread_id": {"$numberInt": "7"}, "tags": [{"$numberDouble": "0.5"}, {"$oid": "68b1142a9e1b8c0001a1b2c3"}, {"$numberDouble": "NaN"}]}, "requestTimestamp": {"$date": {"$numberLong": "1756434938214"}}, "requestPayload": {"seed": {"$numberLong": "12345678901234567"}, "at": {"$date": {"$numberLong": "-1"}}, "price": {"$numberDecimal": "1", "of": "two keys: as it is"}}, "status": "completed", "responseTimestamp": {"$date": "2025-08-29T02:36:00Z"}, "durationMs": {"$numberDouble": "2012.345"}, "costUsd": {"$numberDecimal": "6.78160265E-4"}})"
+        "\n");
+
+    EXPECT_TRUE(done.status.clean()) << done.output;
+    EXPECT_EQ(done.output, "1 generations imported, 0 were there already\n");
+    EXPECT_THAT(rows("SELECT run_id, telegram_chat_id, request_timestamp, response_timestamp, duration_ms, cost_usd "
+                     "FROM runledger.generations"),
+                ElementsAre("r-1 -1001234567890123 2025-08-29 02:35:38.214+00 2025-08-29 02:36:00+00 2012.345 "
+                            "0.000678160265"));
+    EXPECT_EQ(value("SELECT metadata #>> '{costRate,amount}' || ' ' || (metadata ->> 'message_thread_id') || ' ' || "
+                    "(metadata ->> 'tags') FROM runledger.generations"),
+              R"(0.000337 7 [0.5, "68b1142a9e1b8c0001a1b2c3", "NaN"])");
+    EXPECT_EQ(
+        value("SELECT request_payload::text FROM runledger.generations"),
+        R"({"at": "1969-12-31T23:59:59.999Z", "seed": 12345678901234567, "price": {"of": "two keys: as it is", "$numberDecimal": "1"}})");
+}
+
 TEST_F(Import, PassesByWhatIsThereAlready) {
     insert_generation("r-1");
 

@@ -105,7 +105,7 @@ struct Text {
         return fmt::format("Report{{.run = {}, .status = {}, .started = {}, .ended = {}}}", c.run, c.status, c.started,
                            c.ended);
     }
-    std::string operator()(const Tell&) const { return "Tell{}"; }
+    std::string operator()(const Tell& c) const { return fmt::format("Tell{{{}}}", c.how); }
     std::string operator()(const Expire& c) const {
         return fmt::format("Expire{{{}, {}}}", c.what, text_of(c.beside_a_turn));
     }
@@ -137,7 +137,8 @@ rc::Gen<Command> some_command() {
         {1, command_of<ForgetChat>(rc::gen::element(static_cast<int>(Chat::number), static_cast<int>(Chat::text)))},
         {24, settle()},
         {5, command_of<Report>(below(run_count), rc::gen::inRange(1, 6), below(5), below(5))},
-        {3, command_of<Tell>()},
+        {3,
+         command_of<Tell>(rc::gen::weightedElement<int>({{3, Tell::sent}, {1, Tell::logged}, {1, Tell::send_logged}}))},
         {5, command_of<Expire>(rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}}), rarely())},
         {1, command_of<DropDay>()},
     });

@@ -151,7 +151,10 @@ struct Report {
     int started{};  // 0: the provider does not say.
     int ended{};
 };
-struct Tell {};
+struct Tell {
+    enum How { sent, logged, send_logged };  // What waits is sent, or only logged; what was logged waits again.
+    int how{};
+};
 struct Expire {
     enum What { runs, notifications, settlements, quarantine, tombstones };
     int what{};

@@ -382,10 +382,12 @@ void Model::forget(std::int64_t id) {
     });
 }
 
-void Model::run(const Tell&) {
+void Model::run(const Tell& command) {
+    const bool sends_logged = command.how == Tell::send_logged;
+    const char* const then = sends_logged ? "pending" : command.how == Tell::logged ? "logged" : "sent";
     for (auto& [key, notification] : notifications_) {
-        if (notification.state == "pending") {
-            notification.state = "sent";
+        if (notification.state == (sends_logged ? "logged" : "pending")) {
+            notification.state = then;
         }
     }
 }

@@ -144,7 +144,8 @@ bool Model::reopen(std::int64_t id) {
                 .reason = last.keeps_status ? row.reason : std::nullopt,
                 .keeps_status = last.keeps_status});
     for (auto& [key, notification] : notifications_) {
-        if (key.row == id && key.run == last.run && notification.state == "pending") {
+        if (key.row == id && key.run == last.run &&
+            (notification.state == "pending" || notification.state == "logged")) {
             notification.state = "skipped";
             notification.is_withdrawn = true;
         }

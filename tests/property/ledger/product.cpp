@@ -12,6 +12,7 @@
 #include "daemon/ingest/write_turn.hpp"
 #include "queries/apply.hpp"
 #include "queries/maintain.hpp"
+#include "queries/outbox.hpp"
 #include "queries/reprice.hpp"
 #include "queries/settle.hpp"
 
@@ -414,9 +415,23 @@ void Product::run(const Report& command, const Model&) {
     (void)lookups_.store({.run_id = run_id_of(command.run), .report = std::move(report)});
 }
 
-void Product::run(const Tell&, const Model&) {
-    execute(daemon_,
-            "UPDATE runledger.notifications SET state = 'sent', sent_at = now(), attempts = 1 WHERE state = 'pending'");
+void Product::run(const Tell& command, const Model&) {
+    switch (command.how) {
+        case Tell::sent:
+            execute(daemon_,
+                    "UPDATE runledger.notifications SET state = 'sent', sent_at = now(), attempts = 1 "
+                    "WHERE state = 'pending'");
+            break;
+        case Tell::logged:
+            execute(daemon_,
+                    "UPDATE runledger.notifications SET state = 'logged', logged_at = now(), last_error = 'logged' "
+                    "WHERE state = 'pending'");
+            break;
+        default: {
+            const std::optional<std::string> any;
+            execute(daemon_, std::string(queries::outbox::send_logged), any, any, any, 1000);
+        }
+    }
 }
 
 void Product::run(const Expire& command, const Model& before) {

@@ -28,7 +28,7 @@ protected:
     }
 
     [[nodiscard]] std::string token_file(std::string_view content) const {
-        return folder_.write_file("token", content).string();
+        return folder_.write_secret("token", content).string();
     }
 
     test::TempFolder folder_;
@@ -113,6 +113,8 @@ INSTANTIATE_TEST_SUITE_P(
               "curve_authorized_keys_file = \"/nonexistent\"\n",
               "curve_secret_key_file (line 4) names \"/nonexistent\": it can't be read"},
         Fault{"negative_grace", "[postgres]\nuri = \"x\"\n[settle]\noutputs_grace_ms = -1\n", "not within 0 to"},
+        Fault{"unknown_use_of_links", "[postgres]\nuri = \"x\"\n[telegram]\nlinks = \"all\"\n",
+              "not one of \"hand_over\", \"upload\""},
         Fault{"unknown_mode", "[postgres]\nuri = \"x\"\n[telegram]\nmode = \"loud\"\n", "not one of \"send\", \"log\""},
         Fault{"send_without_token", "[postgres]\nuri = \"x\"\n[telegram]\nmode = \"send\"\n", "token_file is missing"},
         Fault{"missing_token", "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"/nonexistent\"\n", "can't be read"},
@@ -146,6 +148,20 @@ TEST_F(ConfigFile, TakesCurveKeysThatNobodyElseCanRead) {
     std::filesystem::permissions(secret, std::filesystem::perms{0644});
     EXPECT_THAT(fault_of(text), HasSubstr("others may read this secret"));
     EXPECT_THAT(fault_of(text), testing::Not(HasSubstr(key)));
+}
+
+TEST_F(ConfigFile, TakesATokenThatNobodyElseCanRead) {
+    const std::string file = token_file("100:secret\n");
+    const std::string text = "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"" + file + "\"\n";
+
+    std::filesystem::permissions(file, std::filesystem::perms{0640});
+    EXPECT_EQ(load(text).telegram.token.reveal(), "100:secret");
+
+    for (const unsigned mode : {0644U, 0604U, 0602U, 0601U}) {
+        std::filesystem::permissions(file, std::filesystem::perms{mode});
+        EXPECT_THAT(fault_of(text),
+                    HasSubstr("token_file (line 4) names \"" + file + "\": others may read this secret"));
+    }
 }
 
 TEST_F(ConfigFile, NeverRepeatsAToken) {

@@ -362,7 +362,7 @@ TEST_F(ADelivery, IsWrittenToTheLogInPlaceOfBeingSent) {
 
     EXPECT_EQ(doing(delivery.begin(now)), "log");
     EXPECT_EQ(delivery.parts().size(), 2U);
-    EXPECT_EQ(doing(delivery.on_written_to_log()), "sent");
+    EXPECT_EQ(doing(delivery.on_written_to_log()), "logged");
 }
 
 }  // namespace
