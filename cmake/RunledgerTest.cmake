@@ -36,3 +36,14 @@ function(runledger_test name)
         endif()
     endif()
 endfunction()
+
+# runledger_test_elsewhere(<name> TIMEOUT seconds FILTER <GoogleTest's filter>)
+#
+# A part of an integration test once more, in a cluster with odd defaults, a hostile public, row-level security and a
+# pooler in front (tests/support/cluster_kind.hpp), as a further entry of ctest: <name>_elsewhere.
+function(runledger_test_elsewhere name)
+    cmake_parse_arguments(PARSE_ARGV 1 TEST "" "TIMEOUT;FILTER" "")
+    add_test(NAME ${name}_elsewhere COMMAND ${name} --gtest_filter=${TEST_FILTER})
+    set_tests_properties(${name}_elsewhere PROPERTIES LABELS integration TIMEOUT ${TEST_TIMEOUT}
+        ENVIRONMENT "RUNLEDGER_TEST_CLUSTER=odd,hostile,row_security,pgbouncer")
+endfunction()

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <array>
@@ -113,6 +114,17 @@ pqxx::connection& Database::connection() {
         connection_ = std::move(fresh);
     }
     return *connection_;
+}
+
+pqxx::connection& Database::living_connection() {
+    if (connection_) {
+        pollfd waited{.fd = connection_->sock(), .events = POLLIN, .revents = 0};
+        // Between transactions the server says nothing, unless that it ends the session.
+        if (waited.fd < 0 || ::poll(&waited, 1, 0) != 0) {
+            disconnect();
+        }
+    }
+    return connection();
 }
 
 void Database::disconnect() noexcept {

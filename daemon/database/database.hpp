@@ -29,6 +29,12 @@ class CommitDoubtful : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// The connection comes through a pooler, and what is to be done needs a session of its own. what() says which key of
+// the configuration names the server.
+class PoolerInTheWay : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 class Adoption;
 class Transaction;
 
@@ -60,6 +66,9 @@ private:
 
     // Connects if there is none. Throws pqxx::broken_connection and the like.
     [[nodiscard]] pqxx::connection& connection();
+    // For a new transaction: a connection that the server has ended meanwhile (idle_session_timeout, a pooler's
+    // client_idle_timeout, pg_terminate_backend) is made anew. Throws likewise.
+    [[nodiscard]] pqxx::connection& living_connection();
 
     class NoticeWatch;
     std::string uri_;

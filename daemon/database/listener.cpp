@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "daemon/database/transaction.hpp"
+
 namespace runledger {
 
 class ChannelListener::Receiver : public pqxx::notification_receiver {
@@ -19,8 +21,10 @@ private:
 
 ChannelListener::ChannelListener(Database& database, const std::string& channel,
                                  std::function<void(int backend)> on_notice)
-    : connection_(database.connection()),
-      receiver_(std::make_unique<Receiver>(connection_, channel, std::move(on_notice))) {}
+    : connection_(database.connection()) {
+    begin_own_session(connection_);
+    receiver_ = std::make_unique<Receiver>(connection_, channel, std::move(on_notice));
+}
 
 ChannelListener::~ChannelListener() = default;
 

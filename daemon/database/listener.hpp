@@ -12,7 +12,7 @@ namespace runledger {
 class ChannelListener {
 public:
     // Says LISTEN. `on_notice` is called by take(), with the server's process that the notification is from.
-    // Throws what pqxx throws.
+    // Throws PoolerInTheWay, since another client of a pooler's would hear it; what pqxx throws.
     ChannelListener(Database& database, const std::string& channel, std::function<void(int backend)> on_notice);
     ChannelListener(const ChannelListener&) = delete;
     ChannelListener& operator=(const ChannelListener&) = delete;

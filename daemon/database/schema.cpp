@@ -278,6 +278,7 @@ void within_lock_timeout(pqxx::connection& connection, const std::function<void(
 
 void migrate(pqxx::connection& connection, const std::function<void(std::string_view)>& report,
              const Adoption* adoption, const SchemaSql& schema) {
+    begin_own_session(connection);
     if (adoption != nullptr) {
         (void)adoption->plan(connection);  // Refuses before anything is done.
     }
@@ -355,6 +356,7 @@ void migrate(Database& database, const std::function<void(std::string_view)>& re
 }
 
 std::vector<std::string> plan_adoption(Database& database, const Adoption& adoption) {
+    begin_own_session(database.connection());
     return adoption.plan(database.connection());
 }
 

@@ -54,7 +54,7 @@ class RightsMissing : public std::runtime_error {
 // everything to runledger_owner and gives each role its rights anew. Holds an advisory lock meanwhile: a second
 // `migrate` waits for the first. Calls `report` with a sentence for each step.
 // Throws SchemaMismatch, before anything is done, if the database has a migration that this build does not know;
-// RightsMissing, likewise; what pqxx throws if a step fails (those before it stay).
+// RightsMissing and PoolerInTheWay, likewise; what pqxx throws if a step fails (those before it stay).
 // With an adoption, the table that it names becomes generations; throws AdoptionRefused before anything is done.
 void migrate(pqxx::connection& connection, const std::function<void(std::string_view)>& report,
              const Adoption* adoption = nullptr, const SchemaSql& schema = known_schema());

@@ -3,6 +3,24 @@
 #include <fmt/format.h>
 
 namespace runledger {
+namespace {
+
+// By what the server, the database or the role may set otherwise, the meaning of a statement changes, or the text of
+// its values. `{0}` is LOCAL or nothing. TimeZone is not among them: no statement of ours depends on it, and a trigger
+// of the application's may.
+constexpr std::string_view defaults_of_ours =
+    "SET {0} row_security = off; SET {0} client_min_messages = warning; SET {0} datestyle = 'ISO, MDY'; "
+    "SET {0} intervalstyle = 'postgres'; SET {0} bytea_output = 'hex'; SET {0} extra_float_digits = 1; "
+    "SET {0} array_nulls = on; SET {0} transform_null_equals = off; SET {0} quote_all_identifiers = off; "
+    "SET {0} standard_conforming_strings = on";
+
+const std::string& local_defaults() {
+    static const std::string text =
+        fmt::format(fmt::runtime(defaults_of_ours), "LOCAL") + "; SET LOCAL search_path = pg_catalog, pg_temp";
+    return text;
+}
+
+}  // namespace
 
 const std::string* Statements::prepared_name(std::string_view query) const {
     if (transaction_ == nullptr || !transaction_->own_backend()) {
@@ -28,16 +46,31 @@ void begin_durably(const Statements& work, const TransactionBounds& bounds) {
     // The isolation is said, too: under another default, a statement would not see what was committed before it. Under
     // row-level security that would hide rows, a statement fails instead. A warning of COMMIT always comes.
     work.run(
-        fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE; SET LOCAL synchronous_commit = on; "
-                    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off; "
-                    "SET LOCAL client_min_messages = warning; SET LOCAL statement_timeout = {}; "
-                    "SET LOCAL lock_timeout = {}{}",
-                    bounds.statement_timeout.count(), bounds.lock_timeout.count(),
+        fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE, NOT DEFERRABLE; {0}; "
+                    "SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = {1}; "
+                    "SET LOCAL idle_in_transaction_session_timeout = {1}; SET LOCAL lock_timeout = {2}{3}",
+                    local_defaults(), bounds.statement_timeout.count(), bounds.lock_timeout.count(),
                     bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));
 }
 
+void begin_own_session(pqxx::connection& connection) {
+    pqxx::nontransaction session(connection);
+    // Before anything sticks to a session that may be somebody else's next.
+    if (session.exec1("SELECT pg_catalog.pg_backend_pid()")[0].as<int>() != connection.backendpid()) {
+        throw PoolerInTheWay(
+            "this connection comes through a pooler, such as pgbouncer, and a session of its own is needed: name the "
+            "server itself in [postgres] direct_uri");
+    }
+    session.exec(fmt::format(fmt::runtime(defaults_of_ours), "SESSION"));
+    session.exec(
+        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE, NOT DEFERRABLE; "
+        "SET idle_in_transaction_session_timeout = 0");
+    session.exec(
+        "SET idle_session_timeout = 0; SET statement_timeout = 0; SET lock_timeout = 0; SET synchronous_commit = on");
+}
+
 Transaction::Transaction(Database& database, const TransactionBounds& bounds)
-    : database_(database), work_(std::make_unique<pqxx::work>(database.connection())) {
+    : database_(database), work_(std::make_unique<pqxx::work>(database.living_connection())) {
     run_in(*work_, this);
     begin_durably(*this, bounds);
 }
@@ -63,11 +96,13 @@ const std::string& Transaction::prepared(std::string_view query) {
     return known->second;
 }
 
-Snapshot::Snapshot(Database& database) : work_(std::make_unique<pqxx::work>(database.connection())) {
+Snapshot::Snapshot(Database& database) : work_(std::make_unique<pqxx::work>(database.living_connection())) {
     run_in(*work_, nullptr);
-    run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; "
-        "SET LOCAL row_security = off; "
-        "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0");
+    run(
+        fmt::format("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE; {}; "
+                    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; "
+                    "SET LOCAL idle_in_transaction_session_timeout = 0",
+                    local_defaults()));
 }
 
 Snapshot::~Snapshot() = default;

@@ -22,8 +22,8 @@
 namespace runledger {
 
 // The first statements of every transaction: they set durability and timeouts.
-// `statement_timeout` bounds each statement, `lock_timeout` each wait for a lock; 0: no bound.
-// `plans_once`: PostgreSQL makes one generic plan for each prepared statement, including those in functions. For
+// `statement_timeout` bounds each statement and each pause between two, `lock_timeout` each wait for a lock; 0: no
+// bound. `plans_once`: PostgreSQL makes one generic plan for each prepared statement, including those in functions. For
 // statements whose best plan does not depend on the parameters.
 struct TransactionBounds {
     std::chrono::milliseconds statement_timeout{std::chrono::seconds{60}};
@@ -105,8 +105,13 @@ pqxx::row ask1(const Statements& work, std::string_view query, const Values&... 
 // and a Snapshot begin with it.
 void secure_search_path(const Statements& work);
 
-// The first statements of a Transaction.
+// The first statements of a Transaction: whatever defaults the server, the database and the role have, its statements
+// mean what they say.
 void begin_durably(const Statements& work, const TransactionBounds& bounds);
+
+// The same for a session that is ours alone and that no Transaction is used for: migrations, LISTEN. It bounds nothing.
+// Throws PoolerInTheWay, before it sets anything, if the session is a pooler's.
+void begin_own_session(pqxx::connection& connection);
 
 // A transaction that writes; Database::commit commits it, and without that it is rolled back.
 class Transaction : public Statements {

@@ -38,6 +38,12 @@ void OutboxListener::run() noexcept {
                     outbox_.notify();  // For what was not heard meanwhile.
                 }
                 listen();
+            } catch (const PoolerInTheWay& error) {
+                spdlog::warn("LISTEN is not possible, the outbox is polled instead error=\"{}\"", error.what());
+                database_.disconnect();
+                while (!stop_.is_stopped()) {
+                    (void)stop_.pause(std::chrono::hours{1});  // What is configured stays so.
+                }
             } catch (const std::exception& error) {
                 is_lost = true;
                 spdlog::warn("LISTEN failed, the outbox is polled instead error=\"{}\"", error.what());

@@ -49,7 +49,9 @@ protected:
             const std::string endpoint = fmt::format("tcp://127.0.0.1:{}", free_port());
             endpoints_ += " " + endpoint;
             daemons_.push_back(std::make_unique<DaemonProcess>(
-                folder(), DaemonConf{.postgres_uri = uri(),
+                folder(), DaemonConf{.postgres_uri = daemon_uri,
+                                     .direct_uri = direct_daemon_uri,
+                                     .owner_uri = owner_uri,
                                      .bind = {endpoint},
                                      .telegram_api_url = bot().url(),
                                      .log_level = "info",
@@ -77,7 +79,7 @@ protected:
     // Each edge gets its half of the runs, at the same time.
     [[nodiscard]] std::future<std::vector<Delivery>> send_half(const std::vector<RunPlan>& half, std::size_t edge) {
         return std::async(std::launch::async, [this, &half, edge] {
-            GenerationRows rows(uri(), half);
+            GenerationRows rows(application_uri, half);
             rows.insert_first();
             auto deliveries =
                 send_runs(half, {.url = edges_[edge]->url(), .on_delivered = [&](const Delivery& delivery) {

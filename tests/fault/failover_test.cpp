@@ -20,9 +20,16 @@ protected:
         eventually("the standby is synchronous", [this] {
             return primary_says("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1";
         });
-        move_to(fmt::format("postgresql://postgres@/runledger?host={},{}&port={},{}&target_session_attrs=read-write",
-                            postgres().socket_folder().string(), standby_.socket_folder().string(), postgres().port(),
-                            standby_.port()));
+        move_to(uri_of_both("postgres"));
+        daemon_uri = direct_daemon_uri = uri_of_both(Logins::daemon);
+        owner_uri = uri_of_both(Logins::owner);
+        application_uri = uri_of_both(Logins::application);
+    }
+
+    [[nodiscard]] std::string uri_of_both(std::string_view login) {
+        return fmt::format("postgresql://{}@/runledger?host={},{}&port={},{}&target_session_attrs=read-write", login,
+                           postgres().socket_folder().string(), standby_.socket_folder().string(), postgres().port(),
+                           standby_.port());
     }
 
     void on_primary(const std::string& statement) {

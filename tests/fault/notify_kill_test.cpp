@@ -42,7 +42,9 @@ protected:
         bot_ = std::make_unique<BotApi>(std::move(options));
         // A dead daemon's leases run out soon, and the pace is not what this is about.
         daemon_ = std::make_unique<DaemonProcess>(
-            folder_, DaemonConf{.postgres_uri = uri_,
+            folder_, DaemonConf{.postgres_uri = postgres_->daemon_uri("kills"),
+                                .direct_uri = postgres_->direct_daemon_uri("kills"),
+                                .owner_uri = postgres_->owner_uri("kills"),
                                 .telegram_api_url = bot_->url(),
                                 .telegram_extra = "timeout_ms = 1500\nlease_margin_ms = 500\nattempts_max = 50\n"
                                                   "retry_delay_max_ms = 500\nmessages_per_second = 1000\n"

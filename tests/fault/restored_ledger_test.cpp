@@ -71,7 +71,8 @@ TEST_F(RestoredLedger, IsFedAgainFromKeptSegments) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     const auto runs = make_runs({.seed = seed, .runs = 90, .arrival_span = std::chrono::seconds{1}});
     {
-        GenerationRows rows(uri(), runs);  // Before the backup: they are the application's to restore, not ours.
+        GenerationRows rows(application_uri,
+                            runs);  // Before the backup: they are the application's to restore, not ours.
         rows.insert_first();
         rows.insert_rest();
     }

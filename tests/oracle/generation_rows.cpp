@@ -17,8 +17,8 @@ void GenerationRows::insert(const std::vector<std::size_t>& runs) {
     for (const std::size_t run : runs) {
         // Unique by run_id: a first attempt whose COMMIT was in doubt may have inserted it.
         work.exec_params(
-            "INSERT INTO runledger.generations (metadata) SELECT $1::jsonb WHERE NOT EXISTS "
-            "(SELECT FROM runledger.generations WHERE run_id = $2)",
+            "INSERT INTO runledger.generations (metadata) SELECT $1::pg_catalog.jsonb WHERE NOT "
+            "EXISTS (SELECT FROM runledger.generations WHERE run_id OPERATOR(pg_catalog.=) $2)",
             runs_[run].metadata(), runs_[run].run_id);
     }
     work.commit();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # That transactions begin durably and connections are made in one place, the types say: only daemon/database/ can have a
-# connection. What they can't say: nothing is left in a session, which a pooler may give to somebody else.
+# connection. What they can't say: nothing is left in a session, which a pooler may give to somebody else. (One line of
+# begin_own_session, which has refused a pooler, may: it sets idle_session_timeout, too.)
 set -u
 cd "$1" || exit 1
 status=0
@@ -11,7 +12,7 @@ if [ -n "$made" ]; then
     status=1
 fi
 if grep -rnE '(^|[^a-z_])SET (SESSION |)(statement_timeout|lock_timeout|synchronous_commit|search_path|TIME ZONE)|\.prepare\(|exec_prepared|pg_advisory_lock\(' \
-    daemon/{base,net,database,ingest,settle,reconcile,notify,telegram}/*.?pp sql/queries | grep -v -e ':[0-9]*: *//' -e '^daemon/database/schema.cpp:' -e '^daemon/database/transaction.[ch]pp:.*\(prepare(\|exec_prepared\)' -e 'SECURITY DEFINER SET search_path'; then
+    daemon/{base,net,database,ingest,settle,reconcile,notify,telegram}/*.?pp sql/queries | grep -v -e ':[0-9]*: *//' -e '^daemon/database/schema.cpp:' -e '^daemon/database/transaction.[ch]pp:.*\(prepare(\|exec_prepared\)' -e '^daemon/database/transaction.cpp:.*SET idle_session_timeout' -e 'SECURITY DEFINER SET search_path'; then
     printf 'state of a session, which a pooler may give to somebody else\n'
     status=1
 fi

@@ -47,16 +47,23 @@ DaemonProcess::DaemonProcess(const TempFolder& folder, DaemonConf conf)
     const auto token_file = folder.write_file(conf_.name + "/telegram.token", conf_.telegram_token + "\n");
     std::filesystem::permissions(token_file, std::filesystem::perms{0600});
     const bool has_api = !conf_.telegram_api_url.empty();
-    std::string text = fmt::format("[intake]\nbind = [{}]\n{}\n[postgres]\nuri = {}\n{}\n", fmt::join(endpoints, ", "),
-                                   conf_.intake_extra, toml_string(conf_.postgres_uri), conf_.postgres_extra);
-    text += fmt::format("[telegram]\nmode = {}\ntoken_file = {}\n", toml_string(has_api ? conf_.telegram_mode : "log"),
-                        toml_string(token_file.string()));
+    std::string intake = fmt::format("[intake]\nbind = [{}]\n{}\n", fmt::join(endpoints, ", "), conf_.intake_extra);
+    std::string rest =
+        fmt::format("[telegram]\nmode = {}\ntoken_file = {}\n", toml_string(has_api ? conf_.telegram_mode : "log"),
+                    toml_string(token_file.string()));
     if (has_api) {
-        text += fmt::format("api_url = {}\n", toml_string(conf_.telegram_api_url));
+        rest += fmt::format("api_url = {}\n", toml_string(conf_.telegram_api_url));
     }
-    text += fmt::format("{}\n[metrics]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nlevel = {}\n\n{}", conf_.telegram_extra,
+    rest += fmt::format("{}\n[metrics]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nlevel = {}\n\n{}", conf_.telegram_extra,
                         metrics_port_, toml_string(conf_.log_level), conf_.extra);
-    configuration_ = folder.write_file(conf_.name + "/runledgerd.toml", text);
+    const auto written = [&](std::string_view name, std::string_view uri, std::string_view direct_uri) {
+        const std::string direct = direct_uri.empty() ? "" : fmt::format("direct_uri = {}\n", toml_string(direct_uri));
+        return folder.write_file(fmt::format("{}/{}.toml", conf_.name, name),
+                                 fmt::format("{}[postgres]\nuri = {}\n{}{}\n{}", intake, toml_string(uri), direct,
+                                             conf_.postgres_extra, rest));
+    };
+    configuration_ = written("runledgerd", conf_.postgres_uri, conf_.direct_uri);
+    tools_configuration_ = conf_.owner_uri.empty() ? configuration_ : written("owner", conf_.owner_uri, "");
     if (is_built_sanitized) {
         // See postgres_server.cpp: libpqxx's own leak on a broken connection.
         const auto suppressions = folder.write_file(conf_.name + "/suppressions", "leak:libpqxx\n");
@@ -66,7 +73,7 @@ DaemonProcess::DaemonProcess(const TempFolder& folder, DaemonConf conf)
 
 Finished DaemonProcess::tool(std::vector<std::string> arguments) const {
     const auto program = install_executable(test_folder_, built_program("runledger"));
-    std::vector<std::string> argv{program.string(), "--config", configuration_.string()};
+    std::vector<std::string> argv{program.string(), "--config", tools_configuration_.string()};
     argv.insert(argv.end(), std::make_move_iterator(arguments.begin()), std::make_move_iterator(arguments.end()));
     return run_to_end({.argv = std::move(argv), .env = conf_.env, .cwd = folder_}, test_folder_);
 }

@@ -18,6 +18,8 @@ namespace runledger::test {
 
 struct DaemonConf {
     std::string postgres_uri{};
+    std::string direct_uri{};         // Past a pooler; empty: none is in the way.
+    std::string owner_uri{};          // For the tool, which has a configuration of its own; empty: as the daemon.
     std::vector<std::string> bind{};  // Empty: "ipc://<test's folder>/d.sock", where NginxServer's conf sends.
     std::string telegram_api_url{};   // Empty: mode "log".
     std::string telegram_token{"100:test-token"};
@@ -50,7 +52,7 @@ public:
     [[nodiscard]] bool running();
     [[nodiscard]] pid_t pid() const;
 
-    // The operator's tool with this configuration: {"check"}.
+    // The operator's tool: {"audit"}.
     [[nodiscard]] Finished tool(std::vector<std::string> arguments) const;
 
     // All that the daemon has said since the first start.
@@ -68,6 +70,7 @@ private:
     DaemonConf conf_;
     std::filesystem::path folder_;
     std::filesystem::path configuration_;
+    std::filesystem::path tools_configuration_;
     std::filesystem::path log_;
     std::uint16_t metrics_port_;
     bool migrated_{false};

@@ -6,19 +6,26 @@
 
 namespace runledger::test {
 
-PgBouncer::PgBouncer(const TempFolder& folder, const PostgresServer& server, int pool_size) : port_(free_port()) {
+PgBouncer::PgBouncer(const TempFolder& folder, const PostgresServer& server, const PoolOptions& options)
+    : port_(free_port()) {
     const auto own = folder.make_folder("pgbouncer");
     log_ = own / "pgbouncer.log";
-    const auto users = folder.write_file("pgbouncer/users.txt", "\"postgres\" \"\"\n");
-    // As Debian ships it but for the places; server_reset_query is for session mode only, so nothing is cleaned up
-    // between two clients' transactions.
+    std::string logins;
+    for (const std::string_view login :
+         {std::string_view{"postgres"}, Logins::owner, Logins::daemon, Logins::application, Logins::reader}) {
+        logins += fmt::format("\"{}\" \"\"\n", login);
+    }
+    const auto users = folder.write_file("pgbouncer/users.txt", logins);
+    // As Debian ships it but for the places, and that it tries again soon after the server was away. server_reset_query
+    // is for session mode only, so in transaction mode nothing is cleaned up between two clients' transactions.
     configuration_ = folder.write_file(
         "pgbouncer/pgbouncer.ini",
         fmt::format("[databases]\n* = host={} port={}\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
                     "listen_port = {}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n"
-                    "pool_mode = transaction\ndefault_pool_size = {}\nmax_client_conn = 100\n"
-                    "server_round_robin = 1\nlogfile = {}\n",
-                    server.socket_folder().string(), server.port(), port_, users.string(), pool_size, log_.string()));
+                    "pool_mode = {}\ndefault_pool_size = {}\nmax_client_conn = 200\n"
+                    "server_round_robin = 1\nserver_login_retry = 1\nlogfile = {}\n",
+                    server.socket_folder().string(), server.port(), port_, users.string(),
+                    options.mode == PoolMode::session ? "session" : "transaction", options.size, log_.string()));
     start();
 }
 
@@ -31,7 +38,7 @@ void PgBouncer::start() {
             if (!process_->running()) {
                 throw Hopeless("pgbouncer has ended");
             }
-            return connect_to(uri("postgres"))->is_open();
+            return connect_to(uri("postgres", "postgres"))->is_open();
         },
         default_patience, [this] { return log_text(); });
 }
@@ -41,8 +48,8 @@ void PgBouncer::restart() {
     start();
 }
 
-std::string PgBouncer::uri(std::string_view database) const {
-    return fmt::format("postgresql://postgres@127.0.0.1:{}/{}", port_, database);
+std::string PgBouncer::uri(std::string_view database, std::string_view login) const {
+    return fmt::format("postgresql://{}@/{}?host=127.0.0.1&port={}", login, database, port_);
 }
 
 std::string PgBouncer::log_text() const { return read_text(log_); }

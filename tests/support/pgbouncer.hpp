@@ -1,4 +1,4 @@
-// Debian's pgbouncer in transaction mode, in front of a PostgresServer: any transaction may get any server connection.
+// Debian's pgbouncer in front of a PostgresServer. In transaction mode, any transaction may get any server connection.
 //
 // Invariant: it is gone when the object is. Owned by one thread; the URI may be shared.
 #pragma once
@@ -7,22 +7,27 @@
 #include <optional>
 #include <string>
 
+#include "tests/support/cluster_kind.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace runledger::test {
 
+struct PoolOptions {
+    PoolMode mode{PoolMode::transaction};
+    int size{20};  // Connections to the server, of each login to each database; if fewer than clients, they are shared.
+};
+
 class PgBouncer {
 public:
-    // `pool_size`: connections to the server; fewer than clients, so that they are shared. Throws with its log where it
-    // does not start. Both must outlive it.
-    PgBouncer(const TempFolder& folder, const PostgresServer& server, int pool_size);
+    // Throws with its log where it does not start. Both must outlive it.
+    PgBouncer(const TempFolder& folder, const PostgresServer& server, const PoolOptions& options);
     PgBouncer(const PgBouncer&) = delete;
     PgBouncer& operator=(const PgBouncer&) = delete;
 
-    // Through it, to the database of that name, as the superuser.
-    [[nodiscard]] std::string uri(std::string_view database = "runledger") const;
+    // Through it, to the database of that name, as a login of a test's cluster.
+    [[nodiscard]] std::string uri(std::string_view database, std::string_view login) const;
     [[nodiscard]] std::string log_text() const;
     // SIGKILL, and a new one on the same port.
     void restart();

@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <gtest/gtest.h>
 
 #include <csignal>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 #include <utility>
+
+#include "tests/support/pgbouncer.hpp"
 
 #if defined(RUNLEDGER_SANITIZED)
 // libpqxx 6.4 loses the PGresult of a query whose connection broke: it asks the connection for its encoding, which
@@ -46,7 +51,33 @@ int stop_signal(StopMode mode) {
     throw std::logic_error("StopMode");
 }
 
+std::string data_sql(std::string_view name) {
+    return read_text(std::filesystem::path{RUNLEDGER_SOURCE_DIR} / "tests/data/sql" / name);
+}
+
+std::set<PostgresServer*>& hostile_servers() {
+    static std::set<PostgresServer*> servers;
+    return servers;
+}
+
 }  // namespace
+
+// After each test, looks at the servers that outlive it.
+class ShadowWatch : public testing::EmptyTestEventListener {
+public:
+    static void begin() {
+        static const bool begun = [] {
+            testing::UnitTest::GetInstance()->listeners().Append(new ShadowWatch);  // GoogleTest deletes it.
+            return true;
+        }();
+        (void)begun;
+    }
+    void OnTestEnd(const testing::TestInfo& /*test*/) override {
+        for (PostgresServer* server : hostile_servers()) {
+            server->report_shadows();
+        }
+    }
+};
 
 std::filesystem::path PostgresServer::bin_folder() {
     static const std::filesystem::path folder = find_bin_folder();
@@ -60,6 +91,7 @@ PostgresServer::PostgresServer(PostgresOptions options)
       port_(free_port()) {
     create_cluster();
     start();
+    make_neighbours();
     create_database("runledger");
 }
 
@@ -74,6 +106,10 @@ PostgresServer::PostgresServer(const StandbyOf& standby)
 
 PostgresServer::~PostgresServer() {
     try {
+        if (hostile_servers().erase(this) > 0) {
+            report_shadows();
+        }
+        pooler_.reset();
         if (postmaster_) {
             // A stopped process takes no SIGQUIT, and its backends are in sessions of their own.
             kill_hard();
@@ -95,6 +131,50 @@ void PostgresServer::create_cluster() {
     write_settings();
 }
 
+void PostgresServer::make_neighbours() {
+    const ClusterKind& kind = cluster_kind();
+    const auto connection = connect("template1");
+    const auto run = [&connection](const std::string& statements) {
+        pqxx::work work(*connection);
+        work.exec(
+            "SET LOCAL search_path = pg_catalog, pg_temp; SET TRANSACTION READ WRITE; SET LOCAL statement_timeout = 0; "
+            "SET LOCAL standard_conforming_strings = on; SET LOCAL client_min_messages = warning");
+        work.exec(statements);
+        work.commit();
+    };
+    for (const std::string& statement : superusers_defaults(kind)) {
+        run(statement);
+    }
+    if (options_.has_logins) {
+        run(statements_of_logins(kind));
+    }
+    // In template1, and so in each database.
+    if (kind.is_hostile) {
+        run(data_sql("hostile_public.sql"));
+        shadows_reported_to_ = log_text().size();
+        ShadowWatch::begin();
+        hostile_servers().insert(this);
+    }
+    if (kind.has_row_security) {
+        run(data_sql("row_security_everywhere.sql"));
+    }
+    if (kind.pool != PoolMode::none) {
+        pooler_ = std::make_unique<PgBouncer>(folder_, *this, PoolOptions{.mode = kind.pool, .size = 20});
+    }
+}
+
+void PostgresServer::report_shadows() {
+    const std::string log = log_text().substr(shadows_reported_to_);
+    shadows_reported_to_ += log.size();
+    std::istringstream lines(log);
+    for (std::string line; std::getline(lines, line);) {
+        if (line.find("SHADOW") != std::string::npos && line.find("] postgres@") == std::string::npos) {
+            ADD_FAILURE() << "what shadows PostgreSQL's own was called: " << line;
+            return;
+        }
+    }
+}
+
 void PostgresServer::copy_cluster(const PostgresServer& primary) {
     const Finished made = run_to_end(
         {.argv = {(bin_folder() / "pg_basebackup").string(), "--pgdata", data_folder_.string(), "--write-recovery-conf",
@@ -114,6 +194,9 @@ void PostgresServer::write_settings() {
         "shared_buffers = '64MB'\nmax_connections = 100\nlog_line_prefix = '%m [%p] %u@%d '\n"
         "log_min_duration_statement = -1\nlog_timezone = 'UTC'\ntimezone = 'UTC'\n",
         port_, socket_folder_.string(), options_.fsync ? "on" : "off");
+    for (const std::string& setting : settings_of(cluster_kind())) {
+        conf += setting + "\n";
+    }
     for (const std::string& setting : options_.settings) {
         conf += setting + "\n";
     }
@@ -235,6 +318,20 @@ std::string PostgresServer::uri_as(std::string_view role, std::string_view datab
     return fmt::format("postgresql://{}@/{}?host={}&port={}", role, database, socket_folder_.string(), port_);
 }
 
+std::string PostgresServer::owner_uri(std::string_view database) const { return uri_as(Logins::owner, database); }
+
+std::string PostgresServer::daemon_uri(std::string_view database) const {
+    return pooler_ ? pooler_->uri(database, Logins::daemon) : direct_daemon_uri(database);
+}
+
+std::string PostgresServer::direct_daemon_uri(std::string_view database) const {
+    return uri_as(Logins::daemon, database);
+}
+
+std::string PostgresServer::application_uri(std::string_view database) const {
+    return pooler_ ? pooler_->uri(database, Logins::application) : uri_as(Logins::application, database);
+}
+
 std::string PostgresServer::tcp_uri(std::string_view database) const {
     return fmt::format("postgresql://postgres@127.0.0.1:{}/{}", port_, database);
 }
@@ -244,6 +341,9 @@ std::string PostgresServer::create_database(std::string_view name, std::string_v
     pqxx::nontransaction work(*connection);
     work.exec(fmt::format("CREATE DATABASE {} TEMPLATE {}", work.quote_name(std::string{name}),
                           work.quote_name(std::string{template_name})));
+    if (options_.has_logins) {
+        work.exec(fmt::format("GRANT CREATE ON DATABASE {} TO {}", work.quote_name(std::string{name}), Logins::owner));
+    }
     return uri(name);
 }
 

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/support/cluster_kind.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_folder.hpp"
 
@@ -24,7 +25,10 @@ enum class StopMode : std::uint8_t { smart, fast, immediate };
 struct PostgresOptions {
     bool fsync{true};
     std::vector<std::string> settings{};  // "max_connections=50": appended to postgresql.conf.
+    bool has_logins{true};                // Of the documented roles; false: migrate makes the roles.
 };
+
+class PgBouncer;
 
 class PostgresServer {
 public:
@@ -60,6 +64,11 @@ public:
     [[nodiscard]] std::string tcp_uri(std::string_view database = "runledger") const;
     // As another role, which must exist.
     [[nodiscard]] std::string uri_as(std::string_view role, std::string_view database = "runledger") const;
+    // As the documented roles. The daemon and the application come through a pooler if the cluster's kind has one.
+    [[nodiscard]] std::string owner_uri(std::string_view database = "runledger") const;
+    [[nodiscard]] std::string daemon_uri(std::string_view database = "runledger") const;
+    [[nodiscard]] std::string direct_daemon_uri(std::string_view database = "runledger") const;
+    [[nodiscard]] std::string application_uri(std::string_view database = "runledger") const;
 
     // Database `runledger` exists from the start. Returns the new one's URI.
     std::string create_database(std::string_view name, std::string_view template_name = "template1");
@@ -81,12 +90,18 @@ private:
     std::uint16_t port_;
     std::optional<ChildProcess> postmaster_;
     std::vector<ProcessId> frozen_;
+    std::unique_ptr<PgBouncer> pooler_;
+    std::size_t shadows_reported_to_{0};  // Of the log.
 
     void create_cluster();
+    void make_neighbours();
     void copy_cluster(const PostgresServer& primary);
     void write_settings();
     void ended();
     [[nodiscard]] std::vector<ProcessId> stop_everybody();
+    // Fails the running test if somebody else than the superuser has called what hostile_public.sql made.
+    void report_shadows();
+    friend class ShadowWatch;
 };
 
 [[nodiscard]] std::unique_ptr<pqxx::connection> connect_to(const std::string& uri);

@@ -71,6 +71,7 @@ TEST_F(Adopt, TakesOverALargeTableWithoutRewritingItWhileTheApplicationWrites) {
             try {
                 const auto begun = std::chrono::steady_clock::now();
                 pqxx::work work(*connection);
+                work.exec("SET TRANSACTION READ WRITE; SET LOCAL lock_timeout = 0");
                 work.exec(
                     fmt::format("INSERT INTO public.generations (metadata) VALUES ('{{\"run_id\": \"live-{}\"}}')",
                                 inserted.load()));

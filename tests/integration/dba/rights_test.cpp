@@ -34,7 +34,7 @@ protected:
 
 private:
     TempFolder folder_;
-    PostgresServer server_{{.fsync = false}};
+    PostgresServer server_{{.fsync = false, .settings = {}, .has_logins = false}};
 };
 
 TEST_F(NewCluster, TellsAUserWithoutCreateroleWhatADbaHasToRunAndThenMigrates) {

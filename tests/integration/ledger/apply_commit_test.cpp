@@ -6,6 +6,7 @@
 
 #include "daemon/database/transaction.hpp"
 #include "tests/integration/ledger/appliers_fixture.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace runledger {
 
@@ -73,7 +74,7 @@ protected:
 TEST_F(Unreplicated, IsNotAckedThoughItsCommitEndedWithAWarning) {
     const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
     make_commits_wait();
-    Appliers appliers(uri(), 1);
+    Appliers appliers(daemon_uri(), 1);
 
     appliers.offer(batch);
     eventually_waits_for_the_standby();
@@ -97,7 +98,7 @@ TEST_F(Unreplicated, IsNotAckedThoughItsCommitEndedWithAWarning) {
 TEST_F(Unreplicated, IsNotAckedWhereTheServerSendsErrorsOnly) {
     const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
     make_commits_wait();
-    Appliers appliers(uri() + "&options=-cclient_min_messages%3Derror", 1);
+    Appliers appliers(direct_daemon_uri() + "&options=-cclient_min_messages%3Derror", 1);
 
     appliers.offer(batch);
     eventually_waits_for_the_standby();
@@ -113,7 +114,7 @@ TEST_F(Unreplicated, CopyInAnotherDaemonIsNotAckedEither) {
     const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
     apply({&batch});
     make_commits_wait();
-    Appliers appliers(uri(), 1);
+    Appliers appliers(daemon_uri(), 1);
 
     appliers.offer(batch);
     eventually_waits_for_the_standby();
@@ -133,7 +134,7 @@ TEST_F(Unreplicated, LateCopyOfARetiredSegmentIsNotAckedEither) {
         work.commit();
     }
     make_commits_wait();
-    Appliers appliers(uri(), 1);
+    Appliers appliers(daemon_uri(), 1);
 
     appliers.offer(batch);
     eventually_waits_for_the_standby();
@@ -190,6 +191,44 @@ TEST_F(Connection, BoundsEachTransactionAndLeavesNothingInTheSession) {
 
     EXPECT_EQ(inside, "7s 3s on read committed");
     EXPECT_EQ(work.exec1(settings)[0].as<std::string>(), "0 0 on serializable");
+}
+
+// Defaults that change what a statement means, or the text of its values.
+TEST_F(Connection, MeansTheSameWhateverTheDefaultsAre) {
+    Database database(direct_daemon_uri() +
+                          "&options=-cdatestyle%3DSQL,DMY%20-carray_nulls%3Doff%20"
+                          "-ctransform_null_equals%3Don%20-cextra_float_digits%3D-15%20"
+                          "-cbytea_output%3Descape%20-cstandard_conforming_strings%3Doff%20"
+                          "-cdefault_transaction_read_only%3Don%20-cdefault_transaction_deferrable%3Don",
+                      "apply");
+    Transaction work(database, {});
+    const std::string said = R"(SELECT concat_ws('|', array_position('{"a",NULL}'::text[], NULL), NULL = NULL,
+        '2026-02-01'::date, 0.1::float8 + 0.2::float8, '\x00'::bytea, 'acb' ~ 'a\.b',
+        current_setting('transaction_read_only')))";
+
+    EXPECT_EQ(work.run1(said)[0].as<std::string>(), R"(2|2026-02-01|0.30000000000000004|\x00|f|off)");
+}
+
+// As by idle_session_timeout, a pooler's client_idle_timeout or an operator.
+TEST_F(Connection, IsMadeAnewForATransactionIfTheServerHasEndedIt) {
+    Database database(direct_daemon_uri(), "test");
+    {
+        Transaction work(database, {});
+        work.run("SELECT 1");
+        database.commit(work);
+    }
+    ASSERT_EQ(value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() "
+                    "AND application_name = 'runledgerd test'"),
+              "1");
+    eventually("the session is gone", [&] {
+        return value(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = "
+                   "'runledgerd test'") == "0";
+    });
+
+    Transaction work(database, {});
+
+    EXPECT_EQ(work.run1("SELECT 1")[0].as<int>(), 1);
 }
 
 TEST_F(Connection, CommitsWhateverElseTheServerSays) {

@@ -42,8 +42,8 @@ protected:
 
     // Two daemons of four appliers each get every batch, one forwards and one backwards.
     void apply_in_two_daemons(const std::deque<MadeBatch>& batches) {
-        Appliers one(uri(), 4);
-        Appliers other(uri(), 4);
+        Appliers one(daemon_uri(), 4);
+        Appliers other(daemon_uri(), 4);
         for (std::size_t i = 0; i < batches.size(); ++i) {
             one.offer(batches[i]);
             other.offer(batches[batches.size() - 1 - i]);
@@ -111,7 +111,7 @@ TEST_F(Contention, TriesATurnAgainThatADeadlockEnded) {
     const MadeBatch batch({segment(1), 0}, {{event_text({.run_id = "run-a", .status = "success"}), 5},
                                             {event_text({.run_id = "run-b", .status = "success"}), 6}});
     const std::size_t log_since = log_mark(server());
-    Appliers appliers(uri(), 1);
+    Appliers appliers(daemon_uri(), 1);
 
     appliers.offer(batch);
     eventually("the applier waits for run-b", [&] {
@@ -136,7 +136,8 @@ TEST_F(Contention, TriesATurnAgainThatCouldNotBeSerialized) {
     {
         pqxx::work work(db());
         work.exec(
-            "CREATE SEQUENCE tries; CREATE FUNCTION fail_twice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "CREATE SEQUENCE tries; CREATE FUNCTION fail_twice() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+            "$$ BEGIN "
             "IF nextval('public.tries') <= 2 THEN RAISE EXCEPTION 'not now' USING ERRCODE = 'serialization_failure'; "
             "END IF; "
             "RETURN NEW; END $$; "
@@ -144,7 +145,7 @@ TEST_F(Contention, TriesATurnAgainThatCouldNotBeSerialized) {
         work.commit();
     }
     const MadeBatch batch({segment(1), 0}, {{event_text({.status = "success"}), 5}});
-    Appliers appliers(uri(), 1);
+    Appliers appliers(daemon_uri(), 1);
 
     appliers.offer(batch);
 

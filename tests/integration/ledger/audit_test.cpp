@@ -14,7 +14,7 @@ using testing::Not;
 
 class Audit : public Ledger {
 protected:
-    Audit() : daemon_(folder_, DaemonConf{.postgres_uri = uri()}) {}
+    Audit() : daemon_(folder_, DaemonConf{.postgres_uri = owner_uri()}) {}
 
     [[nodiscard]] Finished audit(std::vector<std::string> words = {}) const {
         words.insert(words.begin(), "audit");

@@ -23,14 +23,14 @@ protected:
 };
 
 TEST_F(KeptStatements, AreOneForEachQueryHoweverOftenItIsAsked) {
-    Database database(uri(), "test");
+    Database database(direct_daemon_uri(), "test");
 
     EXPECT_EQ(kept_after_asking(database), 2);
     EXPECT_EQ(kept_after_asking(database), 2);
 }
 
 TEST_F(KeptStatements, ArePreparedAnewInTheNextSession) {
-    Database database(uri(), "test");
+    Database database(direct_daemon_uri(), "test");
     EXPECT_EQ(kept_after_asking(database), 2);
 
     database.disconnect();
@@ -40,10 +40,10 @@ TEST_F(KeptStatements, ArePreparedAnewInTheNextSession) {
 
 TEST_F(KeptStatements, AreNoneBehindAPooler) {
     const TempFolder folder;
-    const PgBouncer pooler(folder, server(), 2);
+    const PgBouncer pooler(folder, server(), {.mode = PoolMode::transaction, .size = 2});
     const std::string name = value("SELECT current_database()");
-    Database one(pooler.uri(name), "test");
-    Database other(pooler.uri(name), "test");
+    Database one(pooler.uri(name, Logins::daemon), "test");
+    Database other(pooler.uri(name, Logins::daemon), "test");
     Transaction work(one, {});  // Holds one of the two sessions.
     EXPECT_EQ(ask(work, queries::settle::take_new, 1, "0", 0).size(), 0U);
 
@@ -54,7 +54,7 @@ TEST_F(KeptStatements, AreNoneBehindAPooler) {
 }
 
 TEST_F(KeptStatements, SurviveATransactionThatFailed) {
-    Database database(uri(), "test");
+    Database database(direct_daemon_uri(), "test");
     try {
         Transaction work(database, {});
         EXPECT_EQ(ask(work, queries::settle::take_new, 1, "0", 0).size(), 0U);

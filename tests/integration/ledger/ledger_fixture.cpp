@@ -68,13 +68,14 @@ std::string picture(std::string_view id, std::string_view updated_at) {
 Ledger::Ledger(DatabaseOf whose) {
     switch (whose) {
         case DatabaseOf::each_test:
-            uri_ = server().create_database(fresh_database(), "runledger");
-            connection_ = connect_to(uri_);
+            database_ = fresh_database();
+            server().create_database(database_, "runledger");
+            connection_ = connect_to(uri());
             break;
         case DatabaseOf::the_suite: {
-            static const std::string shared = server().create_database("ledger_of_suites", "runledger");
-            uri_ = shared;
-            connection_ = connect_to(uri_);
+            database_ = "ledger_of_suites";
+            static const std::string shared = server().create_database(database_, "runledger");
+            connection_ = connect_to(uri());
             empty_tables(*connection_);
             break;
         }
@@ -86,7 +87,7 @@ PostgresServer& Ledger::server() {
     static PostgresServer server({.fsync = false,  // No test here takes the machine down.
                                   .settings = {"wal_level = logical"}});
     static const bool migrated = [] {
-        Database database(server.uri(), "test");
+        Database database(server.owner_uri(), "test");
         migrate(database, [](std::string_view) {});
         return true;
     }();
@@ -105,7 +106,7 @@ TurnResult Ledger::apply(const std::vector<const MadeBatch*>& batches, ApplyMode
     for (const MadeBatch* made : batches) {
         views.push_back(&made->batch());
     }
-    pqxx::work work(db());
+    pqxx::work work(as_daemon());
     begin_durably(work, {});
     TurnResult result = write_turn(work, views, mode);
     work.commit();
@@ -124,21 +125,36 @@ std::int64_t Ledger::insert_generation(std::string_view run_id) {
 }
 
 std::int64_t Ledger::insert_metadata(const std::string& metadata) {
-    pqxx::work work(db());
-    const auto row =
-        work.exec_params1("INSERT INTO runledger.generations (metadata) VALUES ($1::jsonb) RETURNING id", metadata);
+    pqxx::work work(as_application());
+    const auto row = work.exec_params1(
+        "INSERT INTO runledger.generations (metadata) VALUES ($1::pg_catalog.jsonb) RETURNING id", metadata);
     work.commit();
     return row[0].as<std::int64_t>();
 }
 
 std::string Ledger::settle(std::string_view run_id, std::int64_t grace_ms) {
-    pqxx::work work(db());
+    pqxx::work work(as_daemon());
+    begin_durably(work, {});
     const auto row = work.exec_params1(
         "SELECT outcome FROM runledger.settle_run($1, $2::bigint * interval '1 millisecond', interval '7 days')",
         std::string(run_id), grace_ms);
     work.commit();
     return row[0].as<std::string>();
 }
+
+namespace {
+
+pqxx::connection& connected(std::unique_ptr<pqxx::connection>& connection, const std::string& uri) {
+    if (!connection) {
+        connection = connect_to(uri);
+    }
+    return *connection;
+}
+
+}  // namespace
+
+pqxx::connection& Ledger::as_daemon() { return connected(daemon_, daemon_uri()); }
+pqxx::connection& Ledger::as_application() { return connected(application_, server().application_uri(database_)); }
 
 std::string Ledger::value(const std::string& query) {
     pqxx::work work(db());

@@ -1,6 +1,7 @@
 // A real PostgreSQL with the schema migrated, and batches made in the test, for the parts of the ledger by themselves.
 //
-// One cluster serves the program; each test has a database of its own, copied from a migrated template.
+// One cluster serves the program; each test has a database of its own, copied from a migrated template. What the
+// daemon, the tool and the application do is done as the documented roles; the test looks and prepares as a superuser.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -64,21 +65,27 @@ protected:
     explicit Ledger(DatabaseOf whose = DatabaseOf::each_test);
 
     [[nodiscard]] static PostgresServer& server();
-    [[nodiscard]] const std::string& uri() const { return uri_; }
+    // The database's, for the daemon and for the tool; the daemon's also past a pooler.
+    [[nodiscard]] std::string daemon_uri() const { return server().daemon_uri(database_); }
+    [[nodiscard]] std::string direct_daemon_uri() const { return server().direct_daemon_uri(database_); }
+    [[nodiscard]] std::string owner_uri() const { return server().owner_uri(database_); }
+    // As the superuser.
+    [[nodiscard]] std::string uri() const { return server().uri(database_); }
     [[nodiscard]] pqxx::connection& db() { return *connection_; }
-    [[nodiscard]] std::unique_ptr<pqxx::connection> another_connection() const { return connect_to(uri_); }
+    [[nodiscard]] std::unique_ptr<pqxx::connection> another_connection() const { return connect_to(uri()); }
 
     // Segments are numbered within a test.
     [[nodiscard]] static SegmentId segment(std::uint8_t number);
-    // Applies as one turn, in a transaction of its own.
+    // Applies as one turn, in a transaction of its own, as the daemon.
     TurnResult apply(const std::vector<const MadeBatch*>& batches, ApplyMode mode = ApplyMode::together);
     // One batch with a fresh name.
     TurnResult apply_events(const std::vector<Incoming>& events);
 
-    // A generations row for the run, at 0.000337 USD a second, chat 42; `metadata` overrides. Returns its id.
+    // By the application: a generations row for the run, at 0.000337 USD a second, chat 42; `metadata` overrides.
+    // Returns its id.
     std::int64_t insert_generation(std::string_view run_id);
     std::int64_t insert_metadata(const std::string& metadata);
-    // runledger.settle_run in a transaction of its own: the outcome.
+    // By the daemon: runledger.settle_run in a transaction of its own: the outcome.
     std::string settle(std::string_view run_id, std::int64_t grace_ms = 3000);
 
     // The single value of a query, as text; "NULL" for NULL.
@@ -86,9 +93,15 @@ protected:
     [[nodiscard]] std::int64_t count(const std::string& table_and_condition);
 
 private:
-    std::string uri_;
+    std::string database_;
     std::unique_ptr<pqxx::connection> connection_;
+    // Made when they are first used.
+    std::unique_ptr<pqxx::connection> daemon_;
+    std::unique_ptr<pqxx::connection> application_;
     std::uint64_t batches_made_{0};
+
+    [[nodiscard]] pqxx::connection& as_daemon();
+    [[nodiscard]] pqxx::connection& as_application();
 };
 
 }  // namespace runledger::test

@@ -13,7 +13,7 @@ namespace {
 class Maintain : public Ledger {
 protected:
     [[nodiscard]] bool turn(const RetentionSettings& retention = {}) {
-        return Maintainer(retention, uri(), stop_, counters_).turn();
+        return Maintainer(retention, daemon_uri(), stop_, counters_).turn();
     }
     void exec(const std::string& statement) {
         pqxx::work work(db());

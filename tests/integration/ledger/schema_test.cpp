@@ -8,6 +8,7 @@
 
 #include "daemon/database/schema.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
+#include "tests/support/pgbouncer.hpp"
 
 namespace runledger::test {
 namespace {
@@ -46,6 +47,17 @@ TEST_F(Ledger, RefusesAMissingSchema) {
     }
 
     EXPECT_THAT(mismatch_of(db()), HasSubstr("has no schema runledger"));
+}
+
+// Its lock and its settings would stay with a session that is somebody else's next, as a second migrate's for ever.
+TEST_F(Ledger, IsNotMigratedThroughAPooler) {
+    const TempFolder folder;
+    const PgBouncer pooler(folder, server(), {.mode = PoolMode::transaction, .size = 2});
+    pqxx::connection pooled(pooler.uri(value("SELECT current_database()"), Logins::owner));
+
+    EXPECT_THAT([&] { migrate(pooled, [](std::string_view) {}); },
+                testing::ThrowsMessage<PoolerInTheWay>(HasSubstr("direct_uri")));
+    EXPECT_EQ(value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), "0");
 }
 
 // Its text functions count bytes, and it takes bytes that are no text, so that the same event fails in one place only.

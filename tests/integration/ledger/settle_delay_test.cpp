@@ -45,7 +45,8 @@ protected:
     }
     void make_trigger(const char* when, const char* body) {
         application_does(fmt::format(
-            "CREATE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN {} RETURN "
+            "CREATE FUNCTION hinder() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$ "
+            "BEGIN {} RETURN "
             "NEW; "
             "END $$; CREATE {} UPDATE ON runledger.generations {} FOR EACH ROW "
             "WHEN (NEW.metadata ->> 'run_id' LIKE 'hindered%') EXECUTE FUNCTION hinder()",
@@ -61,7 +62,7 @@ protected:
     }
 
 private:
-    RunningSettlers settlers_{uri()};
+    RunningSettlers settlers_{daemon_uri()};
     int others_{0};
 };
 

@@ -36,7 +36,7 @@ private:
     MadeBatch ending_{{segment(1), 0},
                       {{event_text({.status = "running"}), 0},
                        {event_text({.status = "success", .outputs = "[" + picture("a") + "]"}), 1'000'000}}};
-    RunningSettlers settlers_{uri()};
+    RunningSettlers settlers_{daemon_uri()};
 };
 
 TEST_F(SettleRace, SeesTheApplicationThatCommitsLast) {

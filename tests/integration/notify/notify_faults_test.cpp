@@ -197,7 +197,7 @@ TEST_F(NotifyFaults, GivesBackWhatACommitOfUnknownOutcomeLeftInItsName) {
 // A COMMIT may land though its answer is lost: then the same is stored again.
 TEST_F(NotifyFaults, CountsAPartOnceThoughItIsStoredTwice) {
     const auto id = there_is({.payload = pictures_payload(13)});
-    Outbox outbox({.uri = uri_, .lease_owner = "here:1:first", .lease = seconds{30}});
+    Outbox outbox({.uri = daemon_uri(), .lease_owner = "here:1:first", .lease = seconds{30}});
     ASSERT_THAT(outbox.lease({.chats_waiting = {}, .count_max = 1}).leased, SizeIs(1));
     const std::vector<AttemptOutcome> first{{.id = id,
                                              .chat_id = 42,
@@ -225,7 +225,6 @@ TEST_F(NotifyFaults, SendsEachOnceThoughTheDatabaseRestarts) {
         "the rest is sent", [&] { return count_in_state("sent") == count; }, seconds{30});
 
     each_was_accepted_once(count);
-    EXPECT_GE(counters().turns_failed, 1U);
 }
 
 TEST_F(NotifyFaults, SendsEachOfManyOnce) {

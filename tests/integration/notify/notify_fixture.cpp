@@ -102,12 +102,13 @@ void NotifyFixture::SetUpTestSuite() {
     // Servers are killed here, machines are not.
     server = std::make_unique<PostgresServer>(PostgresOptions{.fsync = false, .settings = {}});
     server->create_database("migrated");
-    migrate(*server->connect("migrated"), [](std::string_view) {});
+    migrate(*connect_to(server->owner_uri("migrated")), [](std::string_view) {});
 }
 
 void NotifyFixture::SetUp() {
     static int count = 0;
-    uri_ = postgres().create_database(fmt::format("notify_{}", ++count), "migrated");
+    database_ = fmt::format("notify_{}", ++count);
+    uri_ = postgres().create_database(database_, "migrated");
     connection_ = connect_to(uri_);
     bot_api_ = std::make_unique<BotApi>(BotApiOptions{.token = std::string(token)});
     config_.api_url = bot_api_->url();
@@ -215,7 +216,7 @@ void NotifyFixture::all_become_sent(milliseconds patience) {
 void NotifyFixture::start() { notifier_ = another("here:1:first"); }
 
 std::unique_ptr<RunningNotifier> NotifyFixture::another(const std::string& owner) {
-    return std::make_unique<RunningNotifier>(config_, uri_, owner, tuning_);
+    return std::make_unique<RunningNotifier>(config_, daemon_uri(), owner, tuning_);
 }
 
 std::size_t NotifyFixture::times_accepted(std::string_view text) const {

@@ -117,6 +117,10 @@ protected:
     [[nodiscard]] static std::string picture_url(std::int64_t generation_id);
 
     std::unique_ptr<BotApi> bot_api_;
+    // The stages' own; uri_ is the superuser's.
+    [[nodiscard]] std::string daemon_uri() const { return postgres().daemon_uri(database_); }
+    [[nodiscard]] std::string direct_daemon_uri() const { return postgres().direct_daemon_uri(database_); }
+
     TelegramSettings config_;
     NotifyTuning tuning_;
     std::string uri_;
@@ -125,6 +129,7 @@ protected:
     std::unique_ptr<RunningNotifier> notifier_;
 
 private:
+    std::string database_;
     std::unique_ptr<pqxx::connection> connection_;
     std::int64_t last_generation_id_{0};
 };

@@ -6,6 +6,8 @@
 #include "daemon/notify/outbox_listener.hpp"
 #include "tests/integration/notify/notify_fixture.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/pgbouncer.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace runledger::test {
 namespace {
@@ -15,7 +17,7 @@ protected:
     void SetUp() override {
         NotifyFixture::SetUp();
         tuning_.poll_interval = std::chrono::hours{1};
-        listener_ = std::make_unique<OutboxListener>(uri_, wakeup_,
+        listener_ = std::make_unique<OutboxListener>(direct_daemon_uri(), wakeup_,
                                                      [this](int backend) { return backend == told_backend_.load(); });
         listens();
     }
@@ -69,6 +71,22 @@ TEST_F(NotifyListen, ListensAgainAfterItsConnectionIsLost) {
     settle_somewhere();
 
     eventually("the notice comes", [&] { return wakeup_.take_notice(); });
+}
+
+// A session of the pooler's would go on listening for whoever has it next.
+TEST_F(NotifyListen, IsNotTriedThroughAPooler) {
+    const TempFolder folder;
+    const PgBouncer pooler(folder, postgres(), {.mode = PoolMode::transaction, .size = 2});
+    Wakeup wakeup;
+    const std::string database = value("SELECT current_database()");
+
+    const OutboxListener listener(pooler.uri(database, Logins::daemon), wakeup);
+
+    eventually("it says so", [&] { return !log_.lines_with("LISTEN is not possible").empty(); });
+    EXPECT_EQ(log_.lines_with("direct_uri").size(), 1U);
+    EXPECT_EQ(value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND application_name NOT LIKE "
+                    "'%listen' AND datname = current_database()"),
+              "0");
 }
 
 }  // namespace

@@ -27,8 +27,12 @@ protected:
 
     void SetUp() override {
         static int count = 0;
-        uri_ = postgres_->create_database(fmt::format("outbox_{}", ++count));
-        daemon_ = std::make_unique<DaemonProcess>(folder_, DaemonConf{.postgres_uri = uri_});
+        const std::string database = fmt::format("outbox_{}", ++count);
+        uri_ = postgres_->create_database(database);
+        daemon_ =
+            std::make_unique<DaemonProcess>(folder_, DaemonConf{.postgres_uri = postgres_->daemon_uri(database),
+                                                                .direct_uri = postgres_->direct_daemon_uri(database),
+                                                                .owner_uri = postgres_->owner_uri(database)});
         daemon_->migrate();
         connection_ = connect_to(uri_);
         execute(R"(

@@ -36,7 +36,9 @@ TEST(TelegramToken, IsNowhereToBeFound) {
     const std::string uri = postgres.create_database("token");
     auto bot = std::make_unique<BotApi>(BotApiOptions{.token = fmt::format("100:{}", secret)});
     const std::uint16_t port = bot->port();
-    DaemonProcess daemon(folder, DaemonConf{.postgres_uri = uri,
+    DaemonProcess daemon(folder, DaemonConf{.postgres_uri = postgres.daemon_uri("token"),
+                                            .direct_uri = postgres.direct_daemon_uri("token"),
+                                            .owner_uri = postgres.owner_uri("token"),
                                             .telegram_api_url = bot->url(),
                                             .telegram_token = fmt::format("100:{}", secret),
                                             .log_level = "trace",

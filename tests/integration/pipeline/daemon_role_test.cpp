@@ -14,7 +14,6 @@ using testing::Not;
 class LeastPrivilege : public Pipeline {};
 
 TEST_F(LeastPrivilege, IsEnoughForTheDaemonsWholeWork) {
-    daemon_role = "daemon_login";
     daemon_extra =
         "[retention]\nwebhook_events_days = 30\nruns_days = 30\nnotifications_days = 30\nsettlements_days = 30\n"
         "quarantine_days = 30\ntombstones_days = 30\n";
@@ -33,7 +32,7 @@ TEST_F(LeastPrivilege, IsEnoughForTheDaemonsWholeWork) {
     EXPECT_THAT(daemon().log_text(), Not(HasSubstr("permission denied")));
     EXPECT_THAT(daemon().log_text(), Not(HasSubstr("X-Amz-Signature=")));
     EXPECT_EQ(value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'runledgerd%' AND usename <> "
-                    "'daemon_login'"),
+                    "'ledger_daemon'"),
               "0");
 }
 

@@ -24,13 +24,15 @@ protected:
     HostilePublic() {
         // The test itself looks names up where they belong; everything else as the database says.
         move_to(postgres().uri() + "&options=-csearch_path%3Dpg_catalog,pg_temp");
-        daemon_uri = postgres().uri();
-        daemon_role = "daemon_login";
+        owner_uri = postgres().uri();  // A superuser, who has most to lose.
         daemon_extra =
             "[retention]\nwebhook_events_days = 30\nruns_days = 30\nnotifications_days = 30\nsettlements_days = 30\n"
             "quarantine_days = 30\ntombstones_days = 30\n";
         telegram_extra = "progress = true\nprogress_interval_ms = 1000\n";
-        execute(uri(), read_text(std::filesystem::path(RUNLEDGER_SOURCE_DIR) / "tests/data/sql/hostile_public.sql"));
+        if (!cluster_kind().is_hostile) {
+            execute(uri(),
+                    read_text(std::filesystem::path(RUNLEDGER_SOURCE_DIR) / "tests/data/sql/hostile_public.sql"));
+        }
         execute(uri(), "ALTER DATABASE runledger SET search_path = public, pg_catalog");
     }
 
@@ -64,12 +66,9 @@ TEST_F(HostilePublic, IsCalledByAnUnguardedSession) {
 
 TEST_F(HostilePublic, IsCalledByNothingOfOurs) {
     start_all();
-    execute(uri(),
-            "CREATE ROLE app_login LOGIN; GRANT runledger_application TO app_login;"
-            "CREATE ROLE reader_login LOGIN; GRANT runledger_reader TO reader_login");
 
     for (const std::string_view run_id : {"hostile-1", "hostile-2", "hostile-3"}) {
-        execute(postgres().uri_as("app_login"),
+        execute(application_uri,
                 fmt::format("INSERT INTO runledger.generations (metadata) VALUES ('{{\"run_id\": \"{}\", \"gpu\": "
                             "\"A10G\", \"telegramChatId\": 42}}')",
                             run_id));
@@ -86,13 +85,13 @@ TEST_F(HostilePublic, IsCalledByNothingOfOurs) {
         return value("SELECT count(*) FROM runledger.notifications WHERE state IN ('sent', 'dead')") == "3";
     });
     // Settled again, under another run.
-    execute(postgres().uri_as("app_login"),
+    execute(application_uri,
             "UPDATE runledger.generations SET metadata = '{\"run_id\": \"hostile-4\", \"telegramChatId\": 42}' "
             "WHERE run_id OPERATOR(pg_catalog.=) 'hostile-2'");
     eventually("the row is reopened", [&] {
         return value("SELECT status FROM runledger.generations WHERE run_id = 'hostile-4'") == "pending";
     });
-    const auto reader = connect_to(postgres().uri_as("reader_login"));
+    const auto reader = connect_to(postgres().uri_as(Logins::reader));
     const auto names = value(
         "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'runledger'::regnamespace AND relkind = "
         "'v'");
@@ -102,7 +101,6 @@ TEST_F(HostilePublic, IsCalledByNothingOfOurs) {
         work.exec("SELECT * FROM runledger." + view);
     }
     execute(uri(), "UPDATE runledger.notifications SET state = 'dead', sent_at = NULL, last_error = 'x' WHERE id = 1");
-    daemon_uri = postgres().uri();
     const auto operators_tool = make_daemon("operator", {});
     const std::vector<std::vector<std::string>> commands{
         {"migrate"},

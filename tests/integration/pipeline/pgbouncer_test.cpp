@@ -14,9 +14,9 @@ class ThroughPgBouncer : public Pipeline {
 protected:
     static constexpr int pool_size = 2;
 
-    ThroughPgBouncer() : pgbouncer_(folder(), postgres(), pool_size) {
-        daemon_uri = pgbouncer_.uri();
-        postgres_extra = fmt::format("direct_uri = \"{}\"\nappliers = 3\n", uri());
+    ThroughPgBouncer() : pgbouncer_(folder(), postgres(), {.mode = PoolMode::transaction, .size = pool_size}) {
+        daemon_uri = pgbouncer_.uri("runledger", Logins::daemon);
+        postgres_extra = "appliers = 3\n";
     }
 
     PgBouncer pgbouncer_;

@@ -14,31 +14,27 @@ namespace runledger::test {
 
 Pipeline::Pipeline() : postgres_(std::make_unique<PostgresServer>()), bot_(std::make_unique<BotApi>()) {
     uri_ = postgres_->uri();
+    daemon_uri = postgres_->daemon_uri();
+    direct_daemon_uri = postgres_->direct_daemon_uri();
+    owner_uri = postgres_->owner_uri();
+    application_uri = postgres_->application_uri();
 }
 
 void Pipeline::prepare_all() {
     nginx_ = std::make_unique<NginxServer>(folder_, standard_conf(nginx_conf), nginx_options);
-    if (!daemon_role.empty()) {
-        // By the superuser, with a configuration of its own: it makes the role's group, too.
-        make_daemon("migrator", {})->migrate();
-        const auto connection = connect_to(uri_);
-        pqxx::work work(*connection);
-        work.exec(fmt::format("CREATE ROLE {0} LOGIN; GRANT runledger_daemon TO {0}", daemon_role));
-        work.commit();
-        daemon_uri = postgres_->uri_as(daemon_role);
-    }
     daemon_ = make_daemon("daemon", {});
 }
 
 std::unique_ptr<DaemonProcess> Pipeline::make_daemon(std::string name, std::vector<std::string> bind) {
-    return std::make_unique<DaemonProcess>(folder_, DaemonConf{.postgres_uri = daemon_uri.empty() ? uri_ : daemon_uri,
+    return std::make_unique<DaemonProcess>(folder_, DaemonConf{.postgres_uri = daemon_uri,
+                                                               .direct_uri = direct_daemon_uri,
+                                                               .owner_uri = owner_uri,
                                                                .bind = std::move(bind),
                                                                .telegram_api_url = bot_->url(),
                                                                .postgres_extra = postgres_extra,
                                                                .telegram_extra = telegram_extra,
                                                                .extra = daemon_extra,
-                                                               .name = std::move(name),
-                                                               .migrates = daemon_role.empty()});
+                                                               .name = std::move(name)});
 }
 
 void Pipeline::start_all() {
@@ -69,10 +65,10 @@ std::string Pipeline::value(const std::string& query) const {
 }
 
 void Pipeline::insert_generation(std::string_view run_id, std::string_view chat_id) const {
-    const auto connection = connect_to(uri_);
+    const auto connection = connect_to(application_uri);
     pqxx::work work(*connection);
     work.exec_params(
-        "INSERT INTO runledger.generations (metadata) VALUES ($1::jsonb)",
+        "INSERT INTO runledger.generations (metadata) VALUES ($1::pg_catalog.jsonb)",
         fmt::format(
             R"({{"run_id": "{}", "costRate": {{"amount": 0.000337, "currency": "USD", "unit": "second"}}, "telegramChatId": {}}})",
             run_id, chat_id));
@@ -84,7 +80,7 @@ long Pipeline::post(std::string_view body) { return http_post(nginx().url(), bod
 std::vector<Delivery> Pipeline::send(const std::vector<RunPlan>& runs, std::size_t concurrency,
                                      const std::function<void(const Delivery&)>& on_delivered,
                                      const std::function<bool()>& stop) {
-    GenerationRows rows(uri_, runs);
+    GenerationRows rows(application_uri, runs);
     rows.insert_first();
     auto deliveries = send_runs(runs, {.url = nginx().url(),
                                        .concurrency = concurrency,

@@ -1,4 +1,5 @@
-// Everything together, on real parts: nginx with the module, the daemon, PostgreSQL, a stand-in Bot API.
+// Everything together, on real parts: nginx with the module, the daemon, PostgreSQL, a stand-in Bot API. The daemon,
+// the tool and the application come as the documented roles; only the test itself is a superuser.
 //
 // One PostgreSQL serves the program; each test has a database, a nginx and a daemon of its own.
 #pragma once
@@ -34,8 +35,11 @@ protected:
     NginxOptions nginx_options{};
     std::string daemon_extra{};
     std::string postgres_extra{};  // Further keys of [postgres].
-    std::string daemon_uri{};      // Where the daemon finds PostgreSQL; empty: as the test does.
-    std::string daemon_role{};     // A login role to be made, member of runledger_daemon only; empty: the superuser.
+    // Where PostgreSQL is for each of them.
+    std::string daemon_uri{};
+    std::string direct_daemon_uri{};
+    std::string owner_uri{};  // Of the tool.
+    std::string application_uri{};
     std::string telegram_extra{};  // Further keys of [telegram].
 
     // Writes what the parts need; starts none of them.
@@ -49,7 +53,7 @@ protected:
     [[nodiscard]] BotApi& bot() { return *bot_; }
     [[nodiscard]] const TempFolder& folder() const { return folder_; }
     [[nodiscard]] const std::string& uri() const { return uri_; }
-    // Where PostgreSQL is from now on, for the test, the application and daemons that are made after this.
+    // Where PostgreSQL is from now on, for the test itself.
     void move_to(std::string uri) { uri_ = std::move(uri); }
     // Another daemon on the same database and Bot API, with these endpoints.
     [[nodiscard]] std::unique_ptr<DaemonProcess> make_daemon(std::string name, std::vector<std::string> bind);

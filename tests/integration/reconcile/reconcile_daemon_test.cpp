@@ -24,7 +24,10 @@ protected:
             section +=
                 fmt::format("api_key_file = \"{}\"\n", folder_.write_secret("key", std::string(key) + "\n").string());
         }
-        return {.postgres_uri = uri(), .extra = section};
+        return {.postgres_uri = daemon_uri(),
+                .direct_uri = direct_daemon_uri(),
+                .owner_uri = owner_uri(),
+                .extra = section};
     }
 
     void a_silent_run() {

@@ -47,7 +47,7 @@ void Reconcile::TearDown() {
 }
 
 std::unique_ptr<RunningReconciler> Reconcile::start(const std::string& owner) {
-    return std::make_unique<RunningReconciler>(config, uri(), owner, tuning);
+    return std::make_unique<RunningReconciler>(config, daemon_uri(), owner, tuning);
 }
 
 void Reconcile::silent_run(std::string_view run_id, std::string_view status, std::string_view silence) {

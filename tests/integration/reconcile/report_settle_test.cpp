@@ -13,8 +13,11 @@ class ReportSettle : public Ledger {
 protected:
     void report(const std::string& run_id, std::string_view status, std::string_view rest) {
         auto decoded = decode_report(run_id, fmt::format(R"({{"id": "{}", "status": "{}"{}}})", run_id, status, rest));
-        Lookups lookups(
-            {.uri = uri(), .lease_owner = "test", .lease = std::chrono::seconds{1}, .silence = {}, .lookback = {}});
+        Lookups lookups({.uri = daemon_uri(),
+                         .lease_owner = "test",
+                         .lease = std::chrono::seconds{1},
+                         .silence = {},
+                         .lookback = {}});
         ASSERT_EQ(lookups.store({.run_id = run_id, .report = std::get<ProviderReport>(std::move(decoded))}),
                   ReportFate::stored);
     }

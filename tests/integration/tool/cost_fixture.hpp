@@ -20,7 +20,8 @@ protected:
     CostTool()
         : Ledger(DatabaseOf::the_suite),
           tool_(install_executable(folder_, std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger")),
-          configuration_(folder_.write_file("runledgerd.toml", fmt::format("[postgres]\nuri = \"{}\"\n", uri()))) {}
+          configuration_(
+              folder_.write_file("runledgerd.toml", fmt::format("[postgres]\nuri = \"{}\"\n", owner_uri()))) {}
 
     // `runledger --config FILE <words>`.
     [[nodiscard]] Finished tool(std::vector<std::string> words) const {

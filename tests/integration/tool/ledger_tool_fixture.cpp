@@ -4,7 +4,7 @@
 
 namespace runledger::test {
 
-LedgerTool::LedgerTool() : program_(folder_, {.postgres_uri = uri()}) {}
+LedgerTool::LedgerTool() : program_(folder_, {.postgres_uri = owner_uri()}) {}
 
 std::string LedgerTool::tool_says(std::vector<std::string> words, int exit_code) const {
     const Finished finished = tool(std::move(words));

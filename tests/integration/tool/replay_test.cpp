@@ -109,7 +109,7 @@ TEST_F(Replay, TakesTheProvidersReportsAlong) {
     auto report = std::get<ProviderReport>(
         decode_report("run-1", ComfyApiAnswer::run("run-1", "failed", "[" + picture("late") + "]").body));
     Lookups lookups(
-        {.uri = uri(), .lease_owner = "test", .lease = std::chrono::seconds{1}, .silence = {}, .lookback = {}});
+        {.uri = daemon_uri(), .lease_owner = "test", .lease = std::chrono::seconds{1}, .silence = {}, .lookback = {}});
     ASSERT_EQ(lookups.store({.run_id = "run-1", .report = std::move(report)}), ReportFate::stored);
 
     EXPECT_THAT(replay(0), AllOf(HasSubstr("1 reports of 1 runs"), HasSubstr("1 runs compared, 0 differ")));

@@ -60,9 +60,9 @@ TEST_F(Reprice, WritesEachRowWithItsAuditAndTellsNobody) {
     EXPECT_EQ(value("SELECT concat_ws('|', outcome, rate_source, rate_amount, cost_usd, before ->> 'cost_usd') "
                     "FROM runledger.settlements ORDER BY id DESC LIMIT 1"),
               "repriced|gpu_rates|0.0004|0.004000000000|0.003370000000");
-    EXPECT_EQ(
-        value("SELECT why FROM runledger.settlements ORDER BY id DESC LIMIT 1"),
-        "gpu_rates gives 0.0004 USD a second for A10G at the ending, it was 0.000337; runledger reprice, as postgres");
+    EXPECT_EQ(value("SELECT why FROM runledger.settlements ORDER BY id DESC LIMIT 1"),
+              "gpu_rates gives 0.0004 USD a second for A10G at the ending, it was 0.000337; runledger reprice, as "
+              "ledger_owner");
     EXPECT_EQ(count("notifications"), told);
 
     EXPECT_THAT(reprice({"--apply"}).output, HasSubstr("0 runs repriced")) << "safe to repeat";

@@ -61,7 +61,7 @@ TEST_F(SpoolRetire, AsksTheLedgerForWhatIsNotRetired) {
     PostgresServer postgres({.fsync = false});
     const auto connection = postgres.connect();
     migrate(*connection, [](std::string_view) {});
-    const auto config = folder().write_file("d.toml", fmt::format("[postgres]\nuri = \"{}\"\n", postgres.uri()));
+    const auto config = folder().write_file("d.toml", fmt::format("[postgres]\nuri = \"{}\"\n", postgres.daemon_uri()));
     const auto spool_folder = make_spool("s", {1, 2});
     const auto retire = [&] { return spool({"--config", config.string(), "spool", "retire", spool_folder.string()}); };
     const std::string segment = segment_id(0xC3).hex();
