@@ -60,7 +60,7 @@ class OddTriggers : public RefusedEvents, public testing::WithParamInterface<Odd
 
 TEST_P(OddTriggers, CostOnlyTheEventThatTheyRefuse) {
     make_trigger(GetParam());
-    Appliers appliers(uri(), 1, hasty);
+    Appliers appliers(daemon_uri(), 1, hasty);
     const MadeBatch bad = batch_of("bad");
     const MadeBatch with_it = batch_of("a");
     const MadeBatch later = batch_of("b");
@@ -98,7 +98,7 @@ TEST_F(RefusedEvents, OfABatchWithOthersAreFoundWithoutAnyOtherTraffic) {
                   .when = "BEFORE INSERT",
                   .statement = "RAISE EXCEPTION 'not allowed'",
                   .reason = ""});
-    Appliers appliers(uri(), 1, hasty);
+    Appliers appliers(daemon_uri(), 1, hasty);
     const MadeBatch batch(
         {segment(1), 0},
         {{event_text({.run_id = "a"}), 0}, {event_text({.run_id = "bad"}), 1}, {event_text({.run_id = "c"}), 2}});
@@ -113,7 +113,7 @@ TEST_F(RefusedEvents, OfABatchWithOthersAreFoundWithoutAnyOtherTraffic) {
 // As where a grant is missing: no event is set aside, however long it lasts.
 TEST_F(RefusedEvents, WaitIfTheServerRefusesAll) {
     execute("ALTER TABLE runledger.webhook_events RENAME TO elsewhere");
-    Appliers appliers(uri(), 2, hasty);
+    Appliers appliers(daemon_uri(), 2, hasty);
     std::deque<MadeBatch> batches;
     for (int i = 0; i < 40; ++i) {
         batches.push_back(batch_of(fmt::format("run-{}", i)));
@@ -138,7 +138,7 @@ TEST_F(RefusedEvents, OfALockedRunWaitForTheLock) {
     const auto other = another_connection();
     pqxx::work holder(*other);
     holder.exec("SELECT FROM runledger.runs WHERE run_id = 'bad' FOR UPDATE");
-    Appliers appliers(uri(), 1, hasty);
+    Appliers appliers(daemon_uri(), 1, hasty);
     const MadeBatch locked = batch_of("bad");
     const MadeBatch next = batch_of("a");
 
@@ -161,7 +161,7 @@ TEST_F(RefusedEvents, BatchWhoseOwnRowIsRefusedStaysAtTheEdge) {
     Wakeup stop;
     Wakeup settle;
     ApplyCounters counters;
-    Applier applier(uri(), queue, stop, settle, counters, hasty);
+    Applier applier(daemon_uri(), queue, stop, settle, counters, hasty);
     std::thread thread([&] { applier.run(); });
     const MadeBatch bad = batch_of("a");
     const MadeBatch good = batch_of("b");

@@ -18,7 +18,7 @@ protected:
         work.commit();
     }
     [[nodiscard]] bool maintain(const RetentionSettings& retention = {}) {
-        return Maintainer(retention, uri(), stop_, counters_).turn();
+        return Maintainer(retention, daemon_uri(), stop_, counters_).turn();
     }
 
     [[nodiscard]] std::string slot() { return "of_" + value("SELECT current_database()"); }

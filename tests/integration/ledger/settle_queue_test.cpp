@@ -34,7 +34,7 @@ TEST_F(SettleQueue, IsNotReadFromTheStartBehindALongSnapshot) {
     pqxx::transaction<pqxx::isolation_level::repeatable_read> snapshot(*dump);
     snapshot.exec("SELECT count(*) FROM runledger.settle_queue");
     {
-        const RunningSettlers settlers(uri());
+        const RunningSettlers settlers(daemon_uri());
         execute(fmt::format(
             "INSERT INTO runledger.settle_queue (run_id) SELECT 'none-' || i FROM generate_series(1, {}) i", entries));
         eventually_is_empty();
@@ -51,7 +51,7 @@ TEST_F(SettleQueue, IsNotReadFromTheStartBehindALongSnapshot) {
 
 // A transaction of the application's that began before others, and commits after them.
 TEST_F(SettleQueue, FindsWhatAnOlderTransactionCommitsLate) {
-    const RunningSettlers settlers(uri());
+    const RunningSettlers settlers(daemon_uri());
     const auto application = another_connection();
     pqxx::work late(*application);
     late.exec("INSERT INTO runledger.settle_queue (run_id) VALUES ('late')");
@@ -76,7 +76,7 @@ TEST_F(SettleQueue, FindsWhatAnotherDaemonHadTaken) {
     const auto other = another_connection();
     auto dying = std::make_unique<pqxx::work>(*other);
     dying->exec("DELETE FROM runledger.settle_queue");
-    const RunningSettlers settlers(uri());
+    const RunningSettlers settlers(daemon_uri());
     for (int i = 0; i < 20; ++i) {
         execute("INSERT INTO runledger.settle_queue (run_id) VALUES ('soon')");
         eventually("the other is settled", [&] { return count("settle_queue") == 1; });

@@ -28,7 +28,7 @@ protected:
     std::vector<std::string> look(int looks) {
         std::vector<std::string> leased;
         {
-            Lookups lookups({.uri = uri(),
+            Lookups lookups({.uri = daemon_uri(),
                              .lease_owner = "test",
                              .lease = std::chrono::minutes{1},
                              .silence = {},
