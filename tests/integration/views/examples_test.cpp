@@ -31,11 +31,14 @@ protected:
     // What the benchmark's load does not have: something to find for those who look for what went wrong.
     void fill() {
         const TempFolder folder;
-        // A copy, since psql may run as somebody who can't read this checkout.
-        folder.write_file("load.sql", read_text(source_folder / "tests/bench/ten_million_load.sql"));
-        const Finished loaded = run_to_end({.argv = {(PostgresServer::bin_folder() / "psql").string(), "-X", "-q", "-d",
-                                                     uri(), "-v", "rows=4000", "-f", (folder / "load.sql").string()}},
-                                           folder);
+        // Copies, since psql may run as somebody who can't read this checkout.
+        for (const char* const file : {"ten_million_load.sql", "loaded_rows.sql"}) {
+            folder.write_file(file, read_text(source_folder / "tests/bench" / file));
+        }
+        const Finished loaded =
+            run_to_end({.argv = {(PostgresServer::bin_folder() / "psql").string(), "-X", "-q", "-d", uri(), "-v",
+                                 "rows=4000", "-f", (folder / "ten_million_load.sql").string()}},
+                       folder);
         ASSERT_TRUE(loaded.status.clean()) << loaded.output;
         apply_events({{.body = event_text({.run_id = "nobody's"})}});
         execute(
