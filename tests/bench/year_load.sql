@@ -20,9 +20,10 @@ WHERE terminal_status = 'success';
 INSERT INTO runledger.runs (
     run_id, queued_at, running_at, running_boot_id, running_boottime_us, running_redelivered,
     latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest, latest_status, latest_progress,
-    first_received_at, event_count, applied_at, changed_at)
+    first_received_at, event_count, applied_at, changed_at, quiet_from)
 SELECT 'never-ended-' || i, at, at, '6ba7b810-9dad-41d1-80b4-00c04fd430c8', i, false,
-       at, '6ba7b810-9dad-41d1-80b4-00c04fd430c8', i, false, i, 'running', 0.5, at, 3, at, at
+       at, '6ba7b810-9dad-41d1-80b4-00c04fd430c8', i, false, i, 'running', 0.5, at, 3, at, at,
+       CASE WHEN at > now() - interval '7 days' THEN at END
 FROM (SELECT i, now() - interval '1 hour' - i * (interval '364 days' / (:rows / 200)) AS at
       FROM generate_series(1, :rows / 200) AS i) AS made;
 
