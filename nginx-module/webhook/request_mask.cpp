@@ -58,6 +58,11 @@ namespace {
     if (main.stream != nullptr) {
         return is_in_pool(text, main.stream->pool);
     }
+#if (NGX_HTTP_V3)
+    if (main.connection->quic != nullptr) {
+        return is_in_pool(text, main.connection->pool);  // HTTP/3's fields, which live as long as their stream.
+    }
+#endif
     for (const ngx_chain_t* link = main.http_connection->busy; link != nullptr; link = link->next) {
         if (is_in_buffer(text, link->buf)) {
             return true;
