@@ -20,7 +20,9 @@ private:
 ChannelListener::ChannelListener(Database& database, const std::string& channel,
                                  std::function<void(int backend)> on_notice)
     : connection_(database.connection()),
-      receiver_(std::make_unique<Receiver>(connection_, channel, std::move(on_notice))) {}
+      receiver_(std::make_unique<Receiver>(connection_, channel, std::move(on_notice))) {
+    database.answered();
+}
 
 ChannelListener::~ChannelListener() = default;
 

@@ -40,6 +40,7 @@ Transaction::Transaction(Database& database, const TransactionBounds& bounds)
     : database_(database), work_(std::make_unique<pqxx::work>(database.connection())) {
     run_in(*work_, this);
     begin_durably(*this, bounds);
+    database.answered();
 }
 
 Transaction::~Transaction() = default;
@@ -68,6 +69,7 @@ Snapshot::Snapshot(Database& database) : work_(std::make_unique<pqxx::work>(data
     run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; "
         "SET LOCAL row_security = off; "
         "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0");
+    database.answered();
 }
 
 Snapshot::~Snapshot() = default;

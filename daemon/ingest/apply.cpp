@@ -43,8 +43,9 @@ void Applier::run() {
             }
         } catch (const std::exception& error) {
             // Out of memory, or a bug: unanswered batches come again from the edge's spool.
-            spdlog::error("apply error=\"{}\"", error.what());
-            database_.disconnect();
+            if (!database_.give_up(error)) {
+                spdlog::error("apply error=\"{}\"", error.what());
+            }
         }
         for (const auto& arrival : arrivals) {
             queue_.forget(arrival);
@@ -82,10 +83,9 @@ std::optional<bool> Applier::persist(const char* what, std::size_t count, Step s
             step();
             backoff_.reset();
             return false;
-        } catch (const pqxx::in_doubt_error& error) {
-            // COMMIT may have landed. Trying again is safe: ingested_batches refuses the second.
-            spdlog::warn("{}: commit in doubt, trying again batches={} error=\"{}\"", what, count, error.what());
         } catch (const std::exception& error) {
+            // Also pqxx::in_doubt_error: COMMIT may have landed. Trying again is safe: ingested_batches refuses the
+            // second.
             if (classify(error) == Failure::poison) {
                 if (dynamic_cast<const pqxx::sql_error*>(&error) != nullptr) {
                     spdlog::warn("{}: refused by the database batches={} error=\"{}\"", what, count, error.what());
@@ -96,10 +96,11 @@ std::optional<bool> Applier::persist(const char* what, std::size_t count, Step s
                 }
                 return true;
             }
-            spdlog::warn("{}: failed, trying again batches={} error=\"{}\"", what, count, error.what());
+            if (!database_.give_up(error)) {
+                spdlog::warn("{}: failed, trying again batches={} error=\"{}\"", what, count, error.what());
+            }
         }
         counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
-        database_.disconnect();
         if (!stop_.pause(backoff_.next())) {
             return std::nullopt;
         }
