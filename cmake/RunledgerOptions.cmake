@@ -15,6 +15,9 @@ elseif(RUNLEDGER_SANITIZER STREQUAL "thread")
     # GCC's thread sanitizer warns that it does not see atomic_thread_fence; libzmq and spdlog's headers use it.
     target_compile_options(runledger_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan)
     target_link_options(runledger_options INTERFACE -fsanitize=thread)
+    # What the sanitizer ignores is in each program: one that runs as another user may not be able to read a file.
+    target_sources(runledger_options INTERFACE
+        $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:${PROJECT_SOURCE_DIR}/cmake/thread_sanitizer.cpp>)
 elseif(NOT RUNLEDGER_SANITIZER STREQUAL "")
     message(FATAL_ERROR "RUNLEDGER_SANITIZER: '${RUNLEDGER_SANITIZER}' is neither address, thread nor empty")
 endif()

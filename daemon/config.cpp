@@ -11,23 +11,30 @@
 
 #include "common/curve.hpp"
 #include "daemon/base/secret.hpp"
+#include "daemon/database/connect_fault.hpp"
 
 namespace runledger {
 namespace {
 
+struct Source {
+    std::string file;
+    toml::table root;
+    std::vector<std::string> known_keys{};  // "[section] key", of all that was asked for.
+};
+
 // Reads one table's keys; what it is not asked for is unknown, and refused.
 class Section {
 public:
-    Section(std::string file, const toml::table& root, std::string_view name)
-        : file_(std::move(file)), name_(name), table_(root[name].as_table()) {
-        if (root.contains(name) && table_ == nullptr) {
+    Section(Source& source, std::string_view name)
+        : source_(source), file_(source.file), name_(name), table_(source.root[name].as_table()) {
+        if (source.root.contains(name) && table_ == nullptr) {
             throw ConfigError(fmt::format("{}: {} is not a table; write [{}]", file_, name_, name_));
         }
     }
 
     template <class Value>
     void read(std::string_view key, Value& into, std::string_view kind) {
-        known_.push_back(key);
+        know(key);
         if (const toml::node* node = find(key)) {
             const auto value = node->value<Value>();
             if (!value) {
@@ -58,7 +65,7 @@ public:
     }
 
     void read(std::string_view key, std::vector<std::string>& into) {
-        known_.push_back(key);
+        know(key);
         const toml::node* node = find(key);
         if (node == nullptr) {
             return;
@@ -115,7 +122,10 @@ public:
     }
 
     // Read elsewhere.
-    void know(std::string_view key) { known_.push_back(key); }
+    void know(std::string_view key) {
+        known_.push_back(key);
+        source_.known_keys.push_back(fmt::format("[{}] {}", name_, key));
+    }
 
     [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
 
@@ -124,6 +134,7 @@ private:
         return table_ == nullptr ? nullptr : table_->get(key);
     }
 
+    Source& source_;
     std::string file_;
     std::string name_;
     const toml::table* table_;
@@ -245,14 +256,12 @@ std::optional<CurveServer> read_curve(Section& intake) {
 
 }  // namespace
 
-Config load_config(const std::filesystem::path& path) {
-    const std::string file = path.string();
-    toml::table root;
-    try {
-        root = toml::parse_file(file);
-    } catch (const toml::parse_error& error) {
-        throw ConfigError(fmt::format("{}: line {}: {}", file, error.source().begin.line, error.description()));
-    }
+namespace {
+
+// Throws ConfigError.
+Config read_config(Source& source) {
+    const std::string& file = source.file;
+    const toml::table& root = source.root;
     for (const auto& [key, node] : root) {
         static constexpr std::array<std::string_view, 8> sections{"intake",   "postgres",    "settle",  "retention",
                                                                   "telegram", "comfydeploy", "metrics", "log"};
@@ -263,7 +272,7 @@ Config load_config(const std::filesystem::path& path) {
     }
     Config config;
 
-    Section intake(file, root, "intake");
+    Section intake(source, "intake");
     intake.read("bind", config.intake.bind);
     for (const std::string& endpoint : config.intake.bind) {
         if (!endpoint.starts_with("ipc://") && !endpoint.starts_with("tcp://")) {
@@ -282,7 +291,7 @@ Config load_config(const std::filesystem::path& path) {
     }
     intake.refuse_unknown_keys();
 
-    Section postgres(file, root, "postgres");
+    Section postgres(source, "postgres");
     postgres.read("uri", config.postgres.uri);
     postgres.read("direct_uri", config.postgres.direct_uri);
     postgres.read("appliers", config.postgres.appliers, 1, 64);
@@ -290,16 +299,24 @@ Config load_config(const std::filesystem::path& path) {
     if (config.postgres.uri.empty()) {
         postgres.fail("uri", "is missing; it has no default");
     }
+    for (const auto& [key, uri] :
+         {std::pair{"uri", &config.postgres.uri}, std::pair{"direct_uri", &config.postgres.direct_uri}}) {
+        try {
+            check_readable(*uri);
+        } catch (const UnreadableUri& error) {
+            postgres.fail(key, error.what());
+        }
+    }
     if (config.postgres.direct_uri.empty()) {
         config.postgres.direct_uri = config.postgres.uri;
     }
 
-    Section settle(file, root, "settle");
+    Section settle(source, "settle");
     settle.read_duration("outputs_grace_ms", config.settle.outputs_grace, 3'600'000);
     settle.read_duration("duration_max_seconds", config.settle.duration_max, 366LL * 24 * 3600);
     settle.refuse_unknown_keys();
 
-    Section retention(file, root, "retention");
+    Section retention(source, "retention");
     static constexpr std::int64_t days_max = 36'500;
     retention.read("webhook_events_days", config.retention.webhook_events_days, 0, days_max);
     retention.read("runs_days", config.retention.runs_days, 0, days_max);
@@ -309,7 +326,7 @@ Config load_config(const std::filesystem::path& path) {
     retention.read("tombstones_days", config.retention.tombstones_days, 0, days_max);
     retention.refuse_unknown_keys();
 
-    Section telegram(file, root, "telegram");
+    Section telegram(source, "telegram");
     telegram.read("token_file", config.telegram.token_file);
     telegram.read("api_url", config.telegram.api_url);
     telegram.read("attempts_max", config.telegram.attempts_max, 1, 100);
@@ -325,9 +342,7 @@ Config load_config(const std::filesystem::path& path) {
     telegram.read_duration("progress_interval_ms", config.telegram.progress_interval, 3'600'000);
     telegram.read_duration("fetch_timeout_ms", config.telegram.fetch_timeout, 60'000);
     telegram.read("fetch_bytes_max", config.telegram.fetch_bytes_max, 1, 50'000'000);
-    if (telegram.has("fetch_hosts")) {
-        telegram.read("fetch_hosts", config.telegram.fetch_hosts);
-    }
+    telegram.read("fetch_hosts", config.telegram.fetch_hosts);
     for (const std::string& host : config.telegram.fetch_hosts) {
         const bool is_name = !host.empty() &&
                              host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos &&
@@ -363,14 +378,14 @@ Config load_config(const std::filesystem::path& path) {
         telegram.fail("mode", "is \"send\", but token_file is missing");
     }
 
-    Section comfydeploy(file, root, "comfydeploy");
+    Section comfydeploy(source, "comfydeploy");
     config.comfydeploy = read_comfydeploy(comfydeploy);
 
-    Section metrics(file, root, "metrics");
+    Section metrics(source, "metrics");
     metrics.read("listen", config.metrics.listen);
     metrics.refuse_unknown_keys();
 
-    Section log(file, root, "log");
+    Section log(source, "log");
     static constexpr std::array<std::string_view, 5> levels{"trace", "debug", "info", "warn", "error"};
     log.read("level", config.log.level);
     if (std::find(levels.begin(), levels.end(), config.log.level) == levels.end()) {
@@ -380,6 +395,24 @@ Config load_config(const std::filesystem::path& path) {
     log.refuse_unknown_keys();
 
     return config;
+}
+
+}  // namespace
+
+Config load_config(const std::filesystem::path& path) {
+    Source source{.file = path.string(), .root = {}};
+    try {
+        source.root = toml::parse_file(source.file);
+    } catch (const toml::parse_error& error) {
+        throw ConfigError(fmt::format("{}: line {}: {}", source.file, error.source().begin.line, error.description()));
+    }
+    return read_config(source);
+}
+
+std::vector<std::string> known_keys() {
+    Source source{.file = {}, .root = toml::table{{"postgres", toml::table{{"uri", "dbname=x"}}}}};
+    (void)read_config(source);
+    return source.known_keys;
 }
 
 }  // namespace runledger

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "daemon/base/log.hpp"
 #include "daemon/database/settings.hpp"
@@ -40,5 +41,8 @@ struct Config {
 
 // Throws ConfigError.
 [[nodiscard]] Config load_config(const std::filesystem::path& path);
+
+// All keys that load_config() knows, as "[section] key"; "[telegram] text" is a table of its own.
+[[nodiscard]] std::vector<std::string> known_keys();
 
 }  // namespace runledger

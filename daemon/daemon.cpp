@@ -8,16 +8,20 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <exception>
+#include <future>
 #include <list>
 #include <memory>
 #include <optional>
 #include <random>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/wakeup.hpp"
+#include "daemon/database/database.hpp"
 #include "daemon/database/schema.hpp"
 #include "daemon/ingest/apply.hpp"
 #include "daemon/ingest/intake.hpp"
@@ -55,12 +59,56 @@ std::string lease_owner() {
     return fmt::format("{}:{}:{:08x}", host.data(), getpid(), std::random_device{}());
 }
 
-// True: one of the signals came within the time.
-bool signal_within(const sigset_t& signals, std::chrono::nanoseconds bound) {
-    const auto whole = std::chrono::floor<seconds>(bound);
-    const timespec wait{.tv_sec = whole.count(), .tv_nsec = (bound - whole).count()};
-    return sigtimedwait(&signals, nullptr, &wait) > 0;  // EINTR counts as the bound: the callers ask again.
+// How long the daemon waits after the signal for its stages to end in order. Then it ends their connections to
+// PostgreSQL, so that one that hangs does not hold it up for longer than TimeoutStopSec= of the service. The edges and
+// the outbox's leases have what a stage has not finished.
+constexpr seconds orderly_stop_max{10};
+
+// Longer than an attempt to reach PostgreSQL and the pause behind it; TimeoutStartSec= of the service is no less.
+constexpr seconds start_step_max{90};
+
+// True: a signal to end came within the time.
+bool ends_within(const sigset_t& signals, std::chrono::nanoseconds bound) {
+    const auto until = steady_clock::now() + bound;
+    while (true) {
+        const auto left = std::max(until - steady_clock::now(), steady_clock::duration::zero());
+        const auto whole = std::chrono::floor<seconds>(left);
+        const timespec wait{.tv_sec = whole.count(), .tv_nsec = std::chrono::nanoseconds{left - whole}.count()};
+        const int signal = sigtimedwait(&signals, nullptr, &wait);
+        if (signal != SIGHUP) {
+            return signal > 0;  // EINTR counts as the bound: the callers ask again.
+        }
+        spdlog::info("SIGHUP: nothing is reloaded; restart the daemon to have it read its configuration again");
+    }
 }
+
+void tell_systemd(const std::string& assignments) { sd_notify(0, assignments.c_str()); }
+
+// Ends the connections to PostgreSQL when `bound` has passed, unless it is destroyed before.
+class StopBound {
+public:
+    explicit StopBound(seconds bound) {
+        try {
+            thread_ = std::jthread([this, bound] {
+                if (!ended_.pause(bound)) {
+                    return;
+                }
+                spdlog::warn("PostgreSQL has not answered in time, the stages end without it waited_s={}",
+                             bound.count());
+                interrupt_connections();
+            });
+        } catch (const std::system_error& error) {
+            spdlog::warn("the time to stop in has no bound error=\"{}\"", error.what());  // systemd has one.
+        }
+    }
+    StopBound(const StopBound&) = delete;
+    StopBound& operator=(const StopBound&) = delete;
+    ~StopBound() { ended_.stop(); }
+
+private:
+    Wakeup ended_;
+    std::jthread thread_;
+};
 
 class Daemon {
 public:
@@ -69,7 +117,7 @@ public:
     Daemon& operator=(const Daemon&) = delete;
     ~Daemon() { stop(); }
 
-    // Waits for PostgreSQL for as long as it takes. False: a signal came first. Throws SchemaMismatch.
+    // Waits for PostgreSQL for as long as it takes. False: a signal came first. Throws SchemaMismatch, Refused.
     [[nodiscard]] bool wait_for_schema(const sigset_t& signals);
     // Throws if a stage can't be made or started.
     void start();
@@ -132,20 +180,46 @@ Daemon::Daemon(const Config& config, const StartThread& start)
 }
 
 bool Daemon::wait_for_schema(const sigset_t& signals) {
+    constexpr milliseconds look_interval{20};
     Backoff backoff({});
+    Database database(config_.postgres.uri, "start");
     while (true) {
+        tell_systemd(fmt::format("EXTEND_TIMEOUT_USEC={}", std::chrono::microseconds{start_step_max}.count()));
+        // On a thread of its own: a PostgreSQL that hangs holds up no signal.
+        std::promise<void> answer;
+        std::future<void> answered = answer.get_future();
+        const std::jthread asking = start_thread_([&database, &answer] {
+            try {
+                check_may_start(database);
+                answer.set_value();
+            } catch (...) {
+                answer.set_exception(std::current_exception());
+            }
+        });
+        while (answered.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
+            if (ends_within(signals, look_interval)) {
+                interrupt_connections();
+                return false;
+            }
+        }
         try {
-            Database database(config_.postgres.uri, "start");
-            check_schema(database);
+            answered.get();
             return true;
         } catch (const SchemaMismatch&) {
             throw;
+        } catch (const Refused&) {
+            throw;
         } catch (const std::exception& error) {
-            const auto delay = backoff.next();
-            spdlog::warn("PostgreSQL can't be reached yet error=\"{}\" delay_ms={}", error.what(), delay.count());
-            if (signal_within(signals, delay)) {
-                return false;
+            if (!database.give_up(error)) {
+                spdlog::warn("the database's schema can't be read, trying again error={:?}",
+                             std::string_view(error.what()));
             }
+            std::string why = error.what();
+            std::ranges::replace(why, '\n', ' ');
+            tell_systemd("STATUS=waiting for PostgreSQL: " + why);
+        }
+        if (ends_within(signals, backoff.next())) {
+            return false;
         }
     }
 }
@@ -195,8 +269,9 @@ void Daemon::start() {
                  config_.telegram.mode == TelegramMode::send ? "send" : "log", reconciles ? "on" : "off, no key");
 }
 
-// In the order of data, so that each stage hands on what it has. Every wait is bounded by the stages' own time-outs.
+// In the order of data, so that each stage hands on what it has.
 void Daemon::stop() noexcept {
+    const StopBound bound(orderly_stop_max);
     // Intake reads no more; appliers end with the turn under way, which intake then answers.
     stop_.stop();
     reconcile_stop_.stop();
@@ -225,7 +300,7 @@ void Daemon::watch(const sigset_t& signals) {
     constexpr seconds look_interval{10};
     const std::chrono::microseconds interval =
         has_watchdog ? std::chrono::microseconds{watchdog_microseconds / 2} : look_interval;
-    while (!signal_within(signals, interval)) {
+    while (!ends_within(signals, interval)) {
         if (!some_stage_hangs() && has_watchdog) {
             sd_notify(0, "WATCHDOG=1");
         }
@@ -256,9 +331,9 @@ void run_daemon(const Config& config, const sigset_t& signals, const StartThread
         return;
     }
     daemon.start();
-    sd_notify(0, "READY=1");
+    tell_systemd("READY=1\nSTATUS=ready");
     daemon.watch(signals);
-    sd_notify(0, "STOPPING=1");
+    tell_systemd("STOPPING=1");
     spdlog::info("draining");
     daemon.stop();
     spdlog::info("stopped");

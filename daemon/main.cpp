@@ -2,8 +2,8 @@
 //
 // Shutdown (SIGTERM, SIGINT): intake stops reading; appliers finish what they have taken and it is answered; settle
 // ends its turn; notify ends or gives back what it leased. A further signal changes nothing; SIGKILL loses nothing.
-// Exit: 0 after a clean drain, 1 if it can't start (configuration, schema, endpoint, threads), 2 for a broken
-// invariant.
+// SIGHUP reloads nothing. Exit: 0 after a clean drain, 1 if it can't start (configuration, schema, endpoint, threads),
+// 2 for a broken invariant, 3 if PostgreSQL refuses what no waiting mends (password, database, rights).
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -15,6 +15,7 @@
 #include "daemon/base/log.hpp"
 #include "daemon/config.hpp"
 #include "daemon/daemon.hpp"
+#include "daemon/database/connect_fault.hpp"
 
 namespace runledger {
 namespace {
@@ -22,6 +23,7 @@ namespace {
 constexpr int exit_clean = 0;
 constexpr int exit_not_started = 1;
 constexpr int exit_broken = 2;
+constexpr int exit_refused = 3;
 
 int run(int argc, char** argv) {
     CLI::App app{"runledgerd: ComfyDeploy webhooks, from the edges' spools to PostgreSQL and Telegram"};
@@ -38,6 +40,7 @@ int run(int argc, char** argv) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);  // libpq and curl ask for errors, not signals.
     // A host that drops packets must not hold a stage for minutes; the uri may say otherwise. No thread runs yet.
@@ -47,6 +50,9 @@ int run(int argc, char** argv) {
         start_log(config.log);
         try {
             run_daemon(config, signals);
+        } catch (const Refused& refused) {
+            spdlog::error("PostgreSQL refuses the daemon, which no waiting mends {}", refused.what());
+            return exit_refused;
         } catch (const std::exception& error) {
             spdlog::error("{}", error.what());
             return exit_not_started;

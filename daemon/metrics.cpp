@@ -1,11 +1,16 @@
 #include "daemon/metrics.hpp"
 
 #include <fmt/format.h>
+#include <netdb.h>
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -64,6 +69,8 @@ public:
         return {
             counter("runledger_intake_messages_total", "Messages read from the edges.", "",
                     {{as_double(intake.messages)}}),
+            counter("runledger_intake_answers_total", "Answers that appliers gave and intake sent.", "",
+                    {{as_double(intake.answers)}}),
             counter("runledger_intake_busy_total", "Batches answered busy: the intake queue was full.", "",
                     {{as_double(intake.busy)}}),
             counter("runledger_intake_damaged_total", "Messages that could not be read and have no name to answer to.",
@@ -102,6 +109,8 @@ public:
                      {as_double(notify.uncertain), "uncertain"},
                      {as_double(notify.skipped), "skipped"},
                      {as_double(notify.expired), "expired"}}),
+            counter("runledger_notify_turns_failed_total", "Notify transactions that failed and were retried.", "",
+                    {{as_double(notify.turns_failed)}}),
             counter("runledger_telegram_too_many_requests_total", "Calls that Telegram answered with 429.", "",
                     {{as_double(notify.too_many_requests)}}),
             counter("runledger_event_partitions_total", "Day partitions of webhook_events, made ahead and dropped.",
@@ -124,6 +133,9 @@ public:
                   as_double(notify.retrying)),
             gauge("runledger_notifications_oldest_seconds", "The longest wait of a pending notification.",
                   as_double(notify.oldest_seconds)),
+            gauge("runledger_telegram_too_many_requests_last_seconds",
+                  "Unix time of the last call that Telegram answered with 429; 0: none since the start.",
+                  as_double(notify.last_too_many_requests_at)),
             gauge("runledger_telegram_token_refused", "1 while Telegram refuses the bot's token and nothing is sent.",
                   as_double(notify.token_is_refused)),
             counter("runledger_lookups_total", "Look-ups of silent runs at the provider, by result.", "outcome",
@@ -151,6 +163,31 @@ private:
     const Counters& counters_;
 };
 
+// Why nothing can listen here, which the library does not say. `otherwise`: what it says.
+std::string reason_of(const std::string& listen, const std::string& otherwise) {
+    const std::size_t colon = listen.rfind(':');
+    std::string host = colon == std::string::npos ? "" : listen.substr(0, colon);
+    const std::string port = colon == std::string::npos ? listen : listen.substr(colon + 1);
+    if (host.starts_with('[') && host.ends_with(']')) {
+        host = host.substr(1, host.size() - 2);
+    }
+    addrinfo hints{};
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found) != 0) {
+        return "it is not ADDRESS:PORT";
+    }
+    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> address(found, &freeaddrinfo);
+    const int probe = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, address->ai_protocol);
+    const int yes = 1;
+    (void)setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // As the library does; else bind() says why.
+    const bool is_free = bind(probe, address->ai_addr, address->ai_addrlen) == 0;
+    const std::string why = is_free ? otherwise : std::generic_category().message(errno);
+    ::close(probe);
+    return why;
+}
+
 }  // namespace
 
 class Metrics::Impl {
@@ -170,7 +207,7 @@ Metrics::Metrics(const std::string& listen, const Counters& counters) {
         impl_ = std::make_unique<Impl>(listen, counters);
     } catch (const std::exception& error) {
         throw std::runtime_error(
-            fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, error.what()));
+            fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, reason_of(listen, error.what())));
     }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -27,14 +28,10 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 4> usual_par
 // application_name, to which the purpose is added: a parameter of the connection, which a pooler passes on with each
 // transaction, while a SET would stick to somebody else's session.
 std::string connection_text(const std::string& uri, std::string_view purpose) {
-    char* complaint = nullptr;
-    PQconninfoOption* const parsed = PQconninfoParse(uri.c_str(), &complaint);
+    check_readable(uri);
+    PQconninfoOption* const parsed = PQconninfoParse(uri.c_str(), nullptr);
     if (parsed == nullptr) {
-        // Without what libpq quotes: that may be a part of the password.
-        std::string why = complaint == nullptr ? "out of memory" : complaint;
-        why.resize(std::min(why.size(), why.find('"')));
-        PQfreemem(complaint);
-        throw pqxx::broken_connection("the connection string can't be read: " + why);
+        throw std::bad_alloc();  // It could be read.
     }
     std::map<std::string, std::string, std::less<>> parameters;
     for (const PQconninfoOption* option = parsed; option->keyword != nullptr; ++option) {
@@ -98,20 +95,14 @@ private:
     std::string last_;
 };
 
-Database::Database(std::string uri, std::string_view purpose) : uri_(std::move(uri)), purpose_(purpose) {}
+Database::Database(std::string uri, std::string_view purpose)
+    : uri_(std::move(uri)), purpose_(purpose), outages_(Outages::of(uri_)) {}
 
 Database::~Database() { disconnect(); }
 
 pqxx::connection& Database::connection() {
     if (!connection_) {
-        auto fresh = std::make_unique<pqxx::connection>(connection_text(uri_, purpose_));
-        // Deprecated because libpqxx 7 never re-opens by itself; this one (6.4) does unless it is told not to.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-        fresh->inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-        notices_ = std::make_unique<NoticeWatch>(*fresh);
-        connection_ = std::move(fresh);
+        connect();
     }
     return *connection_;
 }
@@ -127,11 +118,66 @@ pqxx::connection& Database::living_connection() {
     return connection();
 }
 
+void Database::connect() {
+    outages_before_ = outages_->count();
+    (void)OpenSocket(-1);  // Throws where no connection is to be made any more.
+    const std::string parameters = connection_text(uri_, purpose_);
+    std::unique_ptr<pqxx::connection> fresh;
+    try {
+        fresh = std::make_unique<pqxx::connection>(parameters);
+    } catch (const pqxx::broken_connection& error) {
+        constexpr std::chrono::seconds bound{5};  // As PGCONNECT_TIMEOUT of the daemon.
+        if (last_failure_ != error.what()) {      // The same words have the same reason.
+            refusal_ = find_refusal(parameters, bound);
+            last_failure_ = error.what();
+        }
+        if (refusal_) {
+            throw Refused(*refusal_);
+        }
+        throw;
+    }
+    last_failure_.clear();
+    // Deprecated because libpqxx 7 never re-opens by itself; this one (6.4) does unless it is told not to.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    fresh->inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+    socket_ = std::make_unique<OpenSocket>(fresh->sock());
+    notices_ = std::make_unique<NoticeWatch>(*fresh);
+    connection_ = std::move(fresh);
+}
+
 void Database::disconnect() noexcept {
     notices_.reset();  // Before the connection that it watches.
     connection_.reset();
+    socket_.reset();
     is_own_session_.reset();
     prepared_.clear();
+}
+
+bool Database::give_up(const std::exception& error) noexcept {
+    disconnect();
+    try {
+        if (is_outage(error)) {
+            outages_->begin(outages_before_, error);
+            return true;
+        }
+        const std::string_view sqlstate = sqlstate_of(error);
+        if (!is_for_good(sqlstate)) {
+            return false;
+        }
+        ++times_refused_;
+        if (refused_with_ != sqlstate) {
+            refused_with_ = sqlstate;
+            spdlog::error(
+                "PostgreSQL refuses a stage's statements, which no waiting mends stage={:?} sqlstate={} "
+                "error={:?} cure={:?}",
+                purpose_, sqlstate, std::string_view(error.what()), cure_of(sqlstate));
+        }
+        return true;
+    } catch (...) {
+        return false;  // No memory for a line: the stage may try.
+    }
 }
 
 void Database::commit(Transaction& transaction) {
@@ -141,6 +187,11 @@ void Database::commit(Transaction& transaction) {
     connection_->set_verbosity(pqxx::connection_base::normal);
     if (!notices_->last().empty()) {
         throw CommitDoubtful("COMMIT came back with: " + notices_->last());
+    }
+    if (!refused_with_.empty()) {
+        spdlog::info("PostgreSQL accepts the stage's statements again stage={:?} refused={}", purpose_,
+                     std::exchange(times_refused_, 0));
+        refused_with_.clear();
     }
 }
 

@@ -21,6 +21,9 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/database/connect_fault.hpp"
+#include "daemon/database/outage.hpp"
+
 namespace runledger {
 
 // COMMIT came back with a warning (PostgreSQL: "canceling wait for synchronous replication"): the transaction
@@ -49,6 +52,10 @@ public:
 
     // Drops the connection; the next transaction makes a new one.
     void disconnect() noexcept;
+    // The same, after a failed turn. True: the failure is logged, here and now or before, and the stage says nothing.
+    // That is so if PostgreSQL is away or refuses the login, which is said once for all connections, and if it refuses
+    // statements for good, which is said once for this one. False: the stage logs it in its own words.
+    [[nodiscard]] bool give_up(const std::exception& error) noexcept;
 
     // Commits; a warning counts as a failure. Throws CommitDoubtful, pqxx::in_doubt_error, pqxx::failure.
     void commit(Transaction& transaction);
@@ -59,21 +66,32 @@ private:
     friend class Snapshot;
     friend class ChannelListener;
     friend void check_schema(Database& database);
+    friend void check_may_start(Database& database);
     friend void migrate(Database& database, const std::function<void(std::string_view)>& report,
                         const Adoption* adoption);
     friend std::vector<std::string> plan_adoption(Database& database, const Adoption& adoption);
     friend struct TestedConnection;  // Of the tests of this class.
 
-    // Connects if there is none. Throws pqxx::broken_connection and the like.
+    // Connects if there is none. Throws Refused, pqxx::broken_connection and the like.
     [[nodiscard]] pqxx::connection& connection();
     // For a new transaction: a connection that the server has ended meanwhile (idle_session_timeout, a pooler's
     // client_idle_timeout, pg_terminate_backend) is made anew. Throws likewise.
     [[nodiscard]] pqxx::connection& living_connection();
+    void connect();
+    // A statement has succeeded.
+    void answered() { outages_->end(); }
 
     class NoticeWatch;
     std::string uri_;
     std::string purpose_;
+    std::shared_ptr<Outages> outages_;
+    std::uint64_t outages_before_{0};  // When the connection was made.
+    std::string last_failure_;         // To connect, in libpqxx's words; and why, if that is known.
+    std::optional<Refused> refusal_;
+    std::string refused_with_;  // The SQLSTATE that give_up() has said since the last commit.
+    std::uint64_t times_refused_{0};
     std::unique_ptr<pqxx::connection> connection_;
+    std::unique_ptr<OpenSocket> socket_;
     std::unique_ptr<NoticeWatch> notices_;
     std::optional<bool> is_own_session_;                       // Of this connection; not asked yet.
     std::unordered_map<const char*, std::string> prepared_{};  // Names, by the address of the query.

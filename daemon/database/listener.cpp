@@ -24,6 +24,7 @@ ChannelListener::ChannelListener(Database& database, const std::string& channel,
     : connection_(database.connection()) {
     begin_own_session(connection_);
     receiver_ = std::make_unique<Receiver>(connection_, channel, std::move(on_notice));
+    database.answered();
 }
 
 ChannelListener::~ChannelListener() = default;

@@ -14,6 +14,7 @@
 #include "daemon/database/database.hpp"
 #include "daemon/database/transaction.hpp"
 #include "queries/migrate.hpp"
+#include "queries/start.hpp"
 
 namespace runledger {
 namespace {
@@ -347,6 +348,26 @@ std::string text_in(std::string_view schema_name, std::string_view sql) {
         }
     }
     return text;
+}
+
+void check_may_start(Database& database) {
+    const auto cure = [&database] {
+        const char* user = database.connection().username();
+        return fmt::format("GRANT runledger_daemon TO \"{}\"", user == nullptr ? "" : user);
+    };
+    std::string lacking;
+    try {
+        check_schema(database.connection());
+        Transaction work(database, {});
+        if (const auto rows = work.run(queries::start::lacks_rights); !rows.empty()) {
+            lacking = rows[0][0].as<std::string>();
+        }
+    } catch (const pqxx::insufficient_privilege& error) {
+        throw Refused(std::string(sqlstate_of(error)), error.what(), cure());
+    }
+    if (!lacking.empty()) {
+        throw Refused("42501", fmt::format("the login lacks rights, such as {}", lacking), cure());
+    }
 }
 
 void check_schema(Database& database) { check_schema(database.connection()); }

@@ -70,6 +70,10 @@ void make_scratch_tables(const Statements& work, std::string_view schema_name);
 // for about a minute while it has none. Throws what pqxx throws.
 void within_lock_timeout(pqxx::connection& connection, const std::function<void(pqxx::work&)>& step);
 
+// What the daemon needs to start: this build's schema, and a login with all rights of runledger_daemon. Throws
+// SchemaMismatch; Refused if the login lacks a right or the server refuses it; what pqxx throws if it can't be asked.
+void check_may_start(Database& database);
+
 // The same, on the connection of a Database, for everybody outside this folder.
 void check_schema(Database& database);
 void migrate(Database& database, const std::function<void(std::string_view)>& report,

@@ -73,6 +73,7 @@ Transaction::Transaction(Database& database, const TransactionBounds& bounds)
     : database_(database), work_(std::make_unique<pqxx::work>(database.living_connection())) {
     run_in(*work_, this);
     begin_durably(*this, bounds);
+    database.answered();
 }
 
 Transaction::~Transaction() = default;
@@ -103,6 +104,7 @@ Snapshot::Snapshot(Database& database) : work_(std::make_unique<pqxx::work>(data
                     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; "
                     "SET LOCAL idle_in_transaction_session_timeout = 0",
                     local_defaults()));
+    database.answered();
 }
 
 Snapshot::~Snapshot() = default;

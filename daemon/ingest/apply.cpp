@@ -49,8 +49,9 @@ void Applier::run() {
             }
         } catch (const std::exception& error) {
             // Out of memory, or a bug: unanswered batches come again from the edge's spool.
-            spdlog::error("apply error=\"{}\"", error.what());
-            database_.disconnect();
+            if (!database_.give_up(error)) {
+                spdlog::error("apply error=\"{}\"", error.what());
+            }
         }
         for (const auto& arrival : arrivals) {
             queue_.forget(arrival);
@@ -89,9 +90,6 @@ Applier::Result Applier::persist(const char* what, std::size_t count, Step step)
             step();
             backoff_.reset();
             return {.kind = done};
-        } catch (const pqxx::in_doubt_error& error) {
-            // COMMIT may have landed. Trying again is safe: ingested_batches refuses the second.
-            spdlog::warn("{}: commit in doubt, trying again batches={} error=\"{}\"", what, count, error.what());
         } catch (const std::exception& error) {
             switch (classify(error)) {
                 case Failure::poison:
@@ -116,12 +114,15 @@ Applier::Result Applier::persist(const char* what, std::size_t count, Step step)
                     return {.kind = refused, .sqlstate = sqlstate};
                 }
                 case Failure::try_again:
-                    spdlog::warn("{}: failed, trying again batches={} error=\"{}\"", what, count, error.what());
+                    // Also pqxx::in_doubt_error: COMMIT may have landed. Trying again is safe: ingested_batches refuses
+                    // the second.
+                    if (!database_.give_up(error)) {
+                        spdlog::warn("{}: failed, trying again batches={} error=\"{}\"", what, count, error.what());
+                    }
                     break;
             }
         }
         counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
-        database_.disconnect();
         if (!stop_.pause(backoff_.next())) {
             return {.kind = stopped};
         }

@@ -53,8 +53,6 @@ struct IntakeCounters {
     std::atomic<std::uint64_t> damaged{0};
     std::atomic<std::uint64_t> answers{0};
     std::atomic<std::uint64_t> handshakes_denied{0};
-    std::atomic<std::uint64_t> queued_bytes{0};
-    std::atomic<std::uint64_t> queued_batches{0};
 };
 
 // The queue between intake and the appliers, and the way back for answers. Any thread.

@@ -252,7 +252,9 @@ void Notifier::look(Time now) {
             }
             taken = outbox_.lease({.chats_waiting = chats_waiting(now), .count_max = count_max});
             if (database_.failures > 0) {
-                spdlog::info("notify reached PostgreSQL again failures={}", database_.failures);
+                if (std::exchange(database_.failure_is_said, false)) {
+                    spdlog::info("notify's transactions succeed again failures={}", database_.failures);
+                }
                 database_.failures = 0;
                 database_.backoff.reset();
             }
@@ -341,11 +343,10 @@ void Notifier::database_failed(const std::exception& error) {
     ++counters_.turns_failed;
     ++database_.failures;
     const auto delay = database_.backoff.next();
-    if (database_.failures == 1) {
-        spdlog::warn("notify lost PostgreSQL, trying again error={} delay_ms={}", in_quotes(error.what()),
+    if (!outbox_.give_up(error) && !std::exchange(database_.failure_is_said, true)) {
+        spdlog::warn("notify's transaction failed, trying again error={} delay_ms={}", in_quotes(error.what()),
                      delay.count());
     }
-    outbox_.disconnect();
     database_.retry_at = steady_clock::now() + delay;
     next_look_ = database_.retry_at;
 }

@@ -131,6 +131,7 @@ private:
         Backoff backoff{{}};
         Time retry_at{};
         std::uint64_t failures{0};  // In a row.
+        bool failure_is_said{false};
     } database_;
     Time next_look_{};
 

@@ -118,6 +118,8 @@ public:
     void recover(std::span<const std::int64_t> held_ids);
 
     void disconnect() noexcept { database_.disconnect(); }
+    // As Database's.
+    [[nodiscard]] bool give_up(const std::exception& error) noexcept { return database_.give_up(error); }
     // For an orderly end: no statement may take longer from now on.
     void hurry(std::chrono::milliseconds statement_timeout) noexcept;
 

@@ -46,8 +46,9 @@ void OutboxListener::run() noexcept {
                 }
             } catch (const std::exception& error) {
                 is_lost = true;
-                spdlog::warn("LISTEN failed, the outbox is polled instead error=\"{}\"", error.what());
-                database_.disconnect();
+                if (!database_.give_up(error)) {
+                    spdlog::warn("LISTEN failed, the outbox is polled instead error=\"{}\"", error.what());
+                }
                 (void)stop_.pause(backoff.next());  // The loop asks whether to go on.
             }
         }

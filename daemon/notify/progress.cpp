@@ -153,8 +153,7 @@ telegram::BotApi::Ticket ProgressMessages::add(Call call) {
 
 void ProgressMessages::failed(const std::exception& error) noexcept {
     next_look_ = std::chrono::steady_clock::now() + look_again_after_failure;
-    database_.disconnect();
-    if (!std::exchange(is_failing_, true)) {
+    if (!database_.give_up(error) && !std::exchange(is_failing_, true)) {
         spdlog::warn("progress messages are paused error=\"{}\"", telegram::clean_line(error.what()));
     }
 }

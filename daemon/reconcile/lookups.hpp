@@ -76,6 +76,8 @@ public:
     [[nodiscard]] ReportFate store(const Reported& reported);
 
     void disconnect() noexcept { database_.disconnect(); }
+    // As Database's.
+    [[nodiscard]] bool give_up(const std::exception& error) noexcept { return database_.give_up(error); }
     // For an orderly shutdown: from now on no statement may take longer.
     void hurry(std::chrono::milliseconds statement_timeout) noexcept;
 

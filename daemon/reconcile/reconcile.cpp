@@ -115,9 +115,9 @@ void Reconciler::look(Time now) {
                 api_->ask(run_id);
             }
         }
-        if (std::exchange(database_failures_, 0) > 0) {
-            spdlog::info("reconcile reached PostgreSQL again");
-            database_backoff_.reset();
+        database_backoff_.reset();
+        if (const auto failures = std::exchange(database_failures_, 0); failures > 0) {
+            spdlog::info("reconcile's transactions succeed again failures={}", failures);
         }
     } catch (const std::exception& error) {
         database_failed(error);
@@ -309,11 +309,10 @@ void Reconciler::finish() {
 void Reconciler::database_failed(const std::exception& error) {
     ++counters_.turns_failed;
     const auto delay = database_backoff_.next();
-    if (++database_failures_ == 1) {
-        spdlog::warn("reconcile lost PostgreSQL, trying again error={:?} delay_ms={}", std::string_view(error.what()),
-                     delay.count());
+    if (!lookups_.give_up(error) && database_failures_++ == 0) {
+        spdlog::warn("reconcile's transaction failed, trying again error={:?} delay_ms={}",
+                     std::string_view(error.what()), delay.count());
     }
-    lookups_.disconnect();
     database_retry_at_ = steady_clock::now() + delay;
 }
 

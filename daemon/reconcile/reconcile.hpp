@@ -98,7 +98,7 @@ private:
     Time next_look_{};
     Time hold_until_{};
     Time database_retry_at_{};
-    std::uint64_t database_failures_{0};  // In a row.
+    std::uint64_t database_failures_{0};  // In a row, of those that the stage itself has to say.
     bool is_away_{false};                 // The last call was not answered: one at a time.
     Heartbeat heartbeat_;
 };

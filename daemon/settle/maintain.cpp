@@ -154,8 +154,9 @@ Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<
         return Step::done;
     } catch (const std::exception& error) {
         counters_.steps_failed.fetch_add(1, std::memory_order_relaxed);
-        spdlog::warn("maintenance postponed, trying again step={} error=\"{}\"", what, error.what());
-        database_.disconnect();
+        if (!database_.give_up(error)) {
+            spdlog::warn("maintenance postponed, trying again step={} error=\"{}\"", what, error.what());
+        }
         return Step::failed;
     }
 }

@@ -131,16 +131,17 @@ Settler::Portion Settler::next_portion() {
 
 void Settler::after_failure(const std::exception& error) {
     counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
-    spdlog::warn("settle turn failed, trying again entries={} error=\"{}\"", taken_.size(), error.what());
-    // Only an error that PostgreSQL raised for a statement has a culprit: a lost connection has none.
-    if (dynamic_cast<const pqxx::sql_error*>(&error) != nullptr) {
+    if (!database_.give_up(error)) {
+        spdlog::warn("settle turn failed, trying again entries={} error=\"{}\"", taken_.size(), error.what());
+    }
+    // Only an error that PostgreSQL raised for a statement has a culprit: a server that goes away has none.
+    if (dynamic_cast<const pqxx::sql_error*>(&error) != nullptr && !is_outage(error)) {
         if (taken_.size() == 1) {
             culprit_ = Culprit{taken_.front(), error.what()};
         }
         single_turns_left_ = entries_a_turn_max;
     }
     mark_.reset();
-    database_.disconnect();
 }
 
 void Settler::put_off_culprit() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/config.hpp"
+#include "daemon/database/connect_fault.hpp"
 #include "daemon/tool/audit/audit.hpp"
 #include "daemon/tool/explain/explain.hpp"
 #include "daemon/tool/forget.hpp"
@@ -41,6 +42,7 @@ int main(int argc, char** argv) {
     app.add_option("--config", config_file, "The daemon's configuration, a TOML file")->check(CLI::ExistingFile);
     app.set_version_flag("--version", "runledger " RUNLEDGER_VERSION);
     app.require_subcommand(1);
+    app.fallthrough();  // --config is understood behind a subcommand, too.
     runledger::tool::MigrateCli migrate(app);
     runledger::tool::AuditCli audit(app);
     runledger::tool::QuarantineCli quarantine(app);
@@ -91,6 +93,12 @@ int main(int argc, char** argv) {
         return spool.run(uri, stdout);
     } catch (const std::exception& error) {
         fmt::print(stderr, "runledger: {}\n", error.what());
+        if (runledger::sqlstate_of(error) == "42501") {
+            fmt::print(
+                stderr,
+                "The login of [postgres] direct_uri (without one, of uri) has no right to do this. Docs: dba.md, "
+                "\"Roles\", says which role each command needs.\n");
+        }
         return 1;
     }
 }

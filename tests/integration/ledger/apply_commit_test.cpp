@@ -298,7 +298,7 @@ TEST_F(Connection, DoesNotTellAPasswordThatMakesItsUriUnreadable) {
     try {
         (void)TestedConnection::of(database);
         FAIL() << "the URI is none";
-    } catch (const pqxx::broken_connection& error) {
+    } catch (const UnreadableUri& error) {
         EXPECT_EQ(std::string(error.what()).find("zzret"), std::string::npos) << error.what();
         EXPECT_NE(std::string(error.what()).find("connection string"), std::string::npos) << error.what();
     }

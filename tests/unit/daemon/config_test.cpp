@@ -45,15 +45,17 @@ TEST_F(ConfigFile, NeedsNothingButTheDatabase) {
 }
 
 TEST_F(ConfigFile, KeepsEverythingForGoodUnlessItIsToldHowLong) {
-    EXPECT_EQ(load("[postgres]\nuri = \"x\"\n").retention.webhook_events_days, 0U);
-    EXPECT_EQ(load("[postgres]\nuri = \"x\"\n[retention]\nruns_days = 400\n").retention.runs_days, 400U);
-    EXPECT_THAT(fault_of("[postgres]\nuri = \"x\"\n[retention]\nruns_days = -1\n"), HasSubstr("not within 0 to 36500"));
-    EXPECT_THAT(fault_of("[postgres]\nuri = \"x\"\n[retention]\ngenerations_days = 1\n"), HasSubstr("no such key"));
+    EXPECT_EQ(load("[postgres]\nuri = \"dbname=x\"\n").retention.webhook_events_days, 0U);
+    EXPECT_EQ(load("[postgres]\nuri = \"dbname=x\"\n[retention]\nruns_days = 400\n").retention.runs_days, 400U);
+    EXPECT_THAT(fault_of("[postgres]\nuri = \"dbname=x\"\n[retention]\nruns_days = -1\n"),
+                HasSubstr("not within 0 to 36500"));
+    EXPECT_THAT(fault_of("[postgres]\nuri = \"dbname=x\"\n[retention]\ngenerations_days = 1\n"),
+                HasSubstr("no such key"));
 }
 
 TEST_F(ConfigFile, SendsOnceThereIsAToken) {
     const std::string text =
-        "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"" + token_file("  100:secret\n") + "\"\n";
+        "[postgres]\nuri = \"dbname=x\"\n[telegram]\ntoken_file = \"" + token_file("  100:secret\n") + "\"\n";
 
     EXPECT_EQ(load(text).telegram.mode, TelegramMode::send);
     EXPECT_EQ(load(text).telegram.token.reveal(), "100:secret");
@@ -62,10 +64,10 @@ TEST_F(ConfigFile, SendsOnceThereIsAToken) {
 
 TEST_F(ConfigFile, LooksUpSilentRunsOnceThereIsAKeyThatOthersCantRead) {
     const std::string file = folder_.write_secret("key", " cd_0123456789 \n").string();
-    const std::string text =
-        "[postgres]\nuri = \"x\"\n[comfydeploy]\napi_key_file = \"" + file + "\"\nrunning_silence_seconds = 60\n";
+    const std::string text = "[postgres]\nuri = \"dbname=x\"\n[comfydeploy]\napi_key_file = \"" + file +
+                             "\"\nrunning_silence_seconds = 60\n";
 
-    EXPECT_TRUE(load("[postgres]\nuri = \"x\"\n").comfydeploy.api_key.is_empty());
+    EXPECT_TRUE(load("[postgres]\nuri = \"dbname=x\"\n").comfydeploy.api_key.is_empty());
     EXPECT_EQ(load(text).comfydeploy.api_key.reveal(), "cd_0123456789");
     EXPECT_EQ(load(text).comfydeploy.silence.running, std::chrono::seconds{60});
     EXPECT_EQ(load(text).comfydeploy.silence.queued, std::chrono::minutes{15});
@@ -93,45 +95,50 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Fault{"no_uri", "[log]\nlevel = \"info\"\n", "[postgres] uri is missing"},
         Fault{"no_toml", "[postgres\n", "line 1"},
-        Fault{"unknown_section", "[postgres]\nuri = \"x\"\n[postgre]\n", "[postgre] (line 3): no such section"},
-        Fault{"unknown_key", "[postgres]\nuri = \"x\"\nappliances = 2\n",
+        Fault{"unknown_section", "[postgres]\nuri = \"dbname=x\"\n[postgre]\n", "[postgre] (line 3): no such section"},
+        Fault{"unknown_key", "[postgres]\nuri = \"dbname=x\"\nappliances = 2\n",
               "[postgres] appliances (line 3): no such key"},
         Fault{"section_is_a_value", "postgres = 7\n", "postgres is not a table"},
         Fault{"uri_is_a_number", "[postgres]\nuri = 7\n", "[postgres] uri (line 2) is not a string"},
-        Fault{"no_appliers", "[postgres]\nuri = \"x\"\nappliers = 0\n", "is 0, not within 1 to 64"},
-        Fault{"appliers_as_text", "[postgres]\nuri = \"x\"\nappliers = \"2\"\n", "is not a whole number"},
-        Fault{"bind_is_no_list", "[postgres]\nuri = \"x\"\n[intake]\nbind = \"ipc:///x\"\n",
+        Fault{"no_appliers", "[postgres]\nuri = \"dbname=x\"\nappliers = 0\n", "is 0, not within 1 to 64"},
+        Fault{"appliers_as_text", "[postgres]\nuri = \"dbname=x\"\nappliers = \"2\"\n", "is not a whole number"},
+        Fault{"bind_is_no_list", "[postgres]\nuri = \"dbname=x\"\n[intake]\nbind = \"ipc:///x\"\n",
               "is not a list of strings"},
-        Fault{"bind_is_empty", "[postgres]\nuri = \"x\"\n[intake]\nbind = []\n", "is not a list of strings"},
-        Fault{"bind_over_udp", "[postgres]\nuri = \"x\"\n[intake]\nbind = [\"udp://x\"]\n", "\"udp://x\""},
-        Fault{"bind_to_all_without_curve", "[postgres]\nuri = \"x\"\n[intake]\nbind = [\"tcp://*:9463\"]\n",
+        Fault{"bind_is_empty", "[postgres]\nuri = \"dbname=x\"\n[intake]\nbind = []\n", "is not a list of strings"},
+        Fault{"bind_over_udp", "[postgres]\nuri = \"dbname=x\"\n[intake]\nbind = [\"udp://x\"]\n", "\"udp://x\""},
+        Fault{"bind_to_all_without_curve", "[postgres]\nuri = \"dbname=x\"\n[intake]\nbind = [\"tcp://*:9463\"]\n",
               "\"tcp://*:9463\", which can be reached from other hosts"},
-        Fault{"one_curve_file", "[postgres]\nuri = \"x\"\n[intake]\ncurve_secret_key_file = \"/nonexistent\"\n",
+        Fault{"one_curve_file", "[postgres]\nuri = \"dbname=x\"\n[intake]\ncurve_secret_key_file = \"/nonexistent\"\n",
               "[intake] curve_authorized_keys_file is missing"},
         Fault{"curve_file_that_is_not_there",
-              "[postgres]\nuri = \"x\"\n[intake]\ncurve_secret_key_file = \"/nonexistent\"\n"
+              "[postgres]\nuri = \"dbname=x\"\n[intake]\ncurve_secret_key_file = \"/nonexistent\"\n"
               "curve_authorized_keys_file = \"/nonexistent\"\n",
               "curve_secret_key_file (line 4) names \"/nonexistent\": it can't be read"},
-        Fault{"negative_grace", "[postgres]\nuri = \"x\"\n[settle]\noutputs_grace_ms = -1\n", "not within 0 to"},
-        Fault{"unknown_use_of_links", "[postgres]\nuri = \"x\"\n[telegram]\nlinks = \"all\"\n",
+        Fault{"negative_grace", "[postgres]\nuri = \"dbname=x\"\n[settle]\noutputs_grace_ms = -1\n", "not within 0 to"},
+        Fault{"unknown_use_of_links", "[postgres]\nuri = \"dbname=x\"\n[telegram]\nlinks = \"all\"\n",
               "not one of \"hand_over\", \"upload\""},
-        Fault{"unknown_mode", "[postgres]\nuri = \"x\"\n[telegram]\nmode = \"loud\"\n", "not one of \"send\", \"log\""},
-        Fault{"send_without_token", "[postgres]\nuri = \"x\"\n[telegram]\nmode = \"send\"\n", "token_file is missing"},
-        Fault{"missing_token", "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"/nonexistent\"\n", "can't be read"},
-        Fault{"api_without_scheme", "[postgres]\nuri = \"x\"\n[telegram]\napi_url = \"api.telegram.org\"\n",
+        Fault{"unknown_mode", "[postgres]\nuri = \"dbname=x\"\n[telegram]\nmode = \"loud\"\n",
+              "not one of \"send\", \"log\""},
+        Fault{"send_without_token", "[postgres]\nuri = \"dbname=x\"\n[telegram]\nmode = \"send\"\n",
+              "token_file is missing"},
+        Fault{"missing_token", "[postgres]\nuri = \"dbname=x\"\n[telegram]\ntoken_file = \"/nonexistent\"\n",
+              "can't be read"},
+        Fault{"api_without_scheme", "[postgres]\nuri = \"dbname=x\"\n[telegram]\napi_url = \"api.telegram.org\"\n",
               "neither https:// nor http://"},
-        Fault{"unknown_text", "[postgres]\nuri = \"x\"\n[telegram.text]\nfinished = \"x\"\n",
+        Fault{"unknown_text", "[postgres]\nuri = \"dbname=x\"\n[telegram.text]\nfinished = \"x\"\n",
               "[telegram.text] finished (line 4): no such text; there are completed,"},
-        Fault{"text_is_a_number", "[postgres]\nuri = \"x\"\n[telegram.text]\ncompleted = 7\n", "is not a string"},
-        Fault{"unknown_placeholder", "[postgres]\nuri = \"x\"\n[telegram.text]\ncompleted = \"in {time}\"\n",
+        Fault{"text_is_a_number", "[postgres]\nuri = \"dbname=x\"\n[telegram.text]\ncompleted = 7\n",
+              "is not a string"},
+        Fault{"unknown_placeholder", "[postgres]\nuri = \"dbname=x\"\n[telegram.text]\ncompleted = \"in {time}\"\n",
               "[telegram.text] completed (line 4) has no placeholder {time}; known are {duration}"},
-        Fault{"fetch_host_with_scheme", "[postgres]\nuri = \"x\"\n[telegram]\nfetch_hosts = [\"https://h\"]\n",
+        Fault{"fetch_host_with_scheme", "[postgres]\nuri = \"dbname=x\"\n[telegram]\nfetch_hosts = [\"https://h\"]\n",
               "contains \"https://h\", which is not a host's name"},
         Fault{"lease_shorter_than_its_fetch",
-              "[postgres]\nuri = \"x\"\n[telegram]\nfetch_hosts = [\"h\"]\nlease_margin_ms = 9000\n",
+              "[postgres]\nuri = \"dbname=x\"\n[telegram]\nfetch_hosts = [\"h\"]\nlease_margin_ms = 9000\n",
               "lease_margin_ms (line 5) is less than"},
-        Fault{"no_daemons", "[postgres]\nuri = \"x\"\n[telegram]\ndaemons = 0\n", "is 0, not within 1 to 64"},
-        Fault{"unknown_level", "[postgres]\nuri = \"x\"\n[log]\nlevel = \"noise\"\n", "not one of trace, debug"}),
+        Fault{"no_daemons", "[postgres]\nuri = \"dbname=x\"\n[telegram]\ndaemons = 0\n", "is 0, not within 1 to 64"},
+        Fault{"unknown_level", "[postgres]\nuri = \"dbname=x\"\n[log]\nlevel = \"noise\"\n",
+              "not one of trace, debug"}),
     [](const auto& fault) { return std::string(fault.param.name); });
 
 TEST_F(ConfigFile, TakesCurveKeysThatNobodyElseCanRead) {
@@ -139,8 +146,8 @@ TEST_F(ConfigFile, TakesCurveKeysThatNobodyElseCanRead) {
     const auto secret = folder_.write_file("secret", "ledger " + key + "\n");
     const auto authorized = folder_.write_file("authorized", "edge " + std::string(40, 'e') + "\n");
     const std::string text =
-        "[postgres]\nuri = \"x\"\n[intake]\nbind = [\"tcp://*:9463\"]\ncurve_secret_key_file = \"" + secret.string() +
-        "\"\ncurve_authorized_keys_file = \"" + authorized.string() + "\"\n";
+        "[postgres]\nuri = \"dbname=x\"\n[intake]\nbind = [\"tcp://*:9463\"]\ncurve_secret_key_file = \"" +
+        secret.string() + "\"\ncurve_authorized_keys_file = \"" + authorized.string() + "\"\n";
 
     std::filesystem::permissions(secret, std::filesystem::perms{0640});
     EXPECT_EQ(load(text).intake.curve->secret_key.reveal(), key);
@@ -152,7 +159,7 @@ TEST_F(ConfigFile, TakesCurveKeysThatNobodyElseCanRead) {
 
 TEST_F(ConfigFile, TakesATokenThatNobodyElseCanRead) {
     const std::string file = token_file("100:secret\n");
-    const std::string text = "[postgres]\nuri = \"x\"\n[telegram]\ntoken_file = \"" + file + "\"\n";
+    const std::string text = "[postgres]\nuri = \"dbname=x\"\n[telegram]\ntoken_file = \"" + file + "\"\n";
 
     std::filesystem::permissions(file, std::filesystem::perms{0640});
     EXPECT_EQ(load(text).telegram.token.reveal(), "100:secret");
@@ -165,7 +172,7 @@ TEST_F(ConfigFile, TakesATokenThatNobodyElseCanRead) {
 }
 
 TEST_F(ConfigFile, NeverRepeatsAToken) {
-    EXPECT_THAT(fault_of("[postgres]\nuri = \"x\"\n[telegram]\nmode = \"loud\"\ntoken_file = \"" +
+    EXPECT_THAT(fault_of("[postgres]\nuri = \"dbname=x\"\n[telegram]\nmode = \"loud\"\ntoken_file = \"" +
                          token_file("100:secret") + "\"\n"),
                 testing::Not(HasSubstr("secret")));
 }

@@ -1,0 +1,210 @@
+// PostgreSQL that is away, or hangs, before the daemon has started and while it runs.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <csignal>
+#include <iterator>
+
+#include "tests/integration/start/start_fixture.hpp"
+#include "tests/stand_ins/bot_api.hpp"
+#include "tests/support/http_client.hpp"
+#include "tests/support/pgbouncer.hpp"
+#include "tests/support/prometheus_text.hpp"
+
+namespace runledger::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+// Stops and starts PostgreSQL, so it has one of its own.
+class Away : public testing::Test {
+protected:
+    // Every stage that has a connection runs.
+    [[nodiscard]] DaemonConf conf(std::string uri) const {
+        return {.postgres_uri = std::move(uri),
+                .telegram_api_url = bot.url(),
+                .log_level = "info",
+                .postgres_extra = "appliers = 2\n",
+                .telegram_extra = "progress = true\nprogress_interval_ms = 1000\n",
+                .extra = fmt::format("[comfydeploy]\napi_url = \"http://127.0.0.1:9\"\napi_key_file = \"{}\"\n",
+                                     folder.write_secret("key", "cd_key\n").string()),
+                .env = {{"NOTIFY_SOCKET", systemd.path()}}};
+    }
+    // All that is said of trouble.
+    [[nodiscard]] static std::vector<std::string> complaints(const DaemonProcess& daemon) {
+        std::vector<std::string> lines = lines_with(daemon.log_text(), " warning ");
+        std::ranges::copy(lines_with(daemon.log_text(), " error "), std::back_inserter(lines));
+        std::ranges::copy(lines_with(daemon.log_text(), " critical "), std::back_inserter(lines));
+        return lines;
+    }
+    // Each stage that works on its own clock has tried again and again.
+    static void let_stages_try(const DaemonProcess& daemon) {
+        eventually(
+            "the stages have failed several times",
+            [&] {
+                const auto samples = samples_of(http_get(daemon.metrics_url()).body);
+                return samples.at("runledger_settle_turns_failed_total") >= 6 &&
+                       samples.at("runledger_reconcile_turns_failed_total") >= 2;
+            },
+            std::chrono::seconds{60});
+    }
+
+    TempFolder folder;
+    BotApi bot;
+    ServiceManager systemd{folder};
+    PostgresServer postgres{{.fsync = false}};
+};
+
+TEST_F(Away, IsWaitedForWhileSystemdHearsOfIt) {
+    DaemonProcess daemon(folder, conf(postgres.uri()));
+    daemon.migrate();
+    postgres.stop();
+
+    daemon.start();
+
+    eventually("systemd hears why, and to wait", [&] {
+        return systemd.heard().find("STATUS=waiting for PostgreSQL: ") != std::string::npos &&
+               std::ranges::count(lines_with(systemd.heard(), "EXTEND_TIMEOUT_USEC="),
+                                  std::string("EXTEND_TIMEOUT_USEC=90000000")) >= 4;
+    });
+    EXPECT_THAT(systemd.heard(), Not(HasSubstr("READY=1")));
+    EXPECT_THAT(complaints(daemon), SizeIs(1)) << daemon.log_text();
+    EXPECT_THAT(lines_with(daemon.log_text(), "PostgreSQL is away"), SizeIs(1));
+    postgres.start();
+    eventually("the daemon is ready", [&] { return systemd.heard().find("READY=1") != std::string::npos; });
+    EXPECT_THAT(systemd.heard(), HasSubstr("STATUS=ready"));
+    EXPECT_THAT(lines_with(daemon.log_text(), "PostgreSQL is back"), SizeIs(1));
+    EXPECT_THAT(complaints(daemon), SizeIs(1)) << daemon.log_text();
+    daemon.stop();
+}
+
+TEST_F(Away, IsSaidOnceByAllStagesTogether) {
+    DaemonProcess daemon(folder, conf(postgres.uri()));
+    daemon.start();
+    eventually("the daemon is ready", [&] { return systemd.heard().find("READY=1") != std::string::npos; });
+
+    postgres.stop();
+    let_stages_try(daemon);
+
+    EXPECT_THAT(lines_with(daemon.log_text(), "PostgreSQL is away"), SizeIs(1));
+    EXPECT_THAT(complaints(daemon), SizeIs(1)) << daemon.log_text();
+    postgres.start();
+    eventually("the daemon has it back", [&] { return !lines_with(daemon.log_text(), "PostgreSQL is back").empty(); });
+    postgres.crash_and_recover();
+    eventually("and once more", [&] { return lines_with(daemon.log_text(), "PostgreSQL is back").size() == 2; });
+    daemon.stop();
+    EXPECT_THAT(lines_with(daemon.log_text(), "PostgreSQL is back"), SizeIs(2));
+    EXPECT_THAT(complaints(daemon), SizeIs(2)) << daemon.log_text();
+}
+
+TEST_F(Away, IsSaidOnceThoughAPoolerAnswersInItsPlace) {
+    const PgBouncer pooler(folder, postgres, 8);
+    DaemonConf configured = conf(pooler.uri("runledger"));
+    configured.postgres_extra += fmt::format("direct_uri = \"{}\"\n", postgres.uri());
+    DaemonProcess daemon(folder, configured);
+    daemon.start();
+    eventually("the daemon is ready", [&] { return systemd.heard().find("READY=1") != std::string::npos; });
+
+    postgres.stop();
+
+    // One for each of the two places: the pooler, and the server itself, which LISTEN needs. The pooler lets its
+    // clients wait while it has no server, so the stages try less often.
+    eventually(
+        "both are seen to be away", [&] { return complaints(daemon).size() == 2; }, std::chrono::seconds{30});
+    EXPECT_THAT(lines_with(daemon.log_text(), "PostgreSQL is back"), IsEmpty());
+    postgres.start();
+    eventually(
+        "the daemon has both back", [&] { return lines_with(daemon.log_text(), "PostgreSQL is back").size() == 2; },
+        std::chrono::seconds{60});
+    daemon.stop();
+    EXPECT_THAT(complaints(daemon), SizeIs(2)) << daemon.log_text();
+}
+
+TEST_F(Away, IsRefusedLaterAndSaysWhy) {
+    DaemonProcess daemon(folder, conf(postgres.uri()));
+    daemon.migrate();
+    {
+        const auto connection = postgres.connect();
+        pqxx::nontransaction work(*connection);
+        work.exec("CREATE ROLE ours LOGIN; GRANT runledger_daemon TO ours");
+    }
+    DaemonConf configured = conf(postgres.uri_as("ours"));
+    configured.name = "least";
+    configured.migrates = false;
+    DaemonProcess least(folder, configured);
+    least.start();
+    eventually("the daemon is ready", [&] { return systemd.heard().find("READY=1") != std::string::npos; });
+    const auto connection = postgres.connect();
+    pqxx::nontransaction work(*connection);
+
+    work.exec("ALTER ROLE ours NOLOGIN");
+    work.exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ours'");
+    let_stages_try(least);
+
+    const auto said = lines_with(least.log_text(), "sqlstate=28000");
+    ASSERT_THAT(said, SizeIs(1)) << least.log_text();
+    EXPECT_THAT(said[0], HasSubstr(" error "));
+    work.exec("ALTER ROLE ours LOGIN");
+    eventually("the daemon has it back", [&] { return !lines_with(least.log_text(), "PostgreSQL is back").empty(); });
+
+    work.exec("REVOKE runledger_daemon FROM ours");
+    let_stages_try(least);
+    eventually("each stage has said once that it may not",
+               [&] { return lines_with(least.log_text(), "sqlstate=42501").size() >= 2; });
+    const auto before = samples_of(http_get(least.metrics_url()).body).at("runledger_settle_turns_failed_total");
+    eventually(
+        "settle has tried several times more",
+        [&] {
+            return samples_of(http_get(least.metrics_url()).body).at("runledger_settle_turns_failed_total") >=
+                   before + 4;
+        },
+        std::chrono::seconds{60});
+    EXPECT_THAT(lines_with(least.log_text(), "stage=\"settle\" sqlstate=42501"), SizeIs(1)) << least.log_text();
+    least.stop();
+}
+
+TEST_F(Away, HoldsUpNoSignalWhileItHangs) {
+    DaemonProcess daemon(folder, conf(postgres.uri()));
+    daemon.start();
+    eventually("the daemon is ready", [&] { return systemd.heard().find("READY=1") != std::string::npos; });
+
+    const auto connection = postgres.connect();
+    pqxx::work locking(*connection);
+    locking.exec("LOCK TABLE runledger.settle_queue IN ACCESS EXCLUSIVE MODE");
+    eventually("a stage waits for an answer",
+               [&] { return locking.exec1("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")[0].as<bool>(); });
+    postgres.freeze();
+    daemon.stop(std::chrono::seconds{25});  // Throws if it does not end by itself within systemd's bound.
+
+    EXPECT_THAT(lines_with(daemon.log_text(), "stopped"), SizeIs(1));
+    postgres.thaw();
+}
+
+TEST_F(Away, HoldsUpNoSignalWhileItHangsAtTheStart) {
+    DaemonProcess daemon(folder, conf(postgres.uri()));
+    daemon.migrate();
+    {
+        // Every catalogue look waits.
+        const auto connection = postgres.connect();
+        pqxx::work locking(*connection);
+        locking.exec("LOCK TABLE runledger.schema_migrations IN ACCESS EXCLUSIVE MODE");
+        daemon.start();
+        eventually("the daemon waits", [&] {
+            pqxx::subtransaction look(locking);
+            return look.exec1("SELECT count(*) FROM pg_locks WHERE NOT granted")[0].as<int>() == 1;
+        });
+        postgres.freeze();
+
+        daemon.stop(std::chrono::seconds{10});
+
+        postgres.thaw();
+    }
+    EXPECT_THAT(systemd.heard(), Not(HasSubstr("READY=1")));
+}
+
+}  // namespace
+}  // namespace runledger::test

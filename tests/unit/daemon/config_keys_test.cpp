@@ -1,0 +1,185 @@
+// Each key of the configuration to its own field: a table in which every key stands.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gmock/gmock.h>
+
+#include <map>
+#include <set>
+
+#include "daemon/config.hpp"
+#include "tests/support/temp_folder.hpp"
+
+namespace runledger {
+namespace {
+
+struct Key {
+    std::string name;     // "[section] key"
+    std::string value;    // TOML; not the default, and not another key's.
+    std::string arrives;  // As `field` says it.
+    std::function<std::string(const Config&)> field;
+};
+
+template <class Part, class Value>
+std::function<std::string(const Config&)> field(Part Config::*part, Value Part::*member) {
+    return [part, member](const Config& config) {
+        const Value& value = config.*part.*member;
+        if constexpr (requires { value.count(); }) {
+            return std::to_string(value.count());
+        } else {
+            return fmt::format("{}", value);
+        }
+    };
+}
+
+class ConfigKeys : public testing::Test {
+protected:
+    // What the others need to be read at all.
+    [[nodiscard]] std::map<std::string, std::string> base() const {
+        return {{"[postgres] uri", "\"dbname=base\""},
+                {"[telegram] token_file", quoted(folder_.write_secret("token", "1:base"))},
+                {"[comfydeploy] api_key_file", quoted(folder_.write_secret("key", "base"))},
+                {"[intake] curve_secret_key_file", quoted(folder_.write_secret("secret", std::string(40, 'b')))},
+                {"[intake] curve_authorized_keys_file", quoted(folder_.write_file("keys", std::string(40, 'b')))}};
+    }
+    [[nodiscard]] Config load(const std::map<std::string, std::string>& keys) const {
+        std::map<std::string, std::string> sections;
+        for (const auto& [name, value] : keys) {
+            const std::size_t end = name.find(']') + 1;
+            sections[name.substr(0, end)] += fmt::format("{} = {}\n", name.substr(end + 1), value);
+        }
+        std::string text;
+        for (const auto& [section, lines] : sections) {
+            text += section + "\n" + lines;
+        }
+        return load_config(folder_.write_file("c.toml", text));
+    }
+    static std::string quoted(const std::filesystem::path& path) { return '"' + path.string() + '"'; }
+
+    [[nodiscard]] std::vector<Key> keys() const {
+        using C = Config;
+        using T = TelegramSettings;
+        using R = ReconcileSettings;
+        using S = ReconcileSettings::Silence;
+        const auto silence = [](std::chrono::seconds S::*member) {
+            return
+                [member](const Config& config) { return std::to_string((config.comfydeploy.silence.*member).count()); };
+        };
+        const auto number = [](std::string name, int value, std::function<std::string(const Config&)> of) {
+            return Key{std::move(name), std::to_string(value), std::to_string(value), std::move(of)};
+        };
+        const auto text = [](std::string name, const std::string& value, std::function<std::string(const Config&)> of) {
+            return Key{std::move(name), '"' + value + '"', value, std::move(of)};
+        };
+        const auto other_secret = folder_.write_secret("other_secret", std::string(40, 'o'));
+        const auto other_keys = folder_.write_file("other_keys", std::string(40, 'o'));
+        return {
+            {"[intake] bind", "[\"ipc:///tmp/a\", \"tcp://127.0.0.1:1\"]", "ipc:///tmp/a tcp://127.0.0.1:1",
+             [](const Config& c) { return fmt::format("{}", fmt::join(c.intake.bind, " ")); }},
+            {"[intake] curve_secret_key_file", quoted(other_secret), std::string(40, 'o'),
+             [](const Config& c) { return std::string(c.intake.curve->secret_key.reveal()); }},
+            {"[intake] curve_authorized_keys_file", quoted(other_keys), other_keys.string(),
+             [](const Config& c) { return c.intake.curve->authorized_keys_file; }},
+            text("[postgres] uri", "dbname=one", field(&C::postgres, &PostgresSettings::uri)),
+            text("[postgres] direct_uri", "dbname=two", field(&C::postgres, &PostgresSettings::direct_uri)),
+            number("[postgres] appliers", 11, field(&C::postgres, &PostgresSettings::appliers)),
+            number("[settle] outputs_grace_ms", 101, field(&C::settle, &SettleSettings::outputs_grace)),
+            number("[settle] duration_max_seconds", 102, field(&C::settle, &SettleSettings::duration_max)),
+            number("[retention] webhook_events_days", 201,
+                   field(&C::retention, &RetentionSettings::webhook_events_days)),
+            number("[retention] runs_days", 202, field(&C::retention, &RetentionSettings::runs_days)),
+            number("[retention] notifications_days", 203, field(&C::retention, &RetentionSettings::notifications_days)),
+            number("[retention] settlements_days", 204, field(&C::retention, &RetentionSettings::settlements_days)),
+            number("[retention] quarantine_days", 205, field(&C::retention, &RetentionSettings::quarantine_days)),
+            number("[retention] tombstones_days", 206, field(&C::retention, &RetentionSettings::tombstones_days)),
+            {"[telegram] token_file", quoted(folder_.write_secret("other_token", "2:other")), "2:other",
+             [](const Config& c) { return std::string(c.telegram.token.reveal()); }},
+            text("[telegram] api_url", "https://bot.example.com", field(&C::telegram, &T::api_url)),
+            {"[telegram] mode", "\"log\"", "log",
+             [](const Config& c) { return c.telegram.mode == TelegramMode::log ? "log" : "send"; }},
+            {"[telegram] links", "\"upload\"", "upload",
+             [](const Config& c) { return c.telegram.links == LinkUse::upload ? "upload" : "hand_over"; }},
+            number("[telegram] attempts_max", 13, field(&C::telegram, &T::attempts_max)),
+            number("[telegram] retry_delay_min_ms", 301, field(&C::telegram, &T::retry_delay_min)),
+            number("[telegram] retry_delay_max_ms", 302, field(&C::telegram, &T::retry_delay_max)),
+            number("[telegram] timeout_ms", 303, field(&C::telegram, &T::timeout)),
+            number("[telegram] lease_margin_ms", 304, field(&C::telegram, &T::lease_margin)),
+            number("[telegram] not_after_seconds", 305, field(&C::telegram, &T::not_after)),
+            number("[telegram] messages_per_second", 306, field(&C::telegram, &T::messages_per_second)),
+            number("[telegram] chat_messages_per_second", 307, field(&C::telegram, &T::chat_messages_per_second)),
+            number("[telegram] group_messages_per_minute", 308, field(&C::telegram, &T::group_messages_per_minute)),
+            {"[telegram] progress", "true", "true", field(&C::telegram, &T::progress)},
+            number("[telegram] progress_interval_ms", 309, field(&C::telegram, &T::progress_interval)),
+            {"[telegram] fetch_hosts", "[\"a.example.com\"]", "a.example.com",
+             [](const Config& c) { return fmt::format("{}", fmt::join(c.telegram.fetch_hosts, " ")); }},
+            number("[telegram] fetch_timeout_ms", 310, field(&C::telegram, &T::fetch_timeout)),
+            number("[telegram] fetch_bytes_max", 311, field(&C::telegram, &T::fetch_bytes_max)),
+            number("[telegram] daemons", 12, field(&C::telegram, &T::daemons)),
+            {"[telegram] text", "{completed = \"well\"}", "well",
+             [](const Config& c) { return c.telegram.text.completed.fill({}); }},
+            text("[comfydeploy] api_url", "https://comfy.example.com", field(&C::comfydeploy, &R::api_url)),
+            {"[comfydeploy] api_key_file", quoted(folder_.write_secret("other_key", "other")), "other",
+             [](const Config& c) { return std::string(c.comfydeploy.api_key.reveal()); }},
+            number("[comfydeploy] queued_silence_seconds", 401, silence(&S::queued)),
+            number("[comfydeploy] started_silence_seconds", 402, silence(&S::started)),
+            number("[comfydeploy] running_silence_seconds", 403, silence(&S::running)),
+            number("[comfydeploy] uploading_silence_seconds", 404, silence(&S::uploading)),
+            number("[comfydeploy] other_silence_seconds", 405, silence(&S::other)),
+            number("[comfydeploy] unheard_silence_seconds", 406, silence(&S::unheard)),
+            number("[comfydeploy] give_up_seconds", 407, field(&C::comfydeploy, &R::give_up)),
+            number("[comfydeploy] concurrency", 14, field(&C::comfydeploy, &R::concurrency)),
+            number("[comfydeploy] timeout_ms", 408, field(&C::comfydeploy, &R::timeout)),
+            number("[comfydeploy] retry_delay_min_ms", 409, field(&C::comfydeploy, &R::retry_delay_min)),
+            number("[comfydeploy] retry_delay_max_ms", 3'600'001, field(&C::comfydeploy, &R::retry_delay_max)),
+            text("[metrics] listen", "127.0.0.1:1", field(&C::metrics, &Config::Metrics::listen)),
+            text("[log] level", "debug", field(&C::log, &LogSettings::level)),
+            {"[log] format", "\"json\"", "json",
+             [](const Config& c) { return c.log.format == LogFormat::json ? "json" : "text"; }},
+        };
+    }
+
+    test::TempFolder folder_;
+};
+
+TEST_F(ConfigKeys, AreAllInTheTableAndInTheDocumentation) {
+    std::set<std::string> in_table;
+    for (const Key& key : keys()) {
+        in_table.insert(key.name);
+    }
+    const auto known = known_keys();
+    EXPECT_EQ(in_table, std::set<std::string>(known.begin(), known.end()));
+
+    const std::string documentation = test::read_text(std::string(RUNLEDGER_SOURCE_DIR) + "/docs/settings.md");
+    for (const std::string& name : known) {
+        // A row names one key, or several of its section after the first.
+        const std::string section = name.substr(0, name.find(']') + 1);
+        const std::string key = name.substr(section.size() + 1);
+        const bool is_there = documentation.find("| `" + name + "`") != std::string::npos ||
+                              documentation.find(", `" + key + "`") != std::string::npos ||
+                              (key == "text" && documentation.find("| `[telegram.text]`") != std::string::npos);
+        EXPECT_TRUE(is_there) << name << " is not in docs/settings.md";
+    }
+}
+
+TEST_F(ConfigKeys, ArriveEachInItsOwnField) {
+    const auto all = keys();
+    const Config before = load(base());
+    for (const Key& set : all) {
+        auto text = base();
+        text[set.name] = set.value;
+
+        const Config after = load(text);
+
+        EXPECT_EQ(set.field(after), set.arrives) << set.name;
+        EXPECT_NE(set.field(before), set.arrives) << set.name << ": the table's value is the default";
+        for (const Key& other : all) {
+            // Without one of its own, direct_uri is the uri.
+            const bool follows = set.name == "[postgres] uri" && other.name == "[postgres] direct_uri";
+            if (other.name != set.name && !follows) {
+                EXPECT_EQ(other.field(after), other.field(before)) << set.name << " changes " << other.name;
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace runledger
