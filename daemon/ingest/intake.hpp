@@ -60,9 +60,11 @@ public:
         full,
         name_in_use,  // Another batch of its name is: the ledger decides once that one is finished. As busy as full.
     };
+    // Throws std::bad_alloc; then nothing has changed.
     [[nodiscard]] Offer offer(Arrival arrival);
 
-    // Up to `bytes_max` of frames, at least one; waits until there is something. Empty: closed and drained.
+    // Up to `bytes_max` of frames, at least one; waits until there is something. Empty: closed and drained. Throws
+    // std::bad_alloc; then nothing was taken.
     [[nodiscard]] std::vector<ArrivalPtr> take(std::size_t bytes_max);
 
     // The arrival is finished; `answer` goes to the peer that sent it last.
