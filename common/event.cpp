@@ -2,6 +2,7 @@
 
 #include "common/beyond_parser.hpp"
 #include "common/event_handler.hpp"
+#include "common/json_memory.hpp"
 
 namespace runledger {
 namespace {
@@ -23,8 +24,8 @@ using ParseFault = std::variant<std::monostate, Refusal, rapidjson::ParseErrorCo
 ParseFault parse(std::string_view text, std::string_view body, EventParts parts, Event& event) {
     rapidjson::MemoryStream stream(text.data(), text.size());
     EventHandler handler(body, stream, parts, event);
-    rapidjson::CrtAllocator allocator;  // The reader's own would be one allocation more.
-    rapidjson::Reader reader(&allocator);
+    JsonMemory allocator;  // The reader's own would be one allocation more.
+    rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, JsonMemory> reader(&allocator);
     const rapidjson::ParseResult result = reader.Parse<parse_flags>(stream, handler);
     if (handler.fault()) {
         return Refusal{*handler.fault(), stream.Tell()};

@@ -1,7 +1,9 @@
 #include "daemon/base/stage.hpp"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
+#include <array>
 #include <latch>
 #include <system_error>
 #include <utility>
@@ -25,10 +27,21 @@ Heartbeat::Clock::duration Heartbeat::silent_for(Clock::time_point now) const no
 
 std::jthread start_thread(std::function<void()> body) { return std::jthread(std::move(body)); }
 
+void name_this_thread(std::string_view stage) noexcept {
+    constexpr std::size_t name_bytes_max = 15;  // pthread_setname_np(3): 16 with the zero.
+    std::array<char, name_bytes_max + 1> name{"rl-"};
+    constexpr std::size_t prefix_bytes = 3;
+    stage.copy(name.data() + prefix_bytes, name_bytes_max - prefix_bytes);
+    (void)::pthread_setname_np(::pthread_self(), name.data());  // For whoever looks at threads; failing is no harm.
+}
+
 StageThread::StageThread(Stage stage, const StartThread& start)
     : name_(std::move(stage.name)), heartbeat_(&stage.heartbeat), silence_max_(stage.silence_max) {
     try {
-        thread_ = start(std::move(stage.body));
+        thread_ = start([name = name_, body = std::move(stage.body)] {
+            name_this_thread(name);
+            body();
+        });
     } catch (const std::system_error& error) {
         throw ThreadNotStarted(
             fmt::format("the thread of stage {} can't be started: {}; {}", name_, error.code().message(), advice));

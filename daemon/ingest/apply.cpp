@@ -37,12 +37,13 @@ Applier::Applier(const std::string& postgres_uri, IntakeQueue& queue, Wakeup& st
 void Applier::run() {
     while (true) {
         heartbeat_.rest();
-        auto arrivals = queue_.take(turn_bytes_max);
-        heartbeat_.beat();
-        if (arrivals.empty()) {
-            return;
-        }
+        std::vector<IntakeQueue::ArrivalPtr> arrivals;
         try {
+            arrivals = queue_.take(turn_bytes_max);
+            heartbeat_.beat();
+            if (arrivals.empty()) {
+                return;
+            }
             const auto tasks = sort_out(arrivals);
             if (!tasks.empty()) {
                 apply(tasks);

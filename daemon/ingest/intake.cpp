@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 #include <zmq.hpp>
 
@@ -72,6 +73,21 @@ void check_place(const std::string& path) {
     }
 }
 
+// libzmq is C++ within, and lets std::bad_alloc out of its C functions with its own state half changed: later calls
+// then lose an edge's messages, or never return. Only a new process mends that, and the daemon may end at any moment.
+template <class Call>
+auto in_libzmq(Call call) {
+    try {
+        return call();
+    } catch (const zmq::error_t&) {
+        throw;  // That is an answer, and its state is whole.
+    } catch (const std::exception& error) {
+        constexpr int exit_broken = 2;
+        spdlog::critical("libzmq has failed within: the daemon ends, to be started again error=\"{}\"", error.what());
+        std::_Exit(exit_broken);
+    }
+}
+
 std::span<const std::byte> bytes_of(const zmq::message_t& message) {
     return {static_cast<const std::byte*>(message.data()), message.size()};
 }
@@ -98,10 +114,16 @@ IntakeQueue::Offer IntakeQueue::offer(Arrival arrival) {
     if (closed_ || open_bytes_ + arrival.frame.size() > intake_bytes_max) {
         return Offer::full;
     }
-    open_bytes_ += arrival.frame.size();
+    // What can fail comes first: an arrival that is open and not queued would never be answered, nor its copies.
     auto shared = std::make_shared<Arrival>(std::move(arrival));
-    open_.emplace(shared->key, shared);
-    queue_.push_back(std::move(shared));
+    queue_.push_back(shared);
+    try {
+        open_.emplace(shared->key, shared);
+    } catch (...) {
+        queue_.pop_back();
+        throw;
+    }
+    open_bytes_ += shared->frame.size();
     filled_.notify_one();
     return Offer::queued;
 }
@@ -121,13 +143,14 @@ std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take(std::size_t bytes_max) {
             filled_.wait_until(lock, put_back_.begin()->first);
         }
     }
-    std::vector<ArrivalPtr> taken;
+    std::size_t count = 0;
     std::size_t bytes = 0;
-    while (!queue_.empty() && (taken.empty() || bytes + queue_.front()->frame.size() <= bytes_max)) {
-        bytes += queue_.front()->frame.size();
-        taken.push_back(std::move(queue_.front()));
-        queue_.pop_front();
+    while (count < queue_.size() && (count == 0 || bytes + queue_[count]->frame.size() <= bytes_max)) {
+        bytes += queue_[count++]->frame.size();
     }
+    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+    std::vector<ArrivalPtr> taken(queue_.begin(), end);  // Fails before anything has left the queue.
+    queue_.erase(queue_.begin(), end);
     return taken;
 }
 
@@ -140,6 +163,7 @@ std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take_due(std::size_t bytes_max
     const auto attempts = [](const ArrivalPtr& arrival) { return arrival->setback ? arrival->setback->attempts : 0; };
     std::ranges::stable_sort(due, {}, attempts);
     std::vector<ArrivalPtr> taken;
+    taken.reserve(due.size());  // Fails before anything has left the map.
     std::size_t bytes = 0;
     for (ArrivalPtr& arrival : due) {
         bytes += arrival->frame.size();
@@ -160,8 +184,8 @@ void IntakeQueue::put_back(const ArrivalPtr& arrival, std::chrono::steady_clock:
         if (closed_ || found == open_.end() || found->second != arrival) {
             return;  // It is answered already, or is forgotten next.
         }
+        put_back_.emplace(not_before, arrival);  // If it fails, the applier forgets the arrival.
         arrival->is_put_back = true;
-        put_back_.emplace(not_before, arrival);
     }
     filled_.notify_one();
 }
@@ -176,7 +200,7 @@ void IntakeQueue::drop_put_back() {
 void IntakeQueue::answer(const ArrivalPtr& arrival, const wire::Answer& answer) {
     {
         const std::lock_guard lock(mutex_);
-        answers_.push_back({arrival->peer, answer});
+        answers_.push_back({arrival->peer, answer});  // If it fails, the applier forgets the arrival.
         close_arrival(arrival);
     }
     signal_fd(answers_fd_);
@@ -286,9 +310,16 @@ public:
     // An edge that is gone is no error: it sends again where it comes back.
     void send(const std::string& peer, const wire::Answer& answer) {
         const auto frame = wire::encode(answer);
-        if (router.send(zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
-            [[maybe_unused]] const auto sent = router.send(zmq::buffer(frame), zmq::send_flags::dontwait);
-        }
+        in_libzmq([&] {
+            if (router.send(zmq::buffer(peer), zmq::send_flags::sndmore | zmq::send_flags::dontwait)) {
+                [[maybe_unused]] const auto sent = router.send(zmq::buffer(frame), zmq::send_flags::dontwait);
+            }
+        });
+    }
+
+    // False: no message waits.
+    [[nodiscard]] bool receive(zmq::message_t& message) {
+        return in_libzmq([&] { return router.recv(message, zmq::recv_flags::dontwait).has_value(); });
     }
 };
 
@@ -316,7 +347,9 @@ void Intake::run() {
             if (socket_->gatekeeper) {
                 items.push_back({socket_->gatekeeper->socket(), 0, ZMQ_POLLIN, 0});
             }
-            zmq::poll(items.data(), stopping ? 1 : items.size(), std::chrono::milliseconds{stopping ? 50 : 1000});
+            in_libzmq([&] {
+                zmq::poll(items.data(), stopping ? 1 : items.size(), std::chrono::milliseconds{stopping ? 50 : 1000});
+            });
             if ((items[0].revents & ZMQ_POLLIN) != 0) {
                 drain_fd(queue_.answers_fd());
             }
@@ -339,22 +372,22 @@ void Intake::run() {
                 continue;
             }
             if (socket_->gatekeeper) {
-                socket_->gatekeeper->answer();
+                in_libzmq([&] { socket_->gatekeeper->answer(); });
             }
             // A bounded number, so that answers don't wait behind a flood.
             for (int i = 0; i < 256; ++i) {
                 zmq::message_t peer;
                 zmq::message_t frame;
-                if (!socket_->router.recv(peer, zmq::recv_flags::dontwait)) {
+                if (!socket_->receive(peer)) {
                     break;
                 }
-                if (!peer.more() || !socket_->router.recv(frame, zmq::recv_flags::dontwait)) {
+                if (!peer.more() || !socket_->receive(frame)) {
                     continue;
                 }
                 if (frame.more()) {
                     // Ours are one frame; the rest of this message is read and thrown away.
                     zmq::message_t rest;
-                    while (socket_->router.recv(rest, zmq::recv_flags::dontwait) && rest.more()) {
+                    while (socket_->receive(rest) && rest.more()) {
                     }
                     counters_.damaged.fetch_add(1, std::memory_order_relaxed);
                     continue;

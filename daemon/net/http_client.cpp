@@ -220,19 +220,22 @@ bool HttpClient::is_in_flight(HttpTicket ticket) const {
 
 void HttpClient::begin(HttpRequest request) {
     const HttpTicket ticket = request.ticket;
-    auto call = std::make_unique<Call>(std::move(request));
-    call->options = &options_;
+    // It has its place before libcurl knows of it: once it is added, nothing may fail that would destroy it.
+    Call& call = *state_->calls.insert_or_assign(ticket, std::make_unique<Call>(std::move(request))).first->second;
+    call.options = &options_;
     try {
-        set_up(*call);
-        if (const CURLMcode code = curl_multi_add_handle(state_->multi.get(), call->easy.get()); code != CURLM_OK) {
+        set_up(call);
+        if (const CURLMcode code = curl_multi_add_handle(state_->multi.get(), call.easy.get()); code != CURLM_OK) {
             throw std::runtime_error(curl_multi_strerror(code));
         }
     } catch (const std::runtime_error& error) {
         // Only out of memory, or a URL that is none: a response like any other, which the caller is waiting for.
+        state_->calls.erase(ticket);
         state_->not_begun.push_back({ticket, {.end = HttpEnd::failed, .why = error.what()}});
-        return;
+    } catch (...) {
+        state_->calls.erase(ticket);
+        throw;
     }
-    state_->calls.insert_or_assign(ticket, std::move(call));
 }
 
 void HttpClient::set_up(Call& call) const {
@@ -321,9 +324,10 @@ void HttpClient::collect(std::vector<Ended>& ended) {
         Call* call = nullptr;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call);
         const HttpTicket ticket = call->request.ticket;
-        ended.push_back({ticket, call->response_of(code)});
+        // It is in flight no more, even if there is no memory for its response: libcurl says this only once.
+        const auto over = state_->calls.extract(ticket);
         curl_multi_remove_handle(state_->multi.get(), easy);
-        state_->calls.erase(ticket);
+        ended.push_back({ticket, call->response_of(code)});
     }
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/stage.hpp"
 #include "daemon/database/listener.hpp"
 
 namespace runledger {
@@ -29,6 +30,7 @@ OutboxListener::~OutboxListener() {
 }
 
 void OutboxListener::run() noexcept {
+    name_this_thread("listen");
     try {
         Backoff backoff({.delay_min = std::chrono::milliseconds{100}, .delay_max = std::chrono::seconds{30}});
         bool is_lost = false;

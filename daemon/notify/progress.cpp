@@ -33,6 +33,7 @@ ProgressMessages::ProgressMessages(std::string postgres_uri, std::chrono::millis
 void ProgressMessages::look(Time now, telegram::BotApi& bot, Pace& pace) noexcept {
     next_look_ = now + std::min(interval_, look_interval);
     try {
+        store_known();
         remove_ended(bot);
         tell(now, bot, pace);
         is_failing_ = false;
@@ -98,29 +99,31 @@ void ProgressMessages::remove_ended(telegram::BotApi& bot) {
 void ProgressMessages::take_answer(telegram::BotApi::Ticket ticket, const telegram::Answer& answer) noexcept {
     try {
         const auto found = calls_.find(ticket);
-        const Call call = found->second;
+        Call call = std::move(found->second);
         calls_.erase(found);
         const bool was_not_taken = answer.verdict == Verdict::unreached || answer.verdict == Verdict::unavailable ||
                                    answer.verdict == Verdict::too_many || answer.verdict == Verdict::unauthorized;
         switch (call.kind) {
             case Kind::send:
                 if (answer.verdict == Verdict::sent) {
-                    store(queries::progress::told, call.run_id, answer.message_id);
+                    known_.push_back({queries::progress::told, std::move(call.run_id), answer.message_id});
                 } else if (was_not_taken) {
-                    store(queries::progress::forget, call.run_id);
+                    known_.push_back({queries::progress::forget, std::move(call.run_id), {}});
                 }  // Else its row stays as it is: the run's progress is not told again.
                 break;
             case Kind::edit:
                 if (says(answer, "message to edit not found")) {
-                    store(queries::progress::forget, call.run_id);  // A new one is sent next time.
+                    // A new one is sent next time.
+                    known_.push_back({queries::progress::forget, std::move(call.run_id), {}});
                 }  // "message is not modified" is what was wanted; whatever else it was, the next edit says it better.
                 break;
             case Kind::remove:
                 if (!was_not_taken && answer.verdict != Verdict::uncertain) {
-                    store(queries::progress::forget, call.run_id);
+                    known_.push_back({queries::progress::forget, std::move(call.run_id), {}});
                 }
                 break;
         }
+        store_known();
     } catch (const std::exception& error) {
         failed(error);
     }
@@ -135,6 +138,15 @@ pqxx::result ProgressMessages::take(std::string_view query, std::size_t count_ma
     return rows;
 }
 
+// Safe to repeat after a COMMIT whose answer was lost: each statement says what is, not what has changed.
+void ProgressMessages::store_known() {
+    while (!known_.empty()) {
+        const Known& known = known_.front();
+        store(known.query, known.run_id, known.message_id);
+        known_.erase(known_.begin());
+    }
+}
+
 void ProgressMessages::store(std::string_view query, const std::string& run_id,
                              std::optional<std::int64_t> message_id) {
     Transaction work(database_, progress_bounds);
@@ -147,6 +159,7 @@ void ProgressMessages::store(std::string_view query, const std::string& run_id,
 }
 
 telegram::BotApi::Ticket ProgressMessages::add(Call call) {
+    known_.reserve(known_.size() + calls_.size() + 1);  // So that no answer is lost for want of memory.
     calls_.insert_or_assign(--last_ticket_, std::move(call));
     return last_ticket_;
 }

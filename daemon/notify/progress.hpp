@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "daemon/database/transaction.hpp"
 #include "daemon/notify/pace.hpp"
@@ -47,6 +48,8 @@ private:
     void remove_ended(telegram::BotApi& bot);
     [[nodiscard]] pqxx::result take(std::string_view query, std::size_t count_max);
     void store(std::string_view query, const std::string& run_id, std::optional<std::int64_t> message_id = {});
+    // What Telegram's answers say of the rows: stored now, or before the next look.
+    void store_known();
     [[nodiscard]] telegram::BotApi::Ticket add(Call call);
     void failed(const std::exception& error) noexcept;
 
@@ -54,6 +57,13 @@ private:
     std::chrono::milliseconds interval_;
     telegram::Wording wording_;
     std::unordered_map<telegram::BotApi::Ticket, Call> calls_;
+    // Of answers that are not stored yet: a message whose id was lost could be neither edited nor deleted.
+    struct Known {
+        std::string_view query;
+        std::string run_id;
+        std::optional<std::int64_t> message_id;
+    };
+    std::vector<Known> known_;  // Has room for the answer of each call.
     telegram::BotApi::Ticket last_ticket_{0};
     Time next_look_{};
     bool is_failing_{false};

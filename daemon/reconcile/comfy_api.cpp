@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -63,6 +64,14 @@ std::vector<ComfyApi::Ended> ComfyApi::drive(std::chrono::milliseconds bound) {
         runs_.erase(each.ticket);
     }
     return ended;
+}
+
+bool ComfyApi::is_in_flight(std::string_view run_id) const noexcept {
+    return std::any_of(runs_.begin(), runs_.end(), [&](const auto& each) { return each.second == run_id; });
+}
+
+void ComfyApi::forget_stranded() noexcept {
+    std::erase_if(runs_, [&](const auto& each) { return !client_.is_in_flight(each.first); });
 }
 
 std::vector<std::string> ComfyApi::abort_all() {

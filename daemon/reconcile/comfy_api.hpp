@@ -58,6 +58,9 @@ public:
     [[nodiscard]] std::vector<std::string> abort_all();
 
     [[nodiscard]] std::size_t in_flight() const noexcept { return runs_.size(); }
+    [[nodiscard]] bool is_in_flight(std::string_view run_id) const noexcept;
+    // Of look-ups that will never end, because there was no memory for it: they are in flight no more.
+    void forget_stranded() noexcept;
 
 private:
     std::string api_url_;

@@ -24,8 +24,8 @@ struct Extras {
 };
 
 std::string quoted_json(std::string_view text) {
-    rapidjson::StringBuffer buffer;
-    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+    JsonText buffer;
+    JsonWriter writer(buffer);
     writer.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
     return {buffer.GetString(), buffer.GetSize()};
 }
@@ -63,7 +63,7 @@ bool is_plain_number(std::string_view text) {
                                            : digits(text.substr(0, point)) && digits(text.substr(point + 1));
 }
 
-std::optional<WallTime> time_of(const rapidjson::Value& object, const char* key) {
+std::optional<WallTime> time_of(const JsonValue& object, const char* key) {
     const auto member = object.FindMember(key);
     if (member == object.MemberEnd() || !member->value.IsString()) {
         return std::nullopt;
@@ -76,7 +76,7 @@ Extras extras_of(const std::string& body) {
     constexpr unsigned lenient =
         rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseNanAndInfFlag | rapidjson::kParseIterativeFlag;
     Extras extras;
-    rapidjson::Document document;
+    JsonDocument document;
     document.Parse<lenient>(body.data(), body.size());
     if (document.HasParseError() || !document.IsObject()) {
         return extras;  // A number or escape that RapidJSON can't hold: the ending counts without the times.

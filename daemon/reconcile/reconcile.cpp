@@ -51,6 +51,7 @@ void Reconciler::run() noexcept {
             } catch (const std::exception& error) {
                 // Database errors are met where they happen: this is want of memory or a bug of ours. Leases run out.
                 ++counters_.turns_failed;
+                forget_stranded();
                 spdlog::critical("reconcile's turn failed error={:?}", std::string_view(error.what()));
                 (void)stop_.pause(tuning_.poll_interval);  // Whether to go on is asked by the loop.
             }
@@ -69,9 +70,13 @@ void Reconciler::start_calls() {
                                            .key = config_.api_key,
                                            .timeout = config_.timeout,
                                            .answer_bytes_max = tuning_.answer_bytes_max});
+            outage_backoff_.reset();
         } catch (const std::exception& error) {
-            spdlog::error("the provider can't be called error={:?}", std::string_view(error.what()));
-            (void)stop_.pause(tuning_.key_retry);  // Whether to go on is asked by the loop.
+            // Want of memory: nothing of it is the key's fault, so there is no reason to wait as for another key.
+            const auto delay = outage_backoff_.next();
+            spdlog::error("the provider can't be called error={:?} delay_ms={}", std::string_view(error.what()),
+                          delay.count());
+            (void)stop_.pause(delay);  // Whether to go on is asked by the loop.
         }
     }
 }
@@ -94,6 +99,18 @@ void Reconciler::turn() {
         const auto bound = std::clamp(std::chrono::ceil<milliseconds>(until), milliseconds{0}, tuning_.poll_interval);
         (void)stop_.pause(bound);  // Whether to go on is asked by the loop.
     }
+}
+
+// A look-up that has neither a call in flight nor an outcome will never have one. It would keep its room, and its run
+// would not be asked for again when its lease has run out.
+void Reconciler::forget_stranded() {
+    api_->forget_stranded();
+    std::erase_if(leased_, [&](const auto& lookup) {
+        const bool has_outcome = std::ranges::any_of(outcomes_, [&](const LookupOutcome& outcome) {
+            return std::visit([&](const auto& each) { return each.run_id == lookup.first; }, outcome);
+        });
+        return !has_outcome && !api_->is_in_flight(lookup.first);
+    });
 }
 
 std::size_t Reconciler::capacity() const {
@@ -120,6 +137,7 @@ void Reconciler::look(Time now) {
             spdlog::info("reconcile's transactions succeed again failures={}", failures);
         }
     } catch (const std::exception& error) {
+        forget_stranded();  // Leased, and not asked for.
         database_failed(error);
     }
     counters_.in_flight = leased_.size();

@@ -79,6 +79,7 @@ private:
     void hold_for(std::chrono::milliseconds delay);
     void answered();
     void outage(const std::string& why);
+    void forget_stranded();               // After a failed turn.
     [[nodiscard]] bool store_outcomes();  // True: none is left.
     void database_failed(const std::exception& error);
 

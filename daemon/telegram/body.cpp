@@ -9,7 +9,7 @@
 namespace runledger::telegram {
 namespace {
 
-using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
+using Writer = JsonWriter;
 
 void write_field(Writer& writer, std::string_view key, std::string_view value) {
     writer.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
@@ -74,7 +74,7 @@ void write_reply(Writer& writer, std::int64_t message_id) {
 
 template <class Write>
 std::string json_of(Write write) {
-    rapidjson::StringBuffer buffer;
+    JsonText buffer;
     Writer writer(buffer);
     write(writer);
     return {buffer.GetString(), buffer.GetSize()};

@@ -56,7 +56,7 @@ struct BotJson {
     std::optional<std::int64_t> migrate_to{};
 };
 
-const rapidjson::Value* find_member(const rapidjson::Value& object, const char* key) {
+const JsonValue* find_member(const JsonValue& object, const char* key) {
     if (!object.IsObject()) {
         return nullptr;
     }
@@ -64,22 +64,22 @@ const rapidjson::Value* find_member(const rapidjson::Value& object, const char* 
     return found == object.MemberEnd() ? nullptr : &found->value;
 }
 
-std::optional<std::int64_t> find_integer(const rapidjson::Value* object, const char* key) {
-    const rapidjson::Value* value = object == nullptr ? nullptr : find_member(*object, key);
+std::optional<std::int64_t> find_integer(const JsonValue* object, const char* key) {
+    const JsonValue* value = object == nullptr ? nullptr : find_member(*object, key);
     return value != nullptr && value->IsInt64() ? std::optional(value->GetInt64()) : std::nullopt;
 }
 
 // Nothing where it is no object with a boolean `ok`: somebody else's answer.
 std::optional<BotJson> read_answer(const std::string& body) {
     try {
-        rapidjson::Document document;
+        JsonDocument document;
         document.Parse<rapidjson::kParseIterativeFlag>(body.data(), body.size());
-        const rapidjson::Value* ok = document.HasParseError() ? nullptr : find_member(document, "ok");
+        const JsonValue* ok = document.HasParseError() ? nullptr : find_member(document, "ok");
         if (ok == nullptr || !ok->IsBool()) {
             return std::nullopt;
         }
         BotJson answer{.ok = ok->GetBool()};
-        if (const rapidjson::Value* result = find_member(document, "result")) {
+        if (const JsonValue* result = find_member(document, "result")) {
             // An album's answer is an array of messages.
             const bool is_album = result->IsArray() && !result->Empty();
             answer.message_id = find_integer(is_album ? &(*result)[0] : result, "message_id");
@@ -87,12 +87,11 @@ std::optional<BotJson> read_answer(const std::string& body) {
         if (const auto code = find_integer(&document, "error_code"); code && *code >= 100 && *code <= 999) {
             answer.error_code = static_cast<int>(*code);
         }
-        if (const rapidjson::Value* words = find_member(document, "description");
-            words != nullptr && words->IsString()) {
+        if (const JsonValue* words = find_member(document, "description"); words != nullptr && words->IsString()) {
             answer.description =
                 clean_line(cut_to_bytes({words->GetString(), words->GetStringLength()}, description_bytes_max - 16));
         }
-        const rapidjson::Value* parameters = find_member(document, "parameters");
+        const JsonValue* parameters = find_member(document, "parameters");
         answer.retry_after = find_integer(parameters, "retry_after");
         answer.migrate_to = find_integer(parameters, "migrate_to_chat_id");
         return answer;

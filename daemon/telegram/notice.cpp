@@ -12,7 +12,7 @@
 namespace runledger::telegram {
 namespace {
 
-using rapidjson::Value;
+using Value = JsonValue;
 
 // As text, numbers are shown as they were written.
 constexpr unsigned parse_flags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
@@ -290,7 +290,7 @@ std::optional<NoticeKind> find_notice_kind(std::string_view word) noexcept { ret
 
 std::optional<SettlementNotice> read_notice(const NoticeSource& source) {
     try {
-        rapidjson::Document document;
+        JsonDocument document;
         document.Parse<parse_flags>(source.payload.data(), source.payload.size());
         if (document.HasParseError() && document.GetParseError() == rapidjson::kParseErrorNumberTooBig) {
             const std::string masked = without_huge_numbers(source.payload);

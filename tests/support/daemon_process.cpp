@@ -143,6 +143,10 @@ void DaemonProcess::signal(int number) {
 
 bool DaemonProcess::running() { return process_ && process_->running(); }
 
+std::optional<ExitStatus> DaemonProcess::ended_with() {
+    return process_ && !process_->running() ? process_->wait() : std::nullopt;
+}
+
 pid_t DaemonProcess::pid() const { return process_ ? process_->pid() : -1; }
 
 std::string DaemonProcess::log_text() const { return read_text(log_); }

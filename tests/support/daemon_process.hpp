@@ -50,6 +50,7 @@ public:
     void restart();                                                            // kill() and start().
     void signal(int number);
     [[nodiscard]] bool running();
+    [[nodiscard]] std::optional<ExitStatus> ended_with();  // Nothing: it runs, or was stopped.
     [[nodiscard]] pid_t pid() const;
 
     // The operator's tool: {"audit"}.
