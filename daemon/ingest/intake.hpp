@@ -75,8 +75,8 @@ public:
     [[nodiscard]] Offer offer(Arrival arrival);
 
     // Up to `bytes_max` of frames, at least one; waits until there is something. Empty: closed and drained. Arrivals
-    // that were put back come by themselves, those with the fewest attempts first. Throws std::bad_alloc; then nothing was
-    // taken.
+    // that were put back come by themselves, those with the fewest attempts first. Throws std::bad_alloc; then nothing
+    // was taken.
     [[nodiscard]] std::vector<ArrivalPtr> take(std::size_t bytes_max);
 
     // The arrival is not finished, and take() returns it again after this time. If the queue is closed, it stays
