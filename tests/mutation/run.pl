@@ -261,6 +261,7 @@ sub run_tests {
 
 # ---- The run -----------------------------------------------------------------------------------------------------
 
+my $errors = 0;
 my %children;  # pid => entry
 sub wait_for_one {
     my $pid = waitpid -1, 0;
@@ -268,7 +269,11 @@ sub wait_for_one {
     my ($verdict, @rest) = split /\t/, read_file("$folder/job-$pid/result");
     put_back_programs() if delete $entry->{has_the_tree};
     system 'rm', '-rf', "$folder/job-$pid";
-    keep_result($entry->{id}, $verdict, @rest) if $verdict ne 'error';
+    if ($verdict eq 'error') {
+        $errors++;
+    } else {
+        keep_result($entry->{id}, $verdict, @rest);
+    }
     printf "%-9s %s: %s %s\n", $verdict, $entry->{room}, $entry->{name}, "@rest";
 }
 sub wait_for_the_tree { wait_for_one() while grep { $_->{has_the_tree} } values %children; }
@@ -279,10 +284,9 @@ my @selected = grep {
 } @entries;
 # Those of a file one after the other: the compiler compiles it anew once for each, not twice.
 @selected = sort { ($a->{file} =~ /\.sql$/) <=> ($b->{file} =~ /\.sql$/) || $a->{file} cmp $b->{file} } @selected;
-@selected = reverse @selected if $ENV{RUNLEDGER_MUTATION_SQL_FIRST};
 printf "%d mutations, %d to be tried\n", scalar @entries, scalar @selected;
 
-my ($changed_file, $errors, $began) = ('', 0, time);
+my ($changed_file, $began) = ('', time);
 my %fails_unchanged;
 sub restore_source {
     put_source($changed_file, read_file($changed_file)) if $changed_file;
