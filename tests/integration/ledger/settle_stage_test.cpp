@@ -93,7 +93,7 @@ TEST_F(SettleStage, LeavesARowAnyOfWhoseSettledColumnsWasEditedByHand) {
                                          "response_timestamp = now()",
                                          "duration_ms = 1",
                                          "cost_usd = cost_usd * 2",
-                                         "cost_note = 'x'",
+                                         "cost_note = 'no_running_event'",
                                          "response_payload = '{\"outputs\": []}'"};
     for (std::size_t i = 0; i < edits.size(); ++i) {
         insert_generation(fmt::format("run-{}", i));
