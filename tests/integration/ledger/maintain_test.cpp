@@ -1,7 +1,9 @@
 // The maintain stage against apply and other daemons, on real locks.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include "daemon/settle/maintain.hpp"
@@ -113,6 +115,19 @@ TEST_F(Maintain, DropsDaysPastTheirRetentionAndThoseOfTheDefaultPartitionToo) {
     EXPECT_EQ(count("webhook_events"), 3);
 }
 
+TEST_F(Maintain, KeepsTheLastTwoDaysHoweverFewAreWanted) {
+    exec(
+        "INSERT INTO runledger.webhook_events (applied_at, segment_id, batch_number, event_index, edge, received_at, "
+        "boot_id, boottime_us, redelivered, run_id, event_type, status, body) SELECT now() - days * interval '1 day', "
+        "gen_random_uuid(), 0, 0, 'e', now(), gen_random_uuid(), 1, false, 'r', 'run.updated', 'running', '{}' "
+        "FROM generate_series(1, 3) AS days");
+    ASSERT_TRUE(turn());  // Gives the days partitions.
+
+    EXPECT_TRUE(turn({.webhook_events_days = 1}));
+
+    EXPECT_EQ(partitions(), "-2 -1 0 1 2 3 4");
+}
+
 // The balance is that of the books, which keep the sums of dropped days; no view needs the rows.
 TEST_F(Maintain, LeavesEveryViewReadableAndTheBooksBalancedWhenADayIsDropped) {
     insert_generation("r-old");
@@ -146,6 +161,103 @@ TEST_F(Maintain, RemovesExpiredRowsInSteps) {
 
     EXPECT_EQ(count("quarantine"), 2500);
     EXPECT_EQ(counters().quarantine_removed.load(), 2500U);
+}
+
+TEST_F(Maintain, KeepsEachTableForItsOwnDaysAndRemovesNothingOfTheOthers) {
+    insert_generation("r-old");
+    apply_events({{event_text({.run_id = "r-old"}), 0}, {event_text({.run_id = "r-old", .status = "success"}), 2}});
+    ASSERT_EQ(settle("r-old"), "settled");
+    apply_events({{event_text({.run_id = "r-old"}), 1 - 1'000'000}});
+    ASSERT_EQ(settle("r-old"), "resettled");
+    exec(
+        "DELETE FROM runledger.settle_queue;"
+        "UPDATE runledger.runs SET changed_at = now() - interval '40 days', applied_at = now() - interval '40 days';"
+        "UPDATE runledger.settlements SET settled_at = now() - interval '40 days';"
+        "UPDATE runledger.notifications SET state = 'sent', sent_at = now(), created_at = now() - interval '40 days';"
+        "INSERT INTO runledger.quarantine (quarantined_at, scope, reason, segment_id, batch_number, event_index, edge, "
+        "content) VALUES (now() - interval '40 days', 'event', 'r', gen_random_uuid(), 0, 0, 'e', '');"
+        "INSERT INTO runledger.spool_segments (segment_id, edge, retired_at, batch_count) "
+        "VALUES (gen_random_uuid(), 'e', now() - interval '40 days', 1)");
+    const auto rows = [&] {
+        return fmt::format("runs {} notifications {} settlements {} quarantine {} tombstones {}", count("runs"),
+                           count("notifications"), count("settlements"), count("quarantine"),
+                           count("spool_segments WHERE retired_at IS NOT NULL"));
+    };
+    ASSERT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 1");
+
+    EXPECT_TRUE(turn({.runs_days = 50,
+                      .notifications_days = 50,
+                      .settlements_days = 50,
+                      .quarantine_days = 50,
+                      .tombstones_days = 50}));
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 1");
+    EXPECT_TRUE(turn({.tombstones_days = 30}));
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 0");
+    EXPECT_TRUE(turn({.quarantine_days = 30}));
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 0 tombstones 0");
+    EXPECT_TRUE(turn({.settlements_days = 30}));
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 1 quarantine 0 tombstones 0");
+    EXPECT_TRUE(turn({.notifications_days = 30}));
+    EXPECT_EQ(rows(), "runs 1 notifications 0 settlements 1 quarantine 0 tombstones 0");
+    EXPECT_TRUE(turn({.runs_days = 30}));
+    EXPECT_EQ(rows(), "runs 0 notifications 0 settlements 1 quarantine 0 tombstones 0");
+}
+
+// Retention waits for the turns of apply under way, then looks again: what they have written is no longer old.
+TEST_F(Maintain, LeavesARunThatAnEventReachesMeanwhile) {
+    apply_events({{event_text({}), 0}, {event_text({.status = "success"}), 1}});
+    exec(
+        "DELETE FROM runledger.settle_queue;"
+        "UPDATE runledger.runs SET changed_at = now() - interval '40 days', applied_at = now() - interval '40 days'");
+    const auto other = another_connection();
+    auto turn_under_way = std::make_unique<pqxx::work>(*other);
+    turn_under_way->exec("SELECT run_id FROM runledger.late_events_of('{run-1}')");  // The run is there: apply goes on.
+
+    auto removed = std::async(std::launch::async, [this] {
+        const auto retention = another_connection();
+        pqxx::work work(*retention);
+        const auto rows = work.exec1("SELECT runledger.remove_expired('runs', 30, 100)")[0].as<int>();
+        work.commit();
+        return rows;
+    });
+    eventually("retention waits for the turn, or has not waited", [&] {
+        return removed.wait_for(std::chrono::seconds{0}) == std::future_status::ready ||
+               value(
+                   "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
+                   "(SELECT oid FROM pg_database WHERE datname = current_database())") == "1";
+    });
+    const MadeBatch batch({segment(7), 0}, {{event_text({.status = "uploading"}), 2}});
+    (void)write_turn(*turn_under_way, std::vector<const wire::Batch*>{&batch.batch()}, ApplyMode::together);
+    turn_under_way->commit();
+
+    EXPECT_EQ(removed.get(), 0);
+    EXPECT_EQ(count("runs"), 1);
+    EXPECT_EQ(value("SELECT event_count FROM runledger.runs"), "3");
+}
+
+// Not by the statement's own timeout, until which apply would wait behind the lock that is asked for.
+TEST_F(Maintain, AsksForNoLockForLongerThanApplyMayWait) {
+    ASSERT_TRUE(turn());
+    exec(
+        "INSERT INTO runledger.webhook_events (applied_at, segment_id, batch_number, event_index, edge, received_at, "
+        "boot_id, boottime_us, redelivered, run_id, event_type, status, body) SELECT now() - interval '40 days', "
+        "gen_random_uuid(), 0, 0, 'e', now(), gen_random_uuid(), 1, false, 'r', 'run.updated', 'running', '{}'");
+    ASSERT_TRUE(turn());  // Gives the day its partition.
+    const auto other = another_connection();
+    pqxx::work reader(*other);
+    reader.exec("LOCK TABLE runledger.webhook_events IN ACCESS SHARE MODE");
+
+    for (const char* step : {"make_event_day((now() AT TIME ZONE 'UTC')::date + 5)",
+                             "drop_event_day((now() AT TIME ZONE 'UTC')::date - 40)"}) {
+        pqxx::work work(db());
+        work.exec("SET LOCAL statement_timeout = '5s'");
+        try {
+            work.exec(std::string("SELECT runledger.") + step);
+            ADD_FAILURE() << step << " did not meet the lock";
+        } catch (const pqxx::sql_error& error) {
+            EXPECT_EQ(error.sqlstate(), "55P03") << step << ": " << error.what();
+        }
+    }
 }
 
 TEST_F(Maintain, QueuesRunsThatEndedAndAreInNoQueue) {

@@ -112,6 +112,24 @@ TEST_F(SettleTogether, LeavesToSettleRunWhatWasSettledBeforeIsLockedOrBusy) {
     EXPECT_EQ(count("settlements"), 4);
 }
 
+TEST_F(SettleTogether, LeavesToSettleRunARowThatAnotherRunHasSettled) {
+    insert_generation("first");
+    end_run("first");
+    end_run("second");
+    ASSERT_EQ(settle("first"), "settled");
+    {
+        pqxx::work application(db());
+        application.exec(R"(UPDATE runledger.generations SET metadata = metadata || '{"run_id": "second"}')");
+        application.commit();
+    }
+
+    EXPECT_TRUE(settle_together("{second}").empty()) << "what the first gave it has to be withdrawn";
+
+    EXPECT_EQ(settle("second"), "settled");
+    EXPECT_EQ(value("SELECT string_agg(outcome, ', ' ORDER BY id) FROM runledger.settlements"),
+              "settled, reopened, settled");
+}
+
 TEST_F(SettleTogether, ChangesNothingWhereOneOfThemIsRefused) {
     for (const char* run_id : {"refused", "willing"}) {
         insert_generation(run_id);
@@ -131,6 +149,29 @@ TEST_F(SettleTogether, ChangesNothingWhereOneOfThemIsRefused) {
     EXPECT_EQ(count("notifications"), 0);
     EXPECT_EQ(settle("refused"), "failed");
     EXPECT_EQ(settle("willing"), "settled");
+}
+
+// The application's own check that waits for COMMIT is asked before it, where it is known whose row it refuses.
+TEST_F(SettleTogether, LearnsOfADeferredRefusalBeforeCommit) {
+    for (const char* run_id : {"refused", "willing"}) {
+        insert_generation(run_id);
+        end_run(run_id);
+    }
+    {
+        pqxx::work application(db());
+        application.exec(
+            "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF NEW.run_id = 'refused' AND NEW.status = 'completed' THEN RAISE EXCEPTION 'not at the end'; END IF; "
+            "RETURN NULL; END $$;"
+            "CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON runledger.generations DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION public.refuse()");
+        application.commit();
+    }
+
+    EXPECT_TRUE(settle_together("{refused,willing}").empty());
+    EXPECT_EQ(settle("refused"), "failed");
+    EXPECT_EQ(settle("willing"), "settled");
+    EXPECT_EQ(count("settlements"), 1);
 }
 
 }  // namespace

@@ -67,6 +67,9 @@ INSTANTIATE_TEST_SUITE_P(
         SettlementCase{"negative", {rate("-0.1"), running(), success()}, "completed|10000.000|-|rate_negative|-"},
         SettlementCase{
             "euro", {rate("0.1", "second", "EUR"), running(), success()}, "completed|10000.000|-|currency_not_usd|-"},
+        SettlementCase{"no_currency",
+                       {record(R"("costRate": {"amount": 0.1, "unit": "second"})"), running(), success()},
+                       "completed|10000.000|-|currency_not_usd|-"},
         SettlementCase{
             "fortnight", {rate("0.1", "fortnight"), running(), success()}, "completed|10000.000|-|unit_unknown|-"},
         SettlementCase{
@@ -116,6 +119,13 @@ INSTANTIATE_TEST_SUITE_P(
                        {record(R"("gpu": "RTX 9090")"), running(), success()},
                        "completed|10000.000|-|gpu_rate_missing|-",
                        "RTX 9090|-|-|-"},
+        SettlementCase{"of_64_bytes",
+                       {record(R"("gpu": ")" + std::string(64, 'x') + "\""), running(), success()},
+                       "completed|10000.000|-|gpu_rate_missing|-",
+                       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx|-|-|-"},
+        SettlementCase{"of_65_bytes_is_none",
+                       {record(R"("gpu": ")" + std::string(65, 'x') + "\""), running(), success()},
+                       "completed|10000.000|-|rate_missing|-"},
         SettlementCase{"spelt_otherwise",
                        {record(R"("gpu": "a10g")"), running(), success()},
                        "completed|10000.000|-|gpu_rate_missing|-",

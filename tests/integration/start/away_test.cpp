@@ -102,8 +102,8 @@ TEST_F(Away, IsSaidOnceByAllStagesTogether) {
 }
 
 TEST_F(Away, IsSaidOnceThoughAPoolerAnswersInItsPlace) {
-    const PgBouncer pooler(folder, postgres, 8);
-    DaemonConf configured = conf(pooler.uri("runledger"));
+    const PgBouncer pooler(folder, postgres, {.size = 8});
+    DaemonConf configured = conf(pooler.uri("runledger", "postgres"));
     configured.postgres_extra += fmt::format("direct_uri = \"{}\"\n", postgres.uri());
     DaemonProcess daemon(folder, configured);
     daemon.start();

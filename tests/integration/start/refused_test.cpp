@@ -100,9 +100,9 @@ INSTANTIATE_TEST_SUITE_P(Start, Refused,
 
 // pgbouncer 1.18 has one SQLSTATE for all that it refuses, also for what passes.
 TEST_F(Start, WaitsForAPoolerThatRefusesAndSaysItsWords) {
-    const PgBouncer pooler(folder(), server(), 2);
+    const PgBouncer pooler(folder(), server(), {.size = 2});
     ServiceManager systemd(folder());
-    DaemonConf configured = conf(pooler.uri("not_there"));
+    DaemonConf configured = conf(pooler.uri("not_there", "postgres"));
     configured.env = {{"NOTIFY_SOCKET", systemd.path()}};
     DaemonProcess daemon(folder(), configured);
 

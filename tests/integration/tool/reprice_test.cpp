@@ -146,6 +146,43 @@ TEST_F(Reprice, ChargesNoFailureAndTakesOnlyItsGpuAndItsTime) {
     EXPECT_EQ(cost_of_run("later"), "0.003370000000");
 }
 
+// Two commands for two halves of a day take each run once.
+TEST_F(Reprice, TakesTheFirstMicrosecondOfItsRangeAndNotThatOfTheNext) {
+    const std::int64_t midnight_us = 1'756'512'000'000'000 - ledger_epoch_us;  // 2025-08-30 00:00 UTC.
+    ten_seconds("before", R"("gpu": "A10G")", "success", midnight_us - 10'000'001);
+    ten_seconds("first", R"("gpu": "A10G")", "success", midnight_us - 10'000'000);
+    ten_seconds("last", R"("gpu": "A10G")", "success", midnight_us + 86'400'000'000 - 10'000'001);
+    ten_seconds("next", R"("gpu": "A10G")", "success", midnight_us + 86'400'000'000 - 10'000'000);
+    set_rate("0.0004");
+
+    const Finished applied =
+        tool({"reprice", "--gpu", "A10G", "--from", "2025-08-30", "--to", "2025-08-31", "--apply"});
+
+    ASSERT_TRUE(applied.status.clean()) << applied.output;
+    EXPECT_EQ(value("SELECT string_agg(run_id, ' ' ORDER BY id) FROM runledger.generations WHERE cost_usd = 0.004"),
+              "first last");
+}
+
+TEST_F(Reprice, GoesByTheNewestSettlement) {
+    ten_seconds("a");
+    receive("a", {{event_text({.run_id = "a"}), -1'000'000}});
+    set_rate("0.0004");
+
+    ASSERT_TRUE(reprice({"--apply"}).status.clean());
+
+    EXPECT_EQ(cost_of_run("a"), "0.004400000000");
+}
+
+TEST_F(Reprice, LeavesARowThatNamesAnotherRunNow) {
+    ten_seconds("a");
+    execute(R"(UPDATE runledger.generations SET metadata = metadata || '{"run_id": "b"}')");
+    set_rate("0.0004");
+
+    EXPECT_THAT(reprice({"--apply"}).output, HasSubstr("0 runs repriced"));
+
+    EXPECT_EQ(cost_of_run("b"), "0.003370000000") << "until it is withdrawn";
+}
+
 TEST_F(Reprice, LeavesALockedRowForTheNextTimeAndSaysSo) {
     ten_seconds("a");
     ten_seconds("b");

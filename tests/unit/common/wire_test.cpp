@@ -180,6 +180,8 @@ TEST(Wire, RefusesLengthsThatPointPastTheEnd) {
     long_body[72 + 6 + 20] = std::byte{0xFF};
     auto huge_body = two_events();
     huge_body[72 + 6 + 23] = std::byte{0x7F};
+    auto one_byte_more = two_events();
+    one_byte_more.push_back(std::byte{0});
 
     EXPECT_EQ(damage_of(resealed(many_events)), Damage::truncated);
     EXPECT_EQ(damage_of(resealed(no_events)), Damage::over_limit);
@@ -187,6 +189,28 @@ TEST(Wire, RefusesLengthsThatPointPastTheEnd) {
     EXPECT_EQ(damage_of(resealed(long_name)), Damage::truncated);
     EXPECT_EQ(damage_of(resealed(long_body)), Damage::truncated);
     EXPECT_EQ(damage_of(resealed(huge_body)), Damage::over_limit);
+    EXPECT_EQ(damage_of(resealed(one_byte_more)), Damage::truncated);
+}
+
+TEST(Wire, RefusesARetirementOrAnAnswerThatIsShorterOrLonger) {
+    for (const int difference : {-1, 1}) {
+        auto retirement = encode(Retire{segment(), 8});
+        retirement.resize(static_cast<std::size_t>(static_cast<int>(retirement.size()) + difference));
+        auto answer = encode(Answer{Verdict::busy, Damage::none, {segment(), 9}});
+        answer.resize(static_cast<std::size_t>(static_cast<int>(answer.size()) + difference));
+
+        EXPECT_EQ(std::get<Damage>(decode_request(retirement)), Damage::truncated) << difference;
+        EXPECT_EQ(std::get<Damage>(decode_answer(answer)), Damage::truncated) << difference;
+    }
+}
+
+TEST(Wire, RefusesAnAnswerWithAVerdictThatIsNone) {
+    for (const std::uint8_t verdict : {std::uint8_t{0}, std::uint8_t{99}}) {
+        auto answer = encode(Answer{Verdict::busy, Damage::none, {segment(), 9}});
+        answer[32] = std::byte{verdict};
+
+        EXPECT_EQ(std::get<Damage>(decode_answer(answer)), Damage::over_limit) << int{verdict};
+    }
 }
 
 TEST(Wire, TellsAnotherVersionFromDamage) {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <new>
 
+#include "common/limits.hpp"
 #include "tests/unit/nginx-module/courier/courier_fixture.hpp"
 
 namespace runledger::edge::test {
@@ -70,6 +71,22 @@ INSTANTIATE_TEST_SUITE_P(Disk, CourierTrouble,
                                            Trouble{"FolderSyncError", Op::sync_folder, EIO,
                                                    CommitTrouble::disk_failing}),
                          [](const auto& parameter) { return std::string(parameter.param.name); });
+
+// However small they are: a daemon refuses a batch of more events than the wire allows.
+TEST_F(CourierFault, EventsThatWaitedTogetherMakeNoBatchThatADaemonRefuses) {
+    files_->fail(Op::create, EIO);
+    start();
+    for (std::uint64_t i = 0; i < batch_events_max + 10; ++i) {
+        (void)submit(i);
+    }
+    commits_fail(2);
+    files_->heal();
+
+    eventually("all are answered", [&] { return answered_.size() == batch_events_max + 10; });
+    eventually("the batches show", [&] { return courier_->figures().commits.batches > 0; });
+
+    EXPECT_GE(courier_->figures().commits.batches, 2U);
+}
 
 TEST_F(CourierFault, AbandonedEventsAreNotAnswered) {
     files_->fail(Op::create, EIO);

@@ -238,6 +238,18 @@ TEST_F(LinkDelivery, DoesNotUnlinkForARetirementOfAnotherCount) {
     EXPECT_THAT(spool_->segments(), IsEmpty());
 }
 
+// A daemon that is mistaken, or another edge's copy of the spool: what it has not acknowledged stays.
+TEST_F(LinkDelivery, DoesNotUnlinkForARetirementOfBatchesThatAreNotAcked) {
+    ledger_.rule = [](const BatchName&) { return std::nullopt; };
+    append_all(2);
+    deliver_all();
+    spool_->seal(segment());
+
+    answer(wire::Verdict::retired, 2);
+
+    EXPECT_THAT(spool_->segments(), SizeIs(1));
+}
+
 TEST_F(LinkDelivery, SendsASegmentAgainWhoseRetirementIsRefusedSinceTheLedgerLostIt) {
     append_all(3);
     deliver_all();

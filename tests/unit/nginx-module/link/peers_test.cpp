@@ -192,6 +192,35 @@ TEST_F(LinkPeers, ALateAnswerOfOneDoesNotTakeTheBatchFromTheOther) {
     EXPECT_EQ(delivery_->figures().window_bytes, 0U);
 }
 
+TEST_F(LinkPeers, ALateCommitOfOneEndsTheWaitForTheOther) {
+    start_with(2);
+    append_all(0, 1);
+    (void)pump();
+    now_ += delivery_settings_.window.resend_after;
+    (void)pump();
+    ASSERT_EQ(received_[1].size(), 1U);
+
+    answer(0, 0);
+
+    EXPECT_EQ(delivery_->figures().batches_acked, 1U);
+    EXPECT_EQ(delivery_->figures().window_bytes, 0U);
+}
+
+TEST_F(LinkPeers, TheOneWithLessUnderWayGetsTheNext) {
+    start_with(2);
+    append_all(0, 1);
+    (void)pump();
+    append_all(1, 1);
+    (void)pump();
+    answer(1, 1);
+    append_all(2, 1);
+
+    (void)pump();
+
+    EXPECT_THAT(received_[0], ElementsAre(0));
+    EXPECT_THAT(received_[1], ElementsAre(1, 2)) << "though it is the other's turn";
+}
+
 TEST_F(LinkPeers, ABatchThatWasUnderWayAtThreeLossesIsSentAlone) {
     start_with(1);
     append_all(0, 2);
@@ -220,6 +249,24 @@ TEST_F(LinkPeers, ABatchThatWasUnderWayAtThreeLossesIsSentAlone) {
     EXPECT_EQ(delivery_->figures().poison_batches, 0U);
     EXPECT_EQ(committed_.size(), 4U);
     EXPECT_EQ(delivery_->figures().batches_convicted, 0U);
+}
+
+TEST_F(LinkPeers, ASuspectWaitsAWhileAfterOneThatADaemonWasLostWith) {
+    start_with(1);
+    append_all(0, 2);
+    for (int i = 0; i < 3; ++i) {
+        (void)pump();
+        restart(0);
+    }
+    (void)pump();
+    ASSERT_THAT(received_[0], ElementsAre(0)) << "alone";
+    restart(0);
+
+    (void)pump();
+    EXPECT_THAT(received_[0], IsEmpty());
+    now_ += delivery_settings_.suspect_pause;
+    (void)pump();
+    EXPECT_THAT(received_[0], ElementsAre(1));
 }
 
 TEST_F(LinkPeers, ABatchThatKillsTheDaemonHoldsUpNobodyAndIsTriedRarely) {

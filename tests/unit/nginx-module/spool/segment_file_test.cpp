@@ -259,6 +259,21 @@ TEST_F(SpoolSegmentFile, IsNotAdoptedAfterItWasUnlinked) {
     EXPECT_FALSE(SegmentFile::adopt(racing, folder_, plan_.id).has_value());
 }
 
+// As after an operator has moved the folder's files away and back: what stands there under the name is not its own.
+TEST_F(SpoolSegmentFile, RemovesAndRenamesNoOtherFileOfItsName) {
+    auto file = create();
+    append(file, 1);
+    std::filesystem::rename(file.path(), file.path() + ".moved");
+    std::filesystem::copy_file(file.path() + ".moved", file.path());
+
+    file.unlink();
+    file.set_aside();
+    file.keep(plan_.created_at);
+
+    EXPECT_TRUE(std::filesystem::exists(file.path()));
+    EXPECT_THROW(append(file, 2), std::system_error);
+}
+
 TEST_F(SpoolSegmentFile, IsNotUsedIfAnotherTookItForAnOrphanWhileItWasMade) {
     UnlinkingFiles racing;
     racing.victim = folder_ + "/" + segment_file_name(plan_.id);

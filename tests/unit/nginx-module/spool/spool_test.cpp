@@ -157,6 +157,21 @@ TEST_F(SpoolTest, RefusesBeforeItsFolderPassesTheBound) {
     EXPECT_GT(number * 20'000, settings_.bytes_max * 8 / 10) << "most of the room is used";
 }
 
+// It does not even make a file to find out: another courier would see it take room.
+TEST_F(SpoolTest, RefusesOverItsBoundWithoutMakingAFile) {
+    start();
+    ledger_.is_reachable = false;
+    std::uint64_t number = 0;
+    while (append(number, 20'000)) {
+        ++number;
+    }
+    files_.fail(Op::create, EIO);
+
+    auto encoder = make_encoder();
+    add_event(encoder, number, 20'000);
+    EXPECT_THROW((void)spool_->append(encoder, {}, now_), SpoolFull) << "and no failing disk";
+}
+
 TEST_F(SpoolTest, AcceptsAgainWhenWhatItHoldsIsDelivered) {
     start();
     ledger_.is_reachable = false;

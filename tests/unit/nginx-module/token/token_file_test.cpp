@@ -93,6 +93,10 @@ struct BadText {
         {"comment_with_nul", "# \0\na secret-one\n"s, "line 1 holds a NUL character"},
         {"token_too_long", "a " + std::string(token_bytes_max + 1, 't') + "\n",
          "line 1 has a token of more than 512 characters"},
+        {"in_quotes", "studio \"the-secret-word\"\n",
+         "line 1 has a token in quotes, which would be a part of it; leave the quotes out"},
+        {"in_single_quotes", "studio 'the-secret-word'\n",
+         "line 1 has a token in quotes, which would be a part of it; leave the quotes out"},
         {"too_many", too_many, "line 65 is one too many: a file holds at most 64 tokens"},
     };
 }
