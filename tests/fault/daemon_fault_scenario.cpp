@@ -73,7 +73,7 @@ SELECT 'generation ' || (to_jsonb(g) - 'updated_at' - 'request_timestamp'
     - CASE g.run_id WHEN 'run-silent' THEN 'response_timestamp' ELSE '' END)::text
 FROM runledger.generations AS g
 UNION ALL
-SELECT 'run ' || (to_jsonb(r) - 'applied_at' - 'changed_at' - 'reported_at')::text FROM runledger.runs AS r
+SELECT 'run ' || (to_jsonb(r) - 'applied_at' - 'changed_at' - 'quiet_from' - 'reported_at')::text FROM runledger.runs AS r
 UNION ALL
 SELECT 'output ' || (to_jsonb(o) - CASE o.run_id WHEN 'run-silent' THEN 'received_at' ELSE '' END)::text
 FROM runledger.run_outputs AS o

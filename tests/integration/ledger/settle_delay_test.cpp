@@ -124,7 +124,9 @@ TEST_F(SettleDelay, ByTriggersThatHangStaysWithTheirRows) {
     make_trigger("BEFORE", "PERFORM pg_sleep(600);");
     arrive("hindered-1");
     arrive("hindered-2");
-    eventually("both are known to be slow", [&] { return count("settle_queue WHERE is_slow") == 2; });
+    eventually(
+        "both are known to be slow", [&] { return count("settle_queue WHERE is_slow") == 2; },
+        std::chrono::seconds{60});
 
     expect_others_settle_soon(std::chrono::seconds{2});
 

@@ -169,7 +169,9 @@ TEST_F(SettleStage, LeavesAnEntryThatIsNotDue) {
     insert_generation("now");
     end_run("later", 1'000'000);
     end_run("now", 1'000'000);
-    execute("UPDATE runledger.settle_queue SET due_at = clock_timestamp() + interval '1 hour' WHERE run_id = 'later'");
+    execute(
+        "UPDATE runledger.settle_queue SET attempts = 1, due_at = clock_timestamp() + interval '1 hour' "
+        "WHERE run_id = 'later'");
     const RunningSettlers settlers(uri());
 
     eventually("the one that is due is settled", [&] { return count("settle_queue WHERE run_id = 'now'") == 0; });

@@ -187,7 +187,11 @@ TEST_F(NotifyFaults, GivesBackWhatACommitOfUnknownOutcomeLeftInItsName) {
     eventually("the token is checked", [&] { return !log_.lines_with("accepts the token").empty(); });
     EXPECT_EQ(row(id).state, "leased");
 
+    // A turn must fail: a session that has ended between two turns is made anew without one.
+    execute("ALTER ROLE ledger_daemon NOLOGIN");
     execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'runledgerd notify'");
+    eventually("a turn has failed", [&] { return counters().turns_failed > 0; });
+    execute("ALTER ROLE ledger_daemon LOGIN");
     becomes(id, "sent");
 
     EXPECT_EQ(times_accepted(duplicate_mark), 0U);

@@ -29,7 +29,7 @@ protected:
                 .telegram_api_url = bot.url(),
                 .log_level = "info",
                 .postgres_extra = "appliers = 2\n",
-                .telegram_extra = "progress = true\nprogress_interval_ms = 1000\n",
+                .telegram_extra = "links = \"upload\"\nprogress = true\nprogress_interval_ms = 1000\n",
                 .extra = fmt::format("[comfydeploy]\napi_url = \"http://127.0.0.1:9\"\napi_key_file = \"{}\"\n",
                                      folder.write_secret("key", "cd_key\n").string()),
                 .env = {{"NOTIFY_SOCKET", systemd.path()}}};

@@ -113,6 +113,7 @@ TEST(PlannedRuns, ShowEveryHabit) {
     EXPECT_THAT(statuses, testing::IsSupersetOf({"queued", "started", "running", "uploading", "success", "failed",
                                                  "timeout", "cancelled", "processing"}));
     EXPECT_GT(records_late, 0);
+    EXPECT_GT(without_running, 0);
     EXPECT_GT(empty_terminal_events, 0);
     for (const std::string_view sign : {"NaN", "\\ud83d\"", "\\u0000", "1e200000", "run.output", "\"repeat\": true",
                                         "{\"status\"", "{\"outputs\"", "&", "<", ".mp4"}) {

@@ -90,6 +90,7 @@ TEST(CourierFigure, IsEachOfItsOwnField) {
     EXPECT_EQ(wires().size(), courier_figures.size());
     for (const Wire& one : wires()) {
         CourierFigures figures;
+        figures.has_started = true;
         one.set(figures, 77);
 
         auto values = published(figures);
