@@ -92,19 +92,15 @@ TEST(PlannedRuns, ShowEveryHabit) {
     std::set<std::string> statuses;
     std::string everything;
     int records_late = 0;
-    int without_running = 0;
     int empty_terminal_events = 0;
     for (const RunPlan& run : runs) {
         endings.insert(run.ending);
         records_late += run.record_after_events > 0 ? 1 : 0;
-        bool running = false;
         for (const PlannedEvent& event : run.events) {
             statuses.insert(event.status);
-            running = running || event.status == "running";
             empty_terminal_events += event.status == "success" && event.outputs.empty() && !run.outputs.empty() ? 1 : 0;
             everything += event.body;
         }
-        without_running += running ? 0 : 1;
         EXPECT_TRUE(std::is_sorted(run.events.begin(), run.events.end(),
                                    [](const auto& a, const auto& b) { return a.due < b.due; }));
     }
@@ -113,7 +109,6 @@ TEST(PlannedRuns, ShowEveryHabit) {
     EXPECT_THAT(statuses, testing::IsSupersetOf({"queued", "started", "running", "uploading", "success", "failed",
                                                  "timeout", "cancelled", "processing"}));
     EXPECT_GT(records_late, 0);
-    EXPECT_GT(without_running, 0);
     EXPECT_GT(empty_terminal_events, 0);
     for (const std::string_view sign : {"NaN", "\\ud83d\"", "\\u0000", "1e200000", "run.output", "\"repeat\": true",
                                         "{\"status\"", "{\"outputs\"", "&", "<", ".mp4"}) {
