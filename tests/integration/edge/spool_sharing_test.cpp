@@ -113,7 +113,7 @@ TEST_F(SpoolSharing, DeliversWhatIsWholeOfASegmentWithADamagedMiddleAndSetsItAsi
 
     events.erase(events.begin() + 2);
     expect_delivered(events);
-    eventually("it is set aside", [&] { return fs::exists(path.string() + ".damaged"); });
+    eventually("it is set aside", [damaged = path.string() + ".damaged"] { return fs::exists(damaged); });
     EXPECT_FALSE(fs::exists(path));
     const std::string log = nginx().error_log();
     EXPECT_NE(log.find("[crit]"), std::string::npos) << log;

@@ -43,7 +43,7 @@ TEST_F(ReportState, IsTheSameInWhateverOrderReportsAndWebhooksCome) {
     std::mt19937 random(seed);
     for (int set = 0; set < 24; ++set) {
         const bool ends_by_webhook = set % 3 == 0;
-        const std::size_t event_count = set % 4;  // Of some runs the provider alone tells.
+        const auto event_count = static_cast<std::size_t>(set % 4);  // Of some runs the provider alone tells.
         std::string expected;
         for (int order = 0; order < 6; ++order) {
             const std::string run_id = fmt::format("run-{}-{}", set, order);
