@@ -9,26 +9,33 @@ namespace {
 constexpr std::size_t chunk_bytes = 256UL * 1024;
 constexpr std::size_t block_bytes = 4096;
 
-bool read_in_steps(std::span<std::byte> bytes, std::uint64_t offset, std::size_t step_bytes, const ReadAt& read) {
-    bool is_complete = true;
-    for (std::size_t done = 0; done < bytes.size(); done += step_bytes) {
-        const auto part = bytes.subspan(done, std::min(step_bytes, bytes.size() - done));
-        try {
-            read(part, offset + done);
-        } catch (const std::system_error&) {
-            // One bad block: the blocks beside it may be good.
-            std::fill(part.begin(), part.end(), std::byte{0});
-            is_complete =
-                step_bytes > block_bytes && read_in_steps(part, offset + done, block_bytes, read) && is_complete;
-        }
-    }
-    return is_complete;
-}
-
 }  // namespace
 
+bool PastBadBlocks::read_next() {
+    if (done_ >= file_.size()) {
+        return false;
+    }
+    const bool is_block = done_ < blocks_to_;
+    const auto part = file_.subspan(done_, std::min(is_block ? block_bytes : chunk_bytes, file_.size() - done_));
+    try {
+        read_(part, done_);
+    } catch (const std::system_error&) {
+        std::fill(part.begin(), part.end(), std::byte{0});
+        if (!is_block) {
+            blocks_to_ = done_ + part.size();  // One bad block: the blocks beside it may be good.
+            return true;
+        }
+        is_complete_ = false;
+    }
+    done_ += part.size();
+    return done_ < file_.size();
+}
+
 bool read_past_bad_blocks(std::span<std::byte> file, const ReadAt& read) {
-    return read_in_steps(file, 0, chunk_bytes, read);
+    PastBadBlocks reading(file, read);
+    while (reading.read_next()) {
+    }
+    return reading.is_complete();
 }
 
 std::string_view to_word(SegmentFault fault) noexcept {

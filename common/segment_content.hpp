@@ -27,8 +27,25 @@ inline constexpr std::uint64_t segment_file_bytes_max = 4 * std::uint64_t{segmen
 using ReadAt = std::function<void(std::span<std::byte> bytes, std::uint64_t offset)>;
 
 // Reads the beginning of a file, as long as the span. Reads large pieces, and around a failure block by block, because
-// one bad block must not cost the batches around it. Unreadable blocks become zeros. Returns whether everything could
-// be read.
+// one bad block must not cost the batches around it. Unreadable blocks become zeros.
+class PastBadBlocks {
+public:
+    PastBadBlocks(std::span<std::byte> file, ReadAt read) : file_(file), read_(std::move(read)) {}
+
+    // Reads one piece. False when there is none left.
+    [[nodiscard]] bool read_next();
+    // Whether everything could be read so far.
+    [[nodiscard]] bool is_complete() const noexcept { return is_complete_; }
+
+private:
+    std::span<std::byte> file_;
+    ReadAt read_;
+    std::size_t done_{0};
+    std::size_t blocks_to_{0};  // Up to there block by block.
+    bool is_complete_{true};
+};
+
+// All of it, with nothing else to do meanwhile. Returns whether everything could be read.
 [[nodiscard]] bool read_past_bad_blocks(std::span<std::byte> file, const ReadAt& read);
 
 // Why a file is not a segment that we can use. The file is not changed.

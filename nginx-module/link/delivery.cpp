@@ -105,6 +105,7 @@ BatchDelivery::Progress BatchDelivery::pump(SteadyTime now, const Send& send) {
     choose_suspect(now);
     send_poison_trial(now, send);
     ask_for_retirements(now, send);
+    const SteadyTime read_until = std::chrono::steady_clock::now() + settings_.read_slice;
     std::size_t sent_batches = 0;
     std::size_t sent_bytes = 0;
     while (const auto next = next_pending()) {
@@ -115,15 +116,16 @@ BatchDelivery::Progress BatchDelivery::pump(SteadyTime now, const Send& send) {
         if (sent_batches >= turn_batches_max || sent_bytes >= turn_bytes_max) {
             return Progress::more;
         }
-        const auto frame = read_frame(*next);
-        if (!frame) {
-            continue;  // No longer pending.
+        if (const auto frame = read_frame(*next)) {  // Else it is no longer pending.
+            if (!send_to_any(*next, *frame, now, send)) {
+                break;
+            }
+            ++sent_batches;
+            sent_bytes += frame_bytes;
         }
-        if (!send_to_any(*next, *frame, now, send)) {
-            break;
+        if (std::chrono::steady_clock::now() >= read_until) {
+            return Progress::more;
         }
-        ++sent_batches;
-        sent_bytes += frame_bytes;
     }
     return std::any_of(peers_.begin(), peers_.end(), [](const Peer& peer) { return peer.is_full; }) ? Progress::blocked
                                                                                                     : Progress::idle;

@@ -22,6 +22,7 @@ struct DeliverySettings {
     WindowSettings window;
     std::chrono::milliseconds refused_retry_every{60'000};
     std::chrono::milliseconds retire_pause_max{60'000};
+    std::chrono::milliseconds read_slice{50};  // After which a commit may come between two reads of stored batches.
     // A batch that was under way when so many daemons were lost, without an answer to it, may be the cause.
     std::uint8_t suspect_after{3};
     std::chrono::milliseconds suspect_spacing{20};  // Between two of them, so that the others flow.

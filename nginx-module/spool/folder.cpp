@@ -18,6 +18,16 @@ constexpr std::uint64_t segments_in_small_folder = 16;
 // looks, with `avoid_for` between them, what can be read is delivered and the rest is set aside.
 constexpr int tries_to_read_max = 3;
 
+// What a turn of the courier's thread spends on reading, plus one read.
+class Slice {
+public:
+    explicit Slice(std::chrono::milliseconds length) : ends_at_(std::chrono::steady_clock::now() + length) {}
+    [[nodiscard]] bool is_over() const { return std::chrono::steady_clock::now() >= ends_at_; }
+
+private:
+    SpoolFolder::SteadyTime ends_at_;
+};
+
 // A segment's name with the suffix behind it.
 bool is_segment_with(std::string_view suffix, std::string_view name) {
     return name.ends_with(suffix) && parse_segment_file_name(name.substr(0, name.size() - suffix.size())).has_value();
@@ -189,13 +199,17 @@ WallTime SpoolFolder::age_of(const SegmentId& id) {
             }
         }
     } catch (const std::system_error&) {
-        return created_at;  // try_adopt meets the same failure and logs it.
+        // Reading all of it meets the same failure and logs it. Not read again before that, for it may take long.
     }
     ages_.emplace(id, created_at);
     return created_at;
 }
 
 std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now, WallTime older_than) {
+    if (reading_) {
+        return go_on_reading(now);
+    }
+    has_more_ = false;
     claim_.look();
     if (!claim_.fault().empty()) {
         return std::nullopt;
@@ -205,12 +219,24 @@ std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now, Wall
     const auto is_gone = [&](const auto& entry) { return !std::binary_search(ids.begin(), ids.end(), entry.first); };
     std::erase_if(ages_, is_gone);
     std::erase_if(tries_to_read_, is_gone);
-    std::erase_if(avoid_until_, [&](const auto& entry) { return entry.second <= now || is_gone(entry); });
+    std::erase_if(avoid_until_, [&](const auto& entry) {
+        if (entry.second <= now) {
+            ages_.erase(entry.first);  // Its header may have been unreadable.
+        }
+        return entry.second <= now || is_gone(entry);
+    });
 
+    const Slice slice(settings_.read_slice);
     std::vector<std::pair<WallTime, SegmentId>> candidates;
     for (const SegmentId& id : ids) {
-        if (!avoid_until_.contains(id) && !is_owned_(id)) {
-            candidates.emplace_back(age_of(id), id);
+        if (avoid_until_.contains(id) || is_owned_(id)) {
+            continue;
+        }
+        const bool is_read = !ages_.contains(id);
+        candidates.emplace_back(age_of(id), id);
+        if (is_read && ages_.contains(id) && slice.is_over()) {  // What it took to read it is not taken again.
+            has_more_ = true;
+            return std::nullopt;
         }
     }
     std::sort(candidates.begin(), candidates.end());
@@ -218,32 +244,67 @@ std::optional<SpoolFolder::Orphan> SpoolFolder::take_orphan(SteadyTime now, Wall
         if (created_at >= older_than) {
             break;
         }
-        if (auto orphan = try_adopt(id, now)) {
-            return orphan;
+        if (start_reading(id, now)) {
+            return go_on_reading(now);
+        }
+        if (slice.is_over() && avoid_until_.contains(id)) {
+            has_more_ = true;
+            break;
         }
     }
     return std::nullopt;
 }
 
-std::optional<SpoolFolder::Orphan> SpoolFolder::try_adopt(const SegmentId& id, SteadyTime now) {
+bool SpoolFolder::start_reading(const SegmentId& id, SteadyTime now) {
     try {
         auto file = SegmentFile::adopt(files_, settings_.folder, id);
         if (!file) {
-            return std::nullopt;
+            return false;
         }
-        auto content = file->read();
-        if (auto* whole = std::get_if<SegmentContent>(&content)) {
-            if (!whole->is_complete() && ++tries_to_read_[id] < tries_to_read_max) {
-                throw std::system_error(std::make_error_code(std::errc::io_error),
-                                        file->path() + " has parts that can't be read, tried again later");
-            }
-            return Orphan{.file = std::move(*file), .content = std::move(*whole)};
-        }
-        log_.add(LogLine::Level::crit, "segment left alone",
-                 file->path() + " " + std::string(to_word(std::get<SegmentFault>(content))));
+        SegmentReading pieces = file->start_reading();
+        reading_.emplace(Reading{.file = std::move(*file), .pieces = std::move(pieces)});
+        return true;
     } catch (const std::system_error& e) {
         log_.add(LogLine::Level::crit, "segment not adopted", e.what());
     }
+    avoid(id, now);
+    return false;
+}
+
+std::optional<SpoolFolder::Orphan> SpoolFolder::go_on_reading(SteadyTime now) {
+    const bool is_last_try = tries_to_read_[reading_->file.id()] + 1 >= tries_to_read_max;
+    const Slice slice(settings_.read_slice);
+    while (reading_->pieces.read_next()) {
+        if (!reading_->pieces.is_complete() && !is_last_try) {
+            break;  // The rest is read another time.
+        }
+        if (slice.is_over()) {
+            return std::nullopt;
+        }
+    }
+    return finish_reading(now);
+}
+
+std::optional<SpoolFolder::Orphan> SpoolFolder::finish_reading(SteadyTime now) {
+    Reading read = std::move(*reading_);
+    reading_.reset();
+    has_more_ = true;
+    const SegmentId id = read.file.id();
+    if (read.file.was_taken_away()) {
+        return std::nullopt;  // While it was read.
+    }
+    if (!read.pieces.is_complete() && ++tries_to_read_[id] < tries_to_read_max) {
+        log_.add(LogLine::Level::crit, "segment not adopted",
+                 read.file.path() + " has parts that can't be read, tried again later");
+        avoid(id, now);
+        return std::nullopt;
+    }
+    auto content = read.file.finish_reading(read.pieces);
+    if (auto* whole = std::get_if<SegmentContent>(&content)) {
+        return Orphan{.file = std::move(read.file), .content = std::move(*whole)};
+    }
+    log_.add(LogLine::Level::crit, "segment left alone",
+             read.file.path() + " " + std::string(to_word(std::get<SegmentFault>(content))));
     avoid(id, now);
     return std::nullopt;
 }

@@ -60,7 +60,12 @@ public:
     // Lists the folder and adopts the oldest segment without an owner, if there is one of that age. Unusable segments
     // are logged and ignored for some time. Nothing if the folder belongs to another host. Throws std::system_error if
     // the folder can't be read.
+    // Nothing, too, while reading takes longer than settings.read_slice: has_more() is then true, and the next call
+    // goes on.
     [[nodiscard]] std::optional<Orphan> take_orphan(SteadyTime now, WallTime older_than = WallTime::max());
+    [[nodiscard]] bool has_more() const noexcept { return has_more_ || reading_; }
+    // Releases the segment that take_orphan() is reading, if any.
+    void stop_reading() noexcept { reading_.reset(); }
     // Only lists the folder and counts its bytes.
     void look();
     // Removes kept segments whose time is over, a few at a time. Call it after the folder was listed.
@@ -89,7 +94,11 @@ private:
     // Nothing if the bound or the disk has no room for the segment; `why` then says which.
     [[nodiscard]] std::optional<SegmentFile> try_create(std::uint64_t reserved_bytes, WallTime now, std::string& why);
     [[nodiscard]] WallTime age_of(const SegmentId& id);
-    [[nodiscard]] std::optional<Orphan> try_adopt(const SegmentId& id, SteadyTime now);
+    // False if it is another courier's, or can't be used.
+    [[nodiscard]] bool start_reading(const SegmentId& id, SteadyTime now);
+    // Nothing while there is more to read, and if what was read can't be used.
+    [[nodiscard]] std::optional<Orphan> go_on_reading(SteadyTime now);
+    [[nodiscard]] std::optional<Orphan> finish_reading(SteadyTime now);
 
     SpoolSettings settings_;
     Files& files_;
@@ -102,6 +111,12 @@ private:
     std::map<SegmentId, WallTime> ages_;           // Of the segments in the folder, from their headers.
     std::map<SegmentId, SteadyTime> avoid_until_;  // Of the segments in the folder.
     std::map<SegmentId, int> tries_to_read_;       // Of segments that could not be read completely.
+    struct Reading {
+        SegmentFile file;
+        SegmentReading pieces;
+    };
+    std::optional<Reading> reading_;  // The orphan that is being read.
+    bool has_more_{false};
 };
 
 }  // namespace runledger::edge

@@ -1,6 +1,6 @@
 #include "nginx-module/spool/reader.hpp"
 
-#include <vector>
+#include <utility>
 
 namespace runledger::edge {
 std::variant<SegmentContent, SegmentFault> open_segment(Files& files, const std::string& path) {
@@ -15,16 +15,25 @@ std::variant<SegmentContent, SegmentFault> open_segment(Files& files, const std:
     return read_segment(files, fd->get(), *id);
 }
 
-std::variant<SegmentContent, SegmentFault> read_segment(Files& files, int fd, const SegmentId& id) {
-    const std::uint64_t size = files.facts(fd).size_bytes;
-    if (size > segment_file_bytes_max) {
+SegmentReading::SegmentReading(Files& files, int fd)
+    : is_too_large_(files.facts(fd).size_bytes > segment_file_bytes_max),
+      bytes_(is_too_large_ ? 0 : files.facts(fd).size_bytes),
+      pieces_(bytes_, [&files, fd](std::span<std::byte> part, std::uint64_t offset) {
+          (void)read_fully(files, fd, part, offset);  // Short if the file was truncated meanwhile: zeros.
+      }) {}
+
+std::variant<SegmentContent, SegmentFault> SegmentReading::finish(const SegmentId& id) {
+    if (is_too_large_) {
         return SegmentFault::too_large;
     }
-    std::vector<std::byte> file(size);
-    const bool is_complete = read_past_bad_blocks(file, [&](std::span<std::byte> part, std::uint64_t offset) {
-        (void)read_fully(files, fd, part, offset);  // Short if the file was truncated meanwhile: zeros.
-    });
-    return SegmentContent::parse(id, std::move(file), is_complete);
+    return SegmentContent::parse(id, std::move(bytes_), is_complete());
+}
+
+std::variant<SegmentContent, SegmentFault> read_segment(Files& files, int fd, const SegmentId& id) {
+    SegmentReading reading(files, fd);
+    while (reading.read_next()) {
+    }
+    return reading.finish(id);
 }
 
 }  // namespace runledger::edge

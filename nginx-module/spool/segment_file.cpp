@@ -95,8 +95,8 @@ RecordPlace SegmentFile::append(std::span<const std::byte> frame) {
     return place;
 }
 
-std::variant<SegmentContent, SegmentFault> SegmentFile::read() {
-    auto result = read_segment(*files_, fd_.get(), id_);
+std::variant<SegmentContent, SegmentFault> SegmentFile::finish_reading(SegmentReading& reading) {
+    auto result = reading.finish(id_);
     if (const auto* content = std::get_if<SegmentContent>(&result)) {
         used_bytes_ = content->used_bytes();
         if (content->end() != ScanEnd::damaged) {

@@ -55,9 +55,10 @@ public:
     // Precondition: takes(frame.size()), and the frame names this segment and that number.
     RecordPlace append(std::span<const std::byte> frame);
 
-    // Reads an adopted file, and cuts off a tail that was never answered.
-    // Throws std::system_error if it can't be read.
-    [[nodiscard]] std::variant<SegmentContent, SegmentFault> read();
+    // Reads an adopted file, which must outlive it. Throws std::system_error if the disk fails.
+    [[nodiscard]] SegmentReading start_reading() const { return {*files_, fd_.get()}; }
+    // Once all is read. Cuts off a tail that was never answered.
+    [[nodiscard]] std::variant<SegmentContent, SegmentFault> finish_reading(SegmentReading& reading);
 
     // Nothing is written after this. Frees the reserved space that is not used, if that is possible.
     void seal() noexcept;

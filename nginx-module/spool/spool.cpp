@@ -149,12 +149,16 @@ void Spool::adopt(SteadyTime now) {
             if (auto orphan = folder_.take_orphan(now)) {
                 adopt_due_at_ = now;  // There may be more; the turn's other work comes first.
                 take_over(std::move(*orphan), now);
+            } else if (folder_.has_more()) {
+                adopt_due_at_ = now;
             }
         } else if (const Segment* newest = newest_to_let_go()) {
             // At the bound an older one takes its place, so that the oldest are sent first whoever left them. Only one
             // at a time: each is read whole.
             if (auto orphan = folder_.take_orphan(now, newest->created_at())) {
                 take_over(std::move(*orphan), now);
+            } else if (folder_.has_more()) {
+                adopt_due_at_ = now;
             }
         } else {
             folder_.look();
@@ -309,6 +313,7 @@ void Spool::release_all_but_active() noexcept {
     if (next_) {
         drop_next();
     }
+    folder_.stop_reading();
     std::erase_if(segments_, [this](const auto& segment) { return segment.get() != active_; });
 }
 

@@ -23,6 +23,7 @@ struct SpoolSettings {
     std::chrono::milliseconds adopt_every{1000};
     std::chrono::milliseconds seal_idle_after{60'000};
     std::chrono::milliseconds avoid_for{60'000};  // A segment that can't be read, or was released unfinished.
+    std::chrono::milliseconds read_slice{50};     // After which a commit may come between two reads of an adoption.
 };
 
 struct SpoolFigures {

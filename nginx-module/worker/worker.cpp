@@ -165,10 +165,30 @@ Worker::~Worker() {
     }
 }
 
+// While a disk hangs, requests are held for seconds, each with its connection, of which a stock Debian's worker has
+// 768. Half of them may always be held; more only while an eighth is free.
+bool Worker::starves_other_sites() const noexcept {
+    const ngx_uint_t connections = ngx_cycle->connection_n;
+    return waiters_ >= connections / 2 && ngx_cycle->free_connection_n < connections / 8;
+}
+
 bool Worker::hold(const HeldEventPtr& event, Waiter& waiter) {
+    if (starves_other_sites()) {
+        return false;
+    }
     // Not taken, or out of memory: the event is the caller's still, and nobody will post it back.
     event->waiter = &waiter;
-    return courier_.submit(event) == SubmitResult::submitted;
+    if (courier_.submit(event) != SubmitResult::submitted) {
+        return false;
+    }
+    ++waiters_;
+    return true;
+}
+
+void Worker::forget(HeldEvent& event) noexcept {
+    if (std::exchange(event.waiter, nullptr) != nullptr && current_ != nullptr) {
+        --current_->waiters_;
+    }
 }
 
 HeldEventPtr Worker::make_event() {
@@ -222,6 +242,7 @@ void Worker::on_wake() {
         HeldEventPtr event = std::move(results_.front());
         results_.pop_front();
         if (Waiter* waiter = std::exchange(event->waiter, nullptr)) {  // Else its request has been answered, or left.
+            --waiters_;
             waiter->on_result(event);
         }
         keep_spare(std::move(event));

@@ -5,6 +5,7 @@
 // Event-loop thread only. Knows nothing of HTTP.
 #pragma once
 
+#include <cstddef>
 #include <deque>
 #include <vector>
 
@@ -47,14 +48,16 @@ public:
     // An event to fill; one that was used before, if there is one. Throws std::bad_alloc.
     [[nodiscard]] HeldEventPtr make_event();
 
-    // Hands the event to the courier and remembers who waits. False, and nothing taken, when over a bound.
+    // Hands the event to the courier and remembers who waits. False, and nothing taken, when over a bound: the
+    // courier's, or where held requests would leave other sites hardly a connection.
     [[nodiscard]] bool hold(const HeldEventPtr& event, Waiter& waiter);
 
     // The waiter is not called any more.
-    static void forget(HeldEvent& event) noexcept { event.waiter = nullptr; }
+    static void forget(HeldEvent& event) noexcept;
 
 private:
     static void start_later(ngx_cycle_t& cycle, const MainConf& main) noexcept;
+    [[nodiscard]] bool starves_other_sites() const noexcept;
     void keep_house();
     void start_courier();
     void watch_courier(ngx_cycle_t& cycle);
@@ -72,6 +75,7 @@ private:
     ngx_connection_t* wake_connection_{nullptr};
     ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
     ngx_event_t housekeeping_{};
+    std::size_t waiters_{0};
     std::deque<HeldEventPtr> results_;        // Posted back by the courier, not yet told to their waiters.
     std::vector<HeldEventPtr> spare_events_;  // Nobody else's, and renewed.
 };

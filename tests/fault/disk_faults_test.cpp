@@ -16,6 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using std::chrono::steady_clock;
 
 constexpr int waiting_requests = 8;
 
@@ -240,6 +241,55 @@ TEST_F(DiskFault, EioOnUnlinkKeepsTheSegmentUntilItCanBeRemoved) {
 
     eventually("the segments are removed", [&] { return segment_files() < files_before; });
     expect_delivered(answered);
+}
+
+// The thread that reads is the one that commits: it reads for a moment, and looks for events in between.
+class SlowReads : public DiskFaultFixture {
+protected:
+    void expect_answered_meanwhile() {
+        for (int i = 0; i < 5; ++i) {
+            const auto began = steady_clock::now();
+            for (std::string& body : post_until_answered(1)) {
+                answered_.push_back(std::move(body));
+            }
+            EXPECT_LT(steady_clock::now() - began, seconds{6});
+        }
+        EXPECT_LT(daemon().delivered_bodies().size(), answered_.size()) << "it was still reading";
+    }
+
+    static constexpr milliseconds slow{300};
+
+    std::vector<std::string> answered_;
+};
+
+TEST_F(SlowReads, OfADeadWorkersSegmentHoldUpNoRequest) {
+    start_edge();
+    answered_ = post_until_answered(3);
+    disk().set(disk_read, {.delay = slow});  // A segment of 16 MiB takes 20 seconds.
+    kill_workers();
+    eventually("another worker serves", [&] { return status_value("workers") > 0; });
+    const int calls = disk().calls(disk_read);
+    eventually("it reads what the dead one has left", [&] { return disk().calls(disk_read) > calls + 2; });
+    start_daemon();
+
+    expect_answered_meanwhile();
+
+    disk().heal();
+    expect_delivered(answered_);
+}
+
+TEST_F(SlowReads, OfWhatIsSentAgainHoldUpNoRequest) {
+    start_edge();
+    answered_ = post_until_answered(60);
+    disk().set(disk_read, {.delay = slow});
+    const int calls = disk().calls(disk_read);
+    start_daemon();
+    eventually("it reads what it sends", [&] { return disk().calls(disk_read) > calls; });
+
+    expect_answered_meanwhile();
+
+    disk().heal();
+    expect_delivered(answered_);
 }
 
 TEST_F(DiskFault, EioOnReadingBackDelaysDeliveryAndLosesNothing) {

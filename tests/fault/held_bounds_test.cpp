@@ -90,6 +90,56 @@ TEST_F(HeldBounds, OneRequestOverTheBoundIsRefusedAtOnceAndTheOthersAreAnswered)
     expect_delivered(events);
 }
 
+// Our own bound is far above the 768 connections of a stock Debian's worker: other sites need some of them.
+TEST_F(HeldBounds, HeldRequestsLeaveConnectionsToOtherSites) {
+    constexpr int connections = 64;
+    constexpr int senders = connections + 16;
+    constexpr int visitors = 4;
+    start_daemon();
+    start_edge({.worker_connections = connections,
+                .server_extra = "location = /other { return 200 other; }",
+                .location_extra = "runledger_timeout 120s;"});
+    disk().hang(disk_sync);
+    std::vector<std::string> events;
+    std::vector<std::unique_ptr<RawConnection>> held;
+    for (int i = 0; i < senders; ++i) {
+        events.push_back(fresh_event());
+        held.push_back(std::make_unique<RawConnection>(nginx().port()));
+        held.back()->send(raw_post(events.back()));  // Refused or not, the client keeps its connection open.
+    }
+    long refused = 0;
+    eventually(
+        "each is held, or refused",
+        [&] {
+            refused = status_value("requests_total{outcome=\"over_bound\"}");
+            return refused > 0 && status_value("held_events") + refused == senders;
+        },
+        seconds{20}, [&] { return nginx().error_log(); });
+
+    std::vector<std::unique_ptr<RawConnection>> others;
+    for (int i = 0; i < visitors; ++i) {
+        others.push_back(std::make_unique<RawConnection>(nginx().port()));
+        others.back()->send("GET /other HTTP/1.1\r\nHost: edge\r\n\r\n");
+    }
+
+    for (auto& other : others) {
+        EXPECT_EQ(other->read_until("\r\n").find("HTTP/1.1 200"), 0U);
+    }
+    EXPECT_GE(senders - refused, connections / 2) << "half of the connections may be held";
+    disk().heal();
+    std::vector<std::string> answered;
+    for (std::size_t i = 0; i < held.size(); ++i) {
+        const std::string answer = held[i]->read_until("\r\n", seconds{30});
+        if (answer.starts_with("HTTP/1.1 200")) {
+            answered.push_back(events[i]);
+        } else {
+            EXPECT_EQ(answer.find("HTTP/1.1 503"), 0U) << answer;
+        }
+    }
+    EXPECT_EQ(answered.size() + static_cast<std::size_t>(refused), events.size());
+    expect_delivered(answered);
+}
+
 TEST_F(HeldBounds, TheFolderStaysWithinItsSizeThoughWorkersMakeSegmentsAtOnce) {
     constexpr std::uint64_t bytes_max = 64UL * 1024 * 1024;
     constexpr std::uint64_t segment = bytes_max / 16;

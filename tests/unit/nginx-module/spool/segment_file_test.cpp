@@ -291,7 +291,10 @@ TEST_F(SpoolSegmentFile, CutsATornTailWhenAdopted) {
 
     auto adopted = SegmentFile::adopt(files_, folder_, plan_.id);
     ASSERT_TRUE(adopted.has_value());
-    const auto content = std::get<SegmentContent>(adopted->read());
+    auto reading = adopted->start_reading();
+    while (reading.read_next()) {
+    }
+    const auto content = std::get<SegmentContent>(adopted->finish_reading(reading));
 
     EXPECT_EQ(content.end(), ScanEnd::torn_tail);
     EXPECT_EQ(content.batches().size(), 1U);

@@ -77,7 +77,9 @@ void deliver(BatchDelivery& delivery, Ledger& ledger, SteadyTime now) {
 
 SpoolFixture::SpoolFixture() : folder_(temp_.make_folder("spool")), files_(folder_) {
     settings_.folder = folder_;
-    settings_.bytes_max = 4UL * 1024 * 1024;  // Segments of 256 KiB.
+    settings_.bytes_max = 4UL * 1024 * 1024;          // Segments of 256 KiB.
+    settings_.read_slice = std::chrono::minutes{10};  // However busy the machine is.
+    delivery_settings_.read_slice = settings_.read_slice;
 }
 
 void SpoolFixture::start() {

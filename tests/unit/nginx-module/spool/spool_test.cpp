@@ -392,6 +392,66 @@ TEST_F(SpoolTest, SetsAnOrphanAsideThatCanStillNotBeReadAfterAWhile) {
     EXPECT_TRUE(std::filesystem::exists(path + std::string(damaged_suffix)));
 }
 
+TEST_F(SpoolTest, ReadsAnOrphanOnASlowDiskOnePieceATurn) {
+    settings_.bytes_max = 64UL * 1024 * 1024;  // Segments of 4 MiB.
+    settings_.read_slice = 0ms;
+    start();
+    for (std::uint64_t i = 0; i < 3; ++i) {
+        ASSERT_TRUE(append(i, 1000));
+    }
+    kill();
+    start();
+    int turns = 0;
+    for (; spool_->segments().empty() && turns < 100; ++turns) {
+        EXPECT_LE(spool_->tend_due_at(), now_) << "it goes on in the next turn";
+        pass(0ms);
+    }
+    EXPECT_GE(turns, 16) << "pieces of 256 KiB";
+
+    tend_until_quiet();
+
+    EXPECT_EQ(ledger_.events(), answered_);
+}
+
+TEST_F(SpoolTest, ReadsPastBadBlocksOneATurn) {
+    settings_.read_slice = 0ms;
+    start();
+    ASSERT_TRUE(append(1, 1000));
+    const std::string path = spool_->segments().front()->file().path();
+    kill();
+    files_.fail(Op::read, EIO);
+    start();
+    int turns = 0;
+    for (int looks = 0; looks < 3; ++looks) {
+        pass(settings_.avoid_for);
+        for (; spool_->tend_due_at() <= now_ && turns < 1000; ++turns) {
+            pass(0ms);
+        }
+    }
+    EXPECT_GE(turns, 64) << "blocks of 4 KiB";
+    EXPECT_FALSE(std::filesystem::exists(path));
+    EXPECT_TRUE(std::filesystem::exists(path + std::string(damaged_suffix)));
+}
+
+TEST_F(SpoolTest, LetsGoOfAnOrphanThatItHasNotReadToTheEnd) {
+    settings_.bytes_max = 64UL * 1024 * 1024;
+    settings_.read_slice = 0ms;
+    start();
+    ASSERT_TRUE(append(1, 1000));
+    const SegmentId orphan = spool_->segments().front()->id();
+    kill();
+    start();
+    for (int i = 0; i < 5; ++i) {
+        pass(0ms);
+    }
+    ASSERT_TRUE(spool_->segments().empty());
+    ASSERT_FALSE(SegmentFile::adopt(files_, folder_, orphan).has_value()) << "it is being read";
+
+    spool_->close();
+
+    EXPECT_TRUE(SegmentFile::adopt(files_, folder_, orphan).has_value());
+}
+
 TEST_F(SpoolTest, DeliversFromADiskThatTakesNoMoreWritesOrUnlinks) {
     start();
     ASSERT_TRUE(append(1));
