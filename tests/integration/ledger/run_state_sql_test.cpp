@@ -21,7 +21,8 @@ namespace {
 // By run: its row, its outputs and its other statuses. What differs by nature is left out: when the daemon wrote it,
 // and how many copies came.
 constexpr const char* rows_of_runs =
-    "SELECT r.run_id, concat_ws(E'\\n', (to_jsonb(r) - 'applied_at' - 'changed_at' - 'quiet_from' - 'event_count')::text,"
+    "SELECT r.run_id, concat_ws(E'\\n', (to_jsonb(r) - 'applied_at' - 'changed_at' - 'quiet_from' - "
+    "'event_count')::text,"
     " (SELECT string_agg(to_jsonb(o)::text, E'\\n' ORDER BY output_key) FROM runledger.run_outputs AS o"
     "  WHERE o.run_id = r.run_id),"
     " (SELECT string_agg(to_jsonb(s)::text, E'\\n' ORDER BY status) FROM runledger.run_other_statuses AS s"
