@@ -249,8 +249,8 @@ bool passes_by_itself(std::string_view sqlstate) noexcept {
 }
 
 Failure classify(const std::exception& error) noexcept {
-    if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error)) {
-        const std::string& state = sql->sqlstate();
+    if (dynamic_cast<const pqxx::sql_error*>(&error) != nullptr) {
+        const std::string_view state = sqlstate_of(error);
         if (state.starts_with("22") || state.starts_with("23")) {
             return Failure::poison;
         }

@@ -103,16 +103,16 @@ Applier::Result Applier::persist(const char* what, std::size_t count, Step step)
                     }
                     return {.kind = poison};
                 case Failure::refused: {
-                    const std::string& sqlstate = dynamic_cast<const pqxx::sql_error&>(error).sqlstate();
-                    // The halves of a turn, and repetitions, are refused in the same words: once is enough.
-                    spdlog::log(is_narrowing_ ? spdlog::level::debug : spdlog::level::warn,
-                                "{}: refused by the database batches={} sqlstate={} error=\"{}\"", what, count,
-                                sqlstate, error.what());
-                    counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
-                    if (!is_narrowing_) {
-                        database_.disconnect();  // It may be the session's fault.
+                    // The halves of a turn, and repetitions, are refused in the same words: once is enough. It may be
+                    // the session's fault, so a fresh turn gives it up.
+                    const bool is_said = !is_narrowing_ && database_.give_up(error);
+                    if (!is_said) {
+                        spdlog::log(is_narrowing_ ? spdlog::level::debug : spdlog::level::warn,
+                                    "{}: refused by the database batches={} sqlstate={} error=\"{}\"", what, count,
+                                    sqlstate_of(error), error.what());
                     }
-                    return {.kind = refused, .sqlstate = sqlstate};
+                    counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
+                    return {.kind = refused, .sqlstate = std::string(sqlstate_of(error))};
                 }
                 case Failure::try_again:
                     // Also pqxx::in_doubt_error: COMMIT may have landed. Trying again is safe: ingested_batches refuses
@@ -198,8 +198,10 @@ void Applier::write_one_by_one(const Task& task) {
 void Applier::refused(const Task& task, const std::string& sqlstate) {
     const bool is_decided = note_refusal(task.arrival, sqlstate);
     if (task.arrival->setback->attempts == 1) {
-        spdlog::warn("refused by the database, waits apart batch={}/{} sqlstate={}", task.batch.name.segment.hex(),
-                     task.batch.name.number, sqlstate);
+        // give_up() has said what is refused for good.
+        spdlog::log(is_for_good(sqlstate) ? spdlog::level::debug : spdlog::level::warn,
+                    "refused by the database, waits apart batch={}/{} sqlstate={}", task.batch.name.segment.hex(),
+                    task.batch.name.number, sqlstate);
     }
     if (!is_decided) {
         put_back(task.arrival);

@@ -236,8 +236,7 @@ bool is_set_aside(const std::exception& error, ApplyMode mode) {
         case Failure::poison:
             return true;
         case Failure::refused:
-            return mode == ApplyMode::set_aside &&
-                   !passes_by_itself(dynamic_cast<const pqxx::sql_error&>(error).sqlstate());
+            return mode == ApplyMode::set_aside && !passes_by_itself(sqlstate_of(error));
         case Failure::try_again:
             break;
     }
@@ -269,7 +268,7 @@ std::uint64_t write_one_by_one(const Statements& work, std::vector<AcceptedEvent
                 if (!is_set_aside(error, mode)) {
                     throw;
                 }
-                reason = fmt::format("refused_by_database: {}: {}", error.sqlstate(), error.what());
+                reason = fmt::format("refused_by_database: {}: {}", sqlstate_of(error), error.what());
             } catch (const std::exception& error) {
                 if (!is_set_aside(error, mode)) {
                     throw;

@@ -167,7 +167,7 @@ Replayed in_transaction(Database& database, std::int64_t id, Step step) {
         if (classify(error) == Failure::try_again) {
             throw;
         }
-        return refused(fmt::format("refused_by_database: {}: {}", error.sqlstate(), error.what()));
+        return refused(fmt::format("refused_by_database: {}: {}", sqlstate_of(error), error.what()));
     }
 }
 

@@ -2,19 +2,26 @@
 
 namespace runledger::test {
 
-Appliers::Appliers(const std::string& uri, unsigned count, const ApplyTuning& tuning) {
+Appliers::Appliers(const std::string& uri, unsigned count, const ApplyTuning& tuning,
+                   std::initializer_list<const MadeBatch*> first) {
+    for (const MadeBatch* batch : first) {
+        offer(*batch);
+    }
     for (unsigned i = 0; i < count; ++i) {
         appliers_.push_back(std::make_unique<Applier>(uri, queue_, stop_, settle_, counters_, tuning));
         threads_.emplace_back([&applier = *appliers_.back()] { applier.run(); });
     }
 }
 
-Appliers::~Appliers() {
+Appliers::~Appliers() { stop(); }
+
+void Appliers::stop() {
     queue_.close();
     stop_.stop();
     for (std::thread& thread : threads_) {
         thread.join();
     }
+    threads_.clear();
 }
 
 void Appliers::offer(const MadeBatch& batch) {

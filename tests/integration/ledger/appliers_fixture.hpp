@@ -3,6 +3,7 @@
 // Owned by the test's thread; the appliers run on their own and are joined in the destructor.
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <set>
@@ -18,11 +19,15 @@ namespace runledger::test {
 
 class Appliers {
 public:
-    Appliers(const std::string& uri, unsigned count, const ApplyTuning& tuning = {});
+    // `first`: what is in the queue before they start, so that one turn takes it.
+    Appliers(const std::string& uri, unsigned count, const ApplyTuning& tuning = {},
+             std::initializer_list<const MadeBatch*> first = {});
     ~Appliers();
     Appliers(const Appliers&) = delete;
     Appliers& operator=(const Appliers&) = delete;
 
+    // As the daemon's end.
+    void stop();
     // As an edge's message that comes in.
     void offer(const MadeBatch& batch);
     // The batches that were answered `committed` so far.

@@ -277,6 +277,7 @@ TEST(Failures, OfTheServerOrTheNetworkAreTriedAgainAndThoseOfAnEventAreNot) {
     EXPECT_EQ(classify(pqxx::sql_error("RAISE", "", "P0001")), Failure::refused);
     EXPECT_EQ(classify(pqxx::sql_error("cancelled", "", "57014")), Failure::refused);
     EXPECT_EQ(classify(pqxx::sql_error("no date", "", "22007")), Failure::poison);
+    EXPECT_EQ(classify(pqxx::insufficient_privilege("no right")), Failure::refused);
     EXPECT_EQ(classify(std::out_of_range("at")), Failure::poison);
     EXPECT_EQ(classify(std::bad_alloc()), Failure::poison);
     EXPECT_EQ(classify(pqxx::unexpected_rows("two")), Failure::poison);

@@ -1,6 +1,11 @@
 // What PostgreSQL refuses in a way that could be the server's fault as well: nothing waits behind it, and it is set
 // aside only if the server stores other events meanwhile.
 #include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <sstream>
 
 #include "tests/integration/ledger/appliers_fixture.hpp"
 
@@ -87,6 +92,8 @@ INSTANTIATE_TEST_SUITE_P(Ledger, OddTriggers,
                                                     "AFTER INSERT OR UPDATE", "RAISE EXCEPTION 'not allowed'", "P0001"},
                                          OddTrigger{"calls_what_is_not_there", "webhook_events", "TRIGGER",
                                                     "BEFORE INSERT", "PERFORM public.no_such_function()", "42883"},
+                                         OddTrigger{"lacks_a_right", "runs", "TRIGGER", "BEFORE INSERT OR UPDATE",
+                                                    "RAISE insufficient_privilege", "42501"},
                                          OddTrigger{"hangs", "runs", "TRIGGER", "BEFORE INSERT",
                                                     "PERFORM pg_sleep(3600)", "57014"}),
                          [](const auto& odd) { return std::string(odd.param.name); });
@@ -131,6 +138,37 @@ TEST_F(RefusedEvents, WaitIfTheServerRefusesAll) {
     EXPECT_EQ(appliers.counters().batches_refused, 0U);
 }
 
+// Fresh turns are refused alike: one line says so, with the cure.
+TEST_F(RefusedEvents, AreSaidOnceIfTheServerRefusesAll) {
+    std::ostringstream log;
+    const auto logger_before = spdlog::default_logger();
+    spdlog::set_default_logger(
+        std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+    execute("ALTER TABLE runledger.webhook_events RENAME TO elsewhere");
+    Appliers appliers(daemon_uri(), 1, hasty);
+    std::deque<MadeBatch> batches;
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+        batches.push_back(batch_of(fmt::format("run-{}", i)));
+        appliers.offer(batches.back());
+        eventually("it waits apart", [&] { return appliers.counters().set_back == i; });
+    }
+    execute("ALTER TABLE runledger.elsewhere RENAME TO webhook_events");
+    appliers.wait_for(3);
+    appliers.stop();
+    spdlog::set_default_logger(logger_before);
+
+    std::map<std::string, int> said;
+    std::istringstream lines(log.str());
+    for (std::string line; std::getline(lines, line);) {
+        for (const char* words : {"stage=\"apply\" sqlstate=42P01", "refused by the database", "accepts"}) {
+            said[words] += line.find(words) != std::string::npos ? 1 : 0;
+        }
+    }
+    EXPECT_THAT(said, testing::ElementsAre(testing::Pair("accepts", 1), testing::Pair("refused by the database", 0),
+                                           testing::Pair("stage=\"apply\" sqlstate=42P01", 1)))
+        << log.str();
+}
+
 // A lock passes by itself: the event waits for it, and nothing waits for the event.
 TEST_F(RefusedEvents, OfALockedRunWaitForTheLock) {
     const MadeBatch first = batch_of("bad");
@@ -157,10 +195,10 @@ TEST_F(RefusedEvents, BatchWhoseOwnRowIsRefusedStaysAtTheEdge) {
         "CREATE FUNCTION public.odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.batch_number = 0 THEN "
         "RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$; CREATE TRIGGER odd BEFORE INSERT ON "
         "runledger.ingested_batches FOR EACH ROW EXECUTE FUNCTION public.odd()");
+    ApplyCounters counters;
     IntakeQueue queue;
     Wakeup stop;
     Wakeup settle;
-    ApplyCounters counters;
     Applier applier(daemon_uri(), queue, stop, settle, counters, hasty);
     std::thread thread([&] { applier.run(); });
     const MadeBatch bad = batch_of("a");
