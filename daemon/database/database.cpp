@@ -235,12 +235,13 @@ void ArrayLiteral::add(bool value) {
 
 std::string ArrayLiteral::str() const { return text_ + '}'; }
 
-// What no smaller turn would mend: the connection, resources, a shutdown, a failing disk, a standby. Not 57014: a
-// statement that was cancelled, as by its time-out, may be a trigger that hangs for one row. An error without a
-// SQLSTATE came from no server.
+// What no smaller turn would mend: the connection, resources, a shutdown, a failing disk, a standby, a session that was
+// ended because it idled. Not 57014: a statement that was cancelled, as by its time-out, may be a trigger that hangs
+// for one row. An error without a SQLSTATE came from no server.
 static bool is_of_the_server(std::string_view sqlstate) noexcept {
     return sqlstate.empty() || sqlstate.starts_with("08") || sqlstate.starts_with("53") ||
-           (sqlstate.starts_with("57") && sqlstate != "57014") || sqlstate.starts_with("58") || sqlstate == "25006";
+           (sqlstate.starts_with("57") && sqlstate != "57014") || sqlstate.starts_with("58") || sqlstate == "25006" ||
+           sqlstate == "25P03";
 }
 
 bool passes_by_itself(std::string_view sqlstate) noexcept {

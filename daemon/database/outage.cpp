@@ -18,11 +18,14 @@ namespace runledger {
 namespace {
 
 // Class 08 (the connection's, and what a pooler says when it has no server) beside these.
-constexpr std::array<std::string_view, 4> away_states{
+constexpr std::array<std::string_view, 6> away_states{
     "57P01",  // The server is shut down.
     "57P02",  // Another of its processes has crashed.
     "57P03",  // It starts, or is shutting down.
     "25006",  // It is a standby: its primary is elsewhere, or it is not yet promoted.
+    // It has ended this session alone, and nothing that was in it was at fault.
+    "25P03",  // idle_in_transaction_session_timeout: the daemon was suspended, or the way to it was.
+    "57P05",  // idle_session_timeout, between the look at the connection and its first statement.
 };
 
 struct OpenSockets {

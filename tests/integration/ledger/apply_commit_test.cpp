@@ -274,13 +274,49 @@ TEST(Failures, OfTheServerOrTheNetworkAreTriedAgainAndThoseOfAnEventAreNot) {
     EXPECT_EQ(classify(std::system_error(std::make_error_code(std::errc::io_error))), Failure::try_again);
     EXPECT_EQ(classify(pqxx::sql_error("no room", "", "53100")), Failure::try_again);
     EXPECT_EQ(classify(pqxx::sql_error("a standby", "", "25006")), Failure::try_again);
+    EXPECT_EQ(classify(pqxx::sql_error("idle in a transaction", "", "25P03")), Failure::try_again);
+    EXPECT_EQ(classify(pqxx::sql_error("idle", "", "57P05")), Failure::try_again);
     EXPECT_EQ(classify(pqxx::sql_error("RAISE", "", "P0001")), Failure::refused);
+    EXPECT_EQ(classify(pqxx::insufficient_privilege("no right")), Failure::refused);
     EXPECT_EQ(classify(pqxx::sql_error("cancelled", "", "57014")), Failure::refused);
     EXPECT_EQ(classify(pqxx::sql_error("no date", "", "22007")), Failure::poison);
-    EXPECT_EQ(classify(pqxx::insufficient_privilege("no right")), Failure::refused);
     EXPECT_EQ(classify(std::out_of_range("at")), Failure::poison);
     EXPECT_EQ(classify(std::bad_alloc()), Failure::poison);
     EXPECT_EQ(classify(pqxx::unexpected_rows("two")), Failure::poison);
+}
+
+// As of a daemon that was suspended: what it was at has no part in it.
+TEST_F(Connection, ThatTheServerEndsBecauseItIsIdleIsLost) {
+    for (const char* setting : {"idle_in_transaction_session_timeout", "idle_session_timeout"}) {
+        Database database(direct_daemon_uri(), "test");
+        pqxx::connection& connection = TestedConnection::of(database);
+        pqxx::nontransaction session(connection);
+        session.exec(fmt::format("SET {} = '100ms'", setting));
+        if (std::string_view(setting).starts_with("idle_in")) {
+            session.exec("BEGIN");
+        }
+        eventually("the session is gone", [&] {
+            return value(
+                       "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                       "application_name = 'runledgerd test'") == "0";
+        });
+        try {
+            session.exec("SELECT 1");
+            ADD_FAILURE() << setting;
+        } catch (const std::exception& error) {
+            EXPECT_TRUE(is_outage(error)) << setting << ": " << error.what();
+            EXPECT_EQ(classify(error), Failure::try_again) << setting << ": " << error.what();
+        }
+    }
+}
+
+TEST(Failures, OfASessionThatTheServerEndedAreOutages) {
+    for (const char* sqlstate : {"08006", "25006", "25P03", "57P01", "57P02", "57P03", "57P05"}) {
+        EXPECT_TRUE(is_outage(pqxx::sql_error("ended", "", sqlstate))) << sqlstate;
+    }
+    for (const char* sqlstate : {"25001", "53100", "57014", "57P04", "P0001"}) {
+        EXPECT_FALSE(is_outage(pqxx::sql_error("refused", "", sqlstate))) << sqlstate;
+    }
 }
 
 TEST_F(Connection, SaysWhoItIsAndKeepsTheUrisOwnWords) {
