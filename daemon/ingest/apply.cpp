@@ -55,7 +55,7 @@ void Applier::run() {
             }
         }
         for (const auto& arrival : arrivals) {
-            queue_.forget(arrival);
+            release(arrival);
         }
         if (stop_.is_stopped()) {
             return;
@@ -232,10 +232,9 @@ bool Applier::note_refusal(const IntakeQueue::ArrivalPtr& arrival, const std::st
     const auto now = std::chrono::steady_clock::now();
     std::optional<Setback>& setback = arrival->setback;
     if (!setback || setback->sqlstate != sqlstate) {
-        if (!setback) {
-            counters_.set_back.fetch_add(1, std::memory_order_relaxed);
-        }
         setback = Setback{.sqlstate = sqlstate, .since = now, .applied_before = counters_.events_applied};
+        counters_.set_back.fetch_add(1, std::memory_order_relaxed);
+        setback->counted.reset(&counters_.set_back);
     }
     ++setback->attempts;
     return setback->attempts >= tuning_.refusals_min && now - setback->since >= tuning_.refused_for_min &&
@@ -246,17 +245,23 @@ bool Applier::others_are_stored(const IntakeQueue::ArrivalPtr& arrival) const {
     return counters_.events_applied > arrival->setback->applied_before;
 }
 
-void Applier::put_back(const IntakeQueue::ArrivalPtr& arrival) {
+void Applier::put_back(const IntakeQueue::ArrivalPtr& arrival) const {
     const auto doublings = static_cast<int>(std::min(arrival->setback->attempts, 8U));
     const auto delay = std::min(tuning_.set_back_min * (1 << doublings) / 2, tuning_.set_back_max);
-    queue_.put_back(arrival, std::chrono::steady_clock::now() + delay);
+    arrival->setback->not_before = std::chrono::steady_clock::now() + delay;
+}
+
+void Applier::release(const IntakeQueue::ArrivalPtr& arrival) {
+    if (arrival->setback && arrival->setback->not_before) {
+        const auto not_before = *std::exchange(arrival->setback->not_before, std::nullopt);
+        queue_.put_back(arrival, not_before);
+    } else {
+        queue_.forget(arrival);
+    }
 }
 
 void Applier::answer(const IntakeQueue::ArrivalPtr& arrival, const wire::Answer& answer) {
-    if (arrival->setback) {
-        arrival->setback.reset();
-        counters_.set_back.fetch_sub(1, std::memory_order_relaxed);
-    }
+    arrival->setback.reset();
     queue_.answer(arrival, answer);
 }
 

@@ -103,7 +103,10 @@ private:
     bool note_refusal(const IntakeQueue::ArrivalPtr& arrival, const std::string& sqlstate);
     // Whether other events were stored since the first refusal.
     [[nodiscard]] bool others_are_stored(const IntakeQueue::ArrivalPtr& arrival) const;
-    void put_back(const IntakeQueue::ArrivalPtr& arrival);
+    // At the end of the turn, with the delay that its attempts have earned: until then this applier has it.
+    void put_back(const IntakeQueue::ArrivalPtr& arrival) const;
+    // The turn has ended: hands the arrival over, or forgets it if it is neither answered nor to be put back.
+    void release(const IntakeQueue::ArrivalPtr& arrival);
     // The arrival is answered, and no longer set back.
     void answer(const IntakeQueue::ArrivalPtr& arrival, const wire::Answer& answer);
     [[nodiscard]] const TransactionBounds& bounds() const noexcept;

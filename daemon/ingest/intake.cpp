@@ -180,11 +180,16 @@ std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take_due(std::size_t bytes_max
 void IntakeQueue::put_back(const ArrivalPtr& arrival, std::chrono::steady_clock::time_point not_before) {
     {
         const std::lock_guard lock(mutex_);
-        const auto found = open_.find(arrival->key);
-        if (closed_ || found == open_.end() || found->second != arrival) {
-            return;  // It is answered already, or is forgotten next.
+        if (closed_) {
+            close_arrival(arrival);
+            return;
         }
-        put_back_.emplace(not_before, arrival);  // If it fails, the applier forgets the arrival.
+        try {
+            put_back_.emplace(not_before, arrival);
+        } catch (const std::bad_alloc&) {
+            close_arrival(arrival);  // Its copy comes from the edge's spool.
+            return;
+        }
         arrival->is_put_back = true;
     }
     filled_.notify_one();
@@ -208,9 +213,7 @@ void IntakeQueue::answer(const ArrivalPtr& arrival, const wire::Answer& answer) 
 
 void IntakeQueue::forget(const ArrivalPtr& arrival) {
     const std::lock_guard lock(mutex_);
-    if (!arrival->is_put_back) {
-        close_arrival(arrival);
-    }
+    close_arrival(arrival);
 }
 
 void IntakeQueue::close_arrival(const ArrivalPtr& arrival) {

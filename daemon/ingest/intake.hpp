@@ -29,10 +29,18 @@ namespace runledger {
 // A message that PostgreSQL refuses, though it may be the server's state that is at fault, and not the message. It is
 // in memory only: a daemon that starts anew counts anew, which delays the message and loses nothing.
 struct Setback {
+    struct Lower {
+        void operator()(std::atomic<std::uint64_t>* gauge) const noexcept { gauge->fetch_sub(1); }
+    };
+
     std::string sqlstate;  // The same each time; another one begins anew.
     std::chrono::steady_clock::time_point since;
     unsigned attempts{0};
     std::uint64_t applied_before{0};  // ApplyCounters::events_applied at the first of them.
+    // Where this one is counted, however it ends: answered, forgotten or dropped.
+    std::unique_ptr<std::atomic<std::uint64_t>, Lower> counted{};
+    // Set while the turn goes on that is to put it back at its end.
+    std::optional<std::chrono::steady_clock::time_point> not_before{};
 };
 
 // One message of an edge on its way through the daemon.
@@ -56,6 +64,8 @@ struct IntakeCounters {
 };
 
 // The queue between intake and the appliers, and the way back for answers. Any thread.
+//
+// Whoever has taken an arrival has it alone, and gives it up with put_back(), answer() or forget().
 class IntakeQueue {
 public:
     using ArrivalPtr = std::shared_ptr<Arrival>;
@@ -79,14 +89,14 @@ public:
     // was taken.
     [[nodiscard]] std::vector<ArrivalPtr> take(std::size_t bytes_max);
 
-    // The arrival is not finished, and take() returns it again after this time. If the queue is closed, it stays
-    // unanswered, and the edge sends it again.
+    // The arrival is not finished, and take() returns it again after this time. If the queue is closed, or there is no
+    // memory, it is forgotten.
     void put_back(const ArrivalPtr& arrival, std::chrono::steady_clock::time_point not_before);
 
     // The arrival is finished; `answer` goes to the peer that sent it last.
     void answer(const ArrivalPtr& arrival, const wire::Answer& answer);
     // The arrival is not finished and is not tried again here: its copy will be a new arrival. Does nothing if it was
-    // answered or put back.
+    // answered.
     void forget(const ArrivalPtr& arrival);
 
     // No more offers are accepted; take() drains the queue.

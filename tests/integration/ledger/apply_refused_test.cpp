@@ -169,6 +169,37 @@ TEST_F(RefusedEvents, AreSaidOnceIfTheServerRefusesAll) {
         << log.str();
 }
 
+TEST_F(RefusedEvents, DoNotWaitApartAnyMoreOnceTheDaemonHasEnded) {
+    execute("ALTER TABLE runledger.webhook_events RENAME TO elsewhere");
+    const MadeBatch a = batch_of("a");
+    const MadeBatch b = batch_of("b");
+    Appliers appliers(daemon_uri(), 1, hasty, {&a, &b});
+    eventually("both wait apart", [&] { return appliers.counters().set_back == 2; });
+
+    appliers.stop();
+
+    EXPECT_EQ(appliers.counters().set_back, 0U);
+}
+
+// One applier's turn goes on after the batch was set back, and ends while the other has it.
+TEST_F(RefusedEvents, AreDecidedByTheApplierThatHasThemLast) {
+    make_trigger({.name = "",
+                  .table = "runs",
+                  .kind = "TRIGGER",
+                  .when = "BEFORE INSERT",
+                  .statement = "PERFORM pg_sleep(0.4); RAISE EXCEPTION 'not allowed'; "
+                               "ELSIF NEW.run_id = 'slow' THEN PERFORM pg_sleep(0.2)",
+                  .reason = ""});
+    const MadeBatch bad = batch_of("bad");
+    const MadeBatch slow = batch_of("slow");
+    Appliers appliers(daemon_uri(), 2, hasty, {&bad, &slow});
+
+    appliers.wait_for(2);
+
+    EXPECT_EQ(count("quarantine WHERE run_id = 'bad'"), 1);
+    EXPECT_EQ(appliers.counters().set_back, 0U);
+}
+
 // A lock passes by itself: the event waits for it, and nothing waits for the event.
 TEST_F(RefusedEvents, OfALockedRunWaitForTheLock) {
     const MadeBatch first = batch_of("bad");

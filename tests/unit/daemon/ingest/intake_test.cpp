@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -75,14 +76,17 @@ TEST(IntakeQueue, TakesNoOtherBatchForACopyOfTheQueuedOneOfItsName) {
     IntakeQueue queue;
     ASSERT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued);
     const auto taken = queue.take(1000);
-    auto other = arrival(7, 100, "other edge");
-    other.frame[50] = std::byte{1};
+    const auto other = [] {
+        auto made = arrival(7, 100, "other edge");
+        made.frame[50] = std::byte{1};
+        return made;
+    };
 
-    EXPECT_NE(queue.offer(other), IntakeQueue::Offer::known);
+    EXPECT_NE(queue.offer(other()), IntakeQueue::Offer::known);
     queue.answer(taken[0], committed(7));
 
     EXPECT_EQ(queue.take_answers().at(0).peer, "edge");
-    EXPECT_EQ(queue.offer(other), IntakeQueue::Offer::queued);
+    EXPECT_EQ(queue.offer(other()), IntakeQueue::Offer::queued);
 }
 
 TEST(IntakeQueue, TakesACopyAnewOnceTheFirstIsForgotten) {
@@ -95,6 +99,26 @@ TEST(IntakeQueue, TakesACopyAnewOnceTheFirstIsForgotten) {
 
     EXPECT_EQ(queue.queued_bytes(), 0U);
     EXPECT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued);
+}
+
+TEST(IntakeQueue, CountsASetbackUntilItsArrivalIsGone) {
+    std::atomic<std::uint64_t> gauge{0};
+    IntakeQueue queue;
+    ASSERT_EQ(queue.offer(arrival(0)), IntakeQueue::Offer::queued);
+    ASSERT_EQ(queue.offer(arrival(1)), IntakeQueue::Offer::queued);
+    for (const auto& taken : queue.take(1000)) {
+        ++gauge;
+        taken->setback.emplace();
+        taken->setback->counted.reset(&gauge);
+        queue.put_back(taken, std::chrono::steady_clock::now());
+    }
+    ASSERT_EQ(gauge, 2U);
+
+    queue.forget(queue.take(1).at(0));
+    EXPECT_EQ(gauge, 1U);
+    queue.close();
+
+    EXPECT_EQ(gauge, 0U);
 }
 
 TEST(IntakeQueue, DrainsOnceItIsClosed) {
