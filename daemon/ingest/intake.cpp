@@ -130,19 +130,32 @@ IntakeQueue::Offer IntakeQueue::offer(Arrival arrival) {
 
 std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take(std::size_t bytes_max) {
     std::unique_lock lock(mutex_);
+    std::vector<ArrivalPtr> taken;
     while (!closed_) {
-        if (auto due = take_due(bytes_max); !due.empty()) {
-            return due;
+        if (!last_were_due_ || queue_.empty()) {
+            taken = take_due(bytes_max);
         }
-        if (!queue_.empty()) {
+        if (!taken.empty() || !queue_.empty()) {
             break;
         }
         if (put_back_.empty()) {
             filled_.wait(lock);
         } else {
-            filled_.wait_until(lock, put_back_.begin()->first);
+            const auto due_at = put_back_.begin()->first;  // A copy: another thread may take it meanwhile.
+            filled_.wait_until(lock, due_at);
         }
     }
+    last_were_due_ = !taken.empty();
+    if (taken.empty()) {
+        taken = take_new(bytes_max);
+    }
+    if (!queue_.empty() || !put_back_.empty()) {
+        filled_.notify_one();  // This thread is busy from here on: another one watches what is left.
+    }
+    return taken;
+}
+
+std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take_new(std::size_t bytes_max) {
     std::size_t count = 0;
     std::size_t bytes = 0;
     while (count < queue_.size() && (count == 0 || bytes + queue_[count]->frame.size() <= bytes_max)) {

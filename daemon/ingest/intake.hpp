@@ -85,8 +85,8 @@ public:
     [[nodiscard]] Offer offer(Arrival arrival);
 
     // Up to `bytes_max` of frames, at least one; waits until there is something. Empty: closed and drained. Arrivals
-    // that were put back come by themselves, those with the fewest attempts first. Throws std::bad_alloc; then nothing
-    // was taken.
+    // that were put back come by themselves, those with the fewest attempts first, and in turn with new ones, so that
+    // neither waits for all of the others. Throws std::bad_alloc; then nothing was taken.
     [[nodiscard]] std::vector<ArrivalPtr> take(std::size_t bytes_max);
 
     // The arrival is not finished, and take() returns it again after this time. If the queue is closed, or there is no
@@ -119,6 +119,7 @@ public:
 private:
     void close_arrival(const ArrivalPtr& arrival);
     [[nodiscard]] std::vector<ArrivalPtr> take_due(std::size_t bytes_max);
+    [[nodiscard]] std::vector<ArrivalPtr> take_new(std::size_t bytes_max);
     void drop_put_back();
 
     std::mutex mutex_;
@@ -128,6 +129,7 @@ private:
     std::map<BatchName, ArrivalPtr> open_;                                       // Queued or being applied.
     std::size_t open_bytes_{0};
     bool closed_{false};
+    bool last_were_due_{false};  // What take() returned.
     std::vector<AddressedAnswer> answers_;
     int answers_fd_{-1};
 };

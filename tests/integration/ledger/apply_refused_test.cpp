@@ -200,6 +200,29 @@ TEST_F(RefusedEvents, AreDecidedByTheApplierThatHasThemLast) {
     EXPECT_EQ(appliers.counters().set_back, 0U);
 }
 
+TEST_F(RefusedEvents, DoNotKeepASingleApplierFromNewOnesWhileTheyHang) {
+    execute(
+        "CREATE FUNCTION public.odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.run_id LIKE 'bad%' THEN "
+        "PERFORM pg_sleep(3600); END IF; RETURN NEW; END $$; CREATE TRIGGER odd BEFORE INSERT ON runledger.runs FOR "
+        "EACH ROW EXECUTE FUNCTION public.odd()");
+    ApplyTuning tuning = hasty;
+    tuning.refused_for_min = std::chrono::hours{1};  // As if no other event were stored.
+    // They are due again before a turn with them is over.
+    tuning.narrowed.statement_timeout = std::chrono::milliseconds{300};
+    tuning.set_back_max = std::chrono::milliseconds{100};
+    const MadeBatch first = batch_of("bad-1");
+    const MadeBatch second = batch_of("bad-2");
+    const MadeBatch third = batch_of("bad-3");
+    Appliers appliers(daemon_uri(), 1, tuning, {&first, &second, &third});
+    eventually("they wait apart", [&] { return appliers.counters().set_back == 3; });
+    const MadeBatch next = batch_of("a");
+
+    appliers.offer(next);
+
+    appliers.wait_for(1, std::chrono::seconds{30});
+    EXPECT_EQ(count("runs WHERE run_id = 'a'"), 1);
+}
+
 // A lock passes by itself: the event waits for it, and nothing waits for the event.
 TEST_F(RefusedEvents, OfALockedRunWaitForTheLock) {
     const MadeBatch first = batch_of("bad");

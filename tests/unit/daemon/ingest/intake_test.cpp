@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <vector>
 #include <zmq.hpp>
 
 #include "common/limits.hpp"
@@ -99,6 +100,32 @@ TEST(IntakeQueue, TakesACopyAnewOnceTheFirstIsForgotten) {
 
     EXPECT_EQ(queue.queued_bytes(), 0U);
     EXPECT_EQ(queue.offer(arrival(7)), IntakeQueue::Offer::queued);
+}
+
+TEST(IntakeQueue, HandsOverNewOnesAndThosePutBackInTurn) {
+    IntakeQueue queue;
+    const auto put_back = [&](const IntakeQueue::ArrivalPtr& arrival) {
+        queue.put_back(arrival, std::chrono::steady_clock::now());
+    };
+    const auto take_one = [&] { return queue.take(1).at(0); };
+    for (BatchNumber number = 0; number < 4; ++number) {
+        ASSERT_EQ(queue.offer(arrival(number)), IntakeQueue::Offer::queued);
+    }
+    const auto first = take_one();
+    const auto second = take_one();
+    put_back(first);
+    put_back(second);
+
+    std::vector<BatchNumber> taken;
+    for (int i = 0; i < 5; ++i) {
+        const auto next = take_one();
+        taken.push_back(next->key.number);
+        if (next->key.number < 2) {
+            put_back(next);
+        }
+    }
+
+    EXPECT_THAT(taken, testing::ElementsAre(0, 2, 1, 3, 0));
 }
 
 TEST(IntakeQueue, CountsASetbackUntilItsArrivalIsGone) {
