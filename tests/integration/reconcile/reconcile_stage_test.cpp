@@ -270,6 +270,32 @@ TEST_F(Reconcile, StopsLookingUpAfterAWhile) {
     EXPECT_THAT(log_lines_with("is no longer looked up"), SizeIs(1));
 }
 
+TEST_F(Reconcile, KeepsAFetchedEndingWhileSomebodyIsForgotten) {
+    api().script("run-1", ComfyApiAnswer::run("run-1", "failed"));
+    silent_run("run-1", "running");
+    {
+        // So old that one more failed attempt gives it up.
+        pqxx::work work(db());
+        work.exec(
+            "INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, last_asked_at) "
+            "VALUES ('run-1', now() - interval '8 days', now())");
+        work.commit();
+    }
+    const auto other = another_connection();
+    pqxx::work forgetting(*other);
+    forgetting.exec("SELECT pg_advisory_xact_lock(hashtextextended('runledger.forget', 0))");
+
+    const auto daemon = start();
+    eventually("storing the ending has failed",
+               [&] { return daemon->counters().turns_failed > 0 || daemon->counters().given_up > 0; });
+    forgetting.abort();
+
+    ASSERT_EQ(daemon->counters().given_up, 0U);
+    is_ended("run-1");
+    EXPECT_EQ(api().requests_for("run-1"), 1U);
+    EXPECT_THAT(log_lines_with("can't be stored"), IsEmpty());
+}
+
 TEST_F(Reconcile, KeepsNothingOfAPersonWhoIsForgottenDuringTheCallAndAsksNoMore) {
     auto answer = ComfyApiAnswer::run("run-1", "failed");
     answer.waits_for_release = true;
