@@ -324,6 +324,26 @@ TEST_F(Reconcile, KeepsNothingOfAPersonWhoIsForgottenDuringTheCallAndAsksNoMore)
     EXPECT_THAT(log_lines_with("came too late and is not kept"), SizeIs(1));
 }
 
+TEST_F(Reconcile, LooksUpARunThatIsSilentAgainBeforeItsOldLookUpIsRemoved) {
+    api().script("run-1", ComfyApiAnswer::run("run-1", "failed"));
+    silent_run("run-1", "running");
+    {
+        // The walk that removes look-ups of heard runs reads 256 a turn, so it comes to this one in its second turn.
+        pqxx::work work(db());
+        work.exec(R"(
+            INSERT INTO runledger.reconcile_lookups (run_id, next_at, lease_owner, lease_until)
+            SELECT 'other-' || n, now() - interval '1 day', 'another daemon', now() + interval '1 day'
+            FROM generate_series(1, 300) AS n;
+            INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, attempts, next_at, last_asked_at)
+            VALUES ('run-1', now() - interval '4 hours', 3, now() + interval '1 hour', now() - interval '3 hours'))");
+        work.commit();
+    }
+
+    const auto daemon = start();
+
+    is_ended("run-1");
+}
+
 TEST_F(Reconcile, LeavesEndedRunsAlone) {
     silent_run("run-1", "success");
     api().script("run-2", ComfyApiAnswer::run("run-2", "success"));
