@@ -42,7 +42,7 @@ using std::chrono::steady_clock;
 // How long a stage may take from one beat to the next before the daemon counts as hanging. Each is several times what
 // the stage's own time-outs allow for a turn, so that a slow server is no reason to start again.
 constexpr seconds intake_silence_max{30};      // Its poll ends after a second.
-constexpr seconds apply_silence_max{600};      // A turn: some ten statements of 60 s at most.
+constexpr seconds apply_silence_max{600};      // A turn: some ten statements of 30 s at most.
 constexpr seconds settle_silence_max{120};     // A turn: 128 runs of 0.2 s, and one of 3 s.
 constexpr seconds reconcile_silence_max{300};  // A turn: some statements, and look-ups that are not waited for.
 constexpr seconds notify_silence_max{300};     // The same.

@@ -26,6 +26,7 @@ struct LeasedLookup {
     std::string run_id;
     unsigned attempts{};              // This one included.
     std::chrono::milliseconds age{};  // Since its silence was noticed.
+    unsigned cancelled{};             // How often PostgreSQL cancelled the statement that stores its report.
 };
 
 // A look-up that found no ending.

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/database/connect_fault.hpp"
+
 namespace runledger {
 namespace {
 
@@ -22,6 +24,15 @@ constexpr long http_client_faults = 400;
 constexpr long http_too_many = 429;
 constexpr long http_server_faults = 500;
 constexpr std::size_t status_word_bytes_max = 100;  // Of a word that is not known, for the log and the table.
+constexpr unsigned cancelled_max = 5;  // After as many attempts a report counts as one that can't be stored.
+
+// Whether a report that was refused may be stored by a later attempt. A lock passes, such as the one that `runledger
+// forget` holds. A statement that ran into its time-out may have met a slow server, or a trigger that hangs for this
+// run alone and would stop all look-ups: it is tried a few times.
+bool may_be_stored_later(std::string_view sqlstate, LeasedLookup& lookup) {
+    constexpr std::string_view query_canceled = "57014";
+    return sqlstate == query_canceled ? ++lookup.cancelled < cancelled_max : passes_by_itself(sqlstate);
+}
 
 }  // namespace
 
@@ -289,13 +300,18 @@ bool Reconciler::store_outcomes() {
         } catch (const std::exception& error) {
             const Failure failure = classify(error);
             if (failure == Failure::try_again ||
-                (failure == Failure::refused && !std::holds_alternative<Reported>(outcome))) {
+                (failure == Failure::refused && (!std::holds_alternative<Reported>(outcome) ||
+                                                 may_be_stored_later(sqlstate_of(error), leased_.at(run_id))))) {
                 // Safe to repeat: a report is kept once, and a lease that ran out is passed by.
                 database_failed(error);
+                if (failure == Failure::refused) {
+                    // The lock may be on this run alone, so the others are stored before it.
+                    std::rotate(outcomes_.begin(), std::next(outcomes_.begin()), outcomes_.end());
+                }
                 return false;
             }
-            // PostgreSQL can't hold this answer, or a trigger refuses it. The lease is let run out behind a long delay;
-            // nothing else waits.
+            // PostgreSQL can't hold this answer, or a trigger refuses it or hangs. The lease is let run out behind a
+            // long delay; nothing else waits.
             spdlog::error("a provider's report can't be stored run_id={:?} error={:?}", run_id,
                           std::string_view(error.what()));
             outcomes_.front() = later(leased_.at(run_id), {}, fmt::format("can't be stored: {}", error.what()));

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <optional>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -26,6 +28,10 @@ constexpr int exit_nothing = 3;
 // Apply waits while a generation is forgotten, and forget waits for apply's turns that are under way.
 constexpr TransactionBounds forget_bounds{.statement_timeout = std::chrono::minutes{5},
                                           .lock_timeout = std::chrono::seconds{30}};
+// Apply waits for a whole dry run, however many generations the chat has.
+constexpr std::chrono::seconds dry_run_max{20};  // Then no further step is begun.
+constexpr TransactionBounds dry_run_bounds{.statement_timeout = std::chrono::seconds{10},
+                                           .lock_timeout = std::chrono::seconds{5}};
 
 // Table and action, to how many rows.
 using Tally = std::map<std::pair<std::string, std::string>, std::uint64_t>;
@@ -39,7 +45,8 @@ public:
     void forget(const std::vector<std::int64_t>& generations, const std::set<std::int64_t>& chats) {
         std::optional<Transaction> all;
         if (dry_run_) {
-            all.emplace(database_, forget_bounds);
+            all.emplace(database_, dry_run_bounds);
+            give_up_at_ = std::chrono::steady_clock::now() + dry_run_max;
         }
         for (const std::int64_t generation : generations) {
             step(all, [&](const Statements& work, Tally& now) {
@@ -94,6 +101,12 @@ private:
     void step(std::optional<Transaction>& all, Step step) {
         Tally now;
         if (all) {
+            if (std::chrono::steady_clock::now() > give_up_at_) {
+                throw std::runtime_error(fmt::format(
+                    "the dry run is given up after {} s, because the daemon's apply waits for it; count one "
+                    "--generation at a time",
+                    dry_run_max.count()));
+            }
             step(*all, now);
         } else {
             Transaction work(database_, forget_bounds);
@@ -156,6 +169,7 @@ private:
 
     Database database_;
     bool dry_run_;
+    std::chrono::steady_clock::time_point give_up_at_;  // Of a dry run.
     Tally tally_;
 };
 
@@ -168,7 +182,11 @@ ForgetCli::ForgetCli(CLI::App& app)
     generation_option_ = whom->add_option("--generation", generation_, "The generation with this id");
     whom->add_option("--chat", chat_, "Every generation of this Telegram chat, and the chat");
     whom->require_option(1);
-    command_->add_flag("--dry-run", dry_run_, "Show what would be done, and change nothing");
+    command_->add_flag(
+        "--dry-run", dry_run_,
+        fmt::format("Show what would be done, and change nothing; apply waits meanwhile, so it is given up "
+                    "after {} s",
+                    dry_run_max.count()));
     command_->add_flag("--json", json_, "Print one JSON object on each line");
 }
 

@@ -185,7 +185,8 @@ int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
     database.commit(work);
     fmt::print(out, "{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
-        fmt::print(stderr, "runledger: the others do not exist or are in another state; see runledger outbox show\n");
+        fmt::print(stderr, "runledger: the others do not exist{} in another state; see runledger outbox show\n",
+                   retries ? ", have a later correction that was sent or is to be sent, or are" : " or are");
         return exit_nothing;
     }
     return 0;
@@ -203,12 +204,18 @@ int OutboxCli::send_logged(Database& database, std::FILE* out) const {
     const Parameters given = parameters();
     const auto rows =
         work.run(queries::outbox::send_logged, given.ids, given.chat, greatest_age_seconds, send_count_max_);
+    const auto corrected =
+        std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row[1].template as<bool>(); });
     const auto left = work.run(queries::outbox::count_logged)[0][0].as<std::int64_t>();
     if (!is_dry_run_) {  // Else the transaction is rolled back.
         database.commit(work);
     }
-    fmt::print(out, "{} notifications {}, {} stay logged\n", rows.size(),
+    fmt::print(out, "{} notifications {}, {} stay logged\n", static_cast<std::int64_t>(rows.size()) - corrected,
                is_dry_run_ ? "would be sent" : "are to be sent", left);
+    if (corrected > 0) {
+        fmt::print(out, "{} notifications {} skipped, because a later correction was sent or is to be sent\n",
+                   corrected, is_dry_run_ ? "would be" : "are");
+    }
     if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
         fmt::print(stderr, "runledger: the others do not exist or are in another state; see runledger outbox show\n");
         return exit_nothing;

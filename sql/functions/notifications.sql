@@ -53,6 +53,14 @@ CREATE OR REPLACE FUNCTION runledger.withdrawn() RETURNS text
 COMMENT ON FUNCTION runledger.withdrawn() IS
     'last_error of a notification that was skipped because its row was reopened before it was sent.';
 
+CREATE OR REPLACE FUNCTION runledger.is_corrected(n runledger.notifications) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN EXISTS (SELECT FROM runledger.notifications AS later
+                   WHERE later.generation_id = n.generation_id AND later.id > n.id AND later.kind = 'correction'
+                         AND later.state IN ('pending', 'leased', 'sent', 'uncertain'));
+COMMENT ON FUNCTION runledger.is_corrected(runledger.notifications) IS
+    'Whether a later correction about the generation was sent, or is to be sent: this message must not come after it.';
+
 CREATE OR REPLACE FUNCTION runledger.wake_outbox() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

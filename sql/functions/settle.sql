@@ -15,15 +15,21 @@ $$;
 COMMENT ON FUNCTION runledger.report_edit(runledger.settlements, runledger.generations, text) IS
     'Reports in the audit, once, that the row was edited by hand and is left unchanged.';
 
+CREATE OR REPLACE FUNCTION runledger.keeps_edit(g runledger.generations, last runledger.settlements) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    -- If the program that changed the run has also emptied the row, there is nothing to overwrite.
+    RETURN runledger.is_edited_by_hand(g, last)
+        AND NOT (g.status IN ('pending', 'processing')
+                 AND num_nonnulls(g.duration_ms, g.cost_usd, g.response_timestamp) = 0);
+COMMENT ON FUNCTION runledger.keeps_edit(runledger.generations, runledger.settlements) IS
+    'Whether a row that names another run now is left as it is, because it was edited by hand since its last settlement.';
+
 CREATE OR REPLACE FUNCTION runledger.reopen(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     s runledger.settlements := last;
 BEGIN
-    -- If the program that changed the run has also emptied the row, there is nothing to overwrite.
-    IF runledger.is_edited_by_hand(g, last)
-       AND NOT (g.status IN ('pending', 'processing')
-                AND num_nonnulls(g.duration_ms, g.cost_usd, g.response_timestamp) = 0) THEN
+    IF runledger.keeps_edit(g, last) THEN
         PERFORM runledger.report_edit(s, g, format(
             'the row names %s run now, but it no longer says what this one settled; it is left as it is',
             CASE WHEN g.run_id IS NULL THEN 'no' ELSE 'another' END));

@@ -29,4 +29,4 @@ COMMENT ON INDEX runledger.generations_cost_note_idx IS
 CREATE INDEX IF NOT EXISTS generations_unheard_idx ON runledger.generations (request_timestamp, id)
     WHERE status IN ('pending', 'processing') AND run_id IS NOT NULL;
 COMMENT ON INDEX runledger.generations_unheard_idx IS
-    'Reconcile looks for generations without any event of their run; maintenance for those whose run has ended and is in no queue.';
+    'Reconcile reads the generations that have not ended, by age, and looks for those without any event of their run.';

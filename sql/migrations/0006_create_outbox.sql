@@ -55,9 +55,9 @@ COMMENT ON INDEX runledger.notifications_leased_chat_idx IS 'A chat with a messa
 CREATE INDEX notifications_waiting_idx ON runledger.notifications (waits_since) WHERE state = 'pending';
 COMMENT ON INDEX runledger.notifications_waiting_idx IS 'Finds rows that have waited past [telegram] not_after_seconds.';
 CREATE INDEX notifications_failed_idx ON runledger.notifications (created_at)
-    WHERE state IN ('logged', 'uncertain', 'dead', 'skipped');
+    WHERE state IN ('uncertain', 'dead', 'skipped');
 COMMENT ON INDEX runledger.notifications_failed_idx IS
-    'failed_notifications_v1 reads those that reached nobody: few, unless [telegram] mode is log. Other indexes depend on state already, so it costs no HOT update.';
+    'failed_notifications_v1 reads the few that reached nobody. Other indexes depend on state already, so it costs no HOT update.';
 CREATE INDEX notifications_ended_idx ON runledger.notifications (created_at) WHERE state NOT IN ('pending', 'leased');
 COMMENT ON INDEX runledger.notifications_ended_idx IS 'Retention takes the oldest notifications that are no longer to be sent.';
 COMMENT ON TABLE runledger.notifications IS

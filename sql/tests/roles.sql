@@ -21,6 +21,8 @@ SELECT is(count(*), 4::bigint, 'there are four roles')
 FROM pg_roles WHERE rolname IN ('runledger_owner', 'runledger_daemon', 'runledger_application', 'runledger_reader');
 
 INSERT INTO runledger.generations (id, metadata) VALUES (-1, '{"run_id": "r-1"}');
+INSERT INTO runledger.runs (run_id, terminal_status, reported_status, reported_at, reported_digest, event_count)
+VALUES ('r-1', 'success', 'success', now(), 1, 0);
 SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' || regexp_replace(trim(statement), '\s+', ' ', 'g')) FROM (VALUES
     ('runledger_application', $$ INSERT INTO runledger.generations (metadata, request_payload) VALUES ('{"run_id": "x", "telegramChatId": 1}', '{}') RETURNING id $$, 'allowed'),
     ('runledger_application', $$ INSERT INTO runledger.generations (metadata, status, response_payload) VALUES ('{}', 'completed', '{}') $$, 'allowed'),
@@ -46,6 +48,12 @@ SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' 
     ('runledger_daemon', $$ INSERT INTO runledger.webhook_events (segment_id, batch_number, event_index, edge, received_at, boot_id, boottime_us, redelivered, run_id, event_type, status, body)
                             VALUES (gen_random_uuid(), 0, 0, 'e', now(), gen_random_uuid(), 1, false, 'r', 'run.updated', 'running', '{}') $$, 'allowed'),
     ('runledger_daemon', $$ SELECT * FROM runledger.generations WHERE id = -1 FOR UPDATE $$, 'allowed'),
+    ('runledger_daemon', $$ SELECT * FROM runledger.generations WHERE id = -1 FOR NO KEY UPDATE NOWAIT $$, 'allowed'),
+    ('runledger_daemon', $$ UPDATE runledger.runs SET quiet_from = NULL WHERE run_id = 'r-1' $$, 'allowed'),
+    -- settle_run returns an error, and this divides by zero.
+    ('runledger_daemon', $$ SELECT 1 / count(*) FROM runledger.settle_run('r-1', '0', '1 day') WHERE outcome = 'settled' $$, 'allowed'),
+    ('runledger_daemon', $$ SELECT 1 / count(*) FROM runledger.settle_runs('{r-1}', '0', '1 day') WHERE outcome = 'settled' $$, 'allowed'),
+    ('runledger_daemon', $$ SELECT queued_in, id, attempts, due_at, is_slow, pg_current_snapshot(), pg_current_xact_id_if_assigned() FROM runledger.settle_queue $$, 'allowed'),
     ('runledger_daemon', $$ UPDATE runledger.generations SET status = 'failed', cost_usd = NULL, cost_note = 'not_charged' WHERE id = -1 $$, 'allowed'),
     ('runledger_daemon', $$ SELECT runledger.make_event_day('2020-01-01') $$, 'allowed'),
     ('runledger_daemon', $$ SELECT runledger.drop_event_day('2020-01-01') $$, 'allowed'),

@@ -1,7 +1,7 @@
--- $1 timestamptz and $2 text: after which run, by (changed_at, run_id); $3 how many to read at most; $4 integer days to look
--- back. Of the runs that ended, those that have a generation and are neither settled nor queued, though none should be, are queued again, whatever has
--- removed their entry. Returns the last run that was read, how many were, how many were queued, and one of these; no row
--- if there was none to read.
+-- $1 timestamptz and $2 text: after which run, by (changed_at, run_id); $3 how many to read at most; $4 integer days to
+-- look back. Of the runs that ended, those that have a generation and are neither settled nor queued, though none should
+-- be, are queued again, whatever has removed their entry. Returns the last run that was read, how many were, how many
+-- were queued, and one of these; no row if there was none to read.
 WITH read AS MATERIALIZED (
     SELECT run_id, changed_at FROM runledger.runs
     WHERE terminal_status IS NOT NULL AND changed_at < now() - interval '10 minutes'
@@ -15,6 +15,12 @@ unsettled AS MATERIALIZED (
     JOIN runledger.generations AS g ON g.run_id = ended.run_id
     WHERE (SELECT true FROM runledger.settlements AS s
            WHERE s.generation_id = g.id AND s.run_id = g.run_id LIMIT 1) IS NULL
+      -- A row that was edited by hand keeps the result of the run that it named before. Once the audit says so, settling
+      -- does nothing until the edit is undone.
+      AND CASE (SELECT newest.outcome FROM runledger.settlements AS newest
+                WHERE newest.generation_id = g.id ORDER BY newest.id DESC LIMIT 1)
+          WHEN 'edited_by_hand' THEN NOT runledger.keeps_edit(g, runledger.last_settlement(g.id))
+          ELSE true END
 ),
 queued AS (
     INSERT INTO runledger.settle_queue (run_id)

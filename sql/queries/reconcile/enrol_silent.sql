@@ -1,7 +1,7 @@
 -- $1 text[] statuses and $2 bigint[] the silence that suits each, in milliseconds; $3 bigint how far to look back; $4 how
 -- many at most. Reads the runs that are due to be looked at, the newest first, and no others. A run's silence starts when
 -- the daemon last stored something about it, so neither an edge's clock nor a backlog looks like silence. A run that is
--- not silent yet is due again when it may be. A forgotten run is not asked about: the provider knows no pseudonym.
+-- not silent yet is due again when it may be. One that is being looked up stays due until its lease is gone. A forgotten run is not asked about: the provider knows no pseudonym.
 WITH limits AS MATERIALIZED (
     SELECT status, ms * interval '1 millisecond' AS silence, min(ms) OVER () * interval '1 millisecond' AS shortest
     FROM unnest($1::text[], $2::bigint[]) AS given (status, ms)
@@ -10,6 +10,8 @@ due AS MATERIALIZED (
     SELECT run_id, status, applied_at FROM runledger.runs
     WHERE quiet_from IS NOT NULL AND terminal_status IS NULL
       AND quiet_from <= now() - (SELECT shortest FROM limits LIMIT 1)
+      AND (SELECT true FROM runledger.reconcile_lookups AS l
+           WHERE l.run_id = runs.run_id AND l.lease_until >= now()) IS NULL
     ORDER BY quiet_from DESC
     LIMIT $4::integer
     FOR NO KEY UPDATE SKIP LOCKED
@@ -34,7 +36,9 @@ moved AS (
 )
 INSERT INTO runledger.reconcile_lookups AS l (run_id)
 SELECT run_id FROM judged WHERE verdict = 'silent' ORDER BY run_id
--- One that was given up has been heard since.
+-- One that was given up has been heard since; so may another have been, which forget_heard has not come to yet.
 ON CONFLICT (run_id) DO UPDATE
     SET enrolled_at = now(), attempts = 0, next_at = now(), last_asked_at = NULL, last_status = NULL, last_error = NULL
-    WHERE l.next_at = 'infinity'
+    WHERE (l.lease_until IS NULL OR l.lease_until < now())
+      AND (l.next_at = 'infinity'
+           OR (SELECT r.applied_at FROM runledger.runs AS r WHERE r.run_id = l.run_id) > coalesce(l.last_asked_at, l.enrolled_at))

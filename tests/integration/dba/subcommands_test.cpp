@@ -34,6 +34,7 @@ std::vector<Row> rows() {
         {{"outbox", "show", "1"}, done, done, refused, refused},
         {{"outbox", "retry", "1"}, done, done, refused, refused},
         {{"outbox", "drop", "1"}, done, done, refused, refused},
+        {{"outbox", "send-logged", "2"}, done, done, refused, refused},
         {{"reprice", "--gpu", "A10G", "--from", "2026-01-01", "--to", "2026-02-01"}, done, done, refused, refused},
         {{"reprice", "--gpu", "A10G", "--from", "2026-01-01", "--to", "2026-02-01", "--apply"},
          done,
@@ -74,12 +75,13 @@ protected:
             "received_at, run_id, content) VALUES ('event', 'a reason', gen_random_uuid(), 1, 0, 'edge', now(), 'r-1', "
             "'{\"run_id\": \"r-1\", \"status\": \"running\"}')");
     }
-    // A row to be shown, sent again and dropped, whatever became of the last.
-    void renew_notification() const {
+    // A row to be shown, sent again and dropped, and one that was only logged, whatever became of the last.
+    void renew_notifications() const {
         run("DELETE FROM runledger.notifications;"
             "INSERT INTO runledger.notifications (id, generation_id, run_id, kind, for_status, chat_id, payload, state,"
-            " attempts, last_error) OVERRIDING SYSTEM VALUE VALUES (1, 1, 'r-1', 'ending', 'completed', 42, '{}', "
-            "'dead', 3, 'an error')");
+            " attempts, last_error, logged_at) OVERRIDING SYSTEM VALUE VALUES "
+            "(1, 1, 'r-1', 'ending', 'completed', 42, '{}', 'dead', 3, 'an error', NULL), "
+            "(2, 1, 'r-1', 'follow_up', '', 42, '{}', 'logged', 1, 'logged', now())");
     }
 };
 
@@ -87,7 +89,7 @@ TEST_F(Subcommands, DoWhatTheirRoleMayAndSayWhatItMayNot) {
     for (const Row& row : rows()) {
         for (const auto& [role, code] : {std::pair{"reader", row.reader}, std::pair{"application", row.application},
                                          std::pair{"daemon", row.daemon}, std::pair{"owner", row.owner}}) {
-            renew_notification();
+            renew_notifications();
             const Finished ended = tool(row.words, fmt::format("tool_{}", role));
 
             EXPECT_EQ(ended.status, (ExitStatus{.code = code})) << role << ": " << text_of(row.words) << '\n'

@@ -278,6 +278,32 @@ TEST_F(Maintain, QueuesRunsThatEndedAndAreInNoQueue) {
     EXPECT_EQ(counters().runs_requeued.load(), 2U);
 }
 
+TEST_F(Maintain, QueuesNoRunWhoseRowWasEditedByHandUntilTheEditIsUndone) {
+    for (const std::string run : {"r-before", "r-now"}) {
+        apply_events({{event_text({.run_id = run}), 0}, {event_text({.run_id = run, .status = "success"}), 1}});
+    }
+    insert_generation("r-before");
+    ASSERT_EQ(settle("r-before"), "settled");
+    exec(
+        "UPDATE runledger.generations SET status_reason = 'by hand', "
+        "metadata = jsonb_set(metadata, '{run_id}', '\"r-now\"')");
+    ASSERT_EQ(settle("r-now"), "edited_by_hand");
+    exec(
+        "DELETE FROM runledger.settle_queue;"
+        "UPDATE runledger.runs SET changed_at = now() - interval '1 hour'");
+
+    EXPECT_TRUE(turn());
+
+    EXPECT_EQ(counters().runs_requeued.load(), 0U);
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.settle_queue"), "0");
+
+    exec("UPDATE runledger.generations SET status_reason = NULL; DELETE FROM runledger.settle_queue");
+    EXPECT_TRUE(turn());
+    EXPECT_TRUE(turn());
+
+    EXPECT_EQ(value("SELECT run_id FROM runledger.settle_queue"), "r-now");
+}
+
 TEST_F(Maintain, LeavesItToAnotherDaemonThatIsAtIt) {
     const auto other = another_connection();
     pqxx::work other_daemon(*other);

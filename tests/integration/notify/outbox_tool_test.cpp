@@ -165,6 +165,38 @@ TEST_F(OutboxTool, SendsWhatWasOnlyLogged) {
         << "or they would be skipped at once";
 }
 
+TEST_F(OutboxTool, SendsNoLoggedMessageAfterItsCorrection) {
+    execute(R"(
+        DELETE FROM runledger.notifications;
+        INSERT INTO runledger.notifications
+            (id, generation_id, run_id, kind, for_status, chat_id, payload, state, attempts, last_error, sending_at,
+             logged_at, sent_at)
+        OVERRIDING SYSTEM VALUE
+        SELECT id, generation, 'run-' || generation, kind, for_status, 45, '{"status": "completed"}', state, 1,
+               CASE state WHEN 'logged' THEN 'logged' WHEN 'dead' THEN 'refused' END, now(),
+               CASE state WHEN 'logged' THEN now() END, CASE state WHEN 'sent' THEN now() END
+        FROM (VALUES (1, 1, 'ending', '', 'logged'), (2, 1, 'correction', 'failed', 'sent'),
+                     (3, 2, 'follow_up', '', 'logged'), (4, 2, 'correction', 'failed', 'pending'),
+                     (5, 3, 'ending', '', 'logged'), (6, 3, 'correction', 'failed', 'logged'),
+                     (7, 4, 'ending', '', 'logged'), (8, 4, 'correction', 'failed', 'dead'),
+                     (9, 5, 'correction', 'failed', 'sent'), (10, 5, 'correction', 'completed', 'logged'))
+            AS rows (id, generation, kind, for_status, state))");
+    daemon_ = std::make_unique<DaemonProcess>(
+        folder_, DaemonConf{.postgres_uri = uri_, .telegram_api_url = "http://127.0.0.1:1"});
+
+    const Finished sent = outbox({"send-logged", "--all"});
+
+    EXPECT_EQ(sent.status.code, 0) << sent.output;
+    EXPECT_THAT(sent.output,
+                AllOf(HasSubstr("4 notifications are to be sent, 0 stay logged"),
+                      HasSubstr("2 notifications are skipped, because a later correction was sent or is to be sent")));
+    EXPECT_EQ(states(), "skipped sent skipped pending pending pending pending dead sent pending");
+    EXPECT_THAT(outbox({"list", "--state", "skipped"}).output, HasSubstr("a later correction"));
+
+    EXPECT_THAT(outbox({"retry", "--all"}).output, HasSubstr("1 notifications are tried again"));
+    EXPECT_EQ(states(), "skipped sent skipped pending pending pending pending pending sent pending");
+}
+
 TEST_F(OutboxTool, ChangesNothingUnlessItIsToldWhich) {
     EXPECT_EQ(outbox({"retry"}).status.code, 1);
     EXPECT_EQ(outbox({"drop"}).status.code, 1);

@@ -270,6 +270,32 @@ TEST_F(Reconcile, StopsLookingUpAfterAWhile) {
     EXPECT_THAT(log_lines_with("is no longer looked up"), SizeIs(1));
 }
 
+TEST_F(Reconcile, KeepsAFetchedEndingWhileSomebodyIsForgotten) {
+    api().script("run-1", ComfyApiAnswer::run("run-1", "failed"));
+    silent_run("run-1", "running");
+    {
+        // So old that one more failed attempt gives it up.
+        pqxx::work work(db());
+        work.exec(
+            "INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, last_asked_at) "
+            "VALUES ('run-1', now() - interval '8 days', now())");
+        work.commit();
+    }
+    const auto other = another_connection();
+    pqxx::work forgetting(*other);
+    forgetting.exec("SELECT pg_advisory_xact_lock(hashtextextended('runledger.forget', 0))");
+
+    const auto daemon = start();
+    eventually("storing the ending has failed",
+               [&] { return daemon->counters().turns_failed > 0 || daemon->counters().given_up > 0; });
+    forgetting.abort();
+
+    ASSERT_EQ(daemon->counters().given_up, 0U);
+    is_ended("run-1");
+    EXPECT_EQ(api().requests_for("run-1"), 1U);
+    EXPECT_THAT(log_lines_with("can't be stored"), IsEmpty());
+}
+
 TEST_F(Reconcile, KeepsNothingOfAPersonWhoIsForgottenDuringTheCallAndAsksNoMore) {
     auto answer = ComfyApiAnswer::run("run-1", "failed");
     answer.waits_for_release = true;
@@ -296,6 +322,26 @@ TEST_F(Reconcile, KeepsNothingOfAPersonWhoIsForgottenDuringTheCallAndAsksNoMore)
     EXPECT_EQ(count("runs WHERE run_id = 'run-1'"), 0);
     EXPECT_THAT(api().requests(), SizeIs(2));
     EXPECT_THAT(log_lines_with("came too late and is not kept"), SizeIs(1));
+}
+
+TEST_F(Reconcile, LooksUpARunThatIsSilentAgainBeforeItsOldLookUpIsRemoved) {
+    api().script("run-1", ComfyApiAnswer::run("run-1", "failed"));
+    silent_run("run-1", "running");
+    {
+        // The walk that removes look-ups of heard runs reads 256 a turn, so it comes to this one in its second turn.
+        pqxx::work work(db());
+        work.exec(R"(
+            INSERT INTO runledger.reconcile_lookups (run_id, next_at, lease_owner, lease_until)
+            SELECT 'other-' || n, now() - interval '1 day', 'another daemon', now() + interval '1 day'
+            FROM generate_series(1, 300) AS n;
+            INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, attempts, next_at, last_asked_at)
+            VALUES ('run-1', now() - interval '4 hours', 3, now() + interval '1 hour', now() - interval '3 hours'))");
+        work.commit();
+    }
+
+    const auto daemon = start();
+
+    is_ended("run-1");
 }
 
 TEST_F(Reconcile, LeavesEndedRunsAlone) {

@@ -385,9 +385,16 @@ void Model::forget(std::int64_t id) {
 void Model::run(const Tell& command) {
     const bool sends_logged = command.how == Tell::send_logged;
     const char* const then = sends_logged ? "pending" : command.how == Tell::logged ? "logged" : "sent";
+    const auto before = notifications_;
+    const auto is_corrected = [&](std::int64_t row, std::size_t number) {
+        return std::any_of(before.begin(), before.end(), [&](const auto& later) {
+            return later.first.row == row && later.first.kind == "correction" && later.second.number > number &&
+                   (later.second.state == "pending" || later.second.state == "sent");
+        });
+    };
     for (auto& [key, notification] : notifications_) {
         if (notification.state == (sends_logged ? "logged" : "pending")) {
-            notification.state = then;
+            notification.state = sends_logged && is_corrected(key.row, notification.number) ? "skipped" : then;
         }
     }
 }

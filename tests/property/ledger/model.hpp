@@ -75,6 +75,7 @@ struct Notification {
     std::string chat{};
     std::string told{};  // The payload.
     bool is_withdrawn{};
+    std::size_t number{};  // In the order of creation.
 };
 
 struct BatchPlan {
@@ -190,6 +191,7 @@ private:
     std::array<std::optional<Decimal>, walls.size() + 1> rates_{};
     std::set<std::string> queue_{};
     std::map<NotificationKey, Notification> notifications_{};
+    std::size_t notifications_made_{};
     std::set<std::string> forgotten_{};
 };
 

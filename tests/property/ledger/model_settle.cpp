@@ -247,7 +247,8 @@ void Model::settle_first(std::int64_t id, const std::string& run) {
         const bool is_malformed = row.chat == Chat::malformed;
         notifications_.try_emplace(key, Notification{.state = is_malformed ? "skipped" : "pending",
                                                      .chat = is_malformed ? "" : chat_of(row.chat),
-                                                     .told = told_of(s)});
+                                                     .told = told_of(s),
+                                                     .number = ++notifications_made_});
     }
 }
 
@@ -339,8 +340,10 @@ void Model::notify_again(std::int64_t id, const Settlement& last, const Settleme
     }
     const Row& row = rows_.at(id);
     if (row.chat == Chat::number || row.chat == Chat::text) {
-        notifications_.try_emplace(key,
-                                   Notification{.state = "pending", .chat = chat_of(row.chat), .told = told_of(s)});
+        notifications_.try_emplace(
+            key,
+            Notification{
+                .state = "pending", .chat = chat_of(row.chat), .told = told_of(s), .number = ++notifications_made_});
     }
 }
 
