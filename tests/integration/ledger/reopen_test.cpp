@@ -88,6 +88,17 @@ TEST_F(Reopen, TakesBackWhatTheOldRunGaveAndWaitsForTheNew) {
     EXPECT_EQ(told(), "1 a ending skipped, 1 b ending pending");
 }
 
+// `outbox send-logged` would send it.
+TEST_F(Reopen, SkipsAMessageThatWasOnlyLogged) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    execute("UPDATE runledger.notifications SET state = 'logged', logged_at = now(), last_error = 'mode is log'");
+
+    name_run(1, "\"b\"");
+
+    EXPECT_EQ(told(), "1 a ending skipped");
+}
+
 TEST_F(Reopen, SettlesAtOnceByARunThatHadEndedBefore) {
     insert_generation("a");
     end_run("a", 1'000'000);

@@ -337,8 +337,11 @@ TEST_F(Ledger, PostponesARowThatTheApplicationHasLocked) {
     const auto application = another_connection();
     pqxx::work lock(*application);
     lock.exec("SELECT FROM runledger.generations FOR UPDATE");
+    const auto begun = std::chrono::steady_clock::now();
 
     EXPECT_EQ(settle("run-1"), "locked");
+
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds{5}) << "lock_timeout is ten";
     lock.abort();
     EXPECT_EQ(settle("run-1"), "settled");
 }
