@@ -224,7 +224,8 @@ PAGE = """# A year in an hour
 A ledger as {rows:,} runs in a year leave it: every key of `[retention]` on, {months} months of {seconds} s each. In each month
 come a month's runs with their generations, settlements and outputs, {live} live events a second through nginx, look-ups
 of silent runs, and `pg_dump` of the whole; retention removes what has become a month older. Written by
-`{command}` on {date} ({machine}).
+`{command}` on {date}
+({machine}).
 
 *Waited*: the longest wait of apply for a lock; one under {seen} ms is not seen and is 0. *Longest*: the longest
 statement of the daemon's other stages, with its file in `sql/queries`. *Ratio*: runs removed a second beside runs that
@@ -253,10 +254,13 @@ def write_page(bench, months):
         for name, ms in one["longest"]:
             worst[name] = max(worst.get(name, 0.0), ms)
     longest = [f"- `{name}`: {ms:.0f} ms" for name, ms in sorted(worst.items(), key=lambda item: -item[1])[:6]]
+    described = machine.describe(bench.folder.path)
+    # Without the places on this machine.
+    command = re.sub(r" --(folder|build|results) \S+", "", bench.command)
     (bench.source / "docs/benchmarks/year.md").write_text(PAGE.format(
-        rows=bench.rows, months=len(months), seconds=bench.month_seconds, live=EVENTS_PER_SECOND, command=bench.command,
-        date=time.strftime("%Y-%m-%d"), machine=', '.join(f"{v}" for v in list(machine.describe(bench.folder.path).values())[:3]), seen=WAIT_SEEN_FROM_MS, table="\n".join(rows),
-        longest="\n".join(longest)))
+        rows=bench.rows, months=len(months), seconds=bench.month_seconds, live=EVENTS_PER_SECOND, command=command,
+        date=time.strftime("%Y-%m-%d"), seen=WAIT_SEEN_FROM_MS, table="\n".join(rows), longest="\n".join(longest),
+        machine=", ".join((described["CPU"], described["memory"], described["file system"].split()[0]))))
     print("written: docs/benchmarks/year.md")
 
 
