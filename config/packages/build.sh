@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds Debian's packages of the commit that is checked out, for the release of Debian that it runs on:
+# Builds Debian's packages of the commit that is checked out, on and for a release that config/packages has a list for:
 # libnginx-mod-http-runledger and runledger, with their debug symbols beside them, in build/packages. Installs what is
 # missing for it and says so.
 #

@@ -1,4 +1,4 @@
-# Sourced by ./run, ./test and tests/bench/run.sh.
+# Sourced by ./run, ./test, tests/bench/run.sh and config/packages/build.sh.
 #
 # install_missing_packages LOG LIST…: installs what is missing of the lists, as root or with sudo, and says so; apt's own
 # words go to LOG. A list is a file with one package a line. package_list KIND names the list of KIND (run, test) for this

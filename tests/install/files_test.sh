@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# files_test.sh SOURCE BUILD: installs BUILD into a temporary folder. Every file that the unit and the examples name is
-# there, in its component, and nothing else of ours is.
+# files_test.sh SOURCE BUILD: installs BUILD into a temporary folder. What the unit and this list name is there, in its
+# component, and no file is outside our folders.
 set -u
-source_dir=$1 build_dir=$2
+build_dir=$2
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 status=0
@@ -22,8 +22,10 @@ expect() {  # component, path
 }
 expect edge /usr/lib/nginx/modules/ngx_http_runledger_module.so
 expect edge /usr/share/nginx/modules-available/mod-http-runledger.conf
+expect edge /usr/share/doc/libnginx-mod-http-runledger/examples/runledger.conf
 expect edge /usr/lib/tmpfiles.d/runledger-edge.conf
 expect daemon /usr/bin/runledger
+expect daemon /usr/share/runledger/queries/01_one_run.sql
 expect daemon /usr/lib/sysusers.d/runledger.conf
 expect daemon /usr/lib/tmpfiles.d/runledger.conf
 expect daemon /usr/share/bash-completion/completions/runledger

@@ -22,6 +22,7 @@ apt-get install -y -qq --no-install-recommends /root/packages/*.deb >/root/insta
 systemd-tmpfiles --create runledger.conf runledger-edge.conf  # At boot systemd does it.
 stat -c '%A %U:%G %n' /run/runledger /etc/runledger /var/lib/runledger/spool
 nginx -t 2>&1 | tail -n 1
+[ -s /usr/share/doc/runledger/docs/operations.md ] || fail "the document that the unit names is not there"
 
 echo "== the database"
 cluster=$(pg_lsclusters -h | head -n 1 | cut -d" " -f1,2)

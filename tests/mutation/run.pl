@@ -402,8 +402,7 @@ write_file($page, <<"PAGE");
 
 Each row changes the product in one place, and names a test that then fails. An equivalent change cannot be seen from
 outside; its row gives the reason. `tests/mutation/run.pl` writes this page; do not edit it.
-[CONTRIBUTING](../CONTRIBUTING.md#build-and-test) says how to run it, and
-[tests/mutation](../tests/mutation/README.md) how to add a row.
+[tests/mutation](../tests/mutation/README.md) says how to run it and how to add a row.
 
 ${\scalar @entries} mutations: $summary.
 $rows
