@@ -377,8 +377,8 @@ protected:
 
 TEST_F(DaemonFaultTable, LeavesTheBooksAndMessagesAsWithoutAFault) {
     // Of the others than the first commits, every so manieth.
-    constexpr char first_commits = '3';
-    constexpr std::size_t one_of_statements = 36;
+    constexpr char first_commits = '2';
+    constexpr std::size_t one_of_statements = 48;
     constexpr std::size_t one_of_threads = 6;
     constexpr std::size_t one_of_answers = 5;
     std::vector<FaultCase> cases;
