@@ -24,7 +24,9 @@ compgen -G 'build/packages/runledger_*.deb' >/dev/null || fail "build/packages h
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 mirror=$(sed -nE 's/^URIs: ([^ ]+\/debian\/?)$/\1/p; s/^deb ([^ ]+\/debian\/?) .*/\1/p' /etc/apt/sources.list \
     /etc/apt/sources.list.d/* 2>/dev/null | head -n 1 || true)
+[ -z "$folder" ] || mkdir -p "$folder"
 root=${folder:-$(mktemp -d "${TMPDIR:-/var/tmp}/runledger-debian.XXXXXX")}
+chmod 755 "$root"  # It is / to the users inside.
 end() {
     while umount --lazy "$root/proc" 2>/dev/null; do :; done
     if [ -z "$keep" ]; then
