@@ -17,7 +17,7 @@ constexpr int lost_days = 30;
 constexpr std::chrono::hours between_turns{1};
 constexpr std::chrono::minutes after_failure{1};
 // Between two steps of a removal, so that vacuum, replicas and the other stages keep up.
-constexpr std::chrono::milliseconds between_steps{20};
+constexpr std::chrono::milliseconds between_steps{5};
 // A step that would take longer is not worth what it holds up; apply waits 5 s for a lock.
 constexpr TransactionBounds maintain_bounds{.statement_timeout = std::chrono::seconds{5},
                                             .lock_timeout = std::chrono::seconds{1}};
