@@ -24,6 +24,7 @@ compgen -G 'build/packages/runledger_*.deb' >/dev/null || fail "build/packages h
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 mirror=$(sed -nE 's/^URIs: ([^ ]+\/debian\/?)$/\1/p; s/^deb ([^ ]+\/debian\/?) .*/\1/p' /etc/apt/sources.list \
     /etc/apt/sources.list.d/* 2>/dev/null | head -n 1 || true)
+[ -n "$mirror" ] || fail "/etc/apt names no mirror of Debian's to take packages from"
 [ -z "$folder" ] || mkdir -p "$folder"
 root=${folder:-$(mktemp -d "${TMPDIR:-/var/tmp}/runledger-debian.XXXXXX")}
 chmod 755 "$root"  # It is / to the users inside.
@@ -39,7 +40,7 @@ trap end EXIT
 
 if [ ! -x "$root/usr/bin/apt-get" ]; then
     echo "== a minimal Debian ($suite) in $root"
-    debootstrap --variant=minbase "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" >"$root.log" 2>&1 ||
+    debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 ||
         { tail -n 20 "$root.log"; fail "debootstrap failed"; }
     rm -f "$root.log"
 fi
