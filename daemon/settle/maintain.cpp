@@ -80,25 +80,21 @@ Maintainer::Step Maintainer::maintain_days() {
 }
 
 Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days, std::atomic<std::uint64_t>& removed) {
+    if (days == 0) {
+        return Step::done;
+    }
     std::uint64_t in_all = 0;
-    RowsAStep rows_a_step;
-    Step step = Step::done;
-    bool is_more = days != 0;
-    while (is_more && step == Step::done && stop_.pause(between_steps)) {
-        const std::size_t rows_max = rows_a_step.next();
-        std::uint64_t rows = 0;
-        const auto begun = std::chrono::steady_clock::now();
-        step = attempt(what, [&](const Statements& work) {
-            rows =
-                work.run1(queries::maintain::remove_expired, std::string(what), days, rows_max)[0].as<std::uint64_t>();
-        });
-        rows_a_step.took(std::chrono::steady_clock::now() - begun);
-        is_more = rows == rows_max;
-        if (step == Step::done) {
+    std::size_t rows = 0;
+    const Step step = in_steps(
+        what,
+        [&](const Statements& work, std::size_t rows_max) {
+            rows = work.run1(queries::maintain::remove_expired, std::string(what), days, rows_max)[0].as<std::size_t>();
+            return rows;
+        },
+        [&] {
             in_all += rows;
             removed.fetch_add(rows, std::memory_order_relaxed);
-        }
-    }
+        });
     if (in_all > 0) {
         spdlog::info("expired rows removed of={} rows={} days={}", what, in_all, days);
     }
@@ -111,35 +107,46 @@ Maintainer::Step Maintainer::queue_lost() {
     std::string changed_at = "-infinity";
     std::string run_id;
     std::uint64_t queued = 0;
+    std::uint64_t queued_now = 0;
     std::string one_queued;
-    Step step = Step::done;
-    RowsAStep rows_a_step;
-    bool is_more = true;
-    while (is_more && step == Step::done && stop_.pause(between_steps)) {
-        const std::size_t rows_max = rows_a_step.next();
-        std::size_t rows_read = 0;
-        std::uint64_t queued_now = 0;
-        const auto begun = std::chrono::steady_clock::now();
-        step = attempt("lost settlements", [&](const Statements& work) {
+    const Step step = in_steps(
+        "lost settlements",
+        [&](const Statements& work, std::size_t rows_max) -> std::size_t {
+            queued_now = 0;
             const auto last = work.run(queries::maintain::queue_lost, changed_at, run_id, rows_max, lost_days);
-            rows_read = last.empty() ? 0 : last[0]["rows_read"].as<std::size_t>();
-            if (rows_read > 0) {
-                changed_at = last[0]["changed_at"].as<std::string>();
-                run_id = last[0]["run_id"].as<std::string>();
-                queued_now = last[0]["runs_queued"].as<std::uint64_t>();
-                one_queued = last[0]["one_queued"].is_null() ? one_queued : last[0]["one_queued"].as<std::string>();
+            if (last.empty()) {
+                return 0;
             }
-        });
-        rows_a_step.took(std::chrono::steady_clock::now() - begun);
-        is_more = rows_read == rows_max;
-        queued += step == Step::done ? queued_now : 0;
-    }
+            changed_at = last[0]["changed_at"].as<std::string>();
+            run_id = last[0]["run_id"].as<std::string>();
+            queued_now = last[0]["runs_queued"].as<std::uint64_t>();
+            one_queued = last[0]["one_queued"].is_null() ? one_queued : last[0]["one_queued"].as<std::string>();
+            return last[0]["rows_read"].as<std::size_t>();
+        },
+        [&] { queued += queued_now; });
     if (queued > 0) {
         counters_.runs_requeued.fetch_add(queued, std::memory_order_relaxed);
         spdlog::error("runs had ended and were in no queue: they are queued again runs={} run_id={:?}", queued,
                       one_queued);
     }
     return step;
+}
+
+Maintainer::Step Maintainer::in_steps(std::string_view what, const RowsStep& step,
+                                      const std::function<void()>& committed) {
+    RowsAStep rows_a_step;
+    bool is_more = true;
+    while (is_more && stop_.pause(between_steps)) {
+        const std::size_t rows_max = rows_a_step.next();
+        const auto begun = std::chrono::steady_clock::now();
+        const Step outcome = attempt(what, [&](const Statements& work) { is_more = step(work, rows_max) == rows_max; });
+        if (outcome != Step::done) {
+            return outcome;
+        }
+        rows_a_step.took(std::chrono::steady_clock::now() - begun);
+        committed();
+    }
+    return Step::done;
 }
 
 Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<void(const Statements&)>& step) {
