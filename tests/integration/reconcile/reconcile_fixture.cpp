@@ -55,6 +55,15 @@ void Reconcile::silent_run(std::string_view run_id, std::string_view status, std
     set_silence(run_id, silence);
 }
 
+void Reconcile::looked_up_for_eight_days(std::string_view run_id) {
+    pqxx::work work(db());
+    work.exec_params(
+        "INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, last_asked_at) "
+        "VALUES ($1, now() - interval '8 days', now())",
+        std::string(run_id));
+    work.commit();
+}
+
 void Reconcile::set_silence(std::string_view run_id, std::string_view silence) {
     pqxx::work work(db());
     work.exec_params(

@@ -56,6 +56,8 @@ protected:
 
     // One event of the run came; then nothing for so long.
     void silent_run(std::string_view run_id, std::string_view status, std::string_view silence = "1 hour");
+    // So old that one more failed attempt gives it up.
+    void looked_up_for_eight_days(std::string_view run_id);
     void set_silence(std::string_view run_id, std::string_view silence);
     void is_ended(std::string_view run_id);
     [[nodiscard]] std::string run(std::string_view run_id, std::string_view columns);

@@ -253,13 +253,7 @@ TEST_F(Reconcile, AsksForARunWhoseIdIsNoPlainWord) {
 TEST_F(Reconcile, StopsLookingUpAfterAWhile) {
     api().script("run-1", ComfyApiAnswer::run("run-1", "running"));
     silent_run("run-1", "running");
-    {
-        pqxx::work work(db());
-        work.exec(
-            "INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, last_asked_at) "
-            "VALUES ('run-1', now() - interval '8 days', now())");
-        work.commit();
-    }
+    looked_up_for_eight_days("run-1");
 
     const auto daemon = start();
 
@@ -273,14 +267,7 @@ TEST_F(Reconcile, StopsLookingUpAfterAWhile) {
 TEST_F(Reconcile, KeepsAFetchedEndingWhileSomebodyIsForgotten) {
     api().script("run-1", ComfyApiAnswer::run("run-1", "failed"));
     silent_run("run-1", "running");
-    {
-        // So old that one more failed attempt gives it up.
-        pqxx::work work(db());
-        work.exec(
-            "INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, last_asked_at) "
-            "VALUES ('run-1', now() - interval '8 days', now())");
-        work.commit();
-    }
+    looked_up_for_eight_days("run-1");
     const auto other = another_connection();
     pqxx::work forgetting(*other);
     forgetting.exec("SELECT pg_advisory_xact_lock(hashtextextended('runledger.forget', 0))");
