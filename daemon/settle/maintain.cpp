@@ -85,13 +85,19 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
     }
     std::uint64_t in_all = 0;
     std::size_t rows = 0;
+    std::string up_to = "-infinity";
+    std::string up_to_now;
     const Step step = in_steps(
         what,
         [&](const Statements& work, std::size_t rows_max) {
-            rows = work.run1(queries::maintain::remove_expired, std::string(what), days, rows_max)[0].as<std::size_t>();
-            return rows;
+            const auto row = work.run1(queries::maintain::remove_expired, std::string(what), days, rows_max, up_to);
+            rows = row["removed"].as<std::size_t>();
+            up_to_now = row["up_to"].is_null() ? up_to : row["up_to"].as<std::string>();
+            // What others have locked is left to the next turn.
+            return rows == 0 ? 0 : row["looked_at"].as<std::size_t>();
         },
         [&] {
+            up_to = up_to_now;
             in_all += rows;
             removed.fetch_add(rows, std::memory_order_relaxed);
         });

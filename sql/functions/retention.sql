@@ -1,10 +1,15 @@
 -- Retention: removes rows that are older than the operator wants to keep, a bounded number at a time.
-CREATE OR REPLACE FUNCTION runledger.remove_expired(p_what text, p_days integer, p_rows_max integer) RETURNS bigint
+-- A step begins where the last one ended (p_from, its up_to): what that one removed stays in the index until vacuum, and
+-- while a pg_dump runs it can't, so that a step from the beginning would walk all that the steps before it removed.
+CREATE OR REPLACE FUNCTION runledger.remove_expired(
+    p_what text, p_days integer, p_rows_max integer, p_from timestamptz DEFAULT '-infinity',
+    OUT removed bigint, OUT looked_at bigint, OUT up_to timestamptz)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 DECLARE
     cutoff timestamptz := now() - p_days * interval '1 day';
     run_ids text[];
-    removed bigint;
+    ids bigint[];
+    segment_ids uuid[];
 BEGIN
     IF p_days IS NULL OR p_days < 1 OR p_rows_max IS NULL OR p_rows_max NOT BETWEEN 1 AND 100000 THEN
         RAISE EXCEPTION 'remove_expired: % days and % rows are not within 1 day or more and 1 to 100000 rows',
@@ -16,15 +21,17 @@ BEGIN
         -- it apply recognises a late event of the run, which must not start a new run without its running. The runs
         -- are found before the lock is taken, because apply waits for it (runledger.late_events_of): no run disappears
         -- between apply's look and its write.
-        run_ids := ARRAY(
-            SELECT r.run_id FROM runledger.runs AS r
+        SELECT array_agg(e.run_id), count(*), max(e.changed_at) INTO run_ids, looked_at, up_to FROM (
+            SELECT r.run_id, r.changed_at FROM runledger.runs AS r
             WHERE r.changed_at < cutoff AND r.applied_at < cutoff AND r.terminal_status IS NOT NULL
+                  AND r.changed_at >= p_from
                   AND (EXISTS (SELECT FROM runledger.settlements AS s WHERE s.run_id = r.run_id)
                        OR NOT EXISTS (SELECT FROM runledger.generations AS g WHERE g.run_id = r.run_id))
                   AND NOT EXISTS (SELECT FROM runledger.settle_queue AS q WHERE q.run_id = r.run_id)
-            ORDER BY r.changed_at LIMIT p_rows_max);
-        IF cardinality(run_ids) = 0 THEN
-            RETURN 0;
+            ORDER BY r.changed_at LIMIT p_rows_max) AS e;
+        IF looked_at = 0 THEN
+            removed := 0;
+            RETURN;
         END IF;
         PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
         -- Again, for what was committed since then.
@@ -40,31 +47,37 @@ BEGIN
         DELETE FROM runledger.provider_reports WHERE run_id = ANY (run_ids);
         DELETE FROM runledger.runs WHERE run_id = ANY (run_ids);
     WHEN 'notifications' THEN
-        DELETE FROM runledger.notifications WHERE id IN (
-            SELECT id FROM runledger.notifications
-            WHERE created_at < cutoff AND state NOT IN ('pending', 'leased')
-            ORDER BY created_at LIMIT p_rows_max FOR UPDATE SKIP LOCKED);
+        SELECT array_agg(e.id), count(*), max(e.created_at) INTO ids, looked_at, up_to FROM (
+            SELECT id, created_at FROM runledger.notifications
+            WHERE created_at < cutoff AND created_at >= p_from AND state NOT IN ('pending', 'leased')
+            ORDER BY created_at LIMIT p_rows_max FOR UPDATE SKIP LOCKED) AS e;
+        DELETE FROM runledger.notifications WHERE id = ANY (ids);
     WHEN 'settlements' THEN
         -- The newest one of a generation stays: the row is compared with it, and a late event's run is recognised by
         -- it.
-        DELETE FROM runledger.settlements WHERE id IN (
-            SELECT id FROM runledger.settlements WHERE settled_at < cutoff AND is_replaced
-            ORDER BY settled_at LIMIT p_rows_max);
+        SELECT array_agg(e.id), count(*), max(e.settled_at) INTO ids, looked_at, up_to FROM (
+            SELECT id, settled_at FROM runledger.settlements
+            WHERE settled_at < cutoff AND settled_at >= p_from AND is_replaced
+            ORDER BY settled_at LIMIT p_rows_max) AS e;
+        DELETE FROM runledger.settlements WHERE id = ANY (ids);
     WHEN 'quarantine' THEN
-        DELETE FROM runledger.quarantine WHERE id IN (
-            SELECT id FROM runledger.quarantine WHERE quarantined_at < cutoff ORDER BY quarantined_at LIMIT p_rows_max);
+        SELECT array_agg(e.id), count(*), max(e.quarantined_at) INTO ids, looked_at, up_to FROM (
+            SELECT id, quarantined_at FROM runledger.quarantine
+            WHERE quarantined_at < cutoff AND quarantined_at >= p_from
+            ORDER BY quarantined_at LIMIT p_rows_max) AS e;
+        DELETE FROM runledger.quarantine WHERE id = ANY (ids);
     WHEN 'tombstones' THEN
-        DELETE FROM runledger.spool_segments WHERE segment_id IN (
-            SELECT s.segment_id FROM runledger.spool_segments AS s
-            WHERE s.retired_at < cutoff
+        SELECT array_agg(e.segment_id), count(*), max(e.retired_at) INTO segment_ids, looked_at, up_to FROM (
+            SELECT s.segment_id, s.retired_at FROM runledger.spool_segments AS s
+            WHERE s.retired_at < cutoff AND s.retired_at >= p_from
                   AND NOT EXISTS (SELECT FROM runledger.ingested_batches AS b WHERE b.segment_id = s.segment_id)
-            ORDER BY s.retired_at LIMIT p_rows_max FOR UPDATE SKIP LOCKED);
+            ORDER BY s.retired_at LIMIT p_rows_max FOR UPDATE SKIP LOCKED) AS e;
+        DELETE FROM runledger.spool_segments WHERE segment_id = ANY (segment_ids);
     ELSE
         RAISE EXCEPTION 'remove_expired: "%" is not one of runs, notifications, settlements, quarantine, tombstones', p_what;
     END CASE;
     GET DIAGNOSTICS removed = ROW_COUNT;
-    RETURN removed;
 END
 $$;
-COMMENT ON FUNCTION runledger.remove_expired(text, integer, integer) IS
-    'Removes at most this many rows that are older than this many days, and returns their number: settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';
+COMMENT ON FUNCTION runledger.remove_expired(text, integer, integer, timestamptz) IS
+    'Removes at most this many rows that are older than this many days and not older than p_from. Returns how many were removed, how many it looked at (others may have locked a few), and the instant of the last one, from which the next step goes on. They are settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';

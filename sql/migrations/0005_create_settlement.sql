@@ -15,6 +15,9 @@ COMMENT ON INDEX runledger.settle_queue_new_idx IS
 CREATE INDEX settle_queue_due_idx ON runledger.settle_queue (is_slow, due_at, id) WHERE attempts > 0;
 COMMENT ON INDEX runledger.settle_queue_due_idx IS
     'Each of settle''s two threads takes its entries that are due again, oldest first.';
+CREATE INDEX settle_queue_run_idx ON runledger.settle_queue (run_id);
+COMMENT ON INDEX runledger.settle_queue_run_idx IS
+    'Whether a run is queued: retention and the sweep ask it of each run that they look at, however long the queue is.';
 COMMENT ON TABLE runledger.settle_queue IS
     'Runs to be settled, or settled again. The daemon''s apply and the trigger on generations only insert, so that neither can wait for a settlement. A run may have several entries.';
 COMMENT ON COLUMN runledger.settle_queue.id IS 'The order of arrival.';

@@ -31,9 +31,9 @@ INSERT INTO runledger.run_outputs (run_id, output_key, updated_at, received_at, 
 VALUES ('old', 'k', now(), now(), gen_random_uuid(), 1, 1, 0);
 INSERT INTO runledger.run_other_statuses (run_id, status, received_at) VALUES ('old', 'word', now());
 
-SELECT is(runledger.remove_expired('runs', 30, 100), 3::bigint,
+SELECT is((runledger.remove_expired('runs', 30, 100)).removed, 3::bigint,
           'runs that are older than 30 days and settled, or without a generation, go, received or only reported');
-SELECT is(runledger.remove_expired('runs', 30, 100), 0::bigint, 'and no more of them');
+SELECT is((runledger.remove_expired('runs', 30, 100)).removed, 0::bigint, 'and no more of them');
 SELECT bag_eq($$ SELECT run_id FROM runledger.runs $$,
               $$ VALUES ('old, not settled'), ('old, queued'), ('old, not ended'), ('young') $$, 'every other run stays');
 SELECT is_empty($$ SELECT * FROM runledger.run_outputs $$, 'its outputs went with it');
@@ -43,8 +43,8 @@ SELECT results_eq($$ SELECT run_id, pseudonym, is_removed FROM runledger.late_ev
 INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, state, created_at, sent_at, last_error)
 SELECT i, 'r', 'ending', '', 1, '{}', state, now() - days * interval '1 day', CASE state WHEN 'sent' THEN now() END, 'e'
 FROM (VALUES (1, 'sent', 40), (2, 'dead', 40), (3, 'pending', 40), (4, 'sent', 20)) AS n (i, state, days);
-SELECT is(runledger.remove_expired('notifications', 30, 1), 1::bigint, 'no more rows than are asked for');
-SELECT is(runledger.remove_expired('notifications', 30, 100), 1::bigint, 'the rest at the next time');
+SELECT is((runledger.remove_expired('notifications', 30, 1)).removed, 1::bigint, 'no more rows than are asked for');
+SELECT is((runledger.remove_expired('notifications', 30, 100)).removed, 1::bigint, 'the rest at the next time');
 SELECT bag_eq($$ SELECT generation_id FROM runledger.notifications $$, $$ VALUES (3::bigint), (4) $$,
               'what is not sent yet stays, however old');
 
@@ -53,18 +53,18 @@ SELECT pg_temp.add_settlement(1, 'r', now() - interval '60 days');
 UPDATE runledger.settlements SET is_replaced = true;
 SELECT pg_temp.add_settlement(1, 'r', now() - interval '50 days');
 SELECT pg_temp.add_settlement(2, 's', now() - interval '50 days');
-SELECT is(runledger.remove_expired('settlements', 30, 100), 1::bigint, 'a settlement that was replaced goes');
+SELECT is((runledger.remove_expired('settlements', 30, 100)).removed, 1::bigint, 'a settlement that was replaced goes');
 SELECT is((SELECT count(*) FROM runledger.settlements), 2::bigint, 'the newest of each generation stays for good');
 
 INSERT INTO runledger.quarantine (quarantined_at, scope, reason, segment_id, batch_number, event_index, edge, content)
 VALUES (now() - interval '40 days', 'event', 'r', gen_random_uuid(), 0, 0, 'e', ''), (now(), 'event', 'r', gen_random_uuid(), 0, 0, 'e', '');
-SELECT is(runledger.remove_expired('quarantine', 30, 100), 1::bigint, 'what was set aside long ago goes');
+SELECT is((runledger.remove_expired('quarantine', 30, 100)).removed, 1::bigint, 'what was set aside long ago goes');
 
 INSERT INTO runledger.spool_segments (segment_id, edge, retired_at, batch_count)
 VALUES ('00000000-0000-0000-0000-000000000001', 'e', now() - interval '40 days', 1),
        ('00000000-0000-0000-0000-000000000002', 'e', now() - interval '20 days', 1),
        ('00000000-0000-0000-0000-000000000003', 'e', NULL, NULL);
-SELECT is(runledger.remove_expired('tombstones', 30, 100), 1::bigint, 'an old tombstone goes');
+SELECT is((runledger.remove_expired('tombstones', 30, 100)).removed, 1::bigint, 'an old tombstone goes');
 SELECT is((SELECT count(*) FROM runledger.spool_segments), 2::bigint, 'open segments and young tombstones stay');
 
 SELECT throws_ok($$ SELECT runledger.remove_expired('runs', 0, 1) $$, 'P0001', NULL, 'no retention of less than a day');

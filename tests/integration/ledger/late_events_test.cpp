@@ -95,7 +95,7 @@ TEST_F(LateEvents, OfARunThatRetentionRemovedGoToQuarantineAndChangeNoCost) {
         work.exec(
             "DELETE FROM runledger.settle_queue; UPDATE runledger.runs SET applied_at = '2020-01-01', "
             "changed_at = '2020-01-01'");
-        EXPECT_EQ(work.exec1("SELECT runledger.remove_expired('runs', 30, 10)")[0].as<int>(), 1);
+        EXPECT_EQ(work.exec1("SELECT removed FROM runledger.remove_expired('runs', 30, 10)")[0].as<int>(), 1);
         work.commit();
     }
     insert_generation("run-2");

@@ -451,12 +451,12 @@ void Product::run(const Expire& command, const Model& before) {
     }
     const std::string statement(queries::maintain::remove_expired);
     if (command.beside_a_turn) {
-        const bool is_removed = execute_beside_a_turn(daemon_, statement, std::string{kind.what}, kept_days, 1000);
+        const bool is_removed = execute_beside_a_turn(daemon_, statement, std::string{kind.what}, kept_days, 1000, "-infinity");
         if (is_removed != (command.what != Expire::runs || before.runs_to_remove().empty())) {
             throw std::runtime_error("retention did not wait for the turn that was under way, or waited for nothing");
         }
     } else {
-        execute(daemon_, statement, std::string{kind.what}, kept_days, 1000);
+        execute(daemon_, statement, std::string{kind.what}, kept_days, 1000, "-infinity");
     }
 }
 
