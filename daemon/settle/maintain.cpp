@@ -18,6 +18,8 @@ constexpr std::chrono::hours between_turns{1};
 constexpr std::chrono::minutes after_failure{1};
 // Between two steps of a removal, so that vacuum, replicas and the other stages keep up.
 constexpr std::chrono::milliseconds between_steps{5};
+// How often a step looks whether no apply turn is under way before it waits for one, and apply behind it.
+constexpr int tries_between_turns = 40;
 // A step that would take longer is not worth what it holds up; apply waits 5 s for a lock.
 constexpr TransactionBounds maintain_bounds{.statement_timeout = std::chrono::seconds{5},
                                             .lock_timeout = std::chrono::seconds{1}};
@@ -89,12 +91,20 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
     std::string up_to_now;
     const Step step = in_steps(
         what,
-        [&](const Statements& work, std::size_t rows_max) {
-            const auto row = work.run1(queries::maintain::remove_expired, std::string(what), days, rows_max, up_to);
-            rows = row["removed"].as<std::size_t>();
-            up_to_now = row["up_to"].is_null() ? up_to : row["up_to"].as<std::string>();
-            // What others have locked is left to the next turn.
-            return rows == 0 ? 0 : row["looked_at"].as<std::size_t>();
+        [&](const Statements& work, std::size_t rows_max) -> Found {
+            const auto begun = std::chrono::steady_clock::now();
+            for (int tries = 0;; ++tries) {
+                const auto asked = std::chrono::steady_clock::now();
+                const auto row = work.run1(queries::maintain::remove_expired, std::string(what), days, rows_max, up_to,
+                                           tries == tries_between_turns);
+                if (!row["looked_at"].is_null()) {
+                    rows = row["removed"].as<std::size_t>();
+                    up_to_now = row["up_to"].is_null() ? up_to : row["up_to"].as<std::string>();
+                    // What others have locked is left to the next turn.
+                    return {.rows = rows == 0 ? 0 : row["looked_at"].as<std::size_t>(), .waited = asked - begun};
+                }
+                (void)stop_.pause(between_steps);
+            }
         },
         [&] {
             up_to = up_to_now;
@@ -117,17 +127,17 @@ Maintainer::Step Maintainer::queue_lost() {
     std::string one_queued;
     const Step step = in_steps(
         "lost settlements",
-        [&](const Statements& work, std::size_t rows_max) -> std::size_t {
+        [&](const Statements& work, std::size_t rows_max) -> Found {
             queued_now = 0;
             const auto last = work.run(queries::maintain::queue_lost, changed_at, run_id, rows_max, lost_days);
             if (last.empty()) {
-                return 0;
+                return {};
             }
             changed_at = last[0]["changed_at"].as<std::string>();
             run_id = last[0]["run_id"].as<std::string>();
             queued_now = last[0]["runs_queued"].as<std::uint64_t>();
             one_queued = last[0]["one_queued"].is_null() ? one_queued : last[0]["one_queued"].as<std::string>();
-            return last[0]["rows_read"].as<std::size_t>();
+            return {.rows = last[0]["rows_read"].as<std::size_t>()};
         },
         [&] { queued += queued_now; });
     if (queued > 0) {
@@ -145,11 +155,15 @@ Maintainer::Step Maintainer::in_steps(std::string_view what, const RowsStep& ste
     while (is_more && stop_.pause(between_steps)) {
         const std::size_t rows_max = rows_a_step.next();
         const auto begun = std::chrono::steady_clock::now();
-        const Step outcome = attempt(what, [&](const Statements& work) { is_more = step(work, rows_max) == rows_max; });
+        Found found;
+        const Step outcome = attempt(what, [&](const Statements& work) {
+            found = step(work, rows_max);
+            is_more = found.rows == rows_max;
+        });
         if (outcome != Step::done) {
             return outcome;
         }
-        rows_a_step.took(std::chrono::steady_clock::now() - begun);
+        rows_a_step.took(std::chrono::steady_clock::now() - begun - found.waited);
         committed();
     }
     return Step::done;
@@ -162,6 +176,9 @@ Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<
         if (!work.run1(queries::maintain::try_turn)[0].as<bool>()) {
             return Step::not_ours;
         }
+        // A crash that undoes the last step undoes nothing that anybody built on: what is committed behind it and waits
+        // for the disk is behind it in the log, too. Its locks are not held for as long as the disk takes.
+        work.run("SET LOCAL synchronous_commit = off");
         step(work);
         database_.commit(work);
         return Step::done;

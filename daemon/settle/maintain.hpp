@@ -72,8 +72,11 @@ private:
     Step remove_expired(std::string_view what, unsigned days, std::atomic<std::uint64_t>& removed);
     // Queues what ended and is neither settled nor queued.
     Step queue_lost();
-    // Returns how many rows it has found, of at most `rows_max`.
-    using RowsStep = std::function<std::size_t(const Statements&, std::size_t rows_max)>;
+    struct Found {
+        std::size_t rows{};                  // At most `rows_max`.
+        std::chrono::nanoseconds waited{0};  // For others, without holding up anybody.
+    };
+    using RowsStep = std::function<Found(const Statements&, std::size_t rows_max)>;
     // One step after the other, until one finds fewer rows than it may. `committed` is called behind each that is.
     Step in_steps(std::string_view what, const RowsStep& step, const std::function<void()>& committed);
     // In a transaction of its own, if no other daemon maintains. `what` names it in the log.

@@ -3,6 +3,7 @@
 -- while a pg_dump runs it can't, so that a step from the beginning would walk all that the steps before it removed.
 CREATE OR REPLACE FUNCTION runledger.remove_expired(
     p_what text, p_days integer, p_rows_max integer, p_from timestamptz DEFAULT '-infinity',
+    p_waits boolean DEFAULT true,
     OUT removed bigint, OUT looked_at bigint, OUT up_to timestamptz)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 DECLARE
@@ -33,7 +34,13 @@ BEGIN
             removed := 0;
             RETURN;
         END IF;
-        PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
+        -- Whoever waits for it has every apply behind him wait, too.
+        IF p_waits THEN
+            PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));
+        ELSIF NOT pg_try_advisory_xact_lock(hashtextextended('runledger.forget', 0)) THEN
+            looked_at := NULL;
+            RETURN;
+        END IF;
         -- Again, for what was committed since then.
         run_ids := ARRAY(
             SELECT r.run_id FROM runledger.runs AS r
@@ -79,5 +86,5 @@ BEGIN
     GET DIAGNOSTICS removed = ROW_COUNT;
 END
 $$;
-COMMENT ON FUNCTION runledger.remove_expired(text, integer, integer, timestamptz) IS
-    'Removes at most this many rows that are older than this many days and not older than p_from. Returns how many were removed, how many it looked at (others may have locked a few), and the instant of the last one, from which the next step goes on. They are settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';
+COMMENT ON FUNCTION runledger.remove_expired(text, integer, integer, timestamptz, boolean) IS
+    'Removes at most this many rows that are older than this many days and not older than p_from. Returns how many were removed, how many it looked at (others may have locked a few), and the instant of the last one, from which the next step goes on; NULL for all, and nothing was done, if an apply turn is under way and p_waits is false. They are settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';

@@ -289,6 +289,24 @@ TEST_F(Maintain, LeavesARunThatAnEventReachesMeanwhile) {
     EXPECT_EQ(value("SELECT event_count FROM runledger.runs"), "3");
 }
 
+// Who waits for the lock that apply takes has every further apply wait behind him: it asks first.
+TEST_F(Maintain, DoesNothingBesideATurnWhereItIsToldNotToWait) {
+    exec(
+        "INSERT INTO runledger.runs (run_id, terminal_status, reported_status, reported_at, reported_digest, "
+        "event_count, applied_at, changed_at) SELECT 'old', 'success', 'success', at, 1, 0, at, at "
+        "FROM (SELECT now() - interval '40 days') AS long_ago (at)");
+    const auto other = another_connection();
+    auto turn_under_way = std::make_unique<pqxx::work>(*other);
+    const MadeBatch batch({segment(7), 0}, {{event_text({.run_id = "another"})}});
+    (void)write_turn(*turn_under_way, std::vector<const wire::Batch*>{&batch.batch()}, ApplyMode::together);
+    const char* const step = "SELECT removed FROM runledger.remove_expired('runs', 30, 100, p_waits => false)";
+
+    EXPECT_EQ(value(step), "NULL");
+
+    turn_under_way->commit();
+    EXPECT_EQ(value(step), "1");
+}
+
 // Not by the statement's own timeout, until which apply would wait behind the lock that is asked for.
 TEST_F(Maintain, AsksForNoLockForLongerThanApplyMayWait) {
     ASSERT_TRUE(turn());
