@@ -11,6 +11,7 @@
 #include "daemon/ingest/late_events.hpp"
 #include "daemon/ingest/turn_rows.hpp"
 #include "daemon/ingest/write_turn.hpp"
+#include "queries/apply.hpp"
 #include "queries/quarantine.hpp"
 
 namespace runledger::tool {
@@ -124,6 +125,15 @@ wire::Batch renamed(wire::Batch batch) {
     return batch;
 }
 
+// Of the batches of a retired segment only their number is known: one that was set aside because its bytes are others
+// would be taken for a copy.
+bool is_of_a_retired_segment(const Statements& work, const wire::Batch& batch) {
+    ArrayLiteral segment;
+    segment.add(batch.name.segment.hex());
+    const auto rows = work.run(queries::apply::lock_segments, segment.str());
+    return !rows.empty() && !rows[0]["batch_count"].is_null();
+}
+
 std::optional<Replayed> apply_batch(const Statements& work, const QuarantinedRow& row, const wire::Batch& batch,
                                     ApplyMode mode) {
     const wire::Batch* view = &batch;
@@ -182,6 +192,9 @@ Replayed replay_batch(Database& database, std::int64_t id) {
                     return refused("its content is not a batch's frame: an older build stored it");
                 }
                 const auto& batch = std::get<wire::Batch>(decoded);
+                if (under_its_own_name && is_of_a_retired_segment(work, batch)) {
+                    return refused("its segment is retired");
+                }
                 const auto applied = apply_batch(work, row, under_its_own_name ? batch : renamed(batch), mode);
                 return applied.value_or(refused("another batch has its name"));
             });

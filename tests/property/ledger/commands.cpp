@@ -52,7 +52,7 @@ rc::Gen<Command> insert() {
 
 rc::Gen<Command> settle() {
     return command_of<Settle>(rc::gen::weightedElement<int>({{3, 7}, {1, 1}, {1, 2}, {1, 4}, {1, 3}}),
-                              rc::gen::arbitrary<bool>(), rarely());
+                              rc::gen::arbitrary<bool>(), rc::gen::weightedElement<int>({{6, 0}, {1, 1}, {1, 2}}));
 }
 
 rc::Gen<Command> rate_change() { return command_of<RateChange>(below(7), below(7), below(4)); }
@@ -77,6 +77,7 @@ struct Text {
     }
     std::string operator()(const Copy& c) const { return fmt::format("Copy{{{}}}", c.batch); }
     std::string operator()(const Conflict& c) const { return fmt::format("Conflict{{{}}}", c.batch); }
+    std::string operator()(const Replay& c) const { return fmt::format("Replay{{{}}}", c.what); }
     std::string operator()(const Retire& c) const { return fmt::format("Retire{{{}, {}}}", c.segment, c.off); }
     std::string operator()(const Insert& c) const {
         return fmt::format("Insert{{.row = {}, .run = {}, .rate = {}, .gpu = {}, .chat = {}, .status = {}}}", c.row,
@@ -98,8 +99,7 @@ struct Text {
     }
     std::string operator()(const ForgetChat& c) const { return fmt::format("ForgetChat{{{}}}", c.chat); }
     std::string operator()(const Settle& c) const {
-        return fmt::format("Settle{{.runs = {}, .together = {}, .crashes = {}}}", c.runs, text_of(c.together),
-                           text_of(c.crashes));
+        return fmt::format("Settle{{.runs = {}, .together = {}, .answer = {}}}", c.runs, text_of(c.together), c.answer);
     }
     std::string operator()(const Report& c) const {
         return fmt::format("Report{{.run = {}, .status = {}, .started = {}, .ended = {}}}", c.run, c.status, c.started,
@@ -122,7 +122,8 @@ rc::Gen<Command> some_command() {
     return rc::gen::weightedOneOf<Command>({
         {30, apply()},
         {3, command_of<Copy>(below(8))},
-        {1, command_of<Conflict>(below(8))},
+        {2, command_of<Conflict>(below(8))},
+        {2, command_of<Replay>(below(4))},
         {2, command_of<Retire>(below(segment_count), rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, -1}}))},
         {12, insert()},
         {12, command_of<Change>(below(row_count), rc::gen::weightedElement<int>({{3, 0}, {1, 1}, {1, 2}, {1, 3}}),

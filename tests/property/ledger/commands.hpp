@@ -82,6 +82,10 @@ struct Copy {
 struct Conflict {
     int batch{};
 };
+// The tool puts a batch that was set aside through apply again; 0: the events, each of which is refused again.
+struct Replay {
+    int what{};
+};
 struct Retire {
     int segment{};
     int off{};  // The count that the edge says is wrong by so much.
@@ -143,7 +147,7 @@ struct ForgetChat {
 struct Settle {
     int runs{};  // A bit for each.
     bool together{};
-    bool crashes{};  // Before its COMMIT; then it settles again.
+    int answer{};  // Apply::Answer, of its COMMIT: what is lost is settled again.
 };
 struct Report {
     int run{};
@@ -162,8 +166,8 @@ struct Expire {
 };
 struct DropDay {};
 
-using Command = std::variant<Apply, Copy, Conflict, Retire, Insert, Change, Hold, Release, Delete, Edit, RateChange,
-                             Reprice, Forget, ForgetChat, Settle, Report, Tell, Expire, DropDay>;
+using Command = std::variant<Apply, Copy, Conflict, Replay, Retire, Insert, Change, Hold, Release, Delete, Edit,
+                             RateChange, Reprice, Forget, ForgetChat, Settle, Report, Tell, Expire, DropDay>;
 
 // As it would be written in C++, so that what was found can be pasted into a test.
 [[nodiscard]] std::string text_of(const Command& command);

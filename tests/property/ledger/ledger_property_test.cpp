@@ -239,6 +239,11 @@ std::vector<MendedFault> mended_faults() {
          {priced, event(running), event(ending), settle_all(),
           Change{.row = 0, .what = Change::run, .value = run_count},
           Insert{.row = 1, .run = 0, .rate = rate_of_a_second}, Forget{1}, settle_all()}},
+        {"batch_of_a_retired_segments_name_is_not_taken_for_its_copy",
+         {priced, event(running), event(ending), Conflict{1}, Retire{0}, Replay{1}, settle_all()}},
+        {"batch_is_replayed_once", {event(running), Conflict{0}, Conflict{0}, Replay{1}, Replay{1}, Replay{0}}},
+        {"batch_of_a_forgotten_run_is_replayed_under_its_pseudonym",
+         {priced, event(running), Conflict{0}, Forget{0}, Conflict{0}, Replay{1}, Replay{2}, settle_all()}},
     };
 }
 

@@ -35,6 +35,11 @@ std::string text_of(const Row& row) {
                        row.payload ? "[" + *row.payload + "]" : "");
 }
 
+std::string text_of(const Segment& s) {
+    return fmt::format("{} batches | {} = {} applied + {} duplicate + {} quarantined", s.batches,
+                       s.applied + s.duplicate + s.quarantined, s.applied, s.duplicate, s.quarantined);
+}
+
 std::string text_of(const std::vector<Settlement>& history) {
     std::string text;
     for (const Settlement& s : history) {
@@ -360,6 +365,13 @@ void Model::forget(std::int64_t id) {
             s.payload = "";
         }
     }
+    // By the function; `runledger forget` takes the person's events out of them first.
+    for (BatchPlan& batch : batches_aside_) {
+        batch.is_emptied = batch.is_emptied || std::any_of(batch.news.begin(), batch.news.end(), [&](const News& news) {
+                               const std::string run_id = run_id_of(news.run);
+                               return runs.contains(run_id) && !batch.scrubbed.contains(run_id);
+                           });
+    }
     for (const std::string& id_before : runs) {
         queue_.erase(id_before);
         reports_.erase(id_before);
@@ -425,16 +437,25 @@ Rows Model::rows() const {
         rows[fmt::format("notification {} {} {} {}", key.row, key.run, key.kind, key.for_status)] =
             fmt::format("{} {} | {}", n.state, n.chat, n.told);
     }
+    Segment renamed;
     for (const auto& [number, s] : segments_) {
-        rows[fmt::format("books of segment {}", number)] =
-            fmt::format("{} batches | {} = {} applied + {} duplicate + {} quarantined", s.batches,
-                        s.applied + s.duplicate + s.quarantined, s.applied, s.duplicate, s.quarantined);
+        if (number >= first_renamed) {
+            renamed.batches += s.batches;
+            renamed.applied += s.applied;
+            renamed.duplicate += s.duplicate;
+            renamed.quarantined += s.quarantined;
+            continue;
+        }
+        rows[fmt::format("books of segment {}", number)] = text_of(s);
+    }
+    if (!renamed_.empty()) {
+        rows["books of what was replayed"] = text_of(renamed);
     }
     for (const std::string& run : queue_) {
         rows["queued " + run] = "";
     }
     rows["balance"] = fmt::format("{0} events, {0} in runs | {1} and {2} batches aside", events_applied_, events_aside_,
-                                  batches_aside_);
+                                  batches_aside_.size());
     rows["events"] = fmt::format("{}", events_stored_);
     return rows;
 }

@@ -83,8 +83,13 @@ struct BatchPlan {
     std::uint64_t number{};
     int boot{};
     std::vector<News> news{};
-    bool is_other{};  // Another batch under that name.
+    bool is_other{};                   // Another batch under that name.
+    std::set<std::string> scrubbed{};  // Its runs that were forgotten when it was set aside.
+    bool is_emptied{};                 // One of its runs was forgotten since.
 };
+
+// Of what stands under its own digest; those of the edges are below.
+inline constexpr int first_renamed = 1000;
 
 struct Segment {
     std::map<std::uint64_t, std::size_t> open{};  // Events, by batch.
@@ -107,6 +112,10 @@ public:
     [[nodiscard]] std::vector<BatchPlan> plan(const Apply& command) const;
     [[nodiscard]] std::optional<BatchPlan> plan(const Copy& command) const;
     [[nodiscard]] std::optional<BatchPlan> plan(const Conflict& command) const;
+    // The batch that was set aside.
+    [[nodiscard]] std::optional<BatchPlan> plan(const Replay& command) const;
+    // How many of that name were set aside before it.
+    [[nodiscard]] std::size_t place_of(const BatchPlan& aside) const;
     [[nodiscard]] int current_segment(int segment) const { return current_[static_cast<std::size_t>(segment)]; }
     [[nodiscard]] const Segment& segment(int number) const;
     [[nodiscard]] std::optional<std::int64_t> new_row(const Insert& command) const;
@@ -135,6 +144,7 @@ private:
     void run(const Apply& command);
     void run(const Copy& command);
     void run(const Conflict& command);
+    void run(const Replay& command);
     void run(const Retire& command);
     void run(const Insert& command);
     void run(const Change& command);
@@ -153,7 +163,10 @@ private:
     void run(const DropDay& command);
 
     // model_intake.cpp
-    void take(const std::vector<BatchPlan>& turn);
+    // One by one: each event is compared with what stood before it, so that a run can be queued for nothing.
+    void take(const std::vector<BatchPlan>& turn, bool one_by_one = false);
+    void queue_changed(const std::map<std::string, RunFacts>& before);
+    [[nodiscard]] std::map<std::string, RunFacts> all_facts() const;
     void take_event(const News& news, Segment& segment);
     [[nodiscard]] bool is_settled(const std::string& run) const;
     [[nodiscard]] bool is_removed(const std::string& run) const;
@@ -183,7 +196,8 @@ private:
     std::int64_t events_stored_{};
     std::int64_t events_applied_{};
     std::int64_t events_aside_{};
-    std::int64_t batches_aside_{};
+    std::vector<BatchPlan> batches_aside_{};
+    std::map<std::string, int> renamed_{};  // The segments of batches that were replayed, by what they hold.
     std::map<std::int64_t, Row> rows_{};
     std::array<std::int64_t, row_count> rows_made_{};
     std::map<std::int64_t, std::vector<Settlement>> settlements_of_deleted_{};

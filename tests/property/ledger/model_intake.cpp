@@ -1,10 +1,22 @@
 // What comes from the edges and the provider, and what retention takes away.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <stdexcept>
 
 #include "tests/property/ledger/model.hpp"
 
 namespace runledger::test::whole_ledger {
+namespace {
+
+// What its bytes say.
+std::string text_of(const BatchPlan& batch) {
+    return whole_ledger::text_of(Command{Apply{.events = batch.news, .segment = batch.segment}}) +
+           fmt::format(" {} {} {} {}", batch.number, batch.boot, batch.is_emptied, fmt::join(batch.scrubbed, " "));
+}
+
+}  // namespace
 
 std::vector<BatchPlan> Model::plan(const Apply& command) const {
     std::vector<BatchPlan> turn;
@@ -39,11 +51,35 @@ std::optional<BatchPlan> Model::plan(const Conflict& command) const {
     auto batch = plan(Copy{command.batch});
     if (batch) {
         batch->is_other = true;
+        for (News& news : batch->news) {
+            news.redelivered = !news.redelivered;
+        }
         if (segments_.at(batch->segment).is_retired) {
             batch->number = segments_.at(batch->segment).batch_count + 1;
         }
     }
     return batch;
+}
+
+std::optional<BatchPlan> Model::plan(const Replay& command) const {
+    if (command.what == 0 || batches_aside_.empty()) {
+        return std::nullopt;
+    }
+    const BatchPlan& batch = batches_aside_[static_cast<std::size_t>(command.what - 1) % batches_aside_.size()];
+    // Once the tombstone is gone nothing tells its name from news: tombstones_days is how late one may be.
+    const Segment& segment = segments_.at(batch.segment);
+    return batch.is_emptied || (segment.is_retired && !segment.has_tombstone) ? std::nullopt : std::optional{batch};
+}
+
+std::size_t Model::place_of(const BatchPlan& aside) const {
+    std::size_t place = 0;
+    for (const BatchPlan& batch : batches_aside_) {
+        if (text_of(batch) == text_of(aside)) {
+            break;
+        }
+        place += batch.segment == aside.segment && batch.number == aside.number ? 1 : 0;
+    }
+    return place;
 }
 
 const Segment& Model::segment(int number) const {
@@ -54,9 +90,9 @@ const Segment& Model::segment(int number) const {
 
 void Model::run(const Apply& command) {
     const auto turn = plan(command);
-    take(turn);
+    take(turn, command.one_by_one);
     if (command.answer == Apply::is_lost) {
-        take(turn);
+        take(turn, command.one_by_one);
     }
 }
 
@@ -72,11 +108,39 @@ void Model::run(const Conflict& command) {
     }
 }
 
-void Model::take(const std::vector<BatchPlan>& turn) {
-    std::map<std::string, RunFacts> before;
-    for (const auto& [id, run] : runs_) {
-        before.emplace(id, facts_of(run));
+// It is stored under a name of its own, which is the same for the same bytes.
+void Model::run(const Replay& command) {
+    auto batch = plan(command);
+    if (!batch) {
+        return;
     }
+    const auto same = [&](const BatchPlan& other) { return text_of(other) == text_of(*batch); };
+    batches_aside_.erase(std::find_if(batches_aside_.begin(), batches_aside_.end(), same));
+    batch->segment =
+        renamed_.try_emplace(text_of(*batch), first_renamed + static_cast<int>(renamed_.size())).first->second;
+    batch->is_other = false;
+    take({*batch});
+}
+
+std::map<std::string, RunFacts> Model::all_facts() const {
+    std::map<std::string, RunFacts> facts;
+    for (const auto& [id, run] : runs_) {
+        facts.emplace(id, facts_of(run));
+    }
+    return facts;
+}
+
+void Model::queue_changed(const std::map<std::string, RunFacts>& before) {
+    for (const auto& [id, now] : all_facts()) {
+        const RunFacts was = before.contains(id) ? before.at(id) : RunFacts{};
+        if (now.running != was.running || now.ending != was.ending || now.outputs != was.outputs) {
+            queue_.insert(id);
+        }
+    }
+}
+
+void Model::take(const std::vector<BatchPlan>& turn, bool one_by_one) {
+    const auto before = all_facts();
     // Which runs retention has removed is asked once for a turn.
     std::vector<std::pair<News, int>> news;
     for (const BatchPlan& batch : turn) {
@@ -89,11 +153,18 @@ void Model::take(const std::vector<BatchPlan>& turn) {
             segment.duplicate += events;
         } else if (is_known || segment.is_retired) {
             segment.quarantined += events;
-            ++batches_aside_;
+            batches_aside_.push_back(batch);
+            for (const News& one : batch.news) {
+                if (forgotten_.contains(run_id_of(one.run))) {
+                    batches_aside_.back().scrubbed.insert(run_id_of(one.run));
+                }
+            }
         } else {
             segment.open.emplace(batch.number, batch.news.size());
             ++segment.batches;
-            batches_.push_back(batch);
+            if (batch.segment < first_renamed) {
+                batches_.push_back(batch);
+            }
             for (const News& one : batch.news) {
                 news.emplace_back(one, batch.segment);
             }
@@ -111,16 +182,14 @@ void Model::take(const std::vector<BatchPlan>& turn) {
             ++segment.quarantined;
             ++events_aside_;
         } else {
+            const auto before_it = one_by_one ? all_facts() : std::map<std::string, RunFacts>{};
             take_event(one, segment);
+            if (one_by_one) {
+                queue_changed(before_it);
+            }
         }
     }
-    for (const auto& [id, run] : runs_) {
-        const RunFacts now = facts_of(run);
-        const RunFacts was = before.contains(id) ? before.at(id) : RunFacts{};
-        if (now.running != was.running || now.ending != was.ending || now.outputs != was.outputs) {
-            queue_.insert(id);
-        }
-    }
+    queue_changed(before);
 }
 
 void Model::take_event(const News& news, Segment& segment) {
@@ -223,7 +292,7 @@ void Model::run(const Expire& command) {
         }
         case Expire::quarantine:
             events_aside_ = 0;
-            batches_aside_ = 0;
+            batches_aside_.clear();
             break;
         case Expire::tombstones:
             for (auto& [number, segment] : segments_) {

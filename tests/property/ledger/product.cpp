@@ -10,6 +10,7 @@
 #include "daemon/database/schema.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/ingest/write_turn.hpp"
+#include "daemon/tool/quarantine/replay.hpp"
 #include "queries/apply.hpp"
 #include "queries/maintain.hpp"
 #include "queries/outbox.hpp"
@@ -67,12 +68,11 @@ public:
         wire::BatchEncoder encoder({.boot = boot, .edge_name = "edge"});
         for (const News& news : plan.news) {
             const std::string body = body_of(news);
-            encoder.add(
-                {.stamp = {.received_at = wall_of(walls[static_cast<std::size_t>(news.wall)] + (plan.is_other ? 1 : 0)),
-                           .boottime =
-                               BootTime{std::chrono::microseconds{boottimes[static_cast<std::size_t>(news.boottime)]}}},
-                 .flags = news.redelivered ? std::uint32_t{wire::redelivered} : 0U,
-                 .body = body});
+            encoder.add({.stamp = {.received_at = wall_of(walls[static_cast<std::size_t>(news.wall)]),
+                                   .boottime = BootTime{std::chrono::microseconds{
+                                       boottimes[static_cast<std::size_t>(news.boottime)]}}},
+                         .flags = news.redelivered ? std::uint32_t{wire::redelivered} : 0U,
+                         .body = body});
         }
         frame_ = encoder.finish({segment_id_of(plan.segment), plan.number});
         batch_ = std::get<wire::Batch>(wire::decode_batch(frame_));
@@ -103,6 +103,7 @@ Product::Product(const std::string& database)
       application_(connect_to(server().uri_as("property_application", database))),
       other_application_(connect_to(server().uri_as("property_application", database))),
       reader_(connect_to(server().uri_as("property_reader", database))),
+      tool_(std::make_unique<Database>(server().uri_as("property_owner", database), "tool")),
       lookups_({.uri = server().uri_as("property_daemon", database),
                 .lease_owner = "property",
                 .lease = std::chrono::seconds{60},
@@ -195,6 +196,23 @@ void Product::run(const Copy& command, const Model& before) {
 void Product::run(const Conflict& command, const Model& before) {
     if (const auto batch = before.plan(command)) {
         apply({*batch}, false);
+    }
+}
+
+void Product::replay(std::int64_t id) { (void)tool::replay_quarantined(*tool_, id); }
+
+void Product::run(const Replay& command, const Model& before) {
+    if (command.what == 0) {
+        for (const auto& row :
+             execute(owner_, "SELECT id FROM runledger.quarantine WHERE scope = 'event' ORDER BY id")) {
+            replay(row[0].as<std::int64_t>());
+        }
+    } else if (const auto batch = before.plan(command)) {
+        const auto rows = execute(owner_,
+                                  "SELECT id FROM runledger.quarantine WHERE scope = 'batch' AND resolved_at IS "
+                                  "NULL AND segment_id = $1::uuid AND batch_number = $2 ORDER BY id",
+                                  segment_id_of(batch->segment).hex(), batch->number);
+        replay(rows[static_cast<int>(before.place_of(*batch))][0].as<std::int64_t>());
     }
 }
 
@@ -394,10 +412,13 @@ void Product::settle(const std::vector<std::string>& runs, bool together, End en
 
 void Product::run(const Settle& command, const Model& before) {
     const auto runs = before.runs_of(command);
-    if (command.crashes) {
+    if (command.answer == Apply::is_lost_with_the_turn) {
         settle(runs, command.together, End::abort);
     }
     settle(runs, command.together, End::commit);
+    if (command.answer == Apply::is_lost) {
+        settle(runs, command.together, End::commit);
+    }
 }
 
 void Product::run(const Report& command, const Model&) {
@@ -451,12 +472,13 @@ void Product::run(const Expire& command, const Model& before) {
     }
     const std::string statement(queries::maintain::remove_expired);
     if (command.beside_a_turn) {
-        const bool is_removed = execute_beside_a_turn(daemon_, statement, std::string{kind.what}, kept_days, 1000, "-infinity");
+        const bool is_removed =
+            execute_beside_a_turn(daemon_, statement, std::string{kind.what}, kept_days, 1000, "-infinity", true);
         if (is_removed != (command.what != Expire::runs || before.runs_to_remove().empty())) {
             throw std::runtime_error("retention did not wait for the turn that was under way, or waited for nothing");
         }
     } else {
-        execute(daemon_, statement, std::string{kind.what}, kept_days, 1000, "-infinity");
+        execute(daemon_, statement, std::string{kind.what}, kept_days, 1000, "-infinity", false);
     }
 }
 

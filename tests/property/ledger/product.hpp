@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/database/database.hpp"
 #include "daemon/reconcile/lookups.hpp"
 #include "tests/property/ledger/commands.hpp"
 #include "tests/property/ledger/model.hpp"
@@ -41,6 +42,7 @@ private:
     void run(const Apply& command, const Model& before);
     void run(const Copy& command, const Model& before);
     void run(const Conflict& command, const Model& before);
+    void run(const Replay& command, const Model& before);
     void run(const Retire& command, const Model& before);
     void run(const Insert& command, const Model& before);
     void run(const Change& command, const Model& before);
@@ -58,6 +60,7 @@ private:
     void run(const Expire& command, const Model& before);
     void run(const DropDay& command, const Model& before);
 
+    void replay(std::int64_t id);
     enum class End { commit, abort };
     void apply(const std::vector<BatchPlan>& turn, bool one_by_one, End end = End::commit);
     void settle(const std::vector<std::string>& runs, bool together, End end);
@@ -76,6 +79,7 @@ private:
     Connection application_;
     Connection other_application_;
     Connection reader_;
+    std::unique_ptr<Database> tool_;
     Lookups lookups_;
     std::unique_ptr<pqxx::work> held_;
     int held_so_far_{0};

@@ -105,10 +105,13 @@ FROM unnest($1::text[]) AS gone (run_id), LATERAL (
 }
 
 constexpr const char* books_query = R"(
-SELECT 'books of segment ' || ('x' || left(segment_id::text, 2))::bit(8)::integer, format(
+SELECT 'books of ' || name, format(
     '%s batches | %s = %s applied + %s duplicate + %s quarantined', sum(batches), sum(stored), sum(applied),
     sum(duplicate), sum(quarantined))
-FROM runledger.ledger_days_v1 GROUP BY segment_id
+FROM runledger.ledger_days_v1, LATERAL (
+    SELECT CASE WHEN replace(segment_id::text, '-', '') = repeat(left(segment_id::text, 2), 16)
+           THEN 'segment ' || ('x' || left(segment_id::text, 2))::bit(8)::integer ELSE 'what was replayed' END
+) AS named (name) GROUP BY name
 UNION ALL
 SELECT 'balance', format('%s events, %s in runs | %s and %s batches aside', events, events_counted_in_runs,
                          quarantined_events, conflicting_batches)
