@@ -73,6 +73,32 @@ std::optional<RecordPlace> find_record(std::span<const std::byte> file, std::siz
     return std::nullopt;
 }
 
+// A write that did not finish lacks its end, or a block of the disk's, which is zeros then. Whether the record that
+// stands at the offset was written whole, though it is not good: it has changed since.
+bool was_written_whole(std::span<const std::byte> file, std::size_t offset, const BatchName& name) {
+    constexpr std::size_t block_bytes = 512;  // The least that a disk writes at once.
+    if (file.size() - offset < record_header_bytes) {
+        return false;
+    }
+    const std::size_t bytes = record_header_bytes + get<std::uint32_t>(file.subspan(offset), length_at);
+    if (bytes > file.size() - offset || file[offset + bytes - 1] == std::byte{0}) {
+        return false;
+    }
+    const auto record = file.subspan(offset, bytes);
+    const auto frame = wire::decode_batch_header(record.subspan(record_header_bytes));
+    const auto* batch = std::get_if<wire::BatchHeader>(&frame);
+    if (batch == nullptr || batch->name != name) {
+        return false;
+    }
+    for (std::size_t block = (offset / block_bytes + 1) * block_bytes; block + block_bytes <= offset + bytes;
+         block += block_bytes) {
+        if (all_zero(file.subspan(block, block_bytes))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 }  // namespace
 
 std::array<std::byte, segment_header_bytes> encode_segment_header(const SegmentHeader& header) {
@@ -181,6 +207,7 @@ std::variant<SegmentScan, HeaderFault> scan_segment(std::span<const std::byte> f
     // A segment that is shorter than its space was sealed, which cuts it behind its last answered record.
     const bool is_sealed = scan.header && file.size() < scan.header->reserved_bytes;
     damaged = damaged || (is_sealed && !all_zero(file.subspan(scan.used_bytes)));
+    damaged = damaged || was_written_whole(file, scan.used_bytes, {id, expected});
     if (damaged) {
         scan.end = ScanEnd::damaged;
     } else if (!all_zero(file.subspan(scan.used_bytes))) {

@@ -57,8 +57,9 @@ void scan_is_sound(const SegmentScan& scan, std::span<const std::byte> file) {
     claim(scan.end != ScanEnd::torn_tail || (is_gapless && !rest_is_zero), "a torn tail has no gap before it");
     const bool lacks_header = !scan.header && (!scan.records.empty() || !rest_is_zero);
     const bool is_cut_badly = scan.header && file.size() < scan.header->reserved_bytes && !rest_is_zero;
-    claim((scan.end == ScanEnd::damaged) == (!is_gapless || lacks_header || is_cut_badly),
-          "damage is a gap, a lost header, or a sealed file that does not end with its last record");
+    const bool has_changed = holds_whole_record(file, scan.used_bytes, number);
+    claim((scan.end == ScanEnd::damaged) == (!is_gapless || lacks_header || is_cut_badly || has_changed),
+          "damage is a gap, a lost header, a sealed file that does not end with its last record, or a changed record");
 }
 
 // The couriers' and the tool's way in reads the same.
@@ -158,6 +159,32 @@ void sign(Bytes& file) {
 }
 
 }  // namespace
+
+bool holds_whole_record(std::span<const std::byte> file, std::size_t offset, BatchNumber number) {
+    std::vector<std::byte> rest(file.begin() + static_cast<std::ptrdiff_t>(offset), file.end());
+    rest.resize(std::max(rest.size(), record_header_bytes));
+    std::uint32_t frame_bytes = 0;
+    std::memcpy(&frame_bytes, rest.data() + 12, sizeof frame_bytes);
+    if (rest.size() - record_header_bytes < frame_bytes || offset + record_header_bytes > file.size()) {
+        return false;
+    }
+    rest.resize(record_header_bytes + frame_bytes);
+    const auto header = wire::decode_batch_header(std::span(rest).subspan(record_header_bytes));
+    if (!std::holds_alternative<wire::BatchHeader>(header) ||
+        std::get<wire::BatchHeader>(header).name != BatchName{fuzzed_segment(), number} ||
+        rest.back() == std::byte{0}) {
+        return false;
+    }
+    std::size_t zeros = 0;
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+        zeros = (offset + i) % 512 == 0 ? 0 : zeros;
+        zeros += rest[i] == std::byte{0} ? 1 : 0;
+        if (zeros == 512) {
+            return false;
+        }
+    }
+    return true;
+}
 
 SegmentId fuzzed_segment() {
     SegmentId id;

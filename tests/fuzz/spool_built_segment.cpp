@@ -65,6 +65,7 @@ Expected expect(const Built& built) {
         const auto header = decode_segment_header(built.file);
         is_damaged = is_damaged || file_bytes < std::get<SegmentHeader>(header).reserved_bytes;  // It was sealed.
     }
+    is_damaged = is_damaged || holds_whole_record(built.file, expected.used_bytes, next);
     if (is_damaged) {
         expected.end = ScanEnd::damaged;
     } else if (!is_zero_from(expected.used_bytes)) {

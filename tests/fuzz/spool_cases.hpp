@@ -16,6 +16,9 @@ namespace runledger::fuzz {
 // What holds of every scan, whatever the file: returned so that more can be asked of it.
 SegmentScan scan_soundly(std::span<const std::byte> file);
 
+// Whether the record of that number stands there, has its last byte, and something in every block of 512 bytes.
+[[nodiscard]] bool holds_whole_record(std::span<const std::byte> file, std::size_t offset, BatchNumber number);
+
 void read_any_file(InputBytes input);
 // The bytes as the folder's file `identity`.
 void read_any_identity(InputBytes input);

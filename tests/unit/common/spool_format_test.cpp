@@ -227,6 +227,48 @@ TEST_F(SpoolFormat, ABadLastRecordOfASealedFileIsDamage) {
     EXPECT_EQ(scan().end, ScanEnd::damaged);
 }
 
+// A killed worker seals nothing, and answered its last record, too.
+TEST_F(SpoolFormat, AChangedByteOfTheLastRecordIsDamageThoughTheFileIsNotSealed) {
+    append(0);
+    const std::size_t last = append(1, 1500);
+    const std::size_t frame_bytes = make_frame({.segment = id_, .number = 1}, {1}, 1500).size();
+    fill_space();
+    // Without its length or its frame's name nothing says what was written there: it seems torn.
+    constexpr std::size_t behind_the_name = record_header_bytes + 48;
+    ASSERT_GT(frame_bytes, 1024U);
+    for (std::size_t i = behind_the_name; i < record_header_bytes + frame_bytes; ++i) {
+        file_[last + i] ^= std::byte{0x01};
+
+        EXPECT_EQ(scan().end, ScanEnd::damaged) << "byte " << i;
+        EXPECT_EQ(scan().used_bytes, last);
+
+        file_[last + i] ^= std::byte{0x01};
+    }
+    for (std::size_t i : {0U, 7U}) {  // Its checksum.
+        file_[last + i] ^= std::byte{0x01};
+        EXPECT_EQ(scan().end, ScanEnd::damaged);
+        file_[last + i] ^= std::byte{0x01};
+    }
+    EXPECT_EQ(scan().end, ScanEnd::clean);
+}
+
+TEST_F(SpoolFormat, ALastRecordThatLacksABlockIsTorn) {
+    append(0);
+    const std::size_t last = append(1, 1500);
+    const std::size_t end = file_.size();
+    fill_space();
+    const Bytes whole = file_;
+    int blocks = 0;
+    for (std::size_t block = (last / 512 + 1) * 512; block + 512 <= end; block += 512, ++blocks) {
+        file_ = whole;
+        std::fill_n(file_.begin() + static_cast<std::ptrdiff_t>(block), 512, std::byte{0});
+
+        EXPECT_EQ(scan().end, ScanEnd::torn_tail);
+        EXPECT_EQ(scan().used_bytes, last);
+    }
+    EXPECT_GT(blocks, 1);
+}
+
 TEST_F(SpoolFormat, EveryChangedByteOfARecordInTheMiddleIsDamageThatCostsNoOther) {
     append(0);
     const std::size_t middle = append(1);
@@ -283,7 +325,8 @@ TEST_F(SpoolFormat, BodyThatHoldsARecordIsNotTakenForOne) {
         encoder.add({.stamp = {}, .flags = 0, .body = "x"});
     }
     append_record(file_, 1, encoder.finish({.segment = id_, .number = 1}));
-    std::memset(file_.data() + torn, 0, 8);
+    const std::size_t block = (torn / 512 + 1) * 512;
+    std::memset(file_.data() + torn, 0, block - torn);
     fill_space();
 
     EXPECT_THAT(numbers(), ::testing::ElementsAre(0));
