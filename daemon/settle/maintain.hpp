@@ -38,7 +38,7 @@ struct MaintainCounters {
 class RowsAStep {
 public:
     static constexpr std::size_t min = 50;
-    static constexpr std::size_t max = 1000;
+    static constexpr std::size_t max = 300;
 
     [[nodiscard]] std::size_t next() const noexcept { return rows_; }
     void took(std::chrono::nanoseconds time) noexcept {

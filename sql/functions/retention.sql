@@ -34,6 +34,10 @@ BEGIN
             removed := 0;
             RETURN;
         END IF;
+        -- What will be deleted is read from the disk before the lock is taken.
+        PERFORM count(*) FROM runledger.run_outputs WHERE run_id = ANY (run_ids);
+        PERFORM count(*) FROM runledger.run_other_statuses WHERE run_id = ANY (run_ids);
+        PERFORM count(*) FROM runledger.provider_reports WHERE run_id = ANY (run_ids);
         -- Whoever waits for it has every apply behind him wait, too.
         IF p_waits THEN
             PERFORM pg_advisory_xact_lock(hashtextextended('runledger.forget', 0));

@@ -20,6 +20,7 @@ TEST(RowsAStep, BeginsSmall) { EXPECT_EQ(after({}), RowsAStep::min); }
 TEST(RowsAStep, DoublesAfterAQuickStepUpToItsMost) {
     EXPECT_EQ(after({1}), 100U);
     EXPECT_EQ(after({1, 1}), 200U);
+    EXPECT_EQ(after({1, 1, 1}), RowsAStep::max);
     EXPECT_EQ(after({1, 1, 1, 1, 1, 1}), RowsAStep::max);
 }
 
