@@ -18,12 +18,16 @@ PostgresServer& Dba::server() {
 }
 
 Finished Dba::tool(std::vector<std::string> words, std::string_view role) const {
+    return tool_of(server().uri_as(role, database_), std::move(words));
+}
+
+Finished Dba::tool_of(const std::string& uri, std::vector<std::string> words) const {
     // With a token: without one, messages are only logged, and `outbox send-logged` refuses.
     const auto token = folder_.write_file("telegram.token", "100:test-token\n");
     std::filesystem::permissions(token, std::filesystem::perms{0600});
     const auto configuration = folder_.write_file(
-        "runledgerd.toml", fmt::format("[postgres]\nuri = \"{}\"\n\n[telegram]\ntoken_file = \"{}\"\n",
-                                       server().uri_as(role, database_), token.string()));
+        "runledgerd.toml",
+        fmt::format("[postgres]\nuri = \"{}\"\n\n[telegram]\ntoken_file = \"{}\"\n", uri, token.string()));
     std::vector<std::string> argv{
         install_executable(folder_, std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger").string(),
         "--config", configuration.string()};

@@ -26,6 +26,8 @@ protected:
 
     // `runledger --config … <words>`, as the superuser unless another role is named.
     [[nodiscard]] Finished tool(std::vector<std::string> words, std::string_view role = "postgres") const;
+    // The same, with another database.
+    [[nodiscard]] Finished tool_of(const std::string& uri, std::vector<std::string> words) const;
     // The same, which must succeed.
     void migrate(std::string_view role = "postgres") const;
 
