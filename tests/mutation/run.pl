@@ -6,8 +6,8 @@
 #
 # The changes are the tables beside this file, one for each room (README.md there says how to write one). Everything
 # happens in build/mutants: a copy of the sources, its build, and results.tsv, from which a run that was interrupted
-# goes on; with --retry it tries the changes again that no test has caught. docs/mutations.md is written from the results
-# at the end of each run.
+# goes on, as do the rows of docs/mutations.md; with --retry it tries the changes again that no test has caught.
+# docs/mutations.md is written from the results at the end of each run.
 #
 # --check only looks whether each text that is changed still stands exactly once in its file, and whether
 # docs/mutations.md has each entry.
@@ -235,6 +235,13 @@ if (-e $results_file && !$fresh) {
     }
 }
 
+# What an earlier run has written into the page counts, too: an entry's id is of what it changes and of its test.
+if (!$fresh && -e $page) {
+    for (split /\n/, read_file($page)) {
+        my ($test, $id) = /\| `([^`|]+)` \| ([0-9a-f]{12}) \|$/ or next;
+        $results{$id} //= ['caught', $test, 0];
+    }
+}
 sub keep_result {
     my ($id, @result) = @_;
     $results{$id} = \@result;

@@ -241,6 +241,8 @@ std::vector<MendedFault> mended_faults() {
           Insert{.row = 1, .run = 0, .rate = rate_of_a_second}, Forget{1}, settle_all()}},
         {"batch_of_a_retired_segments_name_is_not_taken_for_its_copy",
          {priced, event(running), event(ending), Conflict{1}, Retire{0}, Replay{1}, settle_all()}},
+        {"run_stays_while_a_turn_looks_at_it",
+         {priced, event(running), event(ending), settle_all(), Expire{.what = Expire::runs, .beside_a_turn = true}}},
         {"batch_is_replayed_once", {event(running), Conflict{0}, Conflict{0}, Replay{1}, Replay{1}, Replay{0}}},
         {"batch_of_a_forgotten_run_is_replayed_under_its_pseudonym",
          {priced, event(running), Conflict{0}, Forget{0}, Conflict{0}, Replay{1}, Replay{2}, settle_all()}},
