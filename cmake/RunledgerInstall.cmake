@@ -23,6 +23,7 @@ if(RUNLEDGER_DAEMON)
         DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT daemon)
     install(FILES ${config}/prometheus/runledger.rules.yml
         DESTINATION ${CMAKE_INSTALL_DATADIR}/runledger/prometheus COMPONENT daemon)
+    install(DIRECTORY ${config}/grafana DESTINATION ${CMAKE_INSTALL_DATADIR}/runledger COMPONENT daemon)
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/sql/examples/
         DESTINATION ${CMAKE_INSTALL_DATADIR}/runledger/queries COMPONENT daemon FILES_MATCHING PATTERN "*.sql")
     install(FILES ${PROJECT_SOURCE_DIR}/sql/import/json_lines.sql

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/backlog/backlog.hpp"
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/database/database.hpp"
@@ -47,6 +48,7 @@ constexpr seconds settle_silence_max{120};     // A turn: 128 runs of 0.2 s, and
 constexpr seconds reconcile_silence_max{300};  // A turn: some statements, and look-ups that are not waited for.
 constexpr seconds notify_silence_max{300};     // The same.
 constexpr seconds maintain_silence_max{120};   // A step: some statements of 5 s at most.
+constexpr seconds backlog_silence_max{120};    // The same.
 
 // ZeroMQ's two, the outbox's listener, and some for libcurl, which resolves names in threads.
 constexpr std::size_t other_threads = 8;
@@ -142,7 +144,7 @@ private:
     Counters counters_;
     std::unique_ptr<Metrics> metrics_;
 
-    Wakeup stop_;  // Appliers between two attempts, and the maintainer.
+    Wakeup stop_;  // Appliers between two attempts, the maintainer and the backlog.
     Wakeup settle_wakeup_;
     Wakeup slow_settle_wakeup_;
     Wakeup notify_wakeup_;
@@ -158,6 +160,7 @@ private:
     std::optional<Notifier> notifier_;
     std::optional<OutboxListener> outbox_listener_;
     std::optional<Maintainer> maintainer_;
+    std::optional<Backlog> backlog_;
 
     std::unique_ptr<StageThread> intake_thread_;
     std::vector<std::unique_ptr<StageThread>> apply_threads_;
@@ -166,16 +169,17 @@ private:
     std::unique_ptr<StageThread> reconcile_thread_;
     std::unique_ptr<StageThread> notify_thread_;
     std::unique_ptr<StageThread> maintain_thread_;
+    std::unique_ptr<StageThread> backlog_thread_;
 
     std::string hanging_;  // The stage that the log has named.
 };
 
 Daemon::Daemon(const Config& config, const StartThread& start)
     : config_(config), start_thread_(start), lease_owner_(lease_owner()) {
-    constexpr std::size_t stages_without_appliers = 6;
+    constexpr std::size_t stages_without_appliers = 7;
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
     if (!config.metrics.listen.empty()) {
-        metrics_ = std::make_unique<Metrics>(config.metrics.listen, counters_);
+        metrics_ = std::make_unique<Metrics>(config.metrics.listen, counters_, Outages::of(config.postgres.uri));
     }
 }
 
@@ -245,6 +249,9 @@ void Daemon::start() {
     };
     notifier_.emplace(config_.telegram, uri, lease_owner_, notify_wakeup_, counters_.notify, std::move(notify_tuning));
     maintainer_.emplace(config_.retention, uri, stop_, counters_.maintain);
+    if (metrics_) {
+        backlog_.emplace(uri, stop_, counters_.backlog);
+    }
 
     notify_thread_ = start_stage("notify", *notifier_, notify_silence_max);
     try {
@@ -265,6 +272,9 @@ void Daemon::start() {
     }
     intake_thread_ = start_stage("intake", *intake_, intake_silence_max);
     maintain_thread_ = start_stage("maintain", *maintainer_, maintain_silence_max);
+    if (backlog_) {
+        backlog_thread_ = start_stage("backlog", *backlog_, backlog_silence_max);
+    }
     spdlog::info("ready appliers={} telegram={} reconcile={}", config_.postgres.appliers,
                  config_.telegram.mode == TelegramMode::send ? "send" : "log", reconciles ? "on" : "off, no key");
 }
@@ -292,6 +302,7 @@ void Daemon::stop() noexcept {
     notify_thread_.reset();
     outbox_listener_.reset();
     maintain_thread_.reset();
+    backlog_thread_.reset();
 }
 
 void Daemon::watch(const sigset_t& signals) {
@@ -310,7 +321,8 @@ void Daemon::watch(const sigset_t& signals) {
 bool Daemon::some_stage_hangs() {
     const auto now = steady_clock::now();
     std::vector<const StageThread*> threads{intake_thread_.get(),    settle_thread_.get(), slow_settle_thread_.get(),
-                                            reconcile_thread_.get(), notify_thread_.get(), maintain_thread_.get()};
+                                            reconcile_thread_.get(), notify_thread_.get(), maintain_thread_.get(),
+                                            backlog_thread_.get()};
     for (const auto& thread : apply_threads_) {
         threads.push_back(thread.get());
     }

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <limits>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -52,10 +54,40 @@ MetricFamily family(MetricType type, std::string name, std::string help, const s
     return made;
 }
 
+MetricFamily histogram(std::string name, std::string help, const LagHistogram& lags) {
+    const auto seconds = [](std::chrono::microseconds time) { return std::chrono::duration<double>(time).count(); };
+    ClientMetric metric;
+    for (const std::uint64_t count : lags.counts()) {
+        const std::size_t bucket = metric.histogram.bucket.size();
+        metric.histogram.sample_count += count;
+        metric.histogram.bucket.push_back({.cumulative_count = metric.histogram.sample_count,
+                                           .upper_bound = bucket < LagHistogram::bounds.size()
+                                                              ? seconds(LagHistogram::bounds[bucket])
+                                                              : std::numeric_limits<double>::infinity()});
+    }
+    metric.histogram.sample_sum = seconds(lags.sum());
+    MetricFamily made;
+    made.name = std::move(name);
+    made.help = std::move(help);
+    made.type = MetricType::Histogram;
+    made.metric.push_back(std::move(metric));
+    return made;
+}
+
+// The first time that it is asked, which is when the daemon starts.
+std::chrono::seconds started_at() {
+    static const auto first =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+    return first;
+}
+
 // Reads the stages' counters when Prometheus asks; on the exposer's thread.
 class StageCounters : public prometheus::Collectable {
 public:
-    explicit StageCounters(const Counters& counters) : counters_(counters) {}
+    StageCounters(const Counters& counters, std::shared_ptr<const Outages> postgres)
+        : counters_(counters), postgres_(std::move(postgres)) {
+        (void)started_at();  // From now on.
+    }
 
     [[nodiscard]] std::vector<MetricFamily> Collect() const override {
         const auto counter = [](std::string name, std::string help, const std::string& label,
@@ -65,7 +97,17 @@ public:
         const auto gauge = [](std::string name, std::string help, double value) {
             return family(MetricType::Gauge, std::move(name), std::move(help), "", {{value}});
         };
-        const auto& [intake, apply, settle, notify, maintain, reconcile] = counters_;
+        const auto gauges = [](std::string name, std::string help, const std::string& label,
+                               const std::vector<Sample>& samples) {
+            return family(MetricType::Gauge, std::move(name), std::move(help), label, samples);
+        };
+        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog] = counters_;
+        // What is not known yet is left out, and is not 0.
+        const bool is_measured = backlog.measured_at > 0;
+        const auto measured = [&](std::string name, std::string help, const std::string& label,
+                                  const std::vector<Sample>& samples) {
+            return gauges(std::move(name), std::move(help), label, is_measured ? samples : std::vector<Sample>{});
+        };
         return {
             counter("runledger_intake_messages_total", "Messages read from the edges.", "",
                     {{as_double(intake.messages)}}),
@@ -92,6 +134,11 @@ public:
                     {{as_double(apply.events_applied)}}),
             counter("runledger_events_quarantined_total", "Events that could not be stored in their place.", "",
                     {{as_double(apply.events_quarantined)}}),
+            counter("runledger_events_ahead_of_clock_total",
+                    "Events received more than a second later than now, by this daemon's clock.", "",
+                    {{as_double(apply.events_ahead_of_clock)}}),
+            histogram("runledger_apply_lag_seconds", "From an event's receipt at the edge to its commit in the ledger.",
+                      apply.lag),
             counter("runledger_segments_retired_total", "Spool segments whose batches are all in the ledger.", "",
                     {{as_double(apply.segments_retired)}}),
             counter("runledger_settlements_total", "Settlements by outcome.", "outcome",
@@ -101,6 +148,8 @@ public:
                      {as_double(settle.postponed), "postponed"}}),
             counter("runledger_settle_turns_failed_total", "Settle transactions that failed and were retried.", "",
                     {{as_double(settle.turns_failed)}}),
+            histogram("runledger_settle_lag_seconds",
+                      "From the receipt of a run's ending to the commit of its first settlement.", settle.lag),
             counter("runledger_notifications_total", "Attempts to send notifications, by result.", "outcome",
                     {{as_double(notify.sent), "sent"},
                      {as_double(notify.logged), "logged"},
@@ -127,12 +176,6 @@ public:
                     {{as_double(maintain.steps_failed)}}),
             gauge("runledger_notifications_in_flight", "Notifications that are leased now.",
                   as_double(notify.in_flight)),
-            gauge("runledger_notifications_dead", "Notifications of the last day that are dead.",
-                  as_double(notify.dead_lately)),
-            gauge("runledger_notifications_retrying", "Notifications that wait for another attempt after an error.",
-                  as_double(notify.retrying)),
-            gauge("runledger_notifications_oldest_seconds", "The longest wait of a pending notification.",
-                  as_double(notify.oldest_seconds)),
             gauge("runledger_telegram_too_many_requests_last_seconds",
                   "Unix time of the last call that Telegram answered with 429; 0: none since the start.",
                   as_double(notify.last_too_many_requests_at)),
@@ -156,11 +199,51 @@ public:
             gauge("runledger_comfydeploy_key_refused",
                   "1 while the provider refuses the key and no silent run is looked up.",
                   as_double(reconcile.key_is_refused)),
+            measured("runledger_unsettled_runs", "Runs that wait to be settled, by what they wait for.", "state",
+                     {{as_double(backlog.unsettled_new.runs), "new"},
+                      {as_double(backlog.unsettled_locked.runs), "locked"},
+                      {as_double(backlog.unsettled_refused.runs), "refused"}}),
+            measured("runledger_unsettled_oldest_seconds", "The longest wait of a run that waits to be settled.",
+                     "state",
+                     {{as_double(backlog.unsettled_new.oldest_seconds), "new"},
+                      {as_double(backlog.unsettled_locked.oldest_seconds), "locked"},
+                      {as_double(backlog.unsettled_refused.oldest_seconds), "refused"}}),
+            measured("runledger_stuck_runs", "Runs that have not ended and have been silent for too long.", "",
+                     {{as_double(backlog.stuck_runs)}}),
+            measured("runledger_outbox_notifications",
+                     "Notifications by state; those that reached nobody: of the last day.", "state",
+                     {{as_double(backlog.outbox_pending), "pending"},
+                      {as_double(backlog.outbox_retrying), "retrying"},
+                      {as_double(backlog.outbox_leased), "leased"},
+                      {as_double(backlog.outbox_dead), "dead"},
+                      {as_double(backlog.outbox_uncertain), "uncertain"},
+                      {as_double(backlog.outbox_skipped), "skipped"}}),
+            measured("runledger_outbox_oldest_seconds",
+                     "The longest wait of a pending notification, and the age of the oldest dead one.", "state",
+                     {{as_double(backlog.outbox_oldest_pending_seconds), "pending"},
+                      {as_double(backlog.outbox_oldest_dead_seconds), "dead"}}),
+            measured("runledger_lookups_enrolled", "Silent runs that are to be looked up, by when.", "state",
+                     {{as_double(backlog.lookups_due), "due"},
+                      {as_double(backlog.lookups_later), "later"},
+                      {as_double(backlog.lookups_given_up), "given_up"}}),
+            measured("runledger_lookups_oldest_due_seconds", "For how long the first look-up has been due.", "",
+                     {{as_double(backlog.lookups_oldest_due_seconds)}}),
+            gauge("runledger_backlog_measured_last_seconds",
+                  "Unix time of the last look at what waits in the database; 0: none since the start.",
+                  as_double(backlog.measured_at)),
+            counter("runledger_backlog_looks_failed_total", "Looks at what waits in the database that failed.", "",
+                    {{as_double(backlog.looks_failed)}}),
+            gauge("runledger_postgres_up", "0 while PostgreSQL is away or refuses the daemon.",
+                  postgres_->is_away() ? 0 : 1),
+            gauge("runledger_start_time_seconds", "Unix time at which the daemon started.",
+                  static_cast<double>(started_at().count())),
+            gauges("runledger_build_info", "The daemon's version.", "version", {{1, RUNLEDGER_VERSION}}),
         };
     }
 
 private:
     const Counters& counters_;
+    std::shared_ptr<const Outages> postgres_;
 };
 
 // Why nothing can listen here, which the library does not say. `otherwise`: what it says.
@@ -192,8 +275,8 @@ std::string reason_of(const std::string& listen, const std::string& otherwise) {
 
 class Metrics::Impl {
 public:
-    Impl(const std::string& listen, const Counters& counters)
-        : collectable_(std::make_shared<StageCounters>(counters)), exposer_(listen, 1) {
+    Impl(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres)
+        : collectable_(std::make_shared<StageCounters>(counters, std::move(postgres))), exposer_(listen, 1) {
         exposer_.RegisterCollectable(collectable_);
     }
 
@@ -202,9 +285,9 @@ private:
     prometheus::Exposer exposer_;
 };
 
-Metrics::Metrics(const std::string& listen, const Counters& counters) {
+Metrics::Metrics(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres) {
     try {
-        impl_ = std::make_unique<Impl>(listen, counters);
+        impl_ = std::make_unique<Impl>(listen, counters, std::move(postgres));
     } catch (const std::exception& error) {
         throw std::runtime_error(
             fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, reason_of(listen, error.what())));

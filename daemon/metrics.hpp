@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "daemon/backlog/backlog.hpp"
+#include "daemon/database/outage.hpp"
 #include "daemon/ingest/apply.hpp"
 #include "daemon/ingest/intake.hpp"
 #include "daemon/notify/notify.hpp"
@@ -22,12 +24,14 @@ struct Counters {
     NotifyCounters notify;
     MaintainCounters maintain;
     ReconcileCounters reconcile;
+    BacklogGauges backlog;
 };
 
 class Metrics {
 public:
-    // Listens at once; `counters` outlives this. Throws std::runtime_error naming the address if it can't.
-    Metrics(const std::string& listen, const Counters& counters);
+    // Listens at once; `counters` outlives this. `postgres`: whether it is away. Throws std::runtime_error naming the
+    // address if it can't listen.
+    Metrics(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres);
     Metrics(const Metrics&) = delete;
     Metrics& operator=(const Metrics&) = delete;
     ~Metrics();

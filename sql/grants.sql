@@ -77,7 +77,8 @@ BEGIN
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'progress_messages'),
             ('runledger_daemon', 'SELECT, INSERT', 'provider_reports'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'reconcile_lookups'),
-            ('runledger_daemon', 'SELECT', 'forgotten_runs')
+            ('runledger_daemon', 'SELECT', 'forgotten_runs'),
+            ('runledger_daemon', 'SELECT', 'stuck_runs_v1')
         ) AS wanted (role, rights, name)
     LOOP
         EXECUTE format('GRANT %s ON runledger.%I TO %I', given.rights, given.name, given.role);

@@ -26,6 +26,8 @@ public:
 
     // How many have begun. A connection keeps the number that it found when it was made.
     [[nodiscard]] std::uint64_t count() const noexcept { return count_.load(); }
+    // Since the last statement that has failed with one, until one succeeds.
+    [[nodiscard]] bool is_away() const noexcept { return is_away_.load(std::memory_order_relaxed); }
     // A connection that was made, or could not be made, at this count has failed with an outage. Says that PostgreSQL
     // is away, or why it refuses, unless that is said already, or the connection is older than the last outage.
     void begin(std::uint64_t count, const std::exception& error);

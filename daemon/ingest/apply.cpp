@@ -15,6 +15,9 @@ constexpr std::size_t turn_bytes_max = 2UL * 1024 * 1024;
 // are not tried.
 constexpr unsigned refused_in_a_row_max = 8;
 
+// Two hosts whose clocks are kept differ by less.
+constexpr std::chrono::seconds clock_ahead_max{1};
+
 // Whether the refusal came after a time-out: then trying once more costs as much again.
 bool has_waited(std::string_view sqlstate) { return sqlstate == "55P03" || sqlstate == "57014"; }
 
@@ -285,6 +288,7 @@ bool Applier::attempt(std::span<const Task> tasks, ApplyMode mode) {
                       name.segment.hex(), name.number, result.events_quarantined, result.events_cut);
     }
 
+    const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
     settle_.notify();
     counters_.turns.fetch_add(1, std::memory_order_relaxed);
     counters_.events_applied.fetch_add(result.events_applied, std::memory_order_relaxed);
@@ -293,6 +297,7 @@ bool Applier::attempt(std::span<const Task> tasks, ApplyMode mode) {
         switch (result.batch_results[i]) {
             case BatchResult::applied:
                 counters_.batches_applied.fetch_add(1, std::memory_order_relaxed);
+                observe_lag(tasks[i].batch, now);
                 break;
             case BatchResult::copy:
                 counters_.batch_copies.fetch_add(1, std::memory_order_relaxed);
@@ -304,6 +309,16 @@ bool Applier::attempt(std::span<const Task> tasks, ApplyMode mode) {
         answer(tasks[i].arrival, committed(tasks[i].batch.name));
     }
     return true;
+}
+
+void Applier::observe_lag(const wire::Batch& batch, WallTime now) {
+    for (const wire::Event& event : batch.events) {
+        const auto lag = now - event.stamp.received_at;
+        counters_.lag.observe(lag);
+        if (lag < -clock_ahead_max) {
+            counters_.events_ahead_of_clock.fetch_add(1, std::memory_order_relaxed);
+        }
+    }
 }
 
 void Applier::retire(const IntakeQueue::ArrivalPtr& arrival, const wire::Retire& retirement) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/lag_histogram.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/database/transaction.hpp"
@@ -35,6 +36,9 @@ struct ApplyCounters {
     std::atomic<std::uint64_t> events_quarantined{0};
     std::atomic<std::uint64_t> segments_retired{0};
     std::atomic<std::uint64_t> set_back{0};  // Batches and retirements that wait apart now.
+    // From receipt to commit, by the edge's clock and then this host's: of the events of applied batches.
+    LagHistogram lag;
+    std::atomic<std::uint64_t> events_ahead_of_clock{0};  // By more than clock_ahead_max.
 };
 
 struct ApplyTuning {
@@ -109,6 +113,8 @@ private:
     void release(const IntakeQueue::ArrivalPtr& arrival);
     // The arrival is answered, and no longer set back.
     void answer(const IntakeQueue::ArrivalPtr& arrival, const wire::Answer& answer);
+    // Of a batch that is committed now.
+    void observe_lag(const wire::Batch& batch, WallTime now);
     [[nodiscard]] const TransactionBounds& bounds() const noexcept;
 
     ApplyTuning tuning_;

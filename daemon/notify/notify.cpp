@@ -275,11 +275,6 @@ void Notifier::take_leased(Time now, Outbox::Taken taken) {
         counters_.expired += taken.skipped;
         spdlog::error("notifications were skipped, they had waited past not_after notifications={}", taken.skipped);
     }
-    if (taken.backlog) {
-        counters_.dead_lately = taken.backlog->dead;
-        counters_.retrying = taken.backlog->retrying;
-        counters_.oldest_seconds = taken.backlog->oldest_seconds;
-    }
     next_look_ = Time{};
     if (taken.leased.empty()) {
         next_look_ = now + tuning_.poll_interval;

@@ -45,12 +45,8 @@ struct NotifyCounters {
     std::atomic<std::uint64_t> skipped{0};    // Nothing to tell.
     std::atomic<std::uint64_t> expired{0};    // Skipped, since they had waited past not_after.
     std::atomic<std::uint64_t> too_many_requests{0};
-    std::atomic<std::uint64_t> turns_failed{0};  // For PostgreSQL's sake.
-    std::atomic<std::uint64_t> in_flight{0};     // Leased at this moment.
-    // The outbox as it was last looked at; not while the token is refused.
-    std::atomic<std::uint64_t> dead_lately{0};               // Of the last day.
-    std::atomic<std::uint64_t> retrying{0};                  // Pending after an error.
-    std::atomic<std::uint64_t> oldest_seconds{0};            // The longest wait.
+    std::atomic<std::uint64_t> turns_failed{0};              // For PostgreSQL's sake.
+    std::atomic<std::uint64_t> in_flight{0};                 // Leased at this moment.
     std::atomic<std::int64_t> last_too_many_requests_at{0};  // Unix seconds; 0: never.
     std::atomic<bool> token_is_refused{false};               // Nothing is sent until that is repaired.
 };

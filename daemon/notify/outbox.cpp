@@ -12,7 +12,6 @@ namespace {
 constexpr TransactionBounds outbox_bounds{
     .statement_timeout = std::chrono::seconds{5}, .lock_timeout = std::chrono::seconds{2}, .plans_once = true};
 constexpr std::size_t stale_a_look_max = 1000;
-constexpr std::size_t backlog_counted_max = 10'000;
 // While there is always something due: how often it is looked for what has waited too long, and for leases of the dead.
 constexpr std::chrono::seconds aged_look_interval{1};
 
@@ -120,13 +119,6 @@ Outbox::Taken Outbox::lease(const Statements& work, const Request& request) {
                 .push_back(row["id"].as<std::int64_t>());
         }
     };
-    if (const auto now = std::chrono::steady_clock::now(); now >= next_backlog_) {
-        next_backlog_ = now + options_.backlog_interval;
-        const auto row = ask1(work, queries::notify::measure, backlog_counted_max);
-        taken.backlog = Backlog{.dead = row["dead"].as<std::uint64_t>(),
-                                .retrying = row["retrying"].as<std::uint64_t>(),
-                                .oldest_seconds = row["oldest_seconds"].as<std::uint64_t>()};
-    }
     const bool is_time = std::chrono::steady_clock::now() >= next_aged_look_;
     if (is_time) {
         look_for_aged();

@@ -70,7 +70,6 @@ public:
         // pass.
         unsigned attempts_in_order{8};
         std::chrono::milliseconds not_after{std::chrono::hours{6}};  // What has waited longer is skipped.
-        std::chrono::milliseconds backlog_interval{std::chrono::seconds{5}};
     };
 
     explicit Outbox(Options options);
@@ -79,19 +78,12 @@ public:
         std::vector<std::int64_t> chats_waiting;  // Nothing is leased for these.
         std::size_t count_max{};
     };
-    // What waits and what was given up; counts are bounded.
-    struct Backlog {
-        std::uint64_t dead{};            // Of the last day.
-        std::uint64_t retrying{};        // Pending after an error.
-        std::uint64_t oldest_seconds{};  // The longest wait of those that are pending; 0: none is.
-    };
     struct Taken {
         std::vector<LeasedNotification> leased;  // At most one for each chat.
         std::size_t given_up{0};                 // Leases that ran out too often: now `uncertain`.
         std::size_t skipped{0};                  // Waited past not_after; those that may have arrived are in given_up.
         // With nothing leased: when something falls due by itself; nothing if that is not known.
         std::optional<std::chrono::milliseconds> next_due{};
-        std::optional<Backlog> backlog{};  // Once in backlog_interval.
     };
 
     // Leases what is due, a turn for each chat. A lease that ran out is taken over and counts as an attempt that may
@@ -136,7 +128,6 @@ private:
     TransactionBounds bounds_;
     std::int64_t last_chat_{std::numeric_limits<std::int64_t>::min()};  // Whose turn was last.
     std::chrono::steady_clock::time_point next_aged_look_{};
-    std::chrono::steady_clock::time_point next_backlog_{};
 };
 
 }  // namespace runledger

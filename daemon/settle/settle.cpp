@@ -252,7 +252,7 @@ bool Settler::turn(const Portion& portion) {
         const auto row =
             ask1(work, queries::settle::run, run_id, settings_.outputs_grace.count(), settings_.duration_max.count());
         slow = since(began_at) >= slow_from;
-        const Settled settled = read_settled(row[0], row[1]);
+        const Settled settled = read_settled(row);
         if (is_postponed(settled.outcome)) {
             ++tally.postponed;
             postpone(work, run_id, run_entries, settled, slow);
@@ -268,6 +268,10 @@ bool Settler::turn(const Portion& portion) {
     Mark next = next_mark(work, *mark_);
     database_.commit(work);
     mark_ = std::move(next);
+    const auto now = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+    for (const WallTime ended_at : tally.ended_at) {
+        counters_.lag.observe(now - ended_at);
+    }
     counters_.settled += tally.settled;
     counters_.resettled += tally.resettled;
     counters_.edited_by_hand += tally.edited_by_hand;
@@ -307,7 +311,7 @@ bool Settler::settle_together(const Statements& work, Runs& runs, Tally& tally) 
     for (const auto& row : ask(work, queries::settle::runs, run_ids.str(), settings_.outputs_grace.count(),
                                settings_.duration_max.count())) {
         const auto settled = runs.extract(row[0].as<std::string>());
-        tally.add(settled.key(), settled.mapped(), read_settled(row[1], row[2]));
+        tally.add(settled.key(), settled.mapped(), read_settled(row));
     }
     bound(bounds_of(lane_).statement_timeout);
     return tally.done.size() > 0 || std::chrono::steady_clock::now() - began_at < slow_from;
@@ -324,8 +328,12 @@ void Settler::postpone(const Statements& work, const std::string& run_id, const 
     }
 }
 
-Settler::Settled Settler::read_settled(const pqxx::field& outcome, const pqxx::field& detail) {
-    return {outcome_of(outcome.as<std::string>()), detail.is_null() ? "" : detail.as<std::string>()};
+Settler::Settled Settler::read_settled(const pqxx::row& row) {
+    Settled settled{.outcome = outcome_of(row["outcome"].as<std::string>()), .detail = row["detail"].c_str()};
+    if (!row["ended_at_us"].is_null()) {
+        settled.ended_at = WallTime{std::chrono::microseconds{row["ended_at_us"].as<std::int64_t>()}};
+    }
+    return settled;
 }
 
 void Settler::Tally::add(const std::string& run_id, const std::vector<Entry>& entries, const Settled& result) {
@@ -334,6 +342,9 @@ void Settler::Tally::add(const std::string& run_id, const std::vector<Entry>& en
     if (result.outcome == SettleOutcome::edited_by_hand) {
         ++edited_by_hand;
         spdlog::warn("generation was edited by hand and is left unchanged run_id={}", run_id);
+    }
+    if (result.ended_at) {
+        ended_at.push_back(*result.ended_at);
     }
     spdlog::debug("settle run_id={} outcome={} detail=\"{}\"", run_id, word_of(result.outcome), result.detail);
     for (const Entry& entry : entries) {

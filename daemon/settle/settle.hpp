@@ -12,7 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "common/clock.hpp"
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/lag_histogram.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/database/transaction.hpp"
@@ -26,6 +28,9 @@ struct SettleCounters {
     std::atomic<std::uint64_t> edited_by_hand{0};  // How often such a row was found; the audit has it once.
     std::atomic<std::uint64_t> postponed{0};       // Locked, refused by the application's own constraints, or busy.
     std::atomic<std::uint64_t> turns_failed{0};
+    // From the receipt of the run's ending to the commit of its first settlement, by the edge's clock and then this
+    // host's. It has what the run waited for its row.
+    LagHistogram lag;
 };
 
 // Which entries a settler takes, and how long it waits for one.
@@ -74,8 +79,9 @@ private:
     struct Settled {
         SettleOutcome outcome{};
         std::string detail;
+        std::optional<WallTime> ended_at{};  // When the ending was received; of a first settlement alone.
     };
-    static Settled read_settled(const pqxx::field& outcome, const pqxx::field& detail);
+    static Settled read_settled(const pqxx::row& row);
     // What a turn has done, counted once it is committed.
     struct Tally {
         ArrayLiteral done{};  // Entries to be removed.
@@ -83,6 +89,7 @@ private:
         std::uint64_t resettled{0};
         std::uint64_t edited_by_hand{0};
         std::uint64_t postponed{0};
+        std::vector<WallTime> ended_at{};  // Of those that are settled for the first time.
 
         void add(const std::string& run_id, const std::vector<Entry>& entries, const Settled& result);
     };

@@ -60,6 +60,8 @@ SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' 
     ('runledger_daemon', $$ SELECT runledger.drop_event_day('2020-01-01') $$, 'allowed'),
     ('runledger_daemon', $$ SELECT runledger.remove_expired('runs', 1, 1) $$, 'allowed'),
     ('runledger_daemon', $$ SELECT * FROM runledger.late_events_of('{a}') $$, 'allowed'),
+    ('runledger_daemon', $$ SELECT * FROM runledger.stuck_runs_v1 $$, 'allowed'),
+    ('runledger_daemon', $$ SELECT * FROM runledger.run_costs_v1 $$, '42501'),
     ('runledger_daemon', $$ UPDATE runledger.generations SET metadata = '{}' $$, '42501'),
     ('runledger_daemon', $$ UPDATE runledger.generations SET request_payload = NULL $$, '42501'),
     ('runledger_daemon', $$ INSERT INTO runledger.generations (metadata) VALUES ('{}') $$, '42501'),

@@ -31,6 +31,13 @@ expect daemon /usr/lib/sysusers.d/runledger.conf
 expect daemon /usr/lib/tmpfiles.d/runledger.conf
 expect daemon /usr/share/bash-completion/completions/runledger
 expect daemon /usr/share/runledger/prometheus/runledger.rules.yml
+for dashboard in runledger-flow runledger-costs; do
+    expect daemon /usr/share/runledger/grafana/dashboards/$dashboard.json
+done
+expect daemon /usr/share/runledger/grafana/provisioning/datasources/runledger.yml
+# Where Grafana is told to find the dashboards.
+provider=$root/daemon/usr/share/runledger/grafana/provisioning/dashboards/runledger.yml
+[ -d "$root/daemon$(sed -nE 's/^ *path: (.*)$/\1/p' "$provider")" ] || complain "$provider names another folder"
 # What the unit starts, and the document that it names.
 unit=$root/daemon/usr/lib/systemd/system/runledgerd.service
 expect daemon "$(sed -nE 's/^ExecStart=([^ ]+) .*/\1/p' "$unit")"

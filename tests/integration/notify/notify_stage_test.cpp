@@ -447,19 +447,5 @@ TEST_F(NotifyStage, WritesToTheLogInModeLog) {
     EXPECT_EQ(counters().sent, 0U);
 }
 
-TEST_F(NotifyStage, MeasuresWhatIsDeadRetriedAndOld) {
-    const auto dead = there_is_a_picture(1);
-    there_is_a_picture(2);
-    execute("UPDATE runledger.notifications SET waits_since = now() - interval '100 seconds' WHERE chat_id = 2");
-    bot_api_->script({.answer = BotAnswer::forbidden(), .calls = 1, .chat_id = "1"});
-    bot_api_->script({.answer = BotAnswer::too_many_requests(600), .calls = -1, .chat_id = "2"});
-
-    start();
-    becomes(dead, "dead");
-    eventually("the backlog is measured", [&] { return counters().retrying == 1 && counters().dead_lately == 1; });
-
-    EXPECT_GE(counters().oldest_seconds, 100U);
-}
-
 }  // namespace
 }  // namespace runledger::test

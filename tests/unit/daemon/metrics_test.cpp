@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <pqxx/pqxx>
 #include <vector>
 
 #include "tests/support/http_client.hpp"
@@ -13,6 +14,11 @@
 
 namespace runledger::test {
 namespace {
+
+using testing::AnyOf;
+using testing::Eq;
+using testing::Not;
+using testing::StartsWith;
 
 struct Wire {
     std::string sample;
@@ -25,20 +31,23 @@ Wire wire(std::string sample, std::atomic<Value>& counter) {
 }
 
 // A counter that is added to a stage does not compile here until it has a name, and then is a warning until it has a
-// row. What is in no row on purpose: nothing.
+// row. What is in no row on purpose: the histograms and measured_at, which have tests of their own.
 std::vector<Wire> wires(Counters& counters) {
-    auto& [intake, apply, settle, notify, maintain, reconcile] = counters;
+    auto& [intake, apply, settle, notify, maintain, reconcile, backlog] = counters;
     auto& [messages, busy, damaged, answers, handshakes_denied] = intake;
     auto& [turns, apply_turns_failed, batches_applied, batch_copies, batch_conflicts, batches_refused, events_applied,
-           events_quarantined, segments_retired, set_back] = apply;
-    auto& [settled, resettled, edited_by_hand, postponed, settle_turns_failed] = settle;
+           events_quarantined, segments_retired, set_back, apply_lag, events_ahead_of_clock] = apply;
+    auto& [settled, resettled, edited_by_hand, postponed, settle_turns_failed, settle_lag] = settle;
     auto& [sent, logged, retried, dead, uncertain, skipped, expired, too_many_requests, notify_turns_failed,
-           notify_in_flight, dead_lately, retrying, oldest_seconds, last_too_many_requests_at, token_is_refused] =
-        notify;
+           notify_in_flight, last_too_many_requests_at, token_is_refused] = notify;
     auto& [days_made, days_dropped, runs_removed, notifications_removed, settlements_removed, quarantine_removed,
            tombstones_removed, runs_requeued, steps_failed] = maintain;
     auto& [ended, not_ended, not_found, refused, too_many, failed, given_up, too_late, reconcile_turns_failed,
            lookups_in_flight, key_is_refused] = reconcile;
+    auto& [unsettled_new, unsettled_locked, unsettled_refused, stuck_runs, outbox_pending, outbox_retrying,
+           outbox_leased, outbox_dead, outbox_uncertain, outbox_skipped, outbox_oldest_pending_seconds,
+           outbox_oldest_dead_seconds, lookups_due, lookups_later, lookups_given_up, lookups_oldest_due_seconds,
+           measured_at, looks_failed] = backlog;
     return {
         wire("runledger_intake_messages_total", messages),
         wire("runledger_intake_busy_total", busy),
@@ -70,9 +79,6 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_telegram_too_many_requests_total", too_many_requests),
         wire("runledger_notify_turns_failed_total", notify_turns_failed),
         wire("runledger_notifications_in_flight", notify_in_flight),
-        wire("runledger_notifications_dead", dead_lately),
-        wire("runledger_notifications_retrying", retrying),
-        wire("runledger_notifications_oldest_seconds", oldest_seconds),
         wire("runledger_telegram_too_many_requests_last_seconds", last_too_many_requests_at),
         wire("runledger_telegram_token_refused", token_is_refused),
         wire("runledger_event_partitions_total{action=\"made\"}", days_made),
@@ -95,22 +101,66 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_reconcile_turns_failed_total", reconcile_turns_failed),
         wire("runledger_lookups_in_flight", lookups_in_flight),
         wire("runledger_comfydeploy_key_refused", key_is_refused),
+        wire("runledger_unsettled_runs{state=\"new\"}", unsettled_new.runs),
+        wire("runledger_unsettled_runs{state=\"locked\"}", unsettled_locked.runs),
+        wire("runledger_unsettled_runs{state=\"refused\"}", unsettled_refused.runs),
+        wire("runledger_unsettled_oldest_seconds{state=\"new\"}", unsettled_new.oldest_seconds),
+        wire("runledger_unsettled_oldest_seconds{state=\"locked\"}", unsettled_locked.oldest_seconds),
+        wire("runledger_unsettled_oldest_seconds{state=\"refused\"}", unsettled_refused.oldest_seconds),
+        wire("runledger_stuck_runs", stuck_runs),
+        wire("runledger_outbox_notifications{state=\"pending\"}", outbox_pending),
+        wire("runledger_outbox_notifications{state=\"retrying\"}", outbox_retrying),
+        wire("runledger_outbox_notifications{state=\"leased\"}", outbox_leased),
+        wire("runledger_outbox_notifications{state=\"dead\"}", outbox_dead),
+        wire("runledger_outbox_notifications{state=\"uncertain\"}", outbox_uncertain),
+        wire("runledger_outbox_notifications{state=\"skipped\"}", outbox_skipped),
+        wire("runledger_outbox_oldest_seconds{state=\"pending\"}", outbox_oldest_pending_seconds),
+        wire("runledger_outbox_oldest_seconds{state=\"dead\"}", outbox_oldest_dead_seconds),
+        wire("runledger_lookups_enrolled{state=\"due\"}", lookups_due),
+        wire("runledger_lookups_enrolled{state=\"later\"}", lookups_later),
+        wire("runledger_lookups_enrolled{state=\"given_up\"}", lookups_given_up),
+        wire("runledger_lookups_oldest_due_seconds", lookups_oldest_due_seconds),
+        wire("runledger_backlog_looks_failed_total", looks_failed),
+        wire("runledger_events_ahead_of_clock_total", events_ahead_of_clock),
     };
 }
 
 class DaemonCounters : public testing::Test {
 protected:
-    [[nodiscard]] std::map<std::string, double> served() const {
+    DaemonCounters() { counters_.backlog.measured_at = first_look; }
+
+    // All samples but those of the HTTP library.
+    [[nodiscard]] std::map<std::string, double> all_served() const {
         auto samples = samples_of(http_get(fmt::format("http://{}/metrics", address_)).body);
         std::erase_if(samples, [](const auto& sample) { return !sample.first.starts_with("runledger_"); });
         return samples;
     }
+    // Of the counters in `wires`.
+    [[nodiscard]] std::map<std::string, double> served() const {
+        auto samples = all_served();
+        std::erase_if(samples, [](const auto& sample) {
+            return sample.first.find("_lag_seconds") != std::string::npos || is_of_no_counter(sample.first);
+        });
+        return samples;
+    }
+    static bool is_of_no_counter(const std::string& sample) {
+        return sample == "runledger_backlog_measured_last_seconds" || sample == "runledger_postgres_up" ||
+               sample == "runledger_start_time_seconds" || sample.starts_with("runledger_build_info");
+    }
+    static void postgres_goes_away() { outages()->begin(outages()->count(), pqxx::broken_connection("gone")); }
+    static void postgres_comes_back() { outages()->end(); }
 
+    static constexpr std::int64_t first_look = 1'790'000'000;
     Counters counters_;
 
 private:
+    static std::shared_ptr<Outages> outages() {
+        static const auto of_one_server = Outages::of("host=nowhere");
+        return of_one_server;
+    }
+
     std::string address_{fmt::format("127.0.0.1:{}", free_port())};
-    Metrics metrics_{address_, counters_};
+    Metrics metrics_{address_, counters_, outages()};
 };
 
 TEST_F(DaemonCounters, AreEachServedByTheirOwnName) {
@@ -135,6 +185,53 @@ TEST_F(DaemonCounters, AreEachServedAlone) {
         }
         one.set(0);
     }
+}
+
+TEST_F(DaemonCounters, HaveTheLagsAsHistogramsFromTenthsOfASecondToAWeek) {
+    counters_.apply.lag.observe(std::chrono::milliseconds{250});
+    counters_.apply.lag.observe(std::chrono::seconds{2});
+    counters_.apply.lag.observe(std::chrono::hours{24 * 30});
+    counters_.apply.lag.observe(-std::chrono::seconds{5});  // An edge's clock is ahead.
+    counters_.settle.lag.observe(std::chrono::hours{2});
+
+    auto samples = all_served();
+    EXPECT_EQ(samples.at("runledger_apply_lag_seconds_bucket{le=\"0.01\"}"), 1);
+    EXPECT_EQ(samples.at("runledger_apply_lag_seconds_bucket{le=\"0.1\"}"), 1);
+    EXPECT_EQ(samples.at("runledger_apply_lag_seconds_bucket{le=\"0.25\"}"), 2);
+    EXPECT_EQ(samples.at("runledger_apply_lag_seconds_bucket{le=\"2.5\"}"), 3);
+    EXPECT_EQ(samples.at("runledger_apply_lag_seconds_bucket{le=\"604800\"}"), 3);
+    EXPECT_EQ(samples.at("runledger_apply_lag_seconds_bucket{le=\"+Inf\"}"), 4);
+    EXPECT_EQ(samples.at("runledger_apply_lag_seconds_count"), 4);
+    EXPECT_EQ(samples.at("runledger_apply_lag_seconds_sum"), 2.25 + 2592000);
+    EXPECT_EQ(samples.at("runledger_settle_lag_seconds_bucket{le=\"3600\"}"), 0);
+    EXPECT_EQ(samples.at("runledger_settle_lag_seconds_bucket{le=\"86400\"}"), 1);
+    EXPECT_EQ(samples.at("runledger_settle_lag_seconds_sum"), 7200);
+}
+
+TEST_F(DaemonCounters, LeaveOutWhatWaitsInTheDatabaseUntilItIsMeasured) {
+    EXPECT_EQ(all_served().at("runledger_stuck_runs"), 0);
+    EXPECT_EQ(all_served().at("runledger_backlog_measured_last_seconds"), first_look);
+
+    counters_.backlog.measured_at = 0;
+
+    for (const auto& [sample, value] : all_served()) {
+        EXPECT_THAT(sample, Not(AnyOf(StartsWith("runledger_unsettled_"), StartsWith("runledger_outbox_"),
+                                      StartsWith("runledger_lookups_enrolled"), Eq("runledger_stuck_runs"),
+                                      Eq("runledger_lookups_oldest_due_seconds"))));
+    }
+    EXPECT_EQ(all_served().at("runledger_backlog_measured_last_seconds"), 0);
+}
+
+TEST_F(DaemonCounters, SayWhetherPostgreSQLIsAwayAndWhichBuildThisIs) {
+    EXPECT_EQ(all_served().at("runledger_postgres_up"), 1);
+    postgres_goes_away();
+    EXPECT_EQ(all_served().at("runledger_postgres_up"), 0);
+    postgres_comes_back();
+
+    const auto samples = all_served();
+    EXPECT_EQ(samples.at("runledger_postgres_up"), 1);
+    EXPECT_EQ(samples.at(fmt::format("runledger_build_info{{version=\"{}\"}}", RUNLEDGER_VERSION)), 1);
+    EXPECT_GT(samples.at("runledger_start_time_seconds"), 1.7e9);
 }
 
 }  // namespace
