@@ -65,7 +65,7 @@ public:
         const auto gauge = [](std::string name, std::string help, double value) {
             return family(MetricType::Gauge, std::move(name), std::move(help), "", {{value}});
         };
-        const auto& [intake, apply, settle, notify, maintain, reconcile] = counters_;
+        const auto& [intake, apply, settle, notify, maintain, reconcile, config] = counters_;
         return {
             counter("runledger_intake_messages_total", "Messages read from the edges.", "",
                     {{as_double(intake.messages)}}),
@@ -156,6 +156,15 @@ public:
             gauge("runledger_comfydeploy_key_refused",
                   "1 while the provider refuses the key and no silent run is looked up.",
                   as_double(reconcile.key_is_refused)),
+            counter("runledger_config_reloads_total", "Reloads of the configuration, by result.", "outcome",
+                    {{as_double(config.reloads_done), "done"}, {as_double(config.reloads_refused), "refused"}}),
+            gauge("runledger_config_refused",
+                  "1 if the last reload was refused: the file has a fault, and the daemon has kept what it had.",
+                  as_double(config.is_refused)),
+            gauge("runledger_config_read_last_seconds", "Unix time at which the configuration in use was read.",
+                  as_double(config.read_at)),
+            gauge("runledger_config_keys_for_restart", "Keys whose value in the file only a restart puts to use.",
+                  as_double(config.keys_for_restart)),
         };
     }
 
@@ -183,7 +192,11 @@ std::string reason_of(const std::string& listen, const std::string& otherwise) {
     const int yes = 1;
     (void)setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // As the library does; else bind() says why.
     const bool is_free = bind(probe, address->ai_addr, address->ai_addrlen) == 0;
-    const std::string why = is_free ? otherwise : std::generic_category().message(errno);
+    const int error = errno;
+    std::string why = is_free ? otherwise : std::generic_category().message(error);
+    if (!is_free && error == EADDRINUSE) {
+        why += "; stop what listens there, or name another address";
+    }
     ::close(probe);
     return why;
 }

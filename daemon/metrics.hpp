@@ -10,6 +10,7 @@
 #include "daemon/ingest/intake.hpp"
 #include "daemon/notify/notify.hpp"
 #include "daemon/reconcile/reconcile.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
 
@@ -22,6 +23,7 @@ struct Counters {
     NotifyCounters notify;
     MaintainCounters maintain;
     ReconcileCounters reconcile;
+    ConfigCounters config;
 };
 
 class Metrics {

@@ -24,6 +24,8 @@ public:
     // Of the server that this connection string names; the same object for the same string.
     [[nodiscard]] static std::shared_ptr<Outages> of(const std::string& uri);
 
+    // Begun, and not ended.
+    [[nodiscard]] bool is_away() const noexcept { return is_away_.load(std::memory_order_relaxed); }
     // How many have begun. A connection keeps the number that it found when it was made.
     [[nodiscard]] std::uint64_t count() const noexcept { return count_.load(); }
     // A connection that was made, or could not be made, at this count has failed with an outage. Says that PostgreSQL

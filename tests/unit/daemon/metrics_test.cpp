@@ -27,7 +27,7 @@ Wire wire(std::string sample, std::atomic<Value>& counter) {
 // A counter that is added to a stage does not compile here until it has a name, and then is a warning until it has a
 // row. What is in no row on purpose: nothing.
 std::vector<Wire> wires(Counters& counters) {
-    auto& [intake, apply, settle, notify, maintain, reconcile] = counters;
+    auto& [intake, apply, settle, notify, maintain, reconcile, config] = counters;
     auto& [messages, busy, damaged, answers, handshakes_denied] = intake;
     auto& [turns, apply_turns_failed, batches_applied, batch_copies, batch_conflicts, batches_refused, events_applied,
            events_quarantined, segments_retired, set_back] = apply;
@@ -39,6 +39,7 @@ std::vector<Wire> wires(Counters& counters) {
            tombstones_removed, runs_requeued, steps_failed] = maintain;
     auto& [ended, not_ended, not_found, refused, too_many, failed, given_up, too_late, reconcile_turns_failed,
            lookups_in_flight, key_is_refused] = reconcile;
+    auto& [reloads_done, reloads_refused, config_is_refused, config_read_at, keys_for_restart] = config;
     return {
         wire("runledger_intake_messages_total", messages),
         wire("runledger_intake_busy_total", busy),
@@ -95,6 +96,11 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_reconcile_turns_failed_total", reconcile_turns_failed),
         wire("runledger_lookups_in_flight", lookups_in_flight),
         wire("runledger_comfydeploy_key_refused", key_is_refused),
+        wire("runledger_config_reloads_total{outcome=\"done\"}", reloads_done),
+        wire("runledger_config_reloads_total{outcome=\"refused\"}", reloads_refused),
+        wire("runledger_config_refused", config_is_refused),
+        wire("runledger_config_read_last_seconds", config_read_at),
+        wire("runledger_config_keys_for_restart", keys_for_restart),
     };
 }
 
