@@ -17,6 +17,8 @@ if(RUNLEDGER_DAEMON)
     install(FILES ${config}/runledgerd.toml
         DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/runledger COMPONENT daemon)
     install(FILES ${config}/systemd/runledgerd.service DESTINATION lib/systemd/system COMPONENT daemon)
+    install(FILES ${config}/owner.toml ${config}/systemd/credentials.conf
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/runledger/examples COMPONENT daemon)
     install(FILES ${config}/sysusers.d/runledger.conf DESTINATION lib/sysusers.d COMPONENT daemon)
     install(FILES ${config}/tmpfiles.d/runledger.conf DESTINATION lib/tmpfiles.d COMPONENT daemon)
     install(FILES ${config}/bash-completion/runledger

@@ -4,10 +4,15 @@
 #include <fmt/ranges.h>
 #include <toml++/toml.h>
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstdlib>
 #include <initializer_list>
 #include <string_view>
+#include <system_error>
 
 #include "common/curve.hpp"
 #include "daemon/base/secret.hpp"
@@ -19,6 +24,7 @@ namespace {
 struct Source {
     std::string file;
     toml::table root;
+    Secrets secrets{Secrets::read};
     std::vector<std::string> known_keys{};  // "[section] key", of all that was asked for.
 };
 
@@ -128,6 +134,7 @@ public:
     }
 
     [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
+    [[nodiscard]] bool reads_secrets() const { return source_.secrets == Secrets::read; }
 
 private:
     [[nodiscard]] const toml::node* find(std::string_view key) const {
@@ -140,6 +147,23 @@ private:
     const toml::table* table_;
     std::vector<std::string_view> known_;
 };
+
+// The path, with the folder of this service's credentials in the place of $CREDENTIALS_DIRECTORY at its beginning
+// (systemd.exec(5), LoadCredential=).
+std::string in_credentials(const Section& section, std::string_view key, const std::string& path) {
+    constexpr std::string_view variable = "$CREDENTIALS_DIRECTORY";
+    if (!path.starts_with(variable)) {
+        return path;
+    }
+    const char* folder = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe): nobody sets it.
+    if (folder == nullptr) {
+        section.fail(key, fmt::format("names \"{}\", and this process has no credentials: LoadCredential= in the "
+                                      "service's unit makes them; a command that you run yourself needs a "
+                                      "configuration of its own",
+                                      path));
+    }
+    return folder + path.substr(variable.size());
+}
 
 Secret read_secret(const Section& section, std::string_view key, const std::string& path) {
     auto secret = read_secret_file(path);
@@ -177,14 +201,19 @@ void read_wording(const std::string& file, const toml::table& root, telegram::Wo
     }
 }
 
-// As read_secret, of a file that nobody but its owner and group may read, and of characters that a header can carry.
+// As read_secret, of a file that nobody but its owner and group may read.
 Secret read_guarded_secret(const Section& section, std::string_view key, const std::string& path) {
     if (is_open_to_others(path)) {
         section.fail(key, fmt::format("names \"{}\": others may read this secret: chmod o= it, and make a new one if "
                                       "they could",
                                       path));
     }
-    Secret secret = read_secret(section, key, path);
+    return read_secret(section, key, path);
+}
+
+// Likewise, of characters that a header can carry.
+Secret read_guarded_word(const Section& section, std::string_view key, const std::string& path) {
+    Secret secret = read_guarded_secret(section, key, path);
     const std::string_view text = secret.reveal();
     if (!std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; })) {
         section.fail(key, fmt::format("names \"{}\", which holds more than one word of visible characters", path));
@@ -219,8 +248,9 @@ ReconcileSettings read_comfydeploy(Section& section) {
     if (config.retry_delay_min.count() == 0 || config.retry_delay_max < config.retry_delay_min) {
         section.fail("retry_delay_min_ms", "is 0, or more than retry_delay_max_ms");
     }
-    if (!config.api_key_file.empty()) {
-        config.api_key = read_guarded_secret(section, "api_key_file", config.api_key_file);
+    if (!config.api_key_file.empty() && section.reads_secrets()) {
+        config.api_key_file = in_credentials(section, "api_key_file", config.api_key_file);
+        config.api_key = read_guarded_word(section, "api_key_file", config.api_key_file);
     }
     return config;
 }
@@ -239,6 +269,12 @@ std::optional<CurveServer> read_curve(Section& intake) {
         intake.fail(secret_file.empty() ? secret : authorized, "is missing: CURVE needs both files of keys");
     }
     CurveServer curve;
+    if (!intake.reads_secrets()) {
+        curve.authorized_keys_file = authorized_file;
+        return curve;
+    }
+    secret_file = in_credentials(intake, secret, secret_file);
+    authorized_file = in_credentials(intake, authorized, authorized_file);
     try {
         curve.secret_key = read_curve_secret(secret_file);
     } catch (const KeyFileError& error) {
@@ -295,6 +331,8 @@ Config read_config(Source& source) {
     postgres.read("uri", config.postgres.uri);
     postgres.read("direct_uri", config.postgres.direct_uri);
     postgres.read("appliers", config.postgres.appliers, 1, 64);
+    std::string password_file;
+    postgres.read("password_file", password_file);
     postgres.refuse_unknown_keys();
     if (config.postgres.uri.empty()) {
         postgres.fail("uri", "is missing; it has no default");
@@ -309,6 +347,16 @@ Config read_config(Source& source) {
     }
     if (config.postgres.direct_uri.empty()) {
         config.postgres.direct_uri = config.postgres.uri;
+    }
+    if (!password_file.empty()) {
+        password_file = in_credentials(postgres, "password_file", password_file);
+        config.postgres.password = read_guarded_secret(postgres, "password_file", password_file);
+        if (config.postgres.password.reveal().find_first_of(std::string_view("\n\r\0", 3)) != std::string_view::npos) {
+            postgres.fail("password_file", fmt::format("names \"{}\", which has more than one line", password_file));
+        }
+        for (std::string* uri : {&config.postgres.uri, &config.postgres.direct_uri}) {
+            *uri = with_password(*uri, config.postgres.password);
+        }
     }
 
     Section settle(source, "settle");
@@ -372,9 +420,10 @@ Config read_config(Source& source) {
     while (config.telegram.api_url.ends_with('/')) {
         config.telegram.api_url.pop_back();
     }
-    if (!config.telegram.token_file.empty()) {
-        config.telegram.token = read_guarded_secret(telegram, "token_file", config.telegram.token_file);
-    } else if (config.telegram.mode == TelegramMode::send) {
+    if (!config.telegram.token_file.empty() && telegram.reads_secrets()) {
+        config.telegram.token_file = in_credentials(telegram, "token_file", config.telegram.token_file);
+        config.telegram.token = read_guarded_word(telegram, "token_file", config.telegram.token_file);
+    } else if (config.telegram.token_file.empty() && config.telegram.mode == TelegramMode::send) {
         telegram.fail("mode", "is \"send\", but token_file is missing");
     }
 
@@ -399,8 +448,15 @@ Config read_config(Source& source) {
 
 }  // namespace
 
-Config load_config(const std::filesystem::path& path) {
-    Source source{.file = path.string(), .root = {}};
+Config load_config(const std::filesystem::path& path, Secrets secrets) {
+    Source source{.file = path.string(), .root = {}, .secrets = secrets};
+    if (::access(path.c_str(), R_OK) != 0) {
+        throw ConfigError(fmt::format("{}: the configuration can't be read: {}; --config FILE names another",
+                                      source.file, std::generic_category().message(errno)));
+    }
+    if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
+        throw ConfigError(fmt::format("{}: the configuration can't be read: it is a folder", source.file));
+    }
     try {
         source.root = toml::parse_file(source.file);
     } catch (const toml::parse_error& error) {

@@ -1,9 +1,11 @@
 // The daemon's configuration, from one TOML file (toml++). docs/settings.md says what each key does.
 //
-// Read once, at start, by main. Each stage defines its own settings, in settings.hpp of its folder, and gets them by
-// value; no stage knows this file. Every key but [postgres] uri has a default.
+// Read by main at the start, and again by each reload (reload.hpp). Each stage defines its own settings, in
+// settings.hpp of its folder, and gets them by value; no stage knows this file. Every key but [postgres] uri has a
+// default.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
@@ -34,13 +36,22 @@ struct Config {
 
     struct Metrics {
         std::string listen{"127.0.0.1:9464"};  // Empty: none.
+
+        bool operator==(const Metrics&) const = default;
     } metrics;
 
     LogSettings log;
 };
 
+// Where the packages put it; both programs read it unless --config names another.
+inline constexpr const char* default_config_file = "/etc/runledger/runledgerd.toml";
+
+// Whether the files are read that hold the bot's token, ComfyDeploy's key and the CURVE keys. A program that has no use
+// for them leaves them alone: whoever runs it may have no right to read them. The database's password is always read.
+enum class Secrets : std::uint8_t { read, leave };
+
 // Throws ConfigError.
-[[nodiscard]] Config load_config(const std::filesystem::path& path);
+[[nodiscard]] Config load_config(const std::filesystem::path& path, Secrets secrets = Secrets::read);
 
 // All keys that load_config() knows, as "[section] key"; "[telegram] text" is a table of its own.
 [[nodiscard]] std::vector<std::string> known_keys();

@@ -2,16 +2,17 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <exception>
 #include <future>
 #include <list>
 #include <memory>
+#include <new>
 #include <optional>
 #include <random>
 #include <system_error>
@@ -23,6 +24,7 @@
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/database/database.hpp"
+#include "daemon/database/outage.hpp"
 #include "daemon/database/schema.hpp"
 #include "daemon/ingest/apply.hpp"
 #include "daemon/ingest/intake.hpp"
@@ -30,8 +32,10 @@
 #include "daemon/notify/notify.hpp"
 #include "daemon/notify/outbox_listener.hpp"
 #include "daemon/reconcile/reconcile.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
+#include "daemon/systemd.hpp"
 
 namespace runledger {
 namespace {
@@ -65,39 +69,53 @@ std::string lease_owner() {
 // PostgreSQL, so that one that hangs does not hold it up for longer than TimeoutStopSec= of the service. The edges and
 // the outbox's leases have what a stage has not finished.
 constexpr seconds orderly_stop_max{10};
+// After this it ends whatever its threads wait for, such as a resolver that asks one dead name server after the other:
+// before systemd kills it. Notify's own bound fits between the two.
+constexpr seconds stop_max{20};
 
 // Longer than an attempt to reach PostgreSQL and the pause behind it; TimeoutStartSec= of the service is no less.
 constexpr seconds start_step_max{90};
 
-// True: a signal to end came within the time.
-bool ends_within(const sigset_t& signals, std::chrono::nanoseconds bound) {
-    const auto until = steady_clock::now() + bound;
-    while (true) {
-        const auto left = std::max(until - steady_clock::now(), steady_clock::duration::zero());
-        const auto whole = std::chrono::floor<seconds>(left);
-        const timespec wait{.tv_sec = whole.count(), .tv_nsec = std::chrono::nanoseconds{left - whole}.count()};
-        const int signal = sigtimedwait(&signals, nullptr, &wait);
-        if (signal != SIGHUP) {
-            return signal > 0;  // EINTR counts as the bound: the callers ask again.
-        }
-        spdlog::info("SIGHUP: nothing is reloaded; restart the daemon to have it read its configuration again");
+enum class Wish : std::uint8_t { none, reload, end };
+
+// What a signal within the time asks for.
+Wish wish_within(const sigset_t& signals, std::chrono::nanoseconds bound) {
+    const auto whole = std::chrono::floor<seconds>(bound);
+    const timespec wait{.tv_sec = whole.count(), .tv_nsec = std::chrono::nanoseconds{bound - whole}.count()};
+    const int signal = sigtimedwait(&signals, nullptr, &wait);
+    if (signal <= 0) {
+        return Wish::none;  // EINTR counts as the bound: the callers ask again.
     }
+    if (signal != SIGHUP) {
+        return Wish::end;
+    }
+    // Of several that wait, the kernel gives the one with the lowest number, however often that comes again.
+    sigset_t endings = signals;
+    sigdelset(&endings, SIGHUP);
+    constexpr timespec at_once{};
+    return sigtimedwait(&endings, nullptr, &at_once) > 0 ? Wish::end : Wish::reload;
 }
 
-void tell_systemd(const std::string& assignments) { sd_notify(0, assignments.c_str()); }
-
-// Ends the connections to PostgreSQL when `bound` has passed, unless it is destroyed before.
+// Ends the connections to PostgreSQL when orderly_stop_max has passed, and the process when stop_max has, unless it is
+// destroyed before.
 class StopBound {
 public:
-    explicit StopBound(seconds bound) {
+    StopBound() {
         try {
-            thread_ = std::jthread([this, bound] {
-                if (!ended_.pause(bound)) {
+            thread_ = std::jthread([this] {
+                if (!ended_.pause(orderly_stop_max)) {
                     return;
                 }
                 spdlog::warn("PostgreSQL has not answered in time, the stages end without it waited_s={}",
-                             bound.count());
+                             orderly_stop_max.count());
                 interrupt_connections();
+                if (!ended_.pause(stop_max - orderly_stop_max)) {
+                    return;
+                }
+                // As after a SIGKILL, nothing is lost: the edges, and the leases, have what was under way.
+                spdlog::error("a stage has not ended in time, the daemon ends without it waited_s={}",
+                              stop_max.count());
+                std::_Exit(0);
             });
         } catch (const std::system_error& error) {
             spdlog::warn("the time to stop in has no bound error=\"{}\"", error.what());  // systemd has one.
@@ -114,16 +132,16 @@ private:
 
 class Daemon {
 public:
-    Daemon(const Config& config, const StartThread& start);
+    Daemon(const std::filesystem::path& config_file, const Config& config, const StartThread& start);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
     ~Daemon() { stop(); }
 
-    // Waits for PostgreSQL for as long as it takes. False: a signal came first. Throws SchemaMismatch, Refused.
+    // Waits for PostgreSQL for as long as it takes. False: a signal to end came first. Throws SchemaMismatch, Refused.
     [[nodiscard]] bool wait_for_schema(const sigset_t& signals);
     // Throws if a stage can't be made or started.
     void start();
-    // Until a signal comes.
+    // Until a signal to end comes.
     void watch(const sigset_t& signals);
     // Stops what has started. The second time it does nothing.
     void stop() noexcept;
@@ -137,18 +155,27 @@ private:
             start_thread_);
     }
     [[nodiscard]] bool some_stage_hangs();
+    // What an operator wants to know first, in a line.
+    [[nodiscard]] std::string status() const;
+    void reload() noexcept;
+    // Gives the stages what has changed since they have it.
+    void hand_over();
 
-    const Config& config_;
+    Counters counters_;
+    ConfigInUse config_;
+    Config handed_over_;  // What the stages have.
     const StartThread& start_thread_;
     const std::string lease_owner_;
-    Counters counters_;
+    Systemd systemd_;
+    std::shared_ptr<Outages> outages_;  // Of [postgres] uri.
     std::unique_ptr<Metrics> metrics_;
 
-    Wakeup stop_;  // Appliers between two attempts, the maintainer and the backlog.
+    Wakeup stop_;  // Appliers between two attempts, and the backlog.
     Wakeup settle_wakeup_;
     Wakeup slow_settle_wakeup_;
     Wakeup notify_wakeup_;
-    Wakeup reconcile_stop_;
+    Wakeup reconcile_wakeup_;
+    Wakeup maintain_wakeup_;
     IntakeQueue queue_;
 
     // In the order of data. A stage is made before any thread runs that could wake it.
@@ -174,8 +201,8 @@ private:
     std::string hanging_;  // The stage that the log has named.
 };
 
-Daemon::Daemon(const Config& config, const StartThread& start)
-    : config_(config), start_thread_(start), lease_owner_(lease_owner()) {
+Daemon::Daemon(const std::filesystem::path& config_file, const Config& config, const StartThread& start)
+    : config_(config_file, config, counters_.config), start_thread_(start), lease_owner_(lease_owner()) {
     constexpr std::size_t stages_without_appliers = 7;
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
     if (!config.metrics.listen.empty()) {
@@ -185,77 +212,96 @@ Daemon::Daemon(const Config& config, const StartThread& start)
 
 bool Daemon::wait_for_schema(const sigset_t& signals) {
     constexpr milliseconds look_interval{20};
+    std::optional<StopBound> stop_bound;  // Outlives the thread that asks.
     Backoff backoff({});
-    Database database(config_.postgres.uri, "start");
+    std::optional<Database> database;
     while (true) {
-        tell_systemd(fmt::format("EXTEND_TIMEOUT_USEC={}", std::chrono::microseconds{start_step_max}.count()));
+        if (!database) {
+            database.emplace(config_.get().postgres.uri, "start");
+        }
+        Systemd::give_time(start_step_max);
         // On a thread of its own: a PostgreSQL that hangs holds up no signal.
         std::promise<void> answer;
         std::future<void> answered = answer.get_future();
         const std::jthread asking = start_thread_([&database, &answer] {
             try {
-                check_may_start(database);
+                check_may_start(*database);
                 answer.set_value();
             } catch (...) {
                 answer.set_exception(std::current_exception());
             }
         });
+        Wish wish = Wish::none;
         while (answered.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
-            if (ends_within(signals, look_interval)) {
+            const Wish latest = wish_within(signals, look_interval);
+            if (latest == Wish::end) {
+                stop_bound.emplace();
                 interrupt_connections();
                 return false;
             }
+            wish = std::max(wish, latest);
         }
+        bool may_start = false;
         try {
             answered.get();
-            return true;
+            may_start = true;
         } catch (const SchemaMismatch&) {
             throw;
         } catch (const Refused&) {
             throw;
         } catch (const std::exception& error) {
-            if (!database.give_up(error)) {
+            if (!database->give_up(error)) {
                 spdlog::warn("the database's schema can't be read, trying again error={:?}",
                              std::string_view(error.what()));
             }
-            std::string why = error.what();
-            std::ranges::replace(why, '\n', ' ');
-            tell_systemd("STATUS=waiting for PostgreSQL: " + why);
+            systemd_.say(fmt::format("waiting for PostgreSQL: {}", error.what()));
         }
-        if (ends_within(signals, backoff.next())) {
+        if (!may_start && wish == Wish::none) {
+            wish = wish_within(signals, backoff.next());
+        }
+        if (wish == Wish::end) {
             return false;
+        }
+        if (wish == Wish::reload) {
+            const PostgresSettings asked = config_.get().postgres;
+            if (config_.read_again(ConfigInUse::Phase::starting)) {
+                change_log(config_.get().log);
+            }
+            if (config_.get().postgres != asked) {
+                database.reset();
+                backoff.reset();
+                may_start = false;
+            }
+        }
+        if (may_start) {
+            return true;
         }
     }
 }
 
 // From the end of the data's way to its beginning, so that nothing is taken in before the stages behind it run.
 void Daemon::start() {
-    const std::string& uri = config_.postgres.uri;
-    intake_.emplace(config_.intake, queue_, counters_.intake);
-    for (unsigned i = 0; i < config_.postgres.appliers; ++i) {
+    handed_over_ = config_.get();
+    const Config& config = handed_over_;
+    const std::string& uri = config.postgres.uri;
+    outages_ = Outages::of(uri);
+    intake_.emplace(config.intake, queue_, counters_.intake);
+    for (unsigned i = 0; i < config.postgres.appliers; ++i) {
         appliers_.emplace_back(uri, queue_, stop_, settle_wakeup_, counters_.apply);
     }
-    settler_.emplace(config_.settle, uri, SettleLane::prompt, settle_wakeup_, notify_wakeup_, counters_.settle);
-    slow_settler_.emplace(config_.settle, uri, SettleLane::patient, slow_settle_wakeup_, notify_wakeup_,
+    settler_.emplace(config.settle, uri, SettleLane::prompt, settle_wakeup_, notify_wakeup_, counters_.settle);
+    slow_settler_.emplace(config.settle, uri, SettleLane::patient, slow_settle_wakeup_, notify_wakeup_,
                           counters_.settle);
-    const bool reconciles = !config_.comfydeploy.api_key.is_empty();
-    if (reconciles) {
-        reconciler_.emplace(config_.comfydeploy, uri, lease_owner_, reconcile_stop_, settle_wakeup_,
-                            counters_.reconcile);
-    }
-    NotifyTuning notify_tuning;
-    notify_tuning.on_degraded = [](bool is_degraded) {
-        sd_notify(0, is_degraded ? "STATUS=degraded: Telegram refuses the bot's token" : "STATUS=ready");
-    };
-    notifier_.emplace(config_.telegram, uri, lease_owner_, notify_wakeup_, counters_.notify, std::move(notify_tuning));
-    maintainer_.emplace(config_.retention, uri, stop_, counters_.maintain);
+    reconciler_.emplace(config.comfydeploy, uri, lease_owner_, reconcile_wakeup_, settle_wakeup_, counters_.reconcile);
+    notifier_.emplace(config.telegram, uri, lease_owner_, notify_wakeup_, counters_.notify);
+    maintainer_.emplace(config.retention, uri, maintain_wakeup_, counters_.maintain);
     if (metrics_) {
         backlog_.emplace(uri, stop_, counters_.backlog);
     }
 
     notify_thread_ = start_stage("notify", *notifier_, notify_silence_max);
     try {
-        outbox_listener_.emplace(config_.postgres.direct_uri, notify_wakeup_, [this](int backend) {
+        outbox_listener_.emplace(config.postgres.direct_uri, notify_wakeup_, [this](int backend) {
             return backend == settler_->backend() || backend == slow_settler_->backend();
         });
     } catch (const std::system_error& error) {
@@ -264,9 +310,7 @@ void Daemon::start() {
     }
     settle_thread_ = start_stage("settle", *settler_, settle_silence_max);
     slow_settle_thread_ = start_stage("settle slow", *slow_settler_, settle_silence_max);
-    if (reconciles) {
-        reconcile_thread_ = start_stage("reconcile", *reconciler_, reconcile_silence_max);
-    }
+    reconcile_thread_ = start_stage("reconcile", *reconciler_, reconcile_silence_max);
     for (Applier& applier : appliers_) {
         apply_threads_.push_back(start_stage("apply", applier, apply_silence_max));
     }
@@ -275,16 +319,27 @@ void Daemon::start() {
     if (backlog_) {
         backlog_thread_ = start_stage("backlog", *backlog_, backlog_silence_max);
     }
-    spdlog::info("ready appliers={} telegram={} reconcile={}", config_.postgres.appliers,
-                 config_.telegram.mode == TelegramMode::send ? "send" : "log", reconciles ? "on" : "off, no key");
+    spdlog::info("ready appliers={} telegram={} reconcile={}", config.postgres.appliers,
+                 config.telegram.mode == TelegramMode::send ? "send" : "log",
+                 config.comfydeploy.api_key.is_empty() ? "off, no key" : "on");
+    systemd_.ready(status());
 }
 
 // In the order of data, so that each stage hands on what it has.
 void Daemon::stop() noexcept {
-    const StopBound bound(orderly_stop_max);
+    const StopBound bound;
+    if (intake_thread_) {
+        spdlog::info("draining");
+        try {
+            systemd_.stopping("draining: what was taken is finished, what was not stays at the edges");
+        } catch (const std::bad_alloc&) {
+            // systemd, which has asked for it, sees the end of the process.
+        }
+    }
     // Intake reads no more; appliers end with the turn under way, which intake then answers.
     stop_.stop();
-    reconcile_stop_.stop();
+    reconcile_wakeup_.stop();
+    maintain_wakeup_.stop();
     if (intake_thread_) {
         intake_->stop();
     } else {
@@ -306,16 +361,86 @@ void Daemon::stop() noexcept {
 }
 
 void Daemon::watch(const sigset_t& signals) {
-    std::uint64_t watchdog_microseconds = 0;
-    const bool has_watchdog = sd_watchdog_enabled(0, &watchdog_microseconds) > 0;
-    constexpr seconds look_interval{10};
-    const std::chrono::microseconds interval =
-        has_watchdog ? std::chrono::microseconds{watchdog_microseconds / 2} : look_interval;
-    while (!ends_within(signals, interval)) {
-        if (!some_stage_hangs() && has_watchdog) {
-            sd_notify(0, "WATCHDOG=1");
+    constexpr std::chrono::microseconds look_interval = seconds{2};
+    const auto watchdog = systemd_.watchdog();
+    const std::chrono::microseconds interval = watchdog ? std::min(look_interval, *watchdog / 2) : look_interval;
+    while (true) {
+        switch (wish_within(signals, interval)) {
+            case Wish::none:
+                break;
+            case Wish::reload:
+                reload();
+                break;
+            case Wish::end:
+                return;
+        }
+        try {
+            if (!some_stage_hangs() && watchdog) {
+                Systemd::beat();
+            }
+            systemd_.say(status());
+        } catch (const std::bad_alloc&) {
+            // There is another look soon, and systemd waits for two.
         }
     }
+}
+
+void Daemon::reload() noexcept {
+    try {
+        Systemd::reloading();
+        if (config_.read_again(ConfigInUse::Phase::running)) {
+            hand_over();
+        }
+    } catch (const std::exception& error) {
+        // Want of memory. The stages that have nothing of it get it with the next reload.
+        spdlog::critical("the configuration is reloaded in part: reload it again error={:?}",
+                         std::string_view(error.what()));
+    }
+    Systemd::reloaded();
+}
+
+void Daemon::hand_over() {
+    const auto hand = [this](auto Config::*section, const auto& to) {
+        const auto& now = config_.get().*section;
+        if (handed_over_.*section != now) {
+            to(now);
+            handed_over_.*section = now;
+        }
+    };
+    hand(&Config::log, [](const LogSettings& log) { change_log(log); });
+    hand(&Config::settle, [this](const SettleSettings& settle) {
+        settler_->use(settle);
+        slow_settler_->use(settle);
+    });
+    hand(&Config::retention, [this](const RetentionSettings& retention) { maintainer_->use(retention); });
+    hand(&Config::telegram, [this](const TelegramSettings& telegram) { notifier_->use(telegram); });
+    hand(&Config::comfydeploy, [this](const ReconcileSettings& comfydeploy) { reconciler_->use(comfydeploy); });
+}
+
+std::string Daemon::status() const {
+    std::string text;
+    if (!hanging_.empty()) {
+        text = fmt::format("stage {} hangs", hanging_);
+    } else if (outages_->is_away()) {
+        text = "PostgreSQL is away: the edges keep what comes";
+    } else {
+        text = fmt::format("flowing: {} events applied, {} runs settled, {} messages sent since the start",
+                           counters_.apply.events_applied.load(), counters_.settle.settled.load(),
+                           counters_.notify.sent.load());
+    }
+    if (const auto set_back = counters_.apply.set_back.load(); set_back > 0) {
+        text += fmt::format("; PostgreSQL refuses {} batches, which wait by themselves", set_back);
+    }
+    if (counters_.notify.token_is_refused) {
+        text += "; degraded: Telegram refuses the bot's token";
+    }
+    if (counters_.reconcile.key_is_refused) {
+        text += "; degraded: ComfyDeploy refuses the key";
+    }
+    if (counters_.config.is_refused) {
+        text += "; the last reload was refused: see the log";
+    }
+    return text;
 }
 
 bool Daemon::some_stage_hangs() {
@@ -337,16 +462,14 @@ bool Daemon::some_stage_hangs() {
 
 }  // namespace
 
-void run_daemon(const Config& config, const sigset_t& signals, const StartThread& start) {
-    Daemon daemon(config, start);
+void run_daemon(const std::filesystem::path& config_file, const Config& config, const sigset_t& signals,
+                const StartThread& start) {
+    Daemon daemon(config_file, config, start);
     if (!daemon.wait_for_schema(signals)) {
         return;
     }
     daemon.start();
-    tell_systemd("READY=1\nSTATUS=ready");
     daemon.watch(signals);
-    tell_systemd("STOPPING=1");
-    spdlog::info("draining");
     daemon.stop();
     spdlog::info("stopped");
 }

@@ -101,7 +101,7 @@ public:
                                const std::vector<Sample>& samples) {
             return family(MetricType::Gauge, std::move(name), std::move(help), label, samples);
         };
-        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog] = counters_;
+        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog, config] = counters_;
         // What is not known yet is left out, and is not 0.
         const bool is_measured = backlog.measured_at > 0;
         const auto measured = [&](std::string name, std::string help, const std::string& label,
@@ -238,6 +238,15 @@ public:
             gauge("runledger_start_time_seconds", "Unix time at which the daemon started.",
                   static_cast<double>(started_at().count())),
             gauges("runledger_build_info", "The daemon's version.", "version", {{1, RUNLEDGER_VERSION}}),
+            counter("runledger_config_reloads_total", "Reloads of the configuration, by result.", "outcome",
+                    {{as_double(config.reloads_done), "done"}, {as_double(config.reloads_refused), "refused"}}),
+            gauge("runledger_config_refused",
+                  "1 if the last reload was refused: the file has a fault, and the daemon has kept what it had.",
+                  as_double(config.is_refused)),
+            gauge("runledger_config_read_last_seconds", "Unix time at which the configuration in use was read.",
+                  as_double(config.read_at)),
+            gauge("runledger_config_keys_for_restart", "Keys whose value in the file only a restart puts to use.",
+                  as_double(config.keys_for_restart)),
         };
     }
 
@@ -266,7 +275,11 @@ std::string reason_of(const std::string& listen, const std::string& otherwise) {
     const int yes = 1;
     (void)setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // As the library does; else bind() says why.
     const bool is_free = bind(probe, address->ai_addr, address->ai_addrlen) == 0;
-    const std::string why = is_free ? otherwise : std::generic_category().message(errno);
+    const int error = errno;
+    std::string why = is_free ? otherwise : std::generic_category().message(error);
+    if (!is_free && error == EADDRINUSE) {
+        why += "; stop what listens there, or name another address";
+    }
     ::close(probe);
     return why;
 }

@@ -12,6 +12,7 @@
 #include "daemon/ingest/intake.hpp"
 #include "daemon/notify/notify.hpp"
 #include "daemon/reconcile/reconcile.hpp"
+#include "daemon/reload.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
 
@@ -25,6 +26,7 @@ struct Counters {
     MaintainCounters maintain;
     ReconcileCounters reconcile;
     BacklogGauges backlog;
+    ConfigCounters config;
 };
 
 class Metrics {

@@ -43,15 +43,20 @@ private:
 
 void start_log(const LogSettings& settings) {
     auto logger = std::make_shared<spdlog::logger>("runledgerd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    logger->flush_on(spdlog::level::trace);
+    spdlog::set_default_logger(std::move(logger));
+    change_log(settings);
+}
+
+void change_log(const LogSettings& settings) {
+    const std::shared_ptr<spdlog::logger> logger = spdlog::default_logger();
     const bool json = settings.format == LogFormat::json;
     auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
     formatter->add_flag<EscapedMessage>('*', json);
     formatter->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%*"})"
                                 : "%Y-%m-%dT%H:%M:%S.%fZ %l %*");
-    logger->set_formatter(std::move(formatter));
+    logger->set_formatter(std::move(formatter));  // The sink locks it.
     logger->set_level(spdlog::level::from_str(settings.level == "warn" ? "warning" : settings.level));
-    logger->flush_on(spdlog::level::trace);
-    spdlog::set_default_logger(std::move(logger));
 }
 
 }  // namespace runledger

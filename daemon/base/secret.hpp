@@ -19,6 +19,8 @@ public:
     // For the one call that needs it. Never for a log, an error text or a metric.
     [[nodiscard]] std::string_view reveal() const noexcept { return text_; }
 
+    bool operator==(const Secret&) const = default;
+
 private:
     std::string text_;
 };

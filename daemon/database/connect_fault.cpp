@@ -93,6 +93,20 @@ std::string without_quoted(std::string_view complaint) {
     return kept;
 }
 
+using Parameters = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+// Throws UnreadableUri.
+Parameters parse(const std::string& uri) {
+    char* complaint = nullptr;
+    Parameters parsed(PQconninfoParse(uri.c_str(), &complaint), &PQconninfoFree);
+    if (!parsed) {
+        const std::string why = complaint == nullptr ? "out of memory" : without_quoted(complaint);
+        PQfreemem(complaint);
+        throw UnreadableUri("can't be read as a connection string: " + why);
+    }
+    return parsed;
+}
+
 // Until it is connected or refused, or the time is over.
 void drive(PGconn& connection, milliseconds bound) {
     const auto until = steady_clock::now() + bound;
@@ -112,15 +126,32 @@ void drive(PGconn& connection, milliseconds bound) {
 
 }  // namespace
 
-void check_readable(const std::string& uri) {
-    char* complaint = nullptr;
-    PQconninfoOption* const parsed = PQconninfoParse(uri.c_str(), &complaint);
-    if (parsed == nullptr) {
-        const std::string why = complaint == nullptr ? "out of memory" : without_quoted(complaint);
-        PQfreemem(complaint);
-        throw UnreadableUri("can't be read as a connection string: " + why);
+void check_readable(const std::string& uri) { (void)parse(uri); }
+
+std::string with_password(const std::string& uri, const Secret& password) {
+    std::string made;
+    const auto add = [&made](std::string_view keyword, std::string_view value) {
+        made += fmt::format("{}{}='", made.empty() ? "" : " ", keyword);
+        for (const char c : value) {
+            if (c == '\'' || c == '\\') {
+                made += '\\';
+            }
+            made += c;
+        }
+        made += '\'';
+    };
+    const Parameters parameters = parse(uri);
+    for (const PQconninfoOption* each = parameters.get(); each->keyword != nullptr; ++each) {
+        if (each->val == nullptr) {
+            continue;
+        }
+        if (std::string_view(each->keyword) == "password") {
+            return uri;
+        }
+        add(each->keyword, each->val);
     }
-    PQconninfoFree(parsed);
+    add("password", password.reveal());
+    return made;
 }
 
 Refused::Refused(std::string sqlstate, const std::string& why, std::string_view cure)
@@ -170,7 +201,7 @@ std::optional<Refused> find_refusal(const std::string& parameters, milliseconds 
     const std::string message = PQerrorMessage(connection.get());
     if (PQconnectionNeedsPassword(connection.get()) != 0) {
         return Refused({}, "the server needs a password: " + without_places(message),
-                       "set password or passfile in [postgres] uri");
+                       "set [postgres] password_file, or password or passfile in uri");
     }
     const auto sqlstates = sqlstates_in(message);
     // One of several servers that can't be reached may be the right one.

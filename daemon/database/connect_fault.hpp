@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/base/secret.hpp"
+
 namespace runledger {
 
 // The connection string can't be read. what() says why and quotes nothing of it: print it and exit with 1.
@@ -21,6 +23,9 @@ class UnreadableUri : public std::runtime_error {
 
 // Throws UnreadableUri. Connects to nothing.
 void check_readable(const std::string& uri);
+
+// The connection string with this password, unless it has one of its own. Throws UnreadableUri.
+[[nodiscard]] std::string with_password(const std::string& uri, const Secret& password);
 
 // PostgreSQL answers, and refuses what no waiting mends: a password, a database's name, a missing right. what() is a
 // line of key=value that says why and what to do. Where the daemon starts it is its end; a stage that runs says it once

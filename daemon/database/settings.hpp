@@ -3,12 +3,17 @@
 
 #include <string>
 
+#include "daemon/base/secret.hpp"
+
 namespace runledger {
 
 struct PostgresSettings {
-    std::string uri;         // libpq's connection URI or key=value string.
+    std::string uri;         // libpq's connection URI or key=value string, with the password below.
     std::string direct_uri;  // Past a pooler, for migrate; the same as uri unless given.
+    Secret password;         // Of password_file; empty: there is none.
     unsigned appliers{2};    // Connections that apply batches, 1 to 64.
+
+    bool operator==(const PostgresSettings&) const = default;
 };
 
 }  // namespace runledger

@@ -1,6 +1,7 @@
 #include "daemon/ingest/intake.hpp"
 
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -71,6 +72,19 @@ void check_place(const std::string& path) {
     if (!is_refused) {  // EAGAIN: its backlog is full. EACCES: another user's.
         throw std::runtime_error("another daemon listens here");
     }
+}
+
+// libzmq looks for an interface of the host's name before it takes the host for an address, and aborts where it can't
+// list them.
+void check_interfaces() {
+    ifaddrs* interfaces = nullptr;
+    if (getifaddrs(&interfaces) != 0) {
+        throw std::runtime_error(
+            fmt::format("the interfaces of this machine can't be listed: {}; RestrictAddressFamilies= of the service "
+                        "needs AF_NETLINK",
+                        std::generic_category().message(errno)));
+    }
+    freeifaddrs(interfaces);
 }
 
 // libzmq is C++ within, and lets std::bad_alloc out of its C functions with its own state half changed: later calls
@@ -300,6 +314,8 @@ public:
             try {
                 if (endpoint.starts_with(ipc)) {
                     check_place(endpoint.substr(ipc.size()));
+                } else {
+                    check_interfaces();
                 }
                 router.bind(endpoint);
             } catch (const zmq::error_t& error) {

@@ -12,6 +12,8 @@ namespace runledger {
 struct IntakeSettings {
     std::vector<std::string> bind{"ipc:///run/runledger/daemon.sock"};
     std::optional<CurveServer> curve{};  // For what is tcp://.
+
+    bool operator==(const IntakeSettings&) const = default;
 };
 
 }  // namespace runledger

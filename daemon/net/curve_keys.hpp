@@ -25,6 +25,8 @@ struct KeyFileError : std::runtime_error {
 struct CurveServer {
     Secret secret_key;  // Z85.
     std::filesystem::path authorized_keys_file;
+
+    bool operator==(const CurveServer&) const = default;
 };
 
 // The file's only key. Throws KeyFileError; also where others may read the file, or libzmq has no CURVE.

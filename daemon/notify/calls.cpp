@@ -114,7 +114,7 @@ bool Notifier::start_calls() {
                 fetcher_.emplace(std::move(options));
                 rules_.may_fetch = [this](std::string_view url) { return fetcher_->may_fetch(url); };
             }
-            if (settings_.progress) {
+            if (settings_.progress && !progress_) {
                 progress_.emplace(postgres_uri_, settings_.progress_interval, settings_.text);
             }
             make_bot();
@@ -243,7 +243,7 @@ void Notifier::note_answer(const telegram::Answer& answer, std::int64_t chat_id)
 }
 
 void Notifier::token_refused(const std::string& error, Time now) {
-    const bool is_new = token_.on_refused(now);
+    (void)token_.on_refused(now);  // Each refusal is said: between two of them there is an attempt to be taken again.
     counters_.token_is_refused = true;
     spdlog::error(
         "telegram refuses the token: nothing is sent, all notifications stay pending; put the right token into "
@@ -254,9 +254,6 @@ void Notifier::token_refused(const std::string& error, Time now) {
         end(delivery, delivery.give_back(error));
     }
     queue_.clear();
-    if (is_new && tuning_.on_degraded) {
-        tuning_.on_degraded(true);
-    }
 }
 
 void Notifier::token_accepted() {
@@ -265,9 +262,6 @@ void Notifier::token_accepted() {
     }
     counters_.token_is_refused = false;
     spdlog::info("telegram accepts the token again");
-    if (tuning_.on_degraded) {
-        tuning_.on_degraded(false);
-    }
 }
 
 }  // namespace runledger

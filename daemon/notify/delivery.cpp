@@ -13,7 +13,7 @@ namespace {
 using telegram::FetchVerdict;
 using telegram::Verdict;
 
-constexpr std::string_view stopped = "the daemon is being stopped";
+constexpr std::string_view stopped = "the daemon is being stopped, or its configuration changes";
 constexpr std::string_view only_logged = "written to the daemon's log only, because [telegram] mode is \"log\"";
 
 telegram::Message in_form(const telegram::Message& message, MessageForm form) {

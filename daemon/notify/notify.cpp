@@ -35,30 +35,42 @@ Backoff::Bounds outage_bounds(const TelegramSettings& settings) {
             .delay_max = std::max(settings.retry_delay_min, std::min(settings.retry_delay_max, outage_delay_max))};
 }
 
+Outbox::Options outbox_options(const TelegramSettings& settings, std::string postgres_uri, std::string lease_owner) {
+    return {.uri = std::move(postgres_uri),
+            .lease_owner = std::move(lease_owner),
+            .lease = settings.timeout + settings.lease_margin,
+            .attempts_max = settings.attempts_max,
+            .not_after = settings.not_after};
+}
+
+NotificationDelivery::Rules rules_of(const TelegramSettings& settings) {
+    return {.policy = policy_of(settings),
+            .wording = settings.text,
+            .only_logs = settings.mode == TelegramMode::log,
+            .fetch_bytes_max = settings.fetch_bytes_max};
+}
+
+TokenWatch::Options token_options(const TelegramSettings& settings, const NotifyTuning& tuning) {
+    return {.token = settings.token,
+            .token_file = settings.token_file,
+            .retry = tuning.token_retry,
+            .interval = tuning.token_watch};
+}
+
 }  // namespace
 
 Notifier::Notifier(TelegramSettings settings, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
                    NotifyCounters& counters, NotifyTuning tuning)
     : settings_(std::move(settings)),
       tuning_(std::move(tuning)),
-      rules_{.policy = policy_of(settings_),
-             .wording = settings_.text,
-             .only_logs = settings_.mode == TelegramMode::log,
-             .fetch_bytes_max = settings_.fetch_bytes_max},
+      rules_(rules_of(settings_)),
       wakeup_(wakeup),
       counters_(counters),
       postgres_uri_(postgres_uri),
       random_(std::random_device{}()),
-      outbox_({.uri = std::move(postgres_uri),
-               .lease_owner = std::move(lease_owner),
-               .lease = settings_.timeout + settings_.lease_margin,
-               .attempts_max = settings_.attempts_max,
-               .not_after = settings_.not_after}),
+      outbox_(outbox_options(settings_, std::move(postgres_uri), std::move(lease_owner))),
       pace_(tuning_.pace ? *tuning_.pace : pace_limits(settings_)),
-      token_({.token = settings_.token,
-              .token_file = settings_.token_file,
-              .retry = tuning_.token_retry,
-              .interval = tuning_.token_watch}),
+      token_(token_options(settings_, tuning_)),
       outage_{.backoff = Backoff(outage_bounds(settings_))} {}
 
 void Notifier::run() noexcept {
@@ -68,7 +80,11 @@ void Notifier::run() noexcept {
         }
         while (!wakeup_.is_stopped()) {
             heartbeat_.beat();
-            guarded([this] { turn(); });
+            guarded([this] {
+                if (take_change()) {
+                    turn();
+                }
+            });
         }
         guarded([this] { finish(); });
     } catch (...) {
@@ -116,6 +132,64 @@ void Notifier::give_up_stranded() {
     has_failed_ = false;
 }
 
+// A message is sent by one configuration from its lease to its end. So what is in flight ends first, and what waits for
+// its call is given back.
+bool Notifier::take_change() {
+    if (!next_settings_.waits()) {
+        return true;
+    }
+    if (!std::exchange(has_let_go_, true)) {
+        let_go();
+    }
+    if (!deliveries_.empty() || !outcomes_.empty() || (bot_ && bot_->in_flight() > 0)) {
+        return true;
+    }
+    auto settings = next_settings_.take();
+    try {
+        begin_anew(settings.value());
+    } catch (...) {
+        next_settings_.put_back(std::move(*settings));  // Nothing is leased before they could be used.
+        throw;
+    }
+    has_let_go_ = false;
+    return start_calls();
+}
+
+void Notifier::begin_anew(const TelegramSettings& settings) {
+    settings_ = settings;
+    rules_ = rules_of(settings_);
+    outbox_.change(outbox_options(settings_, {}, {}));
+    pace_.change(tuning_.pace ? *tuning_.pace : pace_limits(settings_));
+    token_ = TokenWatch(token_options(settings_, tuning_));
+    counters_.token_is_refused = false;  // Telegram is asked about the new one.
+    outage_ = {.backoff = Backoff(outage_bounds(settings_))};
+    bot_.reset();
+    fetcher_.reset();
+    if (progress_ && settings_.progress && settings_.mode == TelegramMode::send) {
+        progress_->change(settings_.progress_interval, settings_.text);
+    } else {
+        progress_.reset();
+    }
+    next_look_ = Time{};
+    spdlog::info("messages are sent by the new configuration telegram={}",
+                 settings_.mode == TelegramMode::send ? "send" : "log");
+}
+
+void Notifier::let_go() {
+    for (AttemptOutcome& outcome : outcomes_) {
+        if (outcome.decision.state == NextState::send_again && !outcome.decision.confirms_part) {
+            outcome = deliveries_.at(outcome.id).give_back(std::move(outcome.decision.error));
+        }
+    }
+    queue_.clear();
+    for (auto& [id, delivery] : deliveries_) {
+        act(delivery, delivery.stop());
+    }
+    if (fetcher_) {
+        fetcher_->abort_all();
+    }
+}
+
 void Notifier::turn() {
     if (has_failed_) {
         give_up_stranded();
@@ -134,7 +208,8 @@ void Notifier::turn() {
     if (!outcomes_.empty() && now >= database_.retry_at) {
         return;  // Ended without a call: to be stored before anything is waited for.
     }
-    if (progress_ && !token_.is_refused() && queue_.is_empty() && now >= progress_->next_look()) {
+    if (progress_ && !token_.is_refused() && !next_settings_.waits() && queue_.is_empty() &&
+        now >= progress_->next_look()) {
         progress_->look(now, *bot_, pace_);
     }
     const auto bound =
@@ -163,18 +238,7 @@ void Notifier::finish() {
     is_stopping_ = true;
     const auto stop_at = steady_clock::now() + tuning_.stop_bound;
     const auto calls_until = stop_at - std::min(stop_share_for_storing, tuning_.stop_bound / 2);
-    for (AttemptOutcome& outcome : outcomes_) {
-        if (outcome.decision.state == NextState::send_again && !outcome.decision.confirms_part) {
-            outcome = deliveries_.at(outcome.id).give_back(std::move(outcome.decision.error));
-        }
-    }
-    queue_.clear();
-    for (auto& [id, delivery] : deliveries_) {
-        act(delivery, delivery.stop());
-    }
-    if (fetcher_) {
-        fetcher_->abort_all();
-    }
+    let_go();
     outbox_.hurry(std::max(stop_share_for_storing / 2, milliseconds{100}));
     for (auto now = steady_clock::now(); bot_ && bot_->in_flight() > 0 && now < calls_until;
          now = steady_clock::now()) {
@@ -194,7 +258,7 @@ void Notifier::finish() {
 }
 
 std::size_t Notifier::capacity(Time now) const {
-    if (token_.is_refused()) {
+    if (token_.is_refused() || next_settings_.waits()) {
         return 0;
     }
     std::size_t held = 0;

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/settings_change.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/notify/delivery.hpp"
@@ -60,8 +61,6 @@ struct NotifyTuning {
     std::chrono::milliseconds token_watch{std::chrono::seconds{1}};    // and its file looked at.
     std::chrono::milliseconds stop_bound{std::chrono::seconds{5}};
     telegram::Fetcher::Options fetch{};  // Hosts and bounds are as configured.
-    // Whether the stage can do its work, when that changes: for the daemon's readiness. On the notify thread.
-    std::function<void(bool is_degraded)> on_degraded{};
 };
 
 class Notifier {
@@ -74,6 +73,12 @@ public:
     // is given back or marked as what it is. Never throws.
     void run() noexcept;
     [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
+    // From any thread: messages are sent by these as soon as the calls in flight have ended, which end by the old ones.
+    // Until then nothing is leased.
+    void use(TelegramSettings settings) {
+        next_settings_.offer(std::move(settings));
+        wakeup_.notify();
+    }
 
 private:
     using Time = std::chrono::steady_clock::time_point;
@@ -81,6 +86,9 @@ private:
     void guarded(const std::function<void()>& step);
     void give_up_stranded();
     void turn();
+    [[nodiscard]] bool take_change();  // False: stopped meanwhile.
+    void begin_anew(const TelegramSettings& settings);
+    void let_go();  // Of all that no call is in flight for.
     void finish();
     [[nodiscard]] Time next_turn() const;
 
@@ -115,6 +123,7 @@ private:
     void token_accepted();
 
     TelegramSettings settings_;
+    SettingsChange<TelegramSettings> next_settings_;
     NotifyTuning tuning_;
     NotificationDelivery::Rules rules_;
     Wakeup& wakeup_;
@@ -145,6 +154,7 @@ private:
     SendQueue queue_;
     std::vector<AttemptOutcome> outcomes_;  // Not stored yet.
     bool has_failed_{false};                // Since the stranded were looked for.
+    bool has_let_go_{false};                // For the settings that wait.
     bool is_stopping_{false};
     Heartbeat heartbeat_;
 };

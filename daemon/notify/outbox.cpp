@@ -48,6 +48,12 @@ std::string_view to_word(MessageForm form) noexcept {
 Outbox::Outbox(Options options)
     : options_(std::move(options)), database_(options_.uri, "notify"), bounds_(outbox_bounds) {}
 
+void Outbox::change(Options options) {
+    options.uri = std::move(options_.uri);
+    options.lease_owner = std::move(options_.lease_owner);
+    options_ = std::move(options);
+}
+
 void Outbox::hurry(std::chrono::milliseconds statement_timeout) noexcept {
     bounds_.statement_timeout = statement_timeout;
     bounds_.lock_timeout = statement_timeout;

@@ -73,6 +73,8 @@ public:
     };
 
     explicit Outbox(Options options);
+    // From the next transaction on. `uri` and `lease_owner` stay as they are.
+    void change(Options options);
 
     struct Request {
         std::vector<std::int64_t> chats_waiting;  // Nothing is leased for these.

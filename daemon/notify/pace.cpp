@@ -1,6 +1,8 @@
 #include "daemon/notify/pace.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 namespace runledger {
 namespace {
@@ -29,6 +31,16 @@ PaceLimits divided(const PaceLimits& limits, unsigned daemons) {
     share.chat = divided(limits.chat, daemons);
     share.group = divided(limits.group, daemons);
     return share;
+}
+
+Pace::Bucket Pace::Bucket::changed(const Limit& limit) const {
+    std::vector<Time> back_at = back_at_;
+    std::ranges::sort(back_at, std::greater<>{});
+    back_at.resize(limit.messages);  // What it has more is there at once.
+    std::ranges::reverse(back_at);
+    Bucket bucket(limit);
+    bucket.back_at_ = std::move(back_at);
+    return bucket;
 }
 
 Pace::Time Pace::Bucket::ready_at(std::size_t messages) const {
@@ -60,6 +72,17 @@ Pace::Chat& Pace::chat(std::int64_t chat_id) {
 Pace::Time Pace::ready_at(const Chat& chat, std::size_t messages) {
     const Time at = std::max(chat.bucket.ready_at(messages), chat.held_until);
     return chat.group ? std::max(at, chat.group->ready_at(messages)) : at;
+}
+
+void Pace::change(const PaceLimits& limits) {
+    limits_ = limits;
+    bot_ = bot_.changed(limits.bot);
+    for (auto& [chat_id, chat] : chats_) {
+        chat.bucket = chat.bucket.changed(limits.chat);
+        if (chat.group) {
+            chat.group = chat.group->changed(limits.group);
+        }
+    }
 }
 
 std::size_t Pace::bot_allows(Time now) const { return now < all_held_until_ ? 0 : bot_.tokens(now); }

@@ -44,6 +44,9 @@ public:
 
     explicit Pace(const PaceLimits& limits) : limits_(limits), bot_(limits.bot) {}
 
+    // From now on these. What was sent and held so far counts on.
+    void change(const PaceLimits& limits);
+
     // How many messages the bot may send now, whatever the chats say.
     [[nodiscard]] std::size_t bot_allows(Time now) const;
     // When the bot, or the chat, may be sent so many messages at once: an album counts each of its own. More than a
@@ -68,6 +71,10 @@ private:
     class Bucket {
     public:
         explicit Bucket(const Limit& limit) : window_(limit.window), back_at_(limit.messages) {}
+
+        // A bucket of this limit, which has the tokens that are missing here missing, too: the last of them, if it
+        // has fewer.
+        [[nodiscard]] Bucket changed(const Limit& limit) const;
 
         [[nodiscard]] Time ready_at(std::size_t messages) const;
         [[nodiscard]] std::size_t tokens(Time now) const;

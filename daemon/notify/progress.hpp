@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daemon/database/transaction.hpp"
@@ -27,6 +28,12 @@ public:
     using Time = std::chrono::steady_clock::time_point;
 
     ProgressMessages(std::string postgres_uri, std::chrono::milliseconds interval, telegram::Wording wording);
+
+    // While no call is in flight.
+    void change(std::chrono::milliseconds interval, telegram::Wording wording) {
+        interval_ = interval;
+        wording_ = std::move(wording);
+    }
 
     [[nodiscard]] Time next_look() const noexcept { return next_look_; }
     // Begins calls for what is new, as far as the pace allows. PostgreSQL's errors are logged, and it is tried later.

@@ -44,6 +44,8 @@ struct TelegramSettings {
     std::chrono::milliseconds fetch_timeout{std::chrono::seconds{8}};
     unsigned fetch_bytes_max{20U * 1024 * 1024};
     unsigned daemons{1};  // That send with this bot: each takes its share of the limits.
+
+    bool operator==(const TelegramSettings&) const = default;
 };
 
 }  // namespace runledger

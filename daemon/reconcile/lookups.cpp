@@ -30,6 +30,12 @@ std::optional<std::string> time_text(const std::optional<WallTime>& time) {
 Lookups::Lookups(Options options)
     : options_(std::move(options)), database_(options_.uri, "reconcile"), bounds_(lookup_bounds) {}
 
+void Lookups::change(Options options) {
+    options.uri = std::move(options_.uri);
+    options.lease_owner = std::move(options_.lease_owner);
+    options_ = std::move(options);
+}
+
 void Lookups::hurry(std::chrono::milliseconds statement_timeout) noexcept {
     bounds_ = {.statement_timeout = statement_timeout, .lock_timeout = statement_timeout};
 }

@@ -67,6 +67,8 @@ public:
     };
 
     explicit Lookups(Options options);
+    // From the next transaction on. `uri` and `lease_owner` stay as they are.
+    void change(Options options);
 
     // Removes runs that are no longer silent, adds runs that have become so, and leases up to `count_max` that are due.
     [[nodiscard]] std::vector<LeasedLookup> lease(std::size_t count_max);

@@ -34,20 +34,25 @@ bool may_be_stored_later(std::string_view sqlstate, LeasedLookup& lookup) {
     return sqlstate == query_canceled ? ++lookup.cancelled < cancelled_max : passes_by_itself(sqlstate);
 }
 
+Lookups::Options lookup_options(const ReconcileSettings& config, const ReconcileTuning& tuning,
+                                std::string postgres_uri, std::string lease_owner) {
+    return {.uri = std::move(postgres_uri),
+            .lease_owner = std::move(lease_owner),
+            .lease = config.timeout + tuning.lease_margin,
+            .silence = config.silence,
+            .lookback = config.give_up};
+}
+
 }  // namespace
 
-Reconciler::Reconciler(ReconcileSettings comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& stop,
+Reconciler::Reconciler(ReconcileSettings comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
                        Wakeup& settle, ReconcileCounters& counters, ReconcileTuning tuning)
     : config_(std::move(comfydeploy)),
       tuning_(tuning),
-      stop_(stop),
+      wakeup_(wakeup),
       settle_(settle),
       counters_(counters),
-      lookups_({.uri = std::move(postgres_uri),
-                .lease_owner = std::move(lease_owner),
-                .lease = config_.timeout + tuning_.lease_margin,
-                .silence = config_.silence,
-                .lookback = config_.give_up}),
+      lookups_(lookup_options(config_, tuning_, std::move(postgres_uri), std::move(lease_owner))),
       database_backoff_({}),
       outage_backoff_({.delay_min = tuning_.outage_delay_min, .delay_max = tuning_.outage_delay_max}),
       random_(std::random_device{}()) {}
@@ -55,16 +60,24 @@ Reconciler::Reconciler(ReconcileSettings comfydeploy, std::string postgres_uri, 
 void Reconciler::run() noexcept {
     try {
         start_calls();
-        while (!stop_.is_stopped()) {
+        while (!wakeup_.is_stopped()) {
             heartbeat_.beat();
             try {
-                turn();
+                take_change();
+                if (api_) {
+                    turn();
+                } else {
+                    heartbeat_.rest();
+                    (void)wakeup_.wait(tuning_.poll_interval);  // Whether to go on is asked by the loop.
+                }
             } catch (const std::exception& error) {
                 // Database errors are met where they happen: this is want of memory or a bug of ours. Leases run out.
                 ++counters_.turns_failed;
-                forget_stranded();
+                if (api_) {
+                    forget_stranded();
+                }
                 spdlog::critical("reconcile's turn failed error={:?}", std::string_view(error.what()));
-                (void)stop_.pause(tuning_.poll_interval);  // Whether to go on is asked by the loop.
+                (void)wakeup_.pause(tuning_.poll_interval);  // Whether to go on is asked by the loop.
             }
         }
         finish();
@@ -75,7 +88,7 @@ void Reconciler::run() noexcept {
 }
 
 void Reconciler::start_calls() {
-    while (!api_ && !stop_.is_stopped()) {
+    while (!api_ && !config_.api_key.is_empty() && !wakeup_.is_stopped()) {
         try {
             api_.emplace(ComfyApi::Options{.api_url = config_.api_url,
                                            .key = config_.api_key,
@@ -87,9 +100,38 @@ void Reconciler::start_calls() {
             const auto delay = outage_backoff_.next();
             spdlog::error("the provider can't be called error={:?} delay_ms={}", std::string_view(error.what()),
                           delay.count());
-            (void)stop_.pause(delay);  // Whether to go on is asked by the loop.
+            (void)wakeup_.pause(delay);  // Whether to go on is asked by the loop.
         }
     }
+}
+
+// A look-up is made by one configuration from its lease to its end. So those in flight end first.
+void Reconciler::take_change() {
+    if (!next_config_.waits() || !leased_.empty() || !outcomes_.empty()) {
+        return;
+    }
+    auto settings = next_config_.take();
+    try {
+        begin_anew(settings.value());
+    } catch (...) {
+        next_config_.put_back(std::move(*settings));  // Nothing is leased before they could be used.
+        throw;
+    }
+    start_calls();
+}
+
+void Reconciler::begin_anew(const ReconcileSettings& settings) {
+    config_ = settings;
+    lookups_.change(lookup_options(config_, tuning_, {}, {}));
+    api_.reset();
+    // What was learnt of another key or address.
+    counters_.key_is_refused = false;
+    is_away_ = false;
+    hold_until_ = Time{};
+    next_look_ = Time{};
+    outage_backoff_.reset();
+    spdlog::info("silent runs are looked up by the new configuration reconcile={}",
+                 config_.api_key.is_empty() ? "off, no key" : "on");
 }
 
 void Reconciler::turn() {
@@ -108,7 +150,7 @@ void Reconciler::turn() {
     } else if (outcomes_.empty() || now < database_retry_at_) {
         const auto until = std::max({next_look_, hold_until_, database_retry_at_}) - now;
         const auto bound = std::clamp(std::chrono::ceil<milliseconds>(until), milliseconds{0}, tuning_.poll_interval);
-        (void)stop_.pause(bound);  // Whether to go on is asked by the loop.
+        (void)wakeup_.wait(bound);  // Whether to go on is asked by the loop.
     }
 }
 
@@ -125,6 +167,9 @@ void Reconciler::forget_stranded() {
 }
 
 std::size_t Reconciler::capacity() const {
+    if (next_config_.waits()) {
+        return 0;
+    }
     const std::size_t most = is_away_ || counters_.key_is_refused ? 1 : config_.concurrency;
     return most > leased_.size() ? most - leased_.size() : 0;
 }

@@ -1,5 +1,5 @@
 // The reconcile stage: asks the provider about runs that have been silent for too long, because some endings send no
-// webhook. One thread, which owns the calls; it runs only if there is a key.
+// webhook. One thread, which owns the calls; it rests while there is no key.
 //
 // Invariant: only a terminal answer changes anything; silence, errors and unknown words guess nothing. No transaction
 // is open during a call. The stage has no state that is not in the tables: it may be killed at any moment.
@@ -14,9 +14,11 @@
 #include <random>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 
 #include "daemon/base/backoff.hpp"
+#include "daemon/base/settings_change.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/reconcile/comfy_api.hpp"
@@ -54,20 +56,28 @@ struct ReconcileTuning {
 
 class Reconciler {
 public:
-    // `lease_owner` names this process and no other. `stop` is stopped to end the thread; `settle` is notified after a
-    // run was ended.
-    Reconciler(ReconcileSettings comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& stop,
+    // `lease_owner` names this process and no other. `wakeup` is stopped to end the thread; `settle` is notified after
+    // a run was ended.
+    Reconciler(ReconcileSettings comfydeploy, std::string postgres_uri, std::string lease_owner, Wakeup& wakeup,
                Wakeup& settle, ReconcileCounters& counters, ReconcileTuning tuning = {});
 
-    // The thread's body, until `stop` is stopped; then what is in flight is given back. Never throws.
+    // The thread's body, until `wakeup` is stopped; then what is in flight is given back. Never throws.
     void run() noexcept;
     [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
+    // From any thread: runs are looked up by these as soon as the look-ups in flight have ended. Until then none
+    // begins.
+    void use(ReconcileSettings settings) {
+        next_config_.offer(std::move(settings));
+        wakeup_.notify();
+    }
 
 private:
     using Time = std::chrono::steady_clock::time_point;
     using LookupOutcome = std::variant<Reported, Postponed>;
 
     void start_calls();
+    void take_change();
+    void begin_anew(const ReconcileSettings& settings);
     void turn();
     void finish();
     void look(Time now);
@@ -84,15 +94,16 @@ private:
     void database_failed(const std::exception& error);
 
     ReconcileSettings config_;
+    SettingsChange<ReconcileSettings> next_config_;
     ReconcileTuning tuning_;
-    Wakeup& stop_;
+    Wakeup& wakeup_;
     Wakeup& settle_;
     ReconcileCounters& counters_;
     Lookups lookups_;
     Backoff database_backoff_;
     Backoff outage_backoff_;
     std::minstd_rand random_;
-    std::optional<ComfyApi> api_;  // Made and used by the thread.
+    std::optional<ComfyApi> api_;  // Made and used by the thread; none while there is no key.
 
     std::unordered_map<std::string, LeasedLookup> leased_;  // In flight, or their outcome waits to be stored.
     std::deque<LookupOutcome> outcomes_;

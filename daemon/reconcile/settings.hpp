@@ -18,6 +18,8 @@ struct ReconcileSettings {
         std::chrono::seconds uploading{std::chrono::minutes{5}};
         std::chrono::seconds other{std::chrono::minutes{15}};    // not-started, and words that are not known.
         std::chrono::seconds unheard{std::chrono::minutes{15}};  // A generation of which no event ever came.
+
+        bool operator==(const Silence&) const = default;
     };
 
     std::string api_url{"https://api.comfydeploy.com/api"};
@@ -29,6 +31,8 @@ struct ReconcileSettings {
     std::chrono::milliseconds timeout{std::chrono::seconds{20}};  // Of one look-up.
     std::chrono::milliseconds retry_delay_min{std::chrono::minutes{1}};
     std::chrono::milliseconds retry_delay_max{std::chrono::hours{1}};
+
+    bool operator==(const ReconcileSettings&) const = default;
 };
 
 }  // namespace runledger

@@ -26,13 +26,14 @@ constexpr TransactionBounds maintain_bounds{.statement_timeout = std::chrono::se
 
 }  // namespace
 
-Maintainer::Maintainer(const RetentionSettings& retention, const std::string& postgres_uri, Wakeup& stop,
+Maintainer::Maintainer(const RetentionSettings& retention, const std::string& postgres_uri, Wakeup& wakeup,
                        MaintainCounters& counters)
-    : retention_(retention), database_(postgres_uri, "maintain"), stop_(stop), counters_(counters) {}
+    : retention_(retention), database_(postgres_uri, "maintain"), wakeup_(wakeup), counters_(counters) {}
 
 void Maintainer::run() {
     std::chrono::milliseconds delay{0};
-    while (stop_.pause(delay)) {
+    while (wakeup_.wait(delay)) {
+        retention_ = next_retention_.take().value_or(retention_);
         delay = turn() ? std::chrono::milliseconds{between_turns} : std::chrono::milliseconds{after_failure};
         heartbeat_.rest();
     }
@@ -64,7 +65,7 @@ Maintainer::Step Maintainer::maintain_days() {
         }
     });
     for (const Day& day : days) {
-        if (stop_.is_stopped()) {
+        if (wakeup_.is_stopped()) {
             return worst;
         }
         const Step step = attempt(day.date, [&](const Statements& work) {
@@ -103,7 +104,7 @@ Maintainer::Step Maintainer::remove_expired(std::string_view what, unsigned days
                     // What others have locked is left to the next turn.
                     return {.rows = rows == 0 ? 0 : row["looked_at"].as<std::size_t>(), .waited = asked - begun};
                 }
-                (void)stop_.pause(between_steps);
+                (void)wakeup_.pause(between_steps);
             }
         },
         [&] {
@@ -152,7 +153,7 @@ Maintainer::Step Maintainer::in_steps(std::string_view what, const RowsStep& ste
                                       const std::function<void()>& committed) {
     RowsAStep rows_a_step;
     bool is_more = true;
-    while (is_more && stop_.pause(between_steps)) {
+    while (is_more && wakeup_.pause(between_steps)) {
         const std::size_t rows_max = rows_a_step.next();
         const auto begun = std::chrono::steady_clock::now();
         Found found;

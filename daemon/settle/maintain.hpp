@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/base/settings_change.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/database/transaction.hpp"
@@ -55,13 +56,18 @@ private:
 
 class Maintainer {
 public:
-    // `stop` ends run(); nobody wakes it.
-    Maintainer(const RetentionSettings& retention, const std::string& postgres_uri, Wakeup& stop,
+    // `wakeup` is stopped to end run(); nobody but use() wakes it.
+    Maintainer(const RetentionSettings& retention, const std::string& postgres_uri, Wakeup& wakeup,
                MaintainCounters& counters);
 
     // The thread's body: at once, then hourly, until stopped. Never throws.
     void run();
     [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
+    // From any thread: a round by these begins as soon as the one under way has ended.
+    void use(const RetentionSettings& retention) {
+        next_retention_.offer(retention);
+        wakeup_.notify();
+    }
 
     // One round of everything that is due. False: something failed, or another daemon is doing it; try again soon.
     [[nodiscard]] bool turn();
@@ -83,8 +89,9 @@ private:
     Step attempt(std::string_view what, const std::function<void(const Statements&)>& step);
 
     RetentionSettings retention_;
+    SettingsChange<RetentionSettings> next_retention_;
     Database database_;
-    Wakeup& stop_;
+    Wakeup& wakeup_;
     MaintainCounters& counters_;
     Heartbeat heartbeat_;
 };

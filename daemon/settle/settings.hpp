@@ -8,6 +8,8 @@ namespace runledger {
 struct SettleSettings {
     std::chrono::milliseconds outputs_grace{3000};  // A completed notice without outputs waits this long.
     std::chrono::seconds duration_max{std::chrono::hours{24 * 7}};  // A longer duration is not believed.
+
+    bool operator==(const SettleSettings&) const = default;
 };
 
 // How long rows are kept, in days; 0: for good.
@@ -18,6 +20,8 @@ struct RetentionSettings {
     unsigned settlements_days{0};  // Of those that a newer one has replaced.
     unsigned quarantine_days{0};
     unsigned tombstones_days{0};
+
+    bool operator==(const RetentionSettings&) const = default;
 };
 
 }  // namespace runledger

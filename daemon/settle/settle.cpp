@@ -107,6 +107,7 @@ void Settler::run() {
             bool more = true;
             while (more && !wakeup_.is_stopped()) {
                 heartbeat_.beat();
+                settings_ = next_settings_.take().value_or(settings_);
                 find_mark();
                 more = turn(next_portion());
             }

@@ -15,6 +15,7 @@
 #include "common/clock.hpp"
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/lag_histogram.hpp"
+#include "daemon/base/settings_change.hpp"
 #include "daemon/base/stage.hpp"
 #include "daemon/base/wakeup.hpp"
 #include "daemon/database/transaction.hpp"
@@ -65,6 +66,8 @@ public:
     // The thread's body, until the wakeup is stopped. Never throws.
     void run();
     [[nodiscard]] const Heartbeat& heartbeat() const noexcept { return heartbeat_; }
+    // From any thread: the next turn settles by these. Rows that were settled stay as they are.
+    void use(const SettleSettings& settings) { next_settings_.offer(settings); }
 
     // The server's process id of its session, from any thread; 0: none, or a pooler's.
     [[nodiscard]] int backend() const noexcept { return backend_.load(std::memory_order_relaxed); }
@@ -127,6 +130,7 @@ private:
     void put_off_culprit();
 
     SettleSettings settings_;
+    SettingsChange<SettleSettings> next_settings_;
     SettleLane lane_;
     Database database_;
     Wakeup& wakeup_;

@@ -32,11 +32,15 @@ public:
     [[nodiscard]] std::string fill(const Values& values) const;
     [[nodiscard]] bool is_empty() const noexcept { return pieces_.empty(); }
 
+    bool operator==(const Template&) const = default;
+
 private:
     enum class Kind : std::uint8_t { text, value, option_begins, option_ends };
     struct Piece {
         Kind kind{};
         std::string text;  // Or the placeholder's name.
+
+        bool operator==(const Piece&) const = default;
     };
 
     std::vector<Piece> pieces_;
@@ -49,6 +53,8 @@ struct Wording {
     // Replaces one. Throws TemplateError; std::out_of_range where there is no such key.
     void set(std::string_view key, std::string_view text);
     [[nodiscard]] static std::span<const std::string_view> keys() noexcept;
+
+    bool operator==(const Wording&) const = default;
 
     Template completed;
     Template no_outputs;  // Completed, and the run had none.

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -28,7 +27,7 @@ namespace {
 
 using runledger::Config;
 
-// A subcommand that works on the ledger, and so needs --config.
+// A subcommand that works on the ledger, and so needs a configuration.
 struct LedgerCommand {
     bool is_chosen;
     std::function<int(const Config&)> run;
@@ -38,8 +37,11 @@ struct LedgerCommand {
 
 int main(int argc, char** argv) {
     CLI::App app{"runledger: the operator's tool"};
-    std::string config_file;
-    app.add_option("--config", config_file, "The daemon's configuration, a TOML file")->check(CLI::ExistingFile);
+    std::string config_file = runledger::default_config_file;
+    const CLI::Option* config_option =
+        app.add_option("--config", config_file,
+                       "A configuration, a TOML file, whose [postgres] direct_uri or uri is used")
+            ->capture_default_str();
     app.set_version_flag("--version", "runledger " RUNLEDGER_VERSION);
     app.require_subcommand(1);
     app.fallthrough();  // --config is understood behind a subcommand, too.
@@ -74,30 +76,34 @@ int main(int argc, char** argv) {
                            on_ledger(reprice),
                            {explain.parsed(), [&explain](const Config& config) { return explain.run(config, stdout); }},
                            {replay.parsed(), [&replay](const Config& config) { return replay.run(config, stdout); }}};
-        if (std::ranges::any_of(ledger_commands, &LedgerCommand::is_chosen) && config_file.empty()) {
-            throw CLI::RequiredError("--config");
-        }
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 1;
     }
     try {
         for (const LedgerCommand& command : ledger_commands) {
             if (command.is_chosen) {
-                return command.run(runledger::load_config(config_file));
+                return command.run(runledger::load_config(config_file, runledger::Secrets::leave));
             }
         }
         if (keygen_command->parsed()) {
             return runledger::tool::make_keys(keygen, stdout);
         }
-        const std::string uri = config_file.empty() ? "" : runledger::load_config(config_file).postgres.direct_uri;
+        // On an edge's host the default configuration is seldom that of the ledger.
+        const std::string uri =
+            config_option->count() == 0
+                ? ""
+                : runledger::load_config(config_file, runledger::Secrets::leave).postgres.direct_uri;
         return spool.run(uri, stdout);
     } catch (const std::exception& error) {
         fmt::print(stderr, "runledger: {}\n", error.what());
         if (runledger::sqlstate_of(error) == "42501") {
             fmt::print(
                 stderr,
-                "The login of [postgres] direct_uri (without one, of uri) has no right to do this. Docs: dba.md, "
-                "\"Roles\", says which role each command needs.\n");
+                "The login of {} has no right to do this. migrate, forget, audit, explain, quarantine and replay "
+                "need a member of runledger_owner; outbox and reprice a member of runledger_daemon. Name such a "
+                "login in a configuration of its own, as in the example owner.toml, and give it with --config "
+                "(docs/dba.md, \"Roles\").\n",
+                config_file);
         }
         return 1;
     }

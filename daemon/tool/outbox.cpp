@@ -59,7 +59,7 @@ std::string json_of(const pqxx::row& row) {
 }  // namespace
 
 OutboxCli::OutboxCli(CLI::App& app)
-    : command_(app.add_subcommand("outbox", "List, show, retry and drop the messages of the outbox; needs --config")) {
+    : command_(app.add_subcommand("outbox", "List, show, retry and drop the messages of the outbox")) {
     command_->require_subcommand(1);
     list_command_ = command_->add_subcommand("list", "List notifications, the newest first");
     add_choice(*list_command_, all_states);

@@ -29,6 +29,8 @@ expect daemon /usr/share/runledger/queries/01_one_run.sql
 expect daemon /usr/share/runledger/import/json_lines.sql
 expect daemon /usr/lib/sysusers.d/runledger.conf
 expect daemon /usr/lib/tmpfiles.d/runledger.conf
+expect daemon /usr/share/doc/runledger/examples/owner.toml
+expect daemon /usr/share/doc/runledger/examples/credentials.conf
 expect daemon /usr/share/bash-completion/completions/runledger
 expect daemon /usr/share/runledger/prometheus/runledger.rules.yml
 for dashboard in runledger-flow runledger-costs; do
@@ -42,7 +44,7 @@ provider=$root/daemon/usr/share/runledger/grafana/provisioning/dashboards/runled
 unit=$root/daemon/usr/lib/systemd/system/runledgerd.service
 expect daemon "$(sed -nE 's/^ExecStart=([^ ]+) .*/\1/p' "$unit")"
 expect daemon "$(sed -nE 's/^Documentation=.*file:\/\/([^ ]+).*/\1/p' "$unit")"
-[ "$(sed -nE 's/^ExecStart=.* --config ([^ ]+)$/\1/p' "$unit")" = /etc/runledger/runledgerd.toml ] ||
+[ "$(grep -cE '^Exec(Start|Reload)=/usr/bin/runledgerd .*--config /etc/runledger/runledgerd.toml$' "$unit")" = 2 ] ||
     complain "the unit's configuration is not /etc/runledger/runledgerd.toml"
 find "$root" -name runledgerd.toml -size +0 | grep -q . || complain "no runledgerd.toml is installed"
 others=$(cd "$root" && find edge daemon -type f | grep -vE '/(doc|runledger|nginx|systemd|sysusers\.d|tmpfiles\.d|bin|completions)/')

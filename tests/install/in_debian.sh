@@ -30,8 +30,7 @@ cluster=$(pg_lsclusters -h | head -n 1 | cut -d" " -f1,2)
 pg_ctlcluster $cluster start
 eventually "PostgreSQL takes connections" as postgres psql -qc 'SELECT 1'
 as postgres createdb runledger
-printf '[postgres]\nuri = "host=/run/postgresql user=postgres dbname=runledger"\n' >/root/owner.toml
-cp /root/owner.toml /tmp/owner.toml
+cp /usr/share/doc/runledger/examples/owner.toml /tmp/owner.toml
 as postgres runledger --config /tmp/owner.toml migrate | tail -n 1
 as postgres psql -qd runledger -c 'CREATE ROLE runledger LOGIN' -c 'GRANT runledger_daemon TO runledger'
 

@@ -9,6 +9,7 @@
 namespace runledger::test {
 namespace {
 
+using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
 
@@ -97,7 +98,9 @@ TEST_F(Subcommands, DoWhatTheirRoleMayAndSayWhatItMayNot) {
             if (code == refused) {
                 EXPECT_THAT(ended.output, AnyOf(HasSubstr("permission denied"), HasSubstr("may not make the roles")))
                     << role << ": " << text_of(row.words);
-                EXPECT_THAT(ended.output, AnyOf(HasSubstr("dba.md, \"Roles\""), HasSubstr("let a superuser run this")))
+                EXPECT_THAT(ended.output, AnyOf(AllOf(HasSubstr("dba.md, \"Roles\""), HasSubstr("owner.toml"),
+                                                      HasSubstr("runledger_owner")),
+                                                HasSubstr("let a superuser run this")))
                     << role << ": " << text_of(row.words);
             }
         }

@@ -257,6 +257,25 @@ TEST_F(Maintain, KeepsEachTableForItsOwnDaysAndRemovesNothingOfTheOthers) {
     EXPECT_EQ(rows(), "runs 0 notifications 0 settlements 1 quarantine 0 tombstones 0");
 }
 
+TEST_F(Maintain, RemovesByRetentionThatChangesWhileItRestsForAnHour) {
+    insert_generation("r-1");
+    apply_events({{event_text({.run_id = "r-1"}), 0}, {event_text({.run_id = "r-1", .status = "success"}), 2}});
+    ASSERT_EQ(settle("r-1"), "settled");
+    exec("UPDATE runledger.notifications SET state = 'sent', sent_at = now(), created_at = now() - interval '40 days'");
+    Wakeup wakeup;
+    MaintainCounters of_stage;
+    Maintainer maintainer({}, daemon_uri(), wakeup, of_stage);
+    std::thread stage([&] { maintainer.run(); });
+    eventually("the first round has made its days", [&] { return of_stage.days_made == 5; });
+    EXPECT_EQ(count("notifications"), 1);
+
+    maintainer.use({.notifications_days = 30});
+
+    eventually("the message is removed", [&] { return count("notifications") == 0; });
+    wakeup.stop();
+    stage.join();
+}
+
 // Retention waits for the turns of apply under way, then looks again: what they have written is no longer old.
 TEST_F(Maintain, LeavesARunThatAnEventReachesMeanwhile) {
     apply_events({{event_text({}), 0}, {event_text({.status = "success"}), 1}});

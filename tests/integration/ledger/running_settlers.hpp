@@ -24,6 +24,10 @@ public:
         patient_thread_.join();
     }
 
+    void use(const SettleSettings& settings) {
+        prompt_.use(settings);
+        patient_.use(settings);
+    }
     [[nodiscard]] const SettleCounters& counters() const { return counters_; }
 
 private:

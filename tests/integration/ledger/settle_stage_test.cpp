@@ -49,6 +49,21 @@ TEST_F(SettleStage, BelievesADurationOfHoursAtFirstAndWhenItChanges) {
     EXPECT_EQ(row(1), "completed|10800000.000|3.639600000000");
 }
 
+TEST_F(SettleStage, SettlesBySettingsThatChangeWhileItRuns) {
+    RunningSettlers settlers(uri());
+    insert_generation("before");
+    end_run("before", 2 * hour_us);
+    eventually("the queue is empty", [&] { return count("settle_queue") == 0; });
+
+    settlers.use({.duration_max = std::chrono::hours{1}});
+    insert_generation("after");
+    end_run("after", 2 * hour_us);
+    eventually("the queue is empty", [&] { return count("settle_queue") == 0; });
+
+    EXPECT_EQ(row(1), "completed|7200000.000|2.426400000000");
+    EXPECT_EQ(row(2), "completed|-|-");
+}
+
 TEST_F(SettleStage, WaitsThreeSecondsForOutputsWhetherRunsAreSettledTogetherOrOneByOne) {
     insert_generation("together");
     end_run("together", 1'000'000);

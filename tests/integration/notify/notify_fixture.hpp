@@ -52,6 +52,7 @@ public:
 
     void stop();
     void wake() { wakeup_.notify(); }
+    void use(TelegramSettings config) { notifier_.use(std::move(config)); }
     [[nodiscard]] const NotifyCounters& counters() const noexcept { return counters_; }
 
 private:

@@ -31,6 +31,7 @@ public:
     RunningReconciler& operator=(const RunningReconciler&) = delete;
 
     void stop();
+    void use(const ReconcileSettings& config) { reconciler_.use(config); }
     [[nodiscard]] const ReconcileCounters& counters() const noexcept { return counters_; }
 
 private:

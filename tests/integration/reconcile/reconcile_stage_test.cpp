@@ -3,6 +3,7 @@
 
 #include <array>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "tests/integration/reconcile/reconcile_fixture.hpp"
@@ -341,6 +342,57 @@ TEST_F(Reconcile, LeavesEndedRunsAlone) {
     is_ended("run-2");
     EXPECT_EQ(api().requests_for("run-1"), 0U);
     EXPECT_THAT(log_lines_with("[error]"), IsEmpty());
+}
+
+TEST_F(Reconcile, BeginsAsSoonAsItGetsAKey) {
+    api().script("run-1", ComfyApiAnswer::run("run-1", "success"));
+    silent_run("run-1", "running");
+    const Secret given = std::exchange(config.api_key, Secret{});
+    tuning.poll_interval = std::chrono::hours{1};
+    const auto daemon = start();
+
+    config.api_key = given;
+    daemon->use(config);
+
+    is_ended("run-1");
+    EXPECT_THAT(api().requests(), Each(Field(&ComfyApiRequest::authorization, "Bearer " + std::string(key))));
+}
+
+TEST_F(Reconcile, AsksWithANewKeyAtOnceThoughTheOldOneWasRefused) {
+    api().script_all({.status = 401});
+    silent_run("run-1", "running");
+    tuning.key_retry = std::chrono::hours{1};
+    const auto daemon = start();
+    eventually("the key is refused", [&] { return daemon->counters().key_is_refused.load(); });
+
+    api().script_all(ComfyApiAnswer::run("run-1", "success"));
+    config.api_key = Secret("cd-test-key-of-the-next-month");
+    daemon->use(config);
+
+    is_ended("run-1");
+    EXPECT_EQ(api().requests().back().authorization, "Bearer cd-test-key-of-the-next-month");
+    EXPECT_FALSE(daemon->counters().key_is_refused.load());
+}
+
+TEST_F(Reconcile, EndsALookUpBeforeItsSettingsChange) {
+    ComfyApiAnswer held = ComfyApiAnswer::run("run-1", "success");
+    held.waits_for_release = true;
+    api().script("run-1", held);
+    silent_run("run-1", "running");
+    const auto daemon = start();
+    eventually("it is being looked up", [&] { return api().requests_for("run-1") == 1; });
+
+    config.concurrency = 1;
+    config.api_key = Secret("cd-test-key-of-the-next-month");
+    daemon->use(config);
+    silent_run("run-2", "running");
+    api().script("run-2", ComfyApiAnswer::run("run-2", "success"));
+    api().release();
+
+    is_ended("run-1");
+    is_ended("run-2");
+    EXPECT_EQ(api().requests_for("run-1"), 1U);
+    EXPECT_EQ(api().requests().back().authorization, "Bearer cd-test-key-of-the-next-month");
 }
 
 }  // namespace

@@ -8,9 +8,11 @@
 
 #include "tests/integration/start/start_fixture.hpp"
 #include "tests/stand_ins/bot_api.hpp"
+#include "tests/stand_ins/comfy_api.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/pgbouncer.hpp"
 #include "tests/support/prometheus_text.hpp"
+#include "tests/support/scarcity.hpp"
 
 namespace runledger::test {
 namespace {
@@ -76,7 +78,7 @@ TEST_F(Away, IsWaitedForWhileSystemdHearsOfIt) {
     EXPECT_THAT(lines_with(daemon.log_text(), "PostgreSQL is away"), SizeIs(1));
     postgres.start();
     eventually("the daemon is ready", [&] { return systemd.heard().find("READY=1") != std::string::npos; });
-    EXPECT_THAT(systemd.heard(), HasSubstr("STATUS=ready"));
+    EXPECT_THAT(systemd.heard(), HasSubstr("STATUS=flowing: "));
     EXPECT_THAT(lines_with(daemon.log_text(), "PostgreSQL is back"), SizeIs(1));
     EXPECT_THAT(complaints(daemon), SizeIs(1)) << daemon.log_text();
     daemon.stop();
@@ -92,7 +94,13 @@ TEST_F(Away, IsSaidOnceByAllStagesTogether) {
 
     EXPECT_THAT(lines_with(daemon.log_text(), "PostgreSQL is away"), SizeIs(1));
     EXPECT_THAT(complaints(daemon), SizeIs(1)) << daemon.log_text();
+    eventually("systemd shows it", [&] {
+        return !lines_with(systemd.heard(), "STATUS=PostgreSQL is away: the edges keep what comes").empty();
+    });
+    const std::size_t flowing = lines_with(systemd.heard(), "STATUS=flowing").size();
     postgres.start();
+    eventually("systemd shows that it is back",
+               [&] { return lines_with(systemd.heard(), "STATUS=flowing").size() > flowing; });
     eventually("the daemon has it back", [&] { return !lines_with(daemon.log_text(), "PostgreSQL is back").empty(); });
     postgres.kill_hard();
     // Between two transactions a stage would only connect again, and say nothing.
@@ -188,6 +196,45 @@ TEST_F(Away, HoldsUpNoSignalWhileItHangs) {
     postgres.thaw();
 }
 
+// PostgreSQL, Telegram and ComfyDeploy at once: all take a call, and never answer.
+TEST_F(Away, HoldsUpNoSignalThoughEverythingHangs) {
+    ComfyApiStandIn comfy;
+    comfy.script_all({.waits_for_release = true});
+    bot.script({.answer = BotAnswer::slow(std::chrono::seconds{60}), .calls = -1});
+    DaemonConf configured = conf(postgres.uri());
+    configured.extra = fmt::format(
+        "[comfydeploy]\napi_url = \"{}\"\napi_key_file = \"{}\"\nunheard_silence_seconds = 0\ntimeout_ms = 600000\n",
+        comfy.url(), folder.write_secret("key", "cd_key\n").string());
+    configured.telegram_extra += "timeout_ms = 600000\n";
+    DaemonProcess daemon(folder, configured);
+    daemon.start();
+    eventually("the daemon is ready", [&] { return systemd.heard().find("READY=1") != std::string::npos; });
+    const auto connection = postgres.connect();
+    {
+        pqxx::work work(*connection);
+        work.exec(
+            "INSERT INTO runledger.generations (metadata, request_timestamp) "
+            "VALUES ('{\"run_id\": \"silent\"}', now() - interval '1 hour');"
+            "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload) "
+            "VALUES (1, 'silent', 'ending', 'completed', 42, '{\"status\": \"completed\", \"outputs\": []}')");
+        work.commit();
+    }
+    eventually("Telegram and ComfyDeploy are being asked",
+               [&] { return bot.calls().size() >= 2 && !comfy.requests().empty(); });
+    pqxx::work locking(*connection);
+    locking.exec("LOCK TABLE runledger.settle_queue IN ACCESS EXCLUSIVE MODE");
+    eventually("a stage waits for an answer",
+               [&] { return locking.exec1("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")[0].as<bool>(); });
+    postgres.freeze();
+
+    daemon.stop(std::chrono::seconds{25});  // Throws if it does not end by itself within systemd's bound.
+
+    EXPECT_THAT(lines_with(systemd.heard(), "STATUS=draining"), SizeIs(1));
+    EXPECT_THAT(lines_with(daemon.log_text(), "info stopped"), SizeIs(1));
+    postgres.thaw();
+    comfy.release();
+}
+
 TEST_F(Away, HoldsUpNoSignalWhileItHangsAtTheStart) {
     DaemonProcess daemon(folder, conf(postgres.uri()));
     daemon.migrate();
@@ -208,6 +255,21 @@ TEST_F(Away, HoldsUpNoSignalWhileItHangsAtTheStart) {
         postgres.thaw();
     }
     EXPECT_THAT(systemd.heard(), Not(HasSubstr("READY=1")));
+}
+
+// libpq waits for the resolver, which no time-out of ours ends.
+TEST_F(Start, EndsBeforeSystemdKillsItThoughTheNameOfItsDatabaseHangs) {
+    Scarcity scarcity(folder());
+    DaemonConf configured = conf("host=localhost dbname=x user=y");
+    configured.env = scarcity.env();
+    DaemonProcess daemon(folder(), configured);
+    scarcity.let_names_hang();
+    daemon.start();
+    eventually("the name is looked up", [&] { return scarcity.names_waiting() > 0; });
+
+    daemon.stop(std::chrono::seconds{25});  // Throws if it does not end by itself within systemd's bound.
+
+    EXPECT_THAT(lines_with(daemon.log_text(), "a stage has not ended in time"), SizeIs(1));
 }
 
 }  // namespace

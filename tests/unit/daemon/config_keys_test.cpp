@@ -7,6 +7,7 @@
 #include <set>
 
 #include "daemon/config.hpp"
+#include "daemon/reload.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace runledger {
@@ -81,6 +82,8 @@ protected:
              [](const Config& c) { return c.intake.curve->authorized_keys_file; }},
             text("[postgres] uri", "dbname=one", field(&C::postgres, &PostgresSettings::uri)),
             text("[postgres] direct_uri", "dbname=two", field(&C::postgres, &PostgresSettings::direct_uri)),
+            {"[postgres] password_file", quoted(folder_.write_secret("password", "sesame")), "sesame",
+             [](const Config& c) { return std::string(c.postgres.password.reveal()); }},
             number("[postgres] appliers", 11, field(&C::postgres, &PostgresSettings::appliers)),
             number("[settle] outputs_grace_ms", 101, field(&C::settle, &SettleSettings::outputs_grace)),
             number("[settle] duration_max_seconds", 102, field(&C::settle, &SettleSettings::duration_max)),
@@ -172,12 +175,34 @@ TEST_F(ConfigKeys, ArriveEachInItsOwnField) {
         EXPECT_EQ(set.field(after), set.arrives) << set.name;
         EXPECT_NE(set.field(before), set.arrives) << set.name << ": the table's value is the default";
         for (const Key& other : all) {
-            // Without one of its own, direct_uri is the uri.
-            const bool follows = set.name == "[postgres] uri" && other.name == "[postgres] direct_uri";
+            // Without one of its own, direct_uri is the uri. The password is in both.
+            const bool follows = (set.name == "[postgres] uri" && other.name == "[postgres] direct_uri") ||
+                                 (set.name == "[postgres] password_file" && other.name.ends_with("uri"));
             if (other.name != set.name && !follows) {
                 EXPECT_EQ(other.field(after), other.field(before)) << set.name << " changes " << other.name;
             }
         }
+    }
+}
+
+TEST_F(ConfigKeys, AreEachPutToUseByAReloadOrNamedAsWaitingForARestart) {
+    const Config before = load(base());
+    for (const Key& set : keys()) {
+        auto text = base();
+        text[set.name] = set.value;
+
+        const ConfigChange change = change_between(before, load(text));
+
+        const std::string section = set.name.substr(0, set.name.find(']') + 1);
+        const bool is_put_to_use = change.sections == std::vector<std::string>{section};
+        const bool waits = std::ranges::find(change.keys_for_restart, set.name) != change.keys_for_restart.end();
+        EXPECT_TRUE(is_put_to_use != waits) << set.name;
+
+        // docs/settings.md marks those that wait.
+        const std::string documentation = test::read_text(std::string(RUNLEDGER_SOURCE_DIR) + "/docs/settings.md");
+        const std::string row =
+            documentation.substr(std::min(documentation.find("| `" + set.name + "`"), documentation.size()));
+        EXPECT_EQ(row.substr(0, row.find('\n')).find("needs a restart") != std::string::npos, waits) << set.name;
     }
 }
 

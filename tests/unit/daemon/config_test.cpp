@@ -1,8 +1,10 @@
 #include "daemon/config.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "tests/support/temp_folder.hpp"
@@ -168,6 +170,79 @@ TEST_F(ConfigFile, TakesATokenThatNobodyElseCanRead) {
         std::filesystem::permissions(file, std::filesystem::perms{mode});
         EXPECT_THAT(fault_of(text),
                     HasSubstr("token_file (line 4) names \"" + file + "\": others may read this secret"));
+    }
+}
+
+// As the operator's tool reads it, whose user may not read the daemon's secrets.
+TEST_F(ConfigFile, LeavesSecretsAloneThatTheProgramHasNoUseFor) {
+    const auto text =
+        "[intake]\nbind = [\"tcp://*:9463\"]\ncurve_secret_key_file = \"/nonexistent\"\n"
+        "curve_authorized_keys_file = \"$CREDENTIALS_DIRECTORY/authorized\"\n[postgres]\nuri = \"dbname=x\"\n"
+        "[telegram]\ntoken_file = \"/nonexistent\"\n[comfydeploy]\napi_key_file = \"/nonexistent\"\n";
+
+    const Config config = load_config(folder_.write_file("c.toml", text), Secrets::leave);
+
+    EXPECT_EQ(config.telegram.mode, TelegramMode::send);
+    EXPECT_TRUE(config.telegram.token.is_empty());
+    EXPECT_TRUE(config.comfydeploy.api_key.is_empty());
+    EXPECT_THAT(fault_of(text), HasSubstr("[intake] curve_"));
+}
+
+TEST_F(ConfigFile, PutsThePasswordIntoBothConnectionStrings) {
+    const std::string file = folder_.write_secret("password", " it's \\ secret \n").string();
+    const std::string text = "[postgres]\npassword_file = \"" + file + "\"\n";
+
+    const Config one = load(text + "uri = \"postgresql://me@db-1,db-2/app?target_session_attrs=read-write\"\n");
+    EXPECT_THAT(one.postgres.uri, HasSubstr(R"(host='db-1,db-2')"));
+    EXPECT_THAT(one.postgres.uri, HasSubstr(R"(target_session_attrs='read-write')"));
+    EXPECT_THAT(one.postgres.uri, testing::EndsWith(R"( password='it\'s \\ secret')"));
+    EXPECT_EQ(one.postgres.direct_uri, one.postgres.uri);
+
+    const Config own = load(text + "uri = \"user=me\"\ndirect_uri = \"user=me password=own\"\n");
+    EXPECT_EQ(own.postgres.uri, R"(user='me' password='it\'s \\ secret')");
+    EXPECT_EQ(own.postgres.direct_uri, "user=me password=own");
+
+    std::filesystem::permissions(file, std::filesystem::perms{0644});
+    EXPECT_THAT(fault_of(text + "uri = \"user=me\"\n"), HasSubstr("others may read this secret"));
+    folder_.write_secret("password", "one\ntwo\n");
+    EXPECT_THAT(fault_of(text + "uri = \"user=me\"\n"), HasSubstr("more than one line"));
+}
+
+TEST_F(ConfigFile, FindsCredentialsOfTheService) {
+    const auto named = [](std::string_view section, std::string_view key, std::string_view name) {
+        return fmt::format("[{}]\n{} = \"$CREDENTIALS_DIRECTORY/{}\"\n", section, key, name);
+    };
+    const std::string text = "[postgres]\nuri = \"dbname=x\"\npassword_file = \"$CREDENTIALS_DIRECTORY/password\"\n" +
+                             named("telegram", "token_file", "token") + named("comfydeploy", "api_key_file", "key") +
+                             named("intake", "curve_secret_key_file", "secret") +
+                             "curve_authorized_keys_file = \"$CREDENTIALS_DIRECTORY/authorized\"\n";
+    EXPECT_THAT(fault_of(text), AllOf(HasSubstr("$CREDENTIALS_DIRECTORY"), HasSubstr("LoadCredential=")));
+    folder_.write_secret("token", "1:token\n");
+    folder_.write_secret("key", "cd_key\n");
+    folder_.write_secret("password", "sesame\n");
+    folder_.write_secret("secret", std::string(40, 's'));
+    folder_.write_secret("authorized", std::string(40, 'a'));
+    ::setenv("CREDENTIALS_DIRECTORY", folder_.path().c_str(), 1);
+
+    const Config config = load(text);
+
+    ::unsetenv("CREDENTIALS_DIRECTORY");
+    EXPECT_EQ(config.telegram.token.reveal(), "1:token");
+    EXPECT_EQ(config.telegram.token_file, (folder_.path() / "token").string()) << "it is watched while it is refused";
+    EXPECT_EQ(config.comfydeploy.api_key.reveal(), "cd_key");
+    EXPECT_THAT(config.postgres.uri, HasSubstr("password='sesame'"));
+    EXPECT_EQ(config.intake.curve->secret_key.reveal(), std::string(40, 's'));
+    EXPECT_EQ(config.intake.curve->authorized_keys_file, folder_.path() / "authorized");
+}
+
+TEST_F(ConfigFile, IsNamedIfItIsNotThere) {
+    for (const auto& path : {folder_.path() / "nowhere.toml", folder_.path()}) {
+        try {
+            (void)load_config(path);
+            ADD_FAILURE() << "accepted";
+        } catch (const ConfigError& error) {
+            EXPECT_THAT(error.what(), AllOf(HasSubstr(path.string()), HasSubstr("can't be read")));
+        }
     }
 }
 

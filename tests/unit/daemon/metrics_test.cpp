@@ -33,7 +33,7 @@ Wire wire(std::string sample, std::atomic<Value>& counter) {
 // A counter that is added to a stage does not compile here until it has a name, and then is a warning until it has a
 // row. What is in no row on purpose: the histograms and measured_at, which have tests of their own.
 std::vector<Wire> wires(Counters& counters) {
-    auto& [intake, apply, settle, notify, maintain, reconcile, backlog] = counters;
+    auto& [intake, apply, settle, notify, maintain, reconcile, backlog, config] = counters;
     auto& [messages, busy, damaged, answers, handshakes_denied] = intake;
     auto& [turns, apply_turns_failed, batches_applied, batch_copies, batch_conflicts, batches_refused, events_applied,
            events_quarantined, segments_retired, set_back, apply_lag, events_ahead_of_clock] = apply;
@@ -48,6 +48,7 @@ std::vector<Wire> wires(Counters& counters) {
            outbox_leased, outbox_dead, outbox_uncertain, outbox_skipped, outbox_oldest_pending_seconds,
            outbox_oldest_dead_seconds, lookups_due, lookups_later, lookups_given_up, lookups_oldest_due_seconds,
            measured_at, looks_failed] = backlog;
+    auto& [reloads_done, reloads_refused, config_is_refused, config_read_at, keys_for_restart] = config;
     return {
         wire("runledger_intake_messages_total", messages),
         wire("runledger_intake_busy_total", busy),
@@ -122,6 +123,11 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_lookups_oldest_due_seconds", lookups_oldest_due_seconds),
         wire("runledger_backlog_looks_failed_total", looks_failed),
         wire("runledger_events_ahead_of_clock_total", events_ahead_of_clock),
+        wire("runledger_config_reloads_total{outcome=\"done\"}", reloads_done),
+        wire("runledger_config_reloads_total{outcome=\"refused\"}", reloads_refused),
+        wire("runledger_config_refused", config_is_refused),
+        wire("runledger_config_read_last_seconds", config_read_at),
+        wire("runledger_config_keys_for_restart", keys_for_restart),
     };
 }
 

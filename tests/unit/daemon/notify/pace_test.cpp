@@ -48,6 +48,25 @@ TEST_F(PaceTest, LetsAChatBurstThenOneASecond) {
     EXPECT_EQ(sent_within(chat, seconds{30}), 30);
 }
 
+TEST_F(PaceTest, KeepsWhatWasSentAndHeldWhenItsLimitsChange) {
+    pace.hold_chat(7, now + seconds{30}, now);
+    EXPECT_EQ(sent_within(chat, milliseconds{1}), 3);
+    EXPECT_EQ(sent_within(group, milliseconds{1}), 3);
+    const Pace::Time group_is_back = pace.chat_ready_at(group, 18);
+    PaceLimits other;
+    other.chat.messages = 2;
+    other.group.messages = 40;
+
+    pace.change(other);
+
+    EXPECT_FALSE(pace.chat_is_ready(7, now + seconds{29}));
+    EXPECT_TRUE(pace.chat_is_ready(7, now + seconds{30}));
+    EXPECT_FALSE(pace.chat_is_ready(chat, now)) << "what it has sent counts on";
+    EXPECT_EQ(sent_within(chat, seconds{4}), 2);
+    EXPECT_LT(pace.chat_ready_at(group, 37), group_is_back) << "twenty more than before";
+    EXPECT_GE(pace.chat_ready_at(group, 38), group_is_back);
+}
+
 TEST_F(PaceTest, KeepsAGroupToTwentyInAnyMinute) {
     EXPECT_EQ(sent_within(group, minutes{1}), 20);
     EXPECT_EQ(sent_within(group, minutes{1}), 20);
