@@ -13,6 +13,7 @@
 #include "daemon/database/settings.hpp"
 #include "daemon/ingest/settings.hpp"
 #include "daemon/notify/settings.hpp"
+#include "daemon/overview/settings.hpp"
 #include "daemon/reconcile/settings.hpp"
 #include "daemon/settle/settings.hpp"
 
@@ -35,6 +36,8 @@ struct Config {
     struct Metrics {
         std::string listen{"127.0.0.1:9464"};  // Empty: none.
     } metrics;
+
+    PageSettings page;
 
     LogSettings log;
 };

@@ -10,8 +10,10 @@
 #include <chrono>
 #include <exception>
 #include <future>
+#include <iterator>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <system_error>
@@ -28,9 +30,12 @@
 #include "daemon/metrics.hpp"
 #include "daemon/notify/notify.hpp"
 #include "daemon/notify/outbox_listener.hpp"
+#include "daemon/overview/health.hpp"
+#include "daemon/overview/rates.hpp"
 #include "daemon/reconcile/reconcile.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
+#include "daemon/web/page_routes.hpp"
 
 namespace runledger {
 namespace {
@@ -48,8 +53,9 @@ constexpr seconds reconcile_silence_max{300};  // A turn: some statements, and l
 constexpr seconds notify_silence_max{300};     // The same.
 constexpr seconds maintain_silence_max{120};   // A step: some statements of 5 s at most.
 
-// ZeroMQ's two, the outbox's listener, and some for libcurl, which resolves names in threads.
-constexpr std::size_t other_threads = 8;
+// ZeroMQ's two, the outbox's listener, some for libcurl, which resolves names in threads, and those that serve HTTP and
+// look at the rates.
+constexpr std::size_t other_threads = 8 + web::Listener::threads + 1;
 
 std::string lease_owner() {
     std::array<char, 256> host{};
@@ -115,7 +121,10 @@ public:
     Daemon(const Config& config, const StartThread& start);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
-    ~Daemon() { stop(); }
+    ~Daemon() {
+        stop();
+        metrics_.reset();  // Its threads look at the stages.
+    }
 
     // Waits for PostgreSQL for as long as it takes. False: a signal came first. Throws SchemaMismatch, Refused.
     [[nodiscard]] bool wait_for_schema(const sigset_t& signals);
@@ -130,16 +139,35 @@ private:
     // Starts the stage's thread, to be joined by resetting the pointer.
     template <class Runs>
     [[nodiscard]] std::unique_ptr<StageThread> start_stage(std::string name, Runs& stage, seconds silence_max) {
-        return std::make_unique<StageThread>(
-            StageThread::Stage{std::move(name), [&stage] { stage.run(); }, stage.heartbeat(), silence_max},
-            start_thread_);
+        auto thread = std::make_unique<StageThread>(
+            StageThread::Stage{name, [&stage] { stage.run(); }, stage.heartbeat(), silence_max}, start_thread_);
+        const std::lock_guard lock(health_mutex_);
+        beats_.push_back({std::move(name), &stage.heartbeat(), silence_max});
+        return thread;
     }
     [[nodiscard]] bool some_stage_hangs();
+    void enter(DaemonPhase phase) noexcept;
+    // On a thread of the listener, like the next two.
+    [[nodiscard]] HealthFacts health();
+    [[nodiscard]] std::vector<web::Route> routes();
+    void look_at_rates();
 
     const Config& config_;
     const StartThread& start_thread_;
     const std::string lease_owner_;
     Counters counters_;
+
+    struct Beat {
+        std::string stage;
+        const Heartbeat* heartbeat;
+        seconds silence_max;
+    };
+    std::mutex health_mutex_;  // Of the next two.
+    DaemonPhase phase_{DaemonPhase::starting};
+    std::vector<Beat> beats_;  // Of the stages that were started, as long as they exist.
+    RateHistory rates_;
+    Wakeup rates_stop_;
+    std::jthread rates_thread_;
     std::unique_ptr<Metrics> metrics_;
 
     Wakeup stop_;  // Appliers between two attempts, and the maintainer.
@@ -175,8 +203,64 @@ Daemon::Daemon(const Config& config, const StartThread& start)
     constexpr std::size_t stages_without_appliers = 6;
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
     if (!config.metrics.listen.empty()) {
-        metrics_ = std::make_unique<Metrics>(config.metrics.listen, counters_);
+        metrics_ = std::make_unique<Metrics>(config.metrics.listen, counters_, routes());
+        rates_thread_ = start_thread_([this] { look_at_rates(); });
     }
+}
+
+std::vector<web::Route> Daemon::routes() {
+    const web::AskHealth facts = [this] { return health(); };
+    const web::AskRates rates = [this] { return rates_.rates(); };
+    std::vector<web::Route> routes = web::health_routes(facts, rates);
+    if (config_.page.token_file.empty()) {
+        routes.push_back(web::no_page_route());
+        return routes;
+    }
+    auto page = web::page_routes({.overview = {.uri = config_.page.uri, .edges = config_.page.edges},
+                                  .login = {.token_file = config_.page.token_file, .token = config_.page.token},
+                                  .version = RUNLEDGER_VERSION},
+                                 facts, rates, counters_.web.tokens_refused);
+    routes.insert(routes.end(), std::make_move_iterator(page.begin()), std::make_move_iterator(page.end()));
+    return routes;
+}
+
+void Daemon::look_at_rates() {
+    name_this_thread("rates");
+    do {
+        rates_.add(steady_clock::now(), {.events = counters_.apply.events_applied,
+                                         .settlements = counters_.settle.settled + counters_.settle.resettled,
+                                         .messages = counters_.notify.sent + counters_.notify.logged});
+    } while (rates_stop_.pause(RateHistory::interval));
+}
+
+void Daemon::enter(DaemonPhase phase) noexcept {
+    const std::lock_guard lock(health_mutex_);
+    phase_ = phase;
+}
+
+HealthFacts Daemon::health() {
+    HealthFacts facts;
+    {
+        const std::lock_guard lock(health_mutex_);
+        facts.phase = phase_;
+        const auto now = steady_clock::now();
+        for (const Beat& beat : beats_) {
+            facts.stages.push_back(
+                {.name = beat.stage,
+                 .silent_for = std::chrono::duration_cast<milliseconds>(beat.heartbeat->silent_for(now)),
+                 .silence_max = beat.silence_max});
+        }
+    }
+    facts.postgres_away_for = Outages::of(config_.postgres.uri)->away_for();
+    facts.batches_set_back = counters_.apply.set_back;
+    facts.sends_messages = config_.telegram.mode == TelegramMode::send;
+    facts.telegram_token_is_refused = counters_.notify.token_is_refused;
+    facts.telegram_unanswered = static_cast<unsigned>(counters_.notify.unanswered);
+    facts.messages_retrying = counters_.notify.retrying;
+    facts.oldest_message = seconds{static_cast<seconds::rep>(counters_.notify.oldest_seconds)};
+    facts.looks_up_runs = !config_.comfydeploy.api_key.is_empty();
+    facts.comfydeploy_key_is_refused = counters_.reconcile.key_is_refused;
+    return facts;
 }
 
 bool Daemon::wait_for_schema(const sigset_t& signals) {
@@ -265,6 +349,7 @@ void Daemon::start() {
     }
     intake_thread_ = start_stage("intake", *intake_, intake_silence_max);
     maintain_thread_ = start_stage("maintain", *maintainer_, maintain_silence_max);
+    enter(DaemonPhase::running);
     spdlog::info("ready appliers={} telegram={} reconcile={}", config_.postgres.appliers,
                  config_.telegram.mode == TelegramMode::send ? "send" : "log", reconciles ? "on" : "off, no key");
 }
@@ -272,6 +357,8 @@ void Daemon::start() {
 // In the order of data, so that each stage hands on what it has.
 void Daemon::stop() noexcept {
     const StopBound bound(orderly_stop_max);
+    enter(DaemonPhase::draining);
+    rates_stop_.stop();
     // Intake reads no more; appliers end with the turn under way, which intake then answers.
     stop_.stop();
     reconcile_stop_.stop();

@@ -1,10 +1,14 @@
-// The daemon's figures for Prometheus, through prometheus-cpp, at the configured address.
+// The daemon's figures for Prometheus, through prometheus-cpp, at the configured address; other routes are served
+// there, too (daemon/web).
 //
 // The stages count in plain atomics, which are read at each scrape.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "daemon/ingest/apply.hpp"
 #include "daemon/ingest/intake.hpp"
@@ -12,8 +16,14 @@
 #include "daemon/reconcile/reconcile.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
+#include "daemon/web/listener.hpp"
 
 namespace runledger {
+
+// Written by the listener's threads.
+struct WebCounters {
+    std::atomic<std::uint64_t> tokens_refused{0};  // Of the page.
+};
 
 struct Counters {
     IntakeCounters intake;
@@ -22,12 +32,13 @@ struct Counters {
     NotifyCounters notify;
     MaintainCounters maintain;
     ReconcileCounters reconcile;
+    WebCounters web;
 };
 
 class Metrics {
 public:
     // Listens at once; `counters` outlives this. Throws std::runtime_error naming the address if it can't.
-    Metrics(const std::string& listen, const Counters& counters);
+    Metrics(const std::string& listen, const Counters& counters, std::vector<web::Route> others = {});
     Metrics(const Metrics&) = delete;
     Metrics& operator=(const Metrics&) = delete;
     ~Metrics();

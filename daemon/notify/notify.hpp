@@ -52,6 +52,7 @@ struct NotifyCounters {
     std::atomic<std::uint64_t> retrying{0};                  // Pending after an error.
     std::atomic<std::uint64_t> oldest_seconds{0};            // The longest wait.
     std::atomic<std::int64_t> last_too_many_requests_at{0};  // Unix seconds; 0: never.
+    std::atomic<std::uint64_t> unanswered{0};                // Calls in a row that Telegram did not answer.
     std::atomic<bool> token_is_refused{false};               // Nothing is sent until that is repaired.
 };
 

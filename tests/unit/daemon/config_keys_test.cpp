@@ -131,6 +131,11 @@ protected:
             number("[comfydeploy] retry_delay_min_ms", 409, field(&C::comfydeploy, &R::retry_delay_min)),
             number("[comfydeploy] retry_delay_max_ms", 3'600'001, field(&C::comfydeploy, &R::retry_delay_max)),
             text("[metrics] listen", "127.0.0.1:1", field(&C::metrics, &Config::Metrics::listen)),
+            {"[page] token_file", quoted(folder_.write_secret("page_token", "a-token-for-the-page")),
+             "a-token-for-the-page", [](const Config& c) { return std::string(c.page.token.reveal()); }},
+            text("[page] uri", "dbname=three", field(&C::page, &PageSettings::uri)),
+            {"[page] edges", "[\"http://e/1\", \"https://e/2\"]", "http://e/1 https://e/2",
+             [](const Config& c) { return fmt::format("{}", fmt::join(c.page.edges, " ")); }},
             text("[log] level", "debug", field(&C::log, &LogSettings::level)),
             {"[log] format", "\"json\"", "json",
              [](const Config& c) { return c.log.format == LogFormat::json ? "json" : "text"; }},
@@ -172,8 +177,9 @@ TEST_F(ConfigKeys, ArriveEachInItsOwnField) {
         EXPECT_EQ(set.field(after), set.arrives) << set.name;
         EXPECT_NE(set.field(before), set.arrives) << set.name << ": the table's value is the default";
         for (const Key& other : all) {
-            // Without one of its own, direct_uri is the uri.
-            const bool follows = set.name == "[postgres] uri" && other.name == "[postgres] direct_uri";
+            // Without one of its own, direct_uri is the uri; so is the page's.
+            const bool follows =
+                set.name == "[postgres] uri" && (other.name == "[postgres] direct_uri" || other.name == "[page] uri");
             if (other.name != set.name && !follows) {
                 EXPECT_EQ(other.field(after), other.field(before)) << set.name << " changes " << other.name;
             }

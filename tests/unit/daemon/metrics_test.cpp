@@ -27,18 +27,19 @@ Wire wire(std::string sample, std::atomic<Value>& counter) {
 // A counter that is added to a stage does not compile here until it has a name, and then is a warning until it has a
 // row. What is in no row on purpose: nothing.
 std::vector<Wire> wires(Counters& counters) {
-    auto& [intake, apply, settle, notify, maintain, reconcile] = counters;
+    auto& [intake, apply, settle, notify, maintain, reconcile, web] = counters;
     auto& [messages, busy, damaged, answers, handshakes_denied] = intake;
     auto& [turns, apply_turns_failed, batches_applied, batch_copies, batch_conflicts, batches_refused, events_applied,
            events_quarantined, segments_retired, set_back] = apply;
     auto& [settled, resettled, edited_by_hand, postponed, settle_turns_failed] = settle;
     auto& [sent, logged, retried, dead, uncertain, skipped, expired, too_many_requests, notify_turns_failed,
-           notify_in_flight, dead_lately, retrying, oldest_seconds, last_too_many_requests_at, token_is_refused] =
-        notify;
+           notify_in_flight, dead_lately, retrying, oldest_seconds, last_too_many_requests_at, unanswered,
+           token_is_refused] = notify;
     auto& [days_made, days_dropped, runs_removed, notifications_removed, settlements_removed, quarantine_removed,
            tombstones_removed, runs_requeued, steps_failed] = maintain;
     auto& [ended, not_ended, not_found, refused, too_many, failed, given_up, too_late, reconcile_turns_failed,
            lookups_in_flight, key_is_refused] = reconcile;
+    auto& [tokens_refused] = web;
     return {
         wire("runledger_intake_messages_total", messages),
         wire("runledger_intake_busy_total", busy),
@@ -74,6 +75,7 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_notifications_retrying", retrying),
         wire("runledger_notifications_oldest_seconds", oldest_seconds),
         wire("runledger_telegram_too_many_requests_last_seconds", last_too_many_requests_at),
+        wire("runledger_telegram_unanswered", unanswered),
         wire("runledger_telegram_token_refused", token_is_refused),
         wire("runledger_event_partitions_total{action=\"made\"}", days_made),
         wire("runledger_event_partitions_total{action=\"dropped\"}", days_dropped),
@@ -95,6 +97,7 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_reconcile_turns_failed_total", reconcile_turns_failed),
         wire("runledger_lookups_in_flight", lookups_in_flight),
         wire("runledger_comfydeploy_key_refused", key_is_refused),
+        wire("runledger_page_tokens_refused_total", tokens_refused),
     };
 }
 
