@@ -1,4 +1,4 @@
-# Turns folders of .sql files into C++ string constants, so that the programs need no files beside them.
+# Turns folders of .sql files, and other texts, into C++ string constants, so that the programs need no files beside them.
 #
 # runledger_embed_queries(<target> <folder>): for each folder of a stage in it a generated header "queries/<stage>.hpp" with
 #   runledger::queries::<stage>::<file name without .sql>, a std::string_view each.
@@ -6,6 +6,8 @@
 #   of, in the generated header "schema_sql.hpp": runledger::schema_sql::migrations, of <folder>/migrations in the order
 #   of their names, <four digits>_<what it does>.sql; functions and views, of the folders of that name in the order in
 #   which they are listed, in which each finds what it calls; triggers and grants, of the files of that name.
+# runledger_embed_files(<target> <name> <file>...): the generated header "<name>.hpp" with runledger::<name>::<file name
+#   with _ for .>, a std::string_view each.
 
 function(runledger_write_if_changed path content)
     if(EXISTS ${path})
@@ -93,4 +95,18 @@ function(runledger_embed_schema target folder)
     string(APPEND header "}  // namespace runledger::schema_sql\n")
     runledger_write_if_changed(${CMAKE_CURRENT_BINARY_DIR}/generated/schema_sql.hpp "${header}")
     target_include_directories(${target} PUBLIC ${CMAKE_CURRENT_BINARY_DIR}/generated)
+endfunction()
+
+function(runledger_embed_files target name)
+    set(header "// Generated.\n#pragma once\n#include <string_view>\nnamespace runledger::${name} {\n")
+    foreach(file IN LISTS ARGN)
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+        get_filename_component(constant ${file} NAME)
+        string(MAKE_C_IDENTIFIER ${constant} constant)
+        file(READ ${file} text)
+        string(APPEND header "inline constexpr std::string_view ${constant} = R\"file(${text})file\";\n")
+    endforeach()
+    string(APPEND header "}  // namespace runledger::${name}\n")
+    runledger_write_if_changed(${CMAKE_CURRENT_BINARY_DIR}/generated/${name}.hpp "${header}")
+    target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/generated)
 endfunction()

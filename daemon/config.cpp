@@ -255,6 +255,40 @@ ReconcileSettings read_comfydeploy(Section& section) {
     return config;
 }
 
+PageSettings read_page(Section& section, const Config& config) {
+    PageSettings page;
+    section.read("token_file", page.token_file);
+    section.read("uri", page.uri);
+    section.read("edges", page.edges);
+    section.refuse_unknown_keys();
+    if (!page.uri.empty()) {
+        try {
+            check_readable(page.uri);
+        } catch (const UnreadableUri& error) {
+            section.fail("uri", error.what());
+        }
+    } else {
+        page.uri = config.postgres.uri;
+    }
+    for (const std::string& edge : page.edges) {
+        if (!edge.starts_with("http://") && !edge.starts_with("https://")) {
+            section.fail("edges", fmt::format("contains \"{}\", which begins with neither https:// nor http://", edge));
+        }
+    }
+    if (!page.token_file.empty()) {
+        page.token = read_guarded_secret(section, "token_file", page.token_file);
+        constexpr std::size_t token_bytes_min = 16;
+        if (page.token.reveal().size() < token_bytes_min) {
+            section.fail("token_file", fmt::format("names \"{}\", whose token has fewer than {} characters",
+                                                   page.token_file, token_bytes_min));
+        }
+        if (config.metrics.listen.empty()) {
+            section.fail("token_file", "is given, but [metrics] listen is empty: the page is served there");
+        }
+    }
+    return page;
+}
+
 std::optional<CurveServer> read_curve(Section& intake) {
     constexpr std::string_view secret = "curve_secret_key_file";
     constexpr std::string_view authorized = "curve_authorized_keys_file";
@@ -299,8 +333,8 @@ Config read_config(Source& source) {
     const std::string& file = source.file;
     const toml::table& root = source.root;
     for (const auto& [key, node] : root) {
-        static constexpr std::array<std::string_view, 8> sections{"intake",   "postgres",    "settle",  "retention",
-                                                                  "telegram", "comfydeploy", "metrics", "log"};
+        static constexpr std::array<std::string_view, 9> sections{
+            "intake", "postgres", "settle", "retention", "telegram", "comfydeploy", "metrics", "page", "log"};
         if (std::find(sections.begin(), sections.end(), key.str()) == sections.end()) {
             throw ConfigError(
                 fmt::format("{}: [{}] (line {}): no such section", file, key.str(), node.source().begin.line));
@@ -433,6 +467,9 @@ Config read_config(Source& source) {
     Section metrics(source, "metrics");
     metrics.read("listen", config.metrics.listen);
     metrics.refuse_unknown_keys();
+
+    Section page(source, "page");
+    config.page = read_page(page, config);
 
     Section log(source, "log");
     static constexpr std::array<std::string_view, 5> levels{"trace", "debug", "info", "warn", "error"};

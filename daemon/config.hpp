@@ -15,6 +15,7 @@
 #include "daemon/database/settings.hpp"
 #include "daemon/ingest/settings.hpp"
 #include "daemon/notify/settings.hpp"
+#include "daemon/overview/settings.hpp"
 #include "daemon/reconcile/settings.hpp"
 #include "daemon/settle/settings.hpp"
 
@@ -39,6 +40,8 @@ struct Config {
 
         bool operator==(const Metrics&) const = default;
     } metrics;
+
+    PageSettings page;
 
     LogSettings log;
 };

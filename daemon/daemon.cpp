@@ -10,9 +10,11 @@
 #include <cstdlib>
 #include <exception>
 #include <future>
+#include <iterator>
 #include <list>
 #include <memory>
 #include <new>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <system_error>
@@ -31,11 +33,14 @@
 #include "daemon/metrics.hpp"
 #include "daemon/notify/notify.hpp"
 #include "daemon/notify/outbox_listener.hpp"
+#include "daemon/overview/health.hpp"
+#include "daemon/overview/rates.hpp"
 #include "daemon/reconcile/reconcile.hpp"
 #include "daemon/reload.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
 #include "daemon/systemd.hpp"
+#include "daemon/web/page_routes.hpp"
 
 namespace runledger {
 namespace {
@@ -54,8 +59,9 @@ constexpr seconds notify_silence_max{300};     // The same.
 constexpr seconds maintain_silence_max{120};   // A step: some statements of 5 s at most.
 constexpr seconds backlog_silence_max{120};    // The same.
 
-// ZeroMQ's two, the outbox's listener, and some for libcurl, which resolves names in threads.
-constexpr std::size_t other_threads = 8;
+// ZeroMQ's two, the outbox's listener, some for libcurl, which resolves names in threads, and those that serve HTTP and
+// look at the rates.
+constexpr std::size_t other_threads = 8 + web::Listener::threads + 1;
 
 std::string lease_owner() {
     std::array<char, 256> host{};
@@ -135,7 +141,10 @@ public:
     Daemon(const std::filesystem::path& config_file, const Config& config, const StartThread& start);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
-    ~Daemon() { stop(); }
+    ~Daemon() {
+        stop();
+        metrics_.reset();  // Its threads look at the stages.
+    }
 
     // Waits for PostgreSQL for as long as it takes. False: a signal to end came first. Throws SchemaMismatch, Refused.
     [[nodiscard]] bool wait_for_schema(const sigset_t& signals);
@@ -150,9 +159,11 @@ private:
     // Starts the stage's thread, to be joined by resetting the pointer.
     template <class Runs>
     [[nodiscard]] std::unique_ptr<StageThread> start_stage(std::string name, Runs& stage, seconds silence_max) {
-        return std::make_unique<StageThread>(
-            StageThread::Stage{std::move(name), [&stage] { stage.run(); }, stage.heartbeat(), silence_max},
-            start_thread_);
+        auto thread = std::make_unique<StageThread>(
+            StageThread::Stage{name, [&stage] { stage.run(); }, stage.heartbeat(), silence_max}, start_thread_);
+        const std::lock_guard lock(health_mutex_);
+        beats_.push_back({std::move(name), &stage.heartbeat(), silence_max});
+        return thread;
     }
     [[nodiscard]] bool some_stage_hangs();
     // What an operator wants to know first, in a line.
@@ -160,6 +171,14 @@ private:
     void reload() noexcept;
     // Gives the stages what has changed since they have it.
     void hand_over();
+    void enter(DaemonPhase phase) noexcept;
+    // Whenever the configuration in use has changed.
+    void tell_health();
+    // On a thread of the listener.
+    [[nodiscard]] HealthFacts health();
+    [[nodiscard]] std::vector<web::Route> routes();
+    // A thread's body.
+    void look_at_rates();
 
     Counters counters_;
     ConfigInUse config_;
@@ -168,6 +187,25 @@ private:
     const std::string lease_owner_;
     Systemd systemd_;
     std::shared_ptr<Outages> outages_;  // Of [postgres] uri.
+
+    struct Beat {
+        std::string stage;
+        const Heartbeat* heartbeat;
+        seconds silence_max;
+    };
+    // What health() needs of the configuration, which a reload changes on main()'s thread.
+    struct HealthSettings {
+        std::shared_ptr<Outages> postgres;
+        bool sends_messages{};
+        bool looks_up_runs{};
+    };
+    std::mutex health_mutex_;  // Of the next three.
+    HealthSettings health_settings_;
+    DaemonPhase phase_{DaemonPhase::starting};
+    std::vector<Beat> beats_;  // Of the stages that were started, as long as they exist.
+    RateHistory rates_;
+    Wakeup rates_stop_;
+    std::jthread rates_thread_;
     std::unique_ptr<Metrics> metrics_;
 
     Wakeup stop_;  // Appliers between two attempts, and the backlog.
@@ -206,8 +244,75 @@ Daemon::Daemon(const std::filesystem::path& config_file, const Config& config, c
     constexpr std::size_t stages_without_appliers = 7;
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
     if (!config.metrics.listen.empty()) {
-        metrics_ = std::make_unique<Metrics>(config.metrics.listen, counters_, Outages::of(config.postgres.uri));
+        tell_health();
+        metrics_ = std::make_unique<Metrics>(config.metrics.listen, counters_, Outages::of(config.postgres.uri), routes());
+        rates_thread_ = start_thread_([this] { look_at_rates(); });
     }
+}
+
+std::vector<web::Route> Daemon::routes() {
+    const web::AskHealth facts = [this] { return health(); };
+    const web::AskRates rates = [this] { return rates_.rates(); };
+    std::vector<web::Route> routes = web::health_routes(facts, rates);
+    const PageSettings& page_settings = config_.get().page;
+    if (page_settings.token_file.empty()) {
+        routes.push_back(web::no_page_route());
+        return routes;
+    }
+    auto page = web::page_routes({.overview = {.uri = page_settings.uri, .edges = page_settings.edges},
+                                  .login = {.token_file = page_settings.token_file, .token = page_settings.token},
+                                  .version = RUNLEDGER_VERSION},
+                                 facts, rates, counters_.web.tokens_refused);
+    routes.insert(routes.end(), std::make_move_iterator(page.begin()), std::make_move_iterator(page.end()));
+    return routes;
+}
+
+void Daemon::look_at_rates() {
+    name_this_thread("rates");
+    do {
+        rates_.add(steady_clock::now(), {.events = counters_.apply.events_applied,
+                                         .settlements = counters_.settle.settled + counters_.settle.resettled,
+                                         .messages = counters_.notify.sent + counters_.notify.logged});
+    } while (rates_stop_.pause(RateHistory::interval));
+}
+
+void Daemon::enter(DaemonPhase phase) noexcept {
+    const std::lock_guard lock(health_mutex_);
+    phase_ = phase;
+}
+
+void Daemon::tell_health() {
+    const Config& config = config_.get();
+    HealthSettings settings{.postgres = Outages::of(config.postgres.uri),
+                            .sends_messages = config.telegram.mode == TelegramMode::send,
+                            .looks_up_runs = !config.comfydeploy.api_key.is_empty()};
+    const std::lock_guard lock(health_mutex_);
+    health_settings_ = std::move(settings);
+}
+
+HealthFacts Daemon::health() {
+    HealthFacts facts;
+    {
+        const std::lock_guard lock(health_mutex_);
+        facts.phase = phase_;
+        facts.postgres_away_for = health_settings_.postgres->away_for();
+        facts.sends_messages = health_settings_.sends_messages;
+        facts.looks_up_runs = health_settings_.looks_up_runs;
+        const auto now = steady_clock::now();
+        for (const Beat& beat : beats_) {
+            facts.stages.push_back(
+                {.name = beat.stage,
+                 .silent_for = std::chrono::duration_cast<milliseconds>(beat.heartbeat->silent_for(now)),
+                 .silence_max = beat.silence_max});
+        }
+    }
+    facts.batches_set_back = counters_.apply.set_back;
+    facts.telegram_token_is_refused = counters_.notify.token_is_refused;
+    facts.telegram_unanswered = static_cast<unsigned>(counters_.notify.unanswered);
+    facts.messages_retrying = counters_.backlog.outbox_retrying;
+    facts.oldest_message = seconds{static_cast<seconds::rep>(counters_.backlog.outbox_oldest_pending_seconds)};
+    facts.comfydeploy_key_is_refused = counters_.reconcile.key_is_refused;
+    return facts;
 }
 
 bool Daemon::wait_for_schema(const sigset_t& signals) {
@@ -266,6 +371,7 @@ bool Daemon::wait_for_schema(const sigset_t& signals) {
             const PostgresSettings asked = config_.get().postgres;
             if (config_.read_again(ConfigInUse::Phase::starting)) {
                 change_log(config_.get().log);
+                tell_health();
             }
             if (config_.get().postgres != asked) {
                 database.reset();
@@ -319,6 +425,7 @@ void Daemon::start() {
     if (backlog_) {
         backlog_thread_ = start_stage("backlog", *backlog_, backlog_silence_max);
     }
+    enter(DaemonPhase::running);
     spdlog::info("ready appliers={} telegram={} reconcile={}", config.postgres.appliers,
                  config.telegram.mode == TelegramMode::send ? "send" : "log",
                  config.comfydeploy.api_key.is_empty() ? "off, no key" : "on");
@@ -336,6 +443,8 @@ void Daemon::stop() noexcept {
             // systemd, which has asked for it, sees the end of the process.
         }
     }
+    enter(DaemonPhase::draining);
+    rates_stop_.stop();
     // Intake reads no more; appliers end with the turn under way, which intake then answers.
     stop_.stop();
     reconcile_wakeup_.stop();
@@ -415,6 +524,7 @@ void Daemon::hand_over() {
     hand(&Config::retention, [this](const RetentionSettings& retention) { maintainer_->use(retention); });
     hand(&Config::telegram, [this](const TelegramSettings& telegram) { notifier_->use(telegram); });
     hand(&Config::comfydeploy, [this](const ReconcileSettings& comfydeploy) { reconciler_->use(comfydeploy); });
+    tell_health();
 }
 
 std::string Daemon::status() const {

@@ -1,20 +1,16 @@
 #include "daemon/metrics.hpp"
 
 #include <fmt/format.h>
-#include <netdb.h>
 #include <prometheus/collectable.h>
-#include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 #include <limits>
 #include <stdexcept>
-#include <system_error>
 #include <utility>
 #include <vector>
+
+#include "daemon/web/routes.hpp"
 
 namespace runledger {
 namespace {
@@ -81,7 +77,7 @@ std::chrono::seconds started_at() {
     return first;
 }
 
-// Reads the stages' counters when Prometheus asks; on the exposer's thread.
+// Reads the stages' counters when Prometheus asks; on a thread of the listener.
 class StageCounters : public prometheus::Collectable {
 public:
     StageCounters(const Counters& counters, std::shared_ptr<const Outages> postgres)
@@ -101,7 +97,7 @@ public:
                                const std::vector<Sample>& samples) {
             return family(MetricType::Gauge, std::move(name), std::move(help), label, samples);
         };
-        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog, config] = counters_;
+        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog, config, web] = counters_;
         // What is not known yet is left out, and is not 0.
         const bool is_measured = backlog.measured_at > 0;
         const auto measured = [&](std::string name, std::string help, const std::string& label,
@@ -179,6 +175,8 @@ public:
             gauge("runledger_telegram_too_many_requests_last_seconds",
                   "Unix time of the last call that Telegram answered with 429; 0: none since the start.",
                   as_double(notify.last_too_many_requests_at)),
+            gauge("runledger_telegram_unanswered", "Calls in a row that Telegram has not answered.",
+                  as_double(notify.unanswered)),
             gauge("runledger_telegram_token_refused", "1 while Telegram refuses the bot's token and nothing is sent.",
                   as_double(notify.token_is_refused)),
             counter("runledger_lookups_total", "Look-ups of silent runs at the provider, by result.", "outcome",
@@ -247,6 +245,8 @@ public:
                   as_double(config.read_at)),
             gauge("runledger_config_keys_for_restart", "Keys whose value in the file only a restart puts to use.",
                   as_double(config.keys_for_restart)),
+            counter("runledger_page_tokens_refused_total", "Wrong tokens that the page was offered.", "",
+                    {{as_double(web.tokens_refused)}}),
         };
     }
 
@@ -255,55 +255,31 @@ private:
     std::shared_ptr<const Outages> postgres_;
 };
 
-// Why nothing can listen here, which the library does not say. `otherwise`: what it says.
-std::string reason_of(const std::string& listen, const std::string& otherwise) {
-    const std::size_t colon = listen.rfind(':');
-    std::string host = colon == std::string::npos ? "" : listen.substr(0, colon);
-    const std::string port = colon == std::string::npos ? listen : listen.substr(colon + 1);
-    if (host.starts_with('[') && host.ends_with(']')) {
-        host = host.substr(1, host.size() - 2);
-    }
-    addrinfo hints{};
-    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    if (getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found) != 0) {
-        return "it is not ADDRESS:PORT";
-    }
-    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> address(found, &freeaddrinfo);
-    const int probe = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, address->ai_protocol);
-    const int yes = 1;
-    (void)setsockopt(probe, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // As the library does; else bind() says why.
-    const bool is_free = bind(probe, address->ai_addr, address->ai_addrlen) == 0;
-    const int error = errno;
-    std::string why = is_free ? otherwise : std::generic_category().message(error);
-    if (!is_free && error == EADDRINUSE) {
-        why += "; stop what listens there, or name another address";
-    }
-    ::close(probe);
-    return why;
-}
-
 }  // namespace
 
 class Metrics::Impl {
 public:
-    Impl(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres)
-        : collectable_(std::make_shared<StageCounters>(counters, std::move(postgres))), exposer_(listen, 1) {
-        exposer_.RegisterCollectable(collectable_);
-    }
+    Impl(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres,
+         std::vector<web::Route> routes)
+        : listener_(listen, with_metrics(counters, std::move(postgres), std::move(routes))) {}
 
 private:
-    std::shared_ptr<StageCounters> collectable_;
-    prometheus::Exposer exposer_;
+    static std::vector<web::Route> with_metrics(const Counters& counters, std::shared_ptr<const Outages> postgres,
+                                                std::vector<web::Route> routes) {
+        routes.push_back(web::metrics_route(std::make_shared<StageCounters>(counters, std::move(postgres))));
+        return routes;
+    }
+
+    web::Listener listener_;
 };
 
-Metrics::Metrics(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres) {
+Metrics::Metrics(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres,
+                 std::vector<web::Route> others) {
     try {
-        impl_ = std::make_unique<Impl>(listen, counters, std::move(postgres));
+        impl_ = std::make_unique<Impl>(listen, counters, std::move(postgres), std::move(others));
     } catch (const std::exception& error) {
         throw std::runtime_error(
-            fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, reason_of(listen, error.what())));
+            fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, error.what()));
     }
 }
 

@@ -1,10 +1,14 @@
-// The daemon's figures for Prometheus, through prometheus-cpp, at the configured address.
+// The daemon's figures for Prometheus, through prometheus-cpp, at the configured address; other routes are served
+// there, too (daemon/web).
 //
 // The stages count in plain atomics, which are read at each scrape.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "daemon/backlog/backlog.hpp"
 #include "daemon/database/outage.hpp"
@@ -15,8 +19,14 @@
 #include "daemon/reload.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
+#include "daemon/web/listener.hpp"
 
 namespace runledger {
+
+// Written by the listener's threads.
+struct WebCounters {
+    std::atomic<std::uint64_t> tokens_refused{0};  // Of the page.
+};
 
 struct Counters {
     IntakeCounters intake;
@@ -27,13 +37,15 @@ struct Counters {
     ReconcileCounters reconcile;
     BacklogGauges backlog;
     ConfigCounters config;
+    WebCounters web;
 };
 
 class Metrics {
 public:
     // Listens at once; `counters` outlives this. `postgres`: whether it is away. Throws std::runtime_error naming the
     // address if it can't listen.
-    Metrics(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres);
+    Metrics(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres,
+            std::vector<web::Route> others = {});
     Metrics(const Metrics&) = delete;
     Metrics& operator=(const Metrics&) = delete;
     ~Metrics();

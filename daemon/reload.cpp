@@ -25,7 +25,7 @@ std::string key_of(const std::optional<CurveServer>& curve, Of of) {
 }
 
 // Sockets are bound, and connections made, by these.
-constexpr std::array<Key, 8> keys_for_restart{{
+constexpr std::array<Key, 11> keys_for_restart{{
     {"[intake] bind", [](const Config& a, const Config& b) { return a.intake.bind != b.intake.bind; }},
     {"[intake] curve_secret_key_file",
      [](const Config& a, const Config& b) {
@@ -51,10 +51,16 @@ constexpr std::array<Key, 8> keys_for_restart{{
     {"[postgres] appliers",
      [](const Config& a, const Config& b) { return a.postgres.appliers != b.postgres.appliers; }},
     {"[metrics] listen", [](const Config& a, const Config& b) { return a.metrics != b.metrics; }},
+    {"[page] token_file", [](const Config& a, const Config& b) { return a.page.token_file != b.page.token_file; }},
+    {"[page] uri",
+     [](const Config& a, const Config& b) {
+         return a.page.uri != b.page.uri && a.postgres.uri == b.postgres.uri;  // By itself.
+     }},
+    {"[page] edges", [](const Config& a, const Config& b) { return a.page.edges != b.page.edges; }},
 }};
 
-// The metrics' listener is there before PostgreSQL is asked for the first time.
-bool is_made_first(std::string_view key) { return key.starts_with("[metrics]"); }
+// The listener is there before PostgreSQL is asked for the first time.
+bool is_made_first(std::string_view key) { return key.starts_with("[metrics]") || key.starts_with("[page]"); }
 
 // Their stages, and the log, change while they run.
 constexpr std::array<Key, 5> sections{{
@@ -121,6 +127,7 @@ void ConfigInUse::take(Config read, Phase phase) {
         read.postgres = config_.postgres;
     }
     read.metrics = config_.metrics;
+    read.page = config_.page;
     const std::string changed =
         change.sections.empty() ? "nothing" : fmt::format("{}", fmt::join(change.sections, ", "));
     const std::string kept = fmt::format("{}", fmt::join(change.keys_for_restart, ", "));

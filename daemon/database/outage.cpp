@@ -86,6 +86,14 @@ void Outages::begin(std::uint64_t count, const std::exception& error) {
     }
 }
 
+std::optional<std::chrono::seconds> Outages::away_for() {
+    const std::lock_guard lock(mutex_);
+    if (!is_away_) {
+        return std::nullopt;
+    }
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - since_);
+}
+
 void Outages::say_end() {
     const std::lock_guard lock(mutex_);
     if (is_away_.exchange(false)) {

@@ -11,6 +11,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace runledger {
@@ -39,6 +40,9 @@ public:
             say_end();
         }
     }
+
+    // How long PostgreSQL has been away; nothing: it is not known to be.
+    [[nodiscard]] std::optional<std::chrono::seconds> away_for();
 
 private:
     void say_end();

@@ -228,6 +228,7 @@ void Notifier::note_answer(const telegram::Answer& answer, std::int64_t chat_id)
                           in_quotes(answer.description));
         }
     }
+    counters_.unanswered = outage_.failures;
     if (answer.verdict == Verdict::unauthorized) {
         token_refused(answer.description, now);
     } else if (is_answered) {

@@ -49,6 +49,7 @@ struct NotifyCounters {
     std::atomic<std::uint64_t> turns_failed{0};              // For PostgreSQL's sake.
     std::atomic<std::uint64_t> in_flight{0};                 // Leased at this moment.
     std::atomic<std::int64_t> last_too_many_requests_at{0};  // Unix seconds; 0: never.
+    std::atomic<std::uint64_t> unanswered{0};                // Calls in a row that Telegram did not answer.
     std::atomic<bool> token_is_refused{false};               // Nothing is sent until that is repaired.
 };
 

@@ -1,7 +1,7 @@
 // runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line.
 //
 // Exit codes: 0 done; 1 it could not be done, a sentence says why; 2 there is no such notification (outbox); 3 the
-// answer is no (audit, explain, quarantine replay, replay, spool retire).
+// answer is no (audit, explain, quarantine replay, replay, spool retire, status).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -22,6 +22,7 @@
 #include "daemon/tool/replay/replay.hpp"
 #include "daemon/tool/reprice.hpp"
 #include "daemon/tool/spool/spool.hpp"
+#include "daemon/tool/status/status.hpp"
 
 namespace {
 
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", "runledger " RUNLEDGER_VERSION);
     app.require_subcommand(1);
     app.fallthrough();  // --config is understood behind a subcommand, too.
+    runledger::tool::StatusCli status(app);
     runledger::tool::MigrateCli migrate(app);
     runledger::tool::AuditCli audit(app);
     runledger::tool::QuarantineCli quarantine(app);
@@ -68,7 +70,8 @@ int main(int argc, char** argv) {
     };
     try {
         app.parse(argc, argv);
-        ledger_commands = {on_ledger(migrate),
+        ledger_commands = {{status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }},
+                           on_ledger(migrate),
                            on_ledger(audit),
                            on_ledger(quarantine),
                            {outbox.parsed(), [&outbox](const Config& config) { return outbox.run(config, stdout); }},

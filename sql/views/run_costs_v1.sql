@@ -1,7 +1,7 @@
 CREATE OR REPLACE VIEW runledger.run_costs_v1 AS
 SELECT g.id AS generation_id, g.run_id, g.status, g.request_timestamp, g.response_timestamp, g.duration_ms,
        g.cost_usd, g.cost_note, s.rate_amount, s.rate_unit, s.duration_clock, s.running_at, s.finished_at,
-       s.rate_source, s.gpu
+       s.rate_source, s.gpu, g.telegram_chat_id, runledger.masked_links(g.status_reason) AS status_reason
 FROM runledger.generations AS g
 LEFT JOIN LATERAL (
     SELECT * FROM runledger.settlements AS audit
@@ -28,3 +28,6 @@ COMMENT ON COLUMN runledger.run_costs_v1.duration_clock IS
     'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. NULL: no duration.';
 COMMENT ON COLUMN runledger.run_costs_v1.running_at IS 'The instant that the duration counts from; NULL: none was received.';
 COMMENT ON COLUMN runledger.run_costs_v1.finished_at IS 'The instant that it counts to; NULL: not settled.';
+COMMENT ON COLUMN runledger.run_costs_v1.telegram_chat_id IS 'The chat; negative for groups; NULL: none, or malformed.';
+COMMENT ON COLUMN runledger.run_costs_v1.status_reason IS
+    'What is known about why it failed or was cancelled, its links masked; NULL for other statuses.';

@@ -27,7 +27,8 @@ Finished Dba::tool_of(const std::string& uri, std::vector<std::string> words) co
     std::filesystem::permissions(token, std::filesystem::perms{0600});
     const auto configuration = folder_.write_file(
         "runledgerd.toml",
-        fmt::format("[postgres]\nuri = \"{}\"\n\n[telegram]\ntoken_file = \"{}\"\n", uri, token.string()));
+        fmt::format("[postgres]\nuri = \"{}\"\n\n[telegram]\ntoken_file = \"{}\"\n\n[metrics]\nlisten = \"\"\n", uri,
+                    token.string()));
     std::vector<std::string> argv{
         install_executable(folder_, std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger").string(),
         "--config", configuration.string()};

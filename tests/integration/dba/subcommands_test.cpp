@@ -47,6 +47,7 @@ std::vector<Row> rows() {
          refused,
          refused,
          refused},
+        {{"status"}, done, answer_is_no, answer_is_no, done},
         {{"forget", "--chat", "42", "--dry-run"}, done, refused, refused, refused},
         {{"forget", "--chat", "42"}, done, refused, refused, refused},
     };

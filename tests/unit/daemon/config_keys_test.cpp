@@ -134,6 +134,11 @@ protected:
             number("[comfydeploy] retry_delay_min_ms", 409, field(&C::comfydeploy, &R::retry_delay_min)),
             number("[comfydeploy] retry_delay_max_ms", 3'600'001, field(&C::comfydeploy, &R::retry_delay_max)),
             text("[metrics] listen", "127.0.0.1:1", field(&C::metrics, &Config::Metrics::listen)),
+            {"[page] token_file", quoted(folder_.write_secret("page_token", "a-token-for-the-page")),
+             "a-token-for-the-page", [](const Config& c) { return std::string(c.page.token.reveal()); }},
+            text("[page] uri", "dbname=three", field(&C::page, &PageSettings::uri)),
+            {"[page] edges", "[\"http://e/1\", \"https://e/2\"]", "http://e/1 https://e/2",
+             [](const Config& c) { return fmt::format("{}", fmt::join(c.page.edges, " ")); }},
             text("[log] level", "debug", field(&C::log, &LogSettings::level)),
             {"[log] format", "\"json\"", "json",
              [](const Config& c) { return c.log.format == LogFormat::json ? "json" : "text"; }},
@@ -175,9 +180,9 @@ TEST_F(ConfigKeys, ArriveEachInItsOwnField) {
         EXPECT_EQ(set.field(after), set.arrives) << set.name;
         EXPECT_NE(set.field(before), set.arrives) << set.name << ": the table's value is the default";
         for (const Key& other : all) {
-            // Without one of its own, direct_uri is the uri. The password is in both.
-            const bool follows = (set.name == "[postgres] uri" && other.name == "[postgres] direct_uri") ||
-                                 (set.name == "[postgres] password_file" && other.name.ends_with("uri"));
+            // Without one of their own, direct_uri and the page's are the uri. The password is in all.
+            const bool follows = (set.name == "[postgres] uri" || set.name == "[postgres] password_file") &&
+                                 other.name.ends_with("uri");
             if (other.name != set.name && !follows) {
                 EXPECT_EQ(other.field(after), other.field(before)) << set.name << " changes " << other.name;
             }

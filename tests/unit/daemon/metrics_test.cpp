@@ -33,13 +33,13 @@ Wire wire(std::string sample, std::atomic<Value>& counter) {
 // A counter that is added to a stage does not compile here until it has a name, and then is a warning until it has a
 // row. What is in no row on purpose: the histograms and measured_at, which have tests of their own.
 std::vector<Wire> wires(Counters& counters) {
-    auto& [intake, apply, settle, notify, maintain, reconcile, backlog, config] = counters;
+    auto& [intake, apply, settle, notify, maintain, reconcile, backlog, config, web] = counters;
     auto& [messages, busy, damaged, answers, handshakes_denied] = intake;
     auto& [turns, apply_turns_failed, batches_applied, batch_copies, batch_conflicts, batches_refused, events_applied,
            events_quarantined, segments_retired, set_back, apply_lag, events_ahead_of_clock] = apply;
     auto& [settled, resettled, edited_by_hand, postponed, settle_turns_failed, settle_lag] = settle;
     auto& [sent, logged, retried, dead, uncertain, skipped, expired, too_many_requests, notify_turns_failed,
-           notify_in_flight, last_too_many_requests_at, token_is_refused] = notify;
+           notify_in_flight, last_too_many_requests_at, unanswered, token_is_refused] = notify;
     auto& [days_made, days_dropped, runs_removed, notifications_removed, settlements_removed, quarantine_removed,
            tombstones_removed, runs_requeued, steps_failed] = maintain;
     auto& [ended, not_ended, not_found, refused, too_many, failed, given_up, too_late, reconcile_turns_failed,
@@ -49,6 +49,7 @@ std::vector<Wire> wires(Counters& counters) {
            outbox_oldest_dead_seconds, lookups_due, lookups_later, lookups_given_up, lookups_oldest_due_seconds,
            measured_at, looks_failed] = backlog;
     auto& [reloads_done, reloads_refused, config_is_refused, config_read_at, keys_for_restart] = config;
+    auto& [tokens_refused] = web;
     return {
         wire("runledger_intake_messages_total", messages),
         wire("runledger_intake_busy_total", busy),
@@ -81,6 +82,7 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_notify_turns_failed_total", notify_turns_failed),
         wire("runledger_notifications_in_flight", notify_in_flight),
         wire("runledger_telegram_too_many_requests_last_seconds", last_too_many_requests_at),
+        wire("runledger_telegram_unanswered", unanswered),
         wire("runledger_telegram_token_refused", token_is_refused),
         wire("runledger_event_partitions_total{action=\"made\"}", days_made),
         wire("runledger_event_partitions_total{action=\"dropped\"}", days_dropped),
@@ -128,6 +130,7 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_config_refused", config_is_refused),
         wire("runledger_config_read_last_seconds", config_read_at),
         wire("runledger_config_keys_for_restart", keys_for_restart),
+        wire("runledger_page_tokens_refused_total", tokens_refused),
     };
 }
 

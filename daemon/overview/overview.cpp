@@ -1,0 +1,77 @@
+#include "daemon/overview/overview.hpp"
+
+#include <fmt/format.h>
+
+namespace runledger {
+
+Overview::Overview(Options options)
+    : options_(std::move(options)),
+      live_reader_(options_.uri, "page"),
+      month_reader_(options_.uri, "page month"),
+      live_({.fresh = options_.live_fresh}, [this] { return live_reader_.read_live(); }),
+      month_({.fresh = options_.month_fresh}, [this] { return month_reader_.read_month(); }),
+      edges_({.fresh = options_.live_fresh, .rest = 1},
+             [this] { return read_edges(options_.edges, options_.edge_timeout); }),
+      search_(options_.uri) {}
+
+Overview::Numbers Overview::numbers() { return {live_.get(), month_.get(), edges_.get()}; }
+
+Overview::Found Overview::search(const std::string& words) {
+    const std::lock_guard lock(search_mutex_);
+    try {
+        return {search_.find(words), ""};
+    } catch (const std::exception& error) {
+        return {{}, why_not_read(error)};
+    }
+}
+
+namespace {
+
+// A run is settled within a second or so; outputs_grace delays messages only.
+constexpr std::int64_t settle_wait_max_seconds = 60;
+
+Component settlement_of(const LiveNumbers& live) {
+    if (live.unsettled == 0 || live.unsettled_oldest_seconds <= settle_wait_max_seconds) {
+        return {"settlement", Condition::ok, "runs are settled as they end", ""};
+    }
+    return {"settlement", Condition::degraded,
+            fmt::format("{} {} to be settled, the oldest for {}", live.unsettled,
+                        live.unsettled == 1 ? "run waits" : "runs wait",
+                        in_words(std::chrono::seconds{live.unsettled_oldest_seconds})),
+            live.unsettled_failing > 0 ? "mend what refuses their rows; \"To deal with\" has the reasons"
+                                       : "see the daemon's log, if that goes on"};
+}
+
+Component edges_of(const std::vector<EdgeNumbers>& edges) {
+    for (const EdgeNumbers& edge : edges) {
+        if (!edge.error.empty()) {
+            return {"edges", Condition::degraded, fmt::format("{}: {}", edge.name, edge.error),
+                    "look whether its nginx runs, and whether its status may be read from here"};
+        }
+        if (static_cast<double>(edge.spool_bytes) > spool_share_max * static_cast<double>(edge.spool_bytes_max)) {
+            return {"edges", Condition::degraded, fmt::format("the spool of {} is nearly full", edge.name),
+                    "mend what keeps the daemon from taking its batches, before it refuses events"};
+        }
+    }
+    return {"edges", Condition::ok, "their spools have room", ""};
+}
+
+}  // namespace
+
+Health with_numbers(Health health, const Overview::Numbers& numbers) {
+    if (numbers.live.value && numbers.live.error.empty()) {
+        health.components.push_back(settlement_of(*numbers.live.value));
+    }
+    if (numbers.edges.value && !numbers.edges.value->empty()) {
+        health.components.push_back(edges_of(*numbers.edges.value));
+    }
+    const bool has_degraded = std::ranges::any_of(
+        health.components, [](const Component& component) { return component.condition == Condition::degraded; });
+    if (has_degraded && health.verdict == Verdict::flowing) {
+        health.verdict = Verdict::degraded;
+        health.sentence = "Receipts go on, and a part of the work waits";
+    }
+    return health;
+}
+
+}  // namespace runledger

@@ -1,0 +1,6 @@
+-- $1 integer: how many runs are counted at most. Those that have not ended, by how far they have come.
+SELECT r.status, count(*) AS runs, extract(epoch FROM now() - min(r.first_received_at))::bigint AS oldest_seconds,
+       extract(epoch FROM now() - max(r.applied_at))::bigint AS latest_seconds
+FROM (SELECT status, first_received_at, applied_at FROM runledger.runs_v1 WHERE terminal_status IS NULL
+      LIMIT $1::integer) AS r
+GROUP BY r.status
