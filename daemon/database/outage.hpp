@@ -25,8 +25,6 @@ public:
     // Of the server that this connection string names; the same object for the same string.
     [[nodiscard]] static std::shared_ptr<Outages> of(const std::string& uri);
 
-    // Begun, and not ended.
-    [[nodiscard]] bool is_away() const noexcept { return is_away_.load(std::memory_order_relaxed); }
     // How many have begun. A connection keeps the number that it found when it was made.
     [[nodiscard]] std::uint64_t count() const noexcept { return count_.load(); }
     // Since the last statement that has failed with one, until one succeeds.
