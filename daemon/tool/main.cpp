@@ -1,7 +1,7 @@
 // runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line.
 //
 // Exit codes: 0 done; 1 it could not be done, a sentence says why; 2 there is no such notification (outbox); 3 the
-// answer is no (audit, explain, quarantine replay, replay, spool retire).
+// answer is no (audit, check, explain, quarantine replay, replay, spool retire).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -14,6 +14,7 @@
 #include "daemon/config.hpp"
 #include "daemon/database/connect_fault.hpp"
 #include "daemon/tool/audit/audit.hpp"
+#include "daemon/tool/check/check.hpp"
 #include "daemon/tool/explain/explain.hpp"
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
@@ -43,6 +44,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", "runledger " RUNLEDGER_VERSION);
     app.require_subcommand(1);
     app.fallthrough();  // --config is understood behind a subcommand, too.
+    runledger::tool::CheckCli check(app);
     runledger::tool::MigrateCli migrate(app);
     runledger::tool::AuditCli audit(app);
     runledger::tool::QuarantineCli quarantine(app);
@@ -74,7 +76,9 @@ int main(int argc, char** argv) {
                            on_ledger(reprice),
                            {explain.parsed(), [&explain](const Config& config) { return explain.run(config, stdout); }},
                            {replay.parsed(), [&replay](const Config& config) { return replay.run(config, stdout); }}};
-        if (std::ranges::any_of(ledger_commands, &LedgerCommand::is_chosen) && config_file.empty()) {
+        const bool needs_config =
+            std::ranges::any_of(ledger_commands, &LedgerCommand::is_chosen) || (check.parsed() && check.needs_config());
+        if (needs_config && config_file.empty()) {
             throw CLI::RequiredError("--config");
         }
     } catch (const CLI::ParseError& error) {
@@ -85,6 +89,9 @@ int main(int argc, char** argv) {
             if (command.is_chosen) {
                 return command.run(runledger::load_config(config_file));
             }
+        }
+        if (check.parsed()) {  // A configuration that is wrong is one of its findings.
+            return check.run(config_file, stdout);
         }
         if (keygen_command->parsed()) {
             return runledger::tool::make_keys(keygen, stdout);
