@@ -65,6 +65,10 @@ CheckCli::CheckCli(CLI::App& app)
     CLI::Option* url = command_->add_option("--public-url", public_url_.url,
                                             "Probe this webhook as ComfyDeploy would; {token} in it stands for the "
                                             "token, without it ?token= is added");
+    command_
+        ->add_option("--address", public_url_.addresses,
+                     "Also try this address in the place of those that DNS has; may be repeated")
+        ->needs(url);
     command_->add_option("--token-file", public_url_.token_file, "The token file of nginx, or a file with one token")
         ->needs(url)
         ->check(CLI::ExistingFile);

@@ -198,8 +198,8 @@ void check_secrets(const Config& config, const fs::path& config_file, const Acco
         is_sound = false;
     }
     if (is_sound) {
-        findings.passed(secrets, fmt::format("{} files: the user {} can read them, and no stranger can change them",
-                                             files.size(), daemon.name));
+        findings.passed(
+            secrets, fmt::format("the user {} can read all that it needs, and no stranger can change it", daemon.name));
     }
 }
 

@@ -108,7 +108,7 @@ void print_text(const Findings& findings, bool with_ticks, std::FILE* out) {
         }
     }
     const std::size_t failed = findings.count(Grade::failed);
-    fmt::print(out, "{}: {} passed, {} failed, {} warnings, {} could not be checked\n",
+    fmt::print(out, "{}; passed: {}, failed: {}, warnings: {}, not checked: {}\n",
                failed == 0 ? "nothing has failed" : "NOT READY", findings.count(Grade::passed), failed,
                findings.count(Grade::warning), findings.count(Grade::unknown));
 }

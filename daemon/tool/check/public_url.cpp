@@ -3,11 +3,14 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -133,6 +136,25 @@ private:
     UrlParts parts_;
     Secret pasted_;
 };
+
+// Whether the kernel knows a way there. Nothing is sent.
+bool has_route(const addrinfo& address) {
+    const int probe = socket(address.ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0) {
+        return false;
+    }
+    sockaddr_storage place{};
+    std::memcpy(&place, address.ai_addr, address.ai_addrlen);
+    constexpr in_port_t any_port = 9;
+    if (address.ai_family == AF_INET6) {
+        reinterpret_cast<sockaddr_in6&>(place).sin6_port = htons(any_port);  // The C interface of sockets.
+    } else {
+        reinterpret_cast<sockaddr_in&>(place).sin_port = htons(any_port);
+    }
+    const bool is_there = connect(probe, reinterpret_cast<const sockaddr*>(&place), address.ai_addrlen) == 0;
+    ::close(probe);
+    return is_there;
+}
 
 // What the module says of a body that has arrived as it was sent.
 std::string detail_of(std::string_view body) {
@@ -378,6 +400,9 @@ void PublicUrl::check_addresses() {
     if (parts.host.starts_with('[')) {
         return;
     }
+    for (const std::string& address : options_.addresses) {
+        check_address(address, address.find(':') != std::string::npos);
+    }
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
@@ -385,13 +410,18 @@ void PublicUrl::check_addresses() {
         return;  // libcurl has resolved it in its own way: a proxy's.
     }
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, &freeaddrinfo);
-    constexpr std::size_t addresses_max = 8;
-    std::set<std::string> tried;
+    constexpr std::size_t addresses_max = 16;
+    std::set<std::string> tried(options_.addresses.begin(), options_.addresses.end());
     for (const addrinfo* each = found; each != nullptr && tried.size() < addresses_max; each = each->ai_next) {
         std::array<char, NI_MAXHOST> text{};
         if (getnameinfo(each->ai_addr, each->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) == 0 &&
             text.data() != parts.host && tried.insert(text.data()).second) {
-            check_address(text.data(), each->ai_family == AF_INET6);
+            if (has_route(*each)) {
+                check_address(text.data(), each->ai_family == AF_INET6);
+            } else {
+                findings_.unknown(subject_addresses, fmt::format("{}: this machine has no way to it", text.data()),
+                                  "try it from a machine that has, such as one with IPv6");
+            }
         }
     }
 }
@@ -403,10 +433,6 @@ void PublicUrl::check_address(const std::string& address, bool is_v6) {
     const ProbeAnswer answer = ask(ProbeMethod::post, Which::none, small_bytes, resolved);
     if (answer.problem == first_.problem) {
         findings_.passed(subject_addresses, fmt::format("{}: runledger answers", address));
-    } else if (is_v6 && answer.response.fault == HttpFault::connection &&
-               answer.response.why.find("unreachable") != std::string::npos) {
-        findings_.unknown(subject_addresses, fmt::format("{}: this machine has no IPv6", address),
-                          "try it from one that has");
     } else {
         findings_.fail(subject_addresses, fmt::format("{}: {}", address, without_token(answer.words())),
                        is_v6 ? "add listen [::]:443 ssl to nginx, or remove the AAAA record"

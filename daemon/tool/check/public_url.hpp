@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/tool/check/finding.hpp"
 
@@ -16,10 +17,11 @@ namespace runledger::tool {
 
 struct PublicUrlOptions {
     std::string url{};
-    std::filesystem::path token_file{};  // Empty: only what needs no token is tried.
-    std::string token_name{};            // Empty: the file's first.
-    std::filesystem::path ca_file{};     // Empty: the system's authorities.
-    bool masks_token{false};             // In what is printed.
+    std::filesystem::path token_file{};    // Empty: only what needs no token is tried.
+    std::string token_name{};              // Empty: the file's first.
+    std::filesystem::path ca_file{};       // Empty: the system's authorities.
+    std::vector<std::string> addresses{};  // That the name has, or is to have, besides those of DNS.
+    bool masks_token{false};               // In what is printed.
 };
 
 // Returns the URL to register; empty if something has failed, or the token is not known. Throws std::runtime_error if

@@ -105,7 +105,7 @@ TEST_F(CheckedMachine, SaysItInTextWithATickALine) {
     EXPECT_THAT(finished.output, HasSubstr("✗ configuration"));
     EXPECT_THAT(finished.output, HasSubstr("[telegram] nonsense"));
     EXPECT_THAT(finished.output, HasSubstr("→ correct it"));
-    EXPECT_THAT(finished.output, HasSubstr("NOT READY: "));
+    EXPECT_THAT(finished.output, HasSubstr("NOT READY; passed: "));
 }
 
 TEST_F(CheckedMachine, ChangesNothing) {

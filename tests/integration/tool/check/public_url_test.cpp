@@ -152,6 +152,20 @@ TEST_F(PublicUrl, NamesAWrongPort) {
     expect_only_failure(probe(proxy_url()), "connection", "nobody listens at 127.0.0.1:", "correct the port");
 }
 
+TEST_F(PublicUrl, NamesEachAddressThatDoesNotLeadThere) {
+    start();  // nginx listens at 127.0.0.1 alone.
+    const std::string url = fmt::format("http://localhost:{}{}", nginx().port(), endpoint);
+
+    const CheckReport report = probe(url, {"--address", "127.0.0.1", "--address", "127.0.0.2"});
+
+    EXPECT_THAT(report.finished.output, HasSubstr("127.0.0.1: runledger answers"));
+    const auto failed = report.with("failed");  // localhost may have ::1, too.
+    ASSERT_THAT(failed, Not(IsEmpty())) << report.finished.output;
+    EXPECT_EQ(failed.front().check, "addresses");
+    EXPECT_THAT(failed.front().found, HasSubstr("127.0.0.2: "));
+    EXPECT_THAT(failed.front().to_do, HasSubstr("start nginx there"));
+}
+
 TEST_F(PublicUrl, NamesAWrongHost) {
     start();
 

@@ -151,7 +151,7 @@ TEST(Findings, ArePrintedWithWhatToDo) {
               "✓ database  PostgreSQL 15\n"
               "✗ telegram  Telegram refuses the token\n"
               "            → put the right one into F\n"
-              "NOT READY: 1 passed, 1 failed, 0 warnings, 0 could not be checked\n");
+              "NOT READY; passed: 1, failed: 1, warnings: 0, not checked: 0\n");
     EXPECT_THAT(text_of([&](std::FILE* out) { print_text(findings, false, out); }),
                 HasSubstr("X  telegram  Telegram refuses the token\n"));
     EXPECT_EQ(text_of([&](std::FILE* out) { print_json(findings, "", out); }),
