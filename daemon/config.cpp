@@ -321,6 +321,7 @@ std::optional<CurveServer> read_curve(Section& intake) {
         intake.fail(authorized, fmt::format("names {}", error.what()));
     }
     curve.authorized_keys_file = authorized_file;
+    curve.secret_key_file = secret_file;
     return curve;
 }
 

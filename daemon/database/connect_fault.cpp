@@ -158,7 +158,9 @@ Refused::Refused(std::string sqlstate, const std::string& why, std::string_view 
     : pqxx::broken_connection(fmt::format("{}error={:?} cure={:?}",
                                           sqlstate.empty() ? "" : fmt::format("sqlstate={} ", sqlstate),
                                           std::string_view(why), cure)),
-      sqlstate_(std::move(sqlstate)) {}
+      sqlstate_(std::move(sqlstate)),
+      why_(why),
+      cure_(cure) {}
 
 std::string_view sqlstate_of(const std::exception& error) noexcept {
     if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) {

@@ -34,9 +34,14 @@ class Refused : public pqxx::broken_connection {
 public:
     Refused(std::string sqlstate, const std::string& why, std::string_view cure);
     [[nodiscard]] const std::string& sqlstate() const noexcept { return sqlstate_; }
+    // The two sentences of what().
+    [[nodiscard]] const std::string& why() const noexcept { return why_; }
+    [[nodiscard]] const std::string& cure() const noexcept { return cure_; }
 
 private:
     std::string sqlstate_;
+    std::string why_;
+    std::string cure_;
 };
 
 // Of an error that PostgreSQL raised for a statement; empty: it is none, or has none. libpqxx 6.4 leaves it out of

@@ -25,6 +25,7 @@ struct KeyFileError : std::runtime_error {
 struct CurveServer {
     Secret secret_key;  // Z85.
     std::filesystem::path authorized_keys_file;
+    std::filesystem::path secret_key_file{};
 
     bool operator==(const CurveServer&) const = default;
 };

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <ctime>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -44,6 +46,48 @@ void set(CURL* easy, CURLoption option, Value value) {
     }
 }
 
+HttpFault fault_of(CURLcode code) noexcept {
+    switch (static_cast<int>(code)) {  // The enumeration has a hundred; these are told apart.
+        case CURLE_OK:
+            return HttpFault::none;
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_RESOLVE_PROXY:
+            return HttpFault::name;
+        case CURLE_COULDNT_CONNECT:
+            return HttpFault::connection;
+        case CURLE_SSL_CONNECT_ERROR:
+        case CURLE_PEER_FAILED_VERIFICATION:
+        case CURLE_SSL_CERTPROBLEM:
+        case CURLE_SSL_CIPHER:
+        case CURLE_SSL_CACERT_BADFILE:
+        case CURLE_SSL_ISSUER_ERROR:
+        case CURLE_SSL_INVALIDCERTSTATUS:
+            return HttpFault::tls;
+        case CURLE_OPERATION_TIMEDOUT:
+            return HttpFault::timeout;
+        default:
+            return HttpFault::other;
+    }
+}
+
+// As OpenSSL writes it: "Feb  1 12:00:00 2027 GMT".
+std::optional<std::chrono::system_clock::time_point> expiry_of(CURL* easy) {
+    curl_certinfo* chain = nullptr;
+    if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == nullptr ||
+        chain->num_of_certs == 0) {
+        return std::nullopt;
+    }
+    constexpr std::string_view name = "Expire date:";
+    for (const curl_slist* line = chain->certinfo[0]; line != nullptr; line = line->next) {
+        const std::string_view text = line->data;
+        tm parts{};
+        if (text.starts_with(name) && strptime(text.data() + name.size(), "%b %d %H:%M:%S %Y", &parts) != nullptr) {
+            return std::chrono::system_clock::from_time_t(timegm(&parts));
+        }
+    }
+    return std::nullopt;
+}
+
 void append(List& list, const std::string& line) {
     curl_slist* longer = curl_slist_append(list.get(), line.c_str());
     if (longer == nullptr) {
@@ -75,6 +119,7 @@ struct HttpClient::Call {
     bool has_met_forbidden_address{false};
     std::unique_ptr<CURL, CurlDeleter> easy{curl_easy_init()};
     std::unique_ptr<curl_mime, CurlDeleter> mime{};  // Freed before the handle that it belongs to.
+    std::array<char, CURL_ERROR_SIZE> detail{};      // Filled only where the options ask for it.
 
     void set_up_json(HttpRequest::PostJson& content);
     void set_up_form(const HttpForm& form);
@@ -129,6 +174,9 @@ void HttpClient::Call::set_up_json(HttpRequest::PostJson& content) {
     set(easy.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(content.body.size()));
     set(easy.get(), CURLOPT_READFUNCTION, &Call::give_body);
     set(easy.get(), CURLOPT_READDATA, this);
+    if (content.is_called_get) {
+        set(easy.get(), CURLOPT_CUSTOMREQUEST, "GET");  // Only the word: it stays an upload.
+    }
 }
 
 void HttpClient::Call::set_up_form(const HttpForm& form) {
@@ -181,12 +229,21 @@ HttpResponse HttpClient::Call::response_of(CURLcode code) {
         result.end = HttpEnd::too_large;
     } else if (code != CURLE_OK) {
         result.end = has_met_forbidden_address ? HttpEnd::forbidden_address : HttpEnd::failed;
+        result.fault = fault_of(code);
     }
     if (result.end != HttpEnd::complete) {
         result.may_have_arrived = may_have_arrived();
         // curl's own words for the code name neither address nor secret, unlike its error buffer.
         result.why = result.end == HttpEnd::too_large ? fmt::format("more than {} bytes", request.response_bytes_max)
+                     : detail.front() != '\0'         ? std::string(detail.data())
                                                       : curl_easy_strerror(code);
+    }
+    result.certificate_expires_at = options->is_certificate_kept ? expiry_of(easy.get()) : std::nullopt;
+    for (const std::string& name : options->kept_headers) {
+        curl_header* header = nullptr;
+        if (curl_easy_header(easy.get(), name.c_str(), 0, CURLH_HEADER, -1, &header) == CURLHE_OK) {
+            result.headers.emplace(name, header->value);
+        }
     }
     return result;
 }
@@ -247,7 +304,11 @@ void HttpClient::set_up(Call& call) const {
     set(easy, CURLOPT_PATH_AS_IS, options_.is_path_as_is ? 1L : 0L);
     set(easy, CURLOPT_PROTOCOLS_STR, options_.is_https_only ? "https" : "http,https");
     set(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    set(easy, CURLOPT_USERAGENT, "runledger/0.1");
+    set(easy, CURLOPT_USERAGENT, options_.user_agent.c_str());
+    set(easy, CURLOPT_CERTINFO, options_.is_certificate_kept ? 1L : 0L);
+    if (options_.is_why_detailed) {
+        set(easy, CURLOPT_ERRORBUFFER, call.detail.data());
+    }
     set(easy, CURLOPT_HTTPHEADER, state_->headers.get());
     // Refuses at once what says that it is larger; what does not say so is counted as it comes.
     set(easy, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(call.request.response_bytes_max));

@@ -3,7 +3,7 @@
 //
 // Invariant: a call always ends, within its timeout and its bound of bytes, and is made at most once: redirects are not
 // followed, and libcurl's own silent second try, after a kept connection died, is refused for a POST. No text that
-// comes out of here holds a URL, an address or a header. One thread owns a client.
+// comes out of here holds a URL, an address or a header, unless the options ask for it. One thread owns a client.
 #pragma once
 
 #include <sys/socket.h>
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,7 @@ struct HttpRequest {
     struct Get {};
     struct PostJson {
         std::string body;
+        bool is_called_get{false};  // The request line says GET, as in ComfyDeploy's second and third try.
     };
 
     HttpTicket ticket{};
@@ -55,13 +57,28 @@ enum class HttpEnd : std::uint8_t {
     aborted,            // By abort_all().
 };
 
+// Which step ended a call that failed.
+enum class HttpFault : std::uint8_t {
+    none,
+    name,        // The host's name has no address.
+    connection,  // Nobody listens, or the way is closed.
+    tls,         // No TLS, or a certificate that is not valid for this host.
+    timeout,
+    other,  // The connection broke off, or what came is no HTTP.
+};
+
 struct HttpResponse {
     HttpEnd end{};
+    HttpFault fault{HttpFault::none};
     long status{0};      // As soon as there is one, also where the body is not complete; 0: none, or aborted.
     std::string body{};  // As much of it as came.
     std::optional<std::chrono::seconds> retry_after{};  // The header.
     bool may_have_arrived{false};  // The server may have the whole request, so it may have acted on it.
     std::string why{};             // Unless complete: one line for people.
+    // Those of Options::kept_headers that came, by that name.
+    std::map<std::string, std::string> headers{};
+    // With Options::is_certificate_kept: until when the server's certificate is valid.
+    std::optional<std::chrono::system_clock::time_point> certificate_expires_at{};
 };
 
 class HttpClient {
@@ -82,6 +99,12 @@ public:
         std::uint16_t port{0};                // In place of the URL's; 0: the URL's.
         std::string ca_file{};                // Empty: the system's authorities.
         std::vector<std::string> resolved{};  // Names' addresses: "host:443:address[,address…]".
+        // For a person who looks for a fault: names of headers of the answer that are kept; and a `why` that may name
+        // host and address, and say what a certificate lacks.
+        std::vector<std::string> kept_headers{};
+        bool is_why_detailed{false};
+        bool is_certificate_kept{false};
+        std::string user_agent{"runledger/0.1"};
         // If there is one, it is asked about the very address that is about to be connected to, and neither a proxy nor
         // .netrc is used. An exception of it allows nothing.
         std::function<bool(const sockaddr&, socklen_t)> is_allowed_address{};

@@ -1,7 +1,7 @@
 // runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line.
 //
 // Exit codes: 0 done; 1 it could not be done, a sentence says why; 2 there is no such notification (outbox); 3 the
-// answer is no (audit, explain, quarantine replay, replay, spool retire, status).
+// answer is no (audit, check, explain, quarantine replay, replay, spool retire, status).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +13,7 @@
 #include "daemon/config.hpp"
 #include "daemon/database/connect_fault.hpp"
 #include "daemon/tool/audit/audit.hpp"
+#include "daemon/tool/check/check.hpp"
 #include "daemon/tool/explain/explain.hpp"
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
@@ -47,6 +48,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.fallthrough();  // --config is understood behind a subcommand, too.
     runledger::tool::StatusCli status(app);
+    runledger::tool::CheckCli check(app);
     runledger::tool::MigrateCli migrate(app);
     runledger::tool::AuditCli audit(app);
     runledger::tool::QuarantineCli quarantine(app);
@@ -87,6 +89,9 @@ int main(int argc, char** argv) {
             if (command.is_chosen) {
                 return command.run(runledger::load_config(config_file, runledger::Secrets::leave));
             }
+        }
+        if (check.parsed()) {  // A configuration that is wrong is one of its findings.
+            return check.run(config_file, stdout);
         }
         if (keygen_command->parsed()) {
             return runledger::tool::make_keys(keygen, stdout);

@@ -1,0 +1,70 @@
+#include "daemon/tool/check/account.hpp"
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace runledger::tool {
+namespace {
+
+// One thread asks; the tool has no other that would.
+Account account_of(const passwd& entry) {
+    constexpr int groups_max = 256;
+    Account account{.uid = entry.pw_uid, .gid = entry.pw_gid, .name = entry.pw_name};
+    account.groups.resize(groups_max);
+    int count = groups_max;
+    if (getgrouplist(entry.pw_name, entry.pw_gid, account.groups.data(), &count) < 0) {
+        count = groups_max;  // Of more groups, the first are known.
+    }
+    account.groups.resize(static_cast<std::size_t>(count));
+    return account;
+}
+
+}  // namespace
+
+bool Account::is_in(gid_t group) const noexcept { return std::ranges::find(groups, group) != groups.end(); }
+
+bool Account::may(const struct stat& file, mode_t right_of_others) const noexcept {
+    constexpr mode_t group_shift = 3;
+    constexpr mode_t owner_shift = 6;
+    if (uid == 0) {
+        return true;
+    }
+    if (file.st_uid == uid) {
+        return (file.st_mode & (right_of_others << owner_shift)) != 0;
+    }
+    if (is_in(file.st_gid)) {
+        return (file.st_mode & (right_of_others << group_shift)) != 0;
+    }
+    return (file.st_mode & right_of_others) != 0;
+}
+
+std::optional<Account> find_account(const std::string& name) {
+    const passwd* entry = getpwnam(name.c_str());  // NOLINT(concurrency-mt-unsafe): see account_of().
+    return entry == nullptr ? std::nullopt : std::optional(account_of(*entry));
+}
+
+Account own_account() {
+    constexpr int groups_max = 256;
+    Account account{.uid = geteuid(), .gid = getegid(), .name = name_of(geteuid())};
+    account.groups.resize(groups_max);
+    const int count = getgroups(groups_max, account.groups.data());
+    account.groups.resize(static_cast<std::size_t>(std::max(count, 0)));
+    account.groups.push_back(account.gid);
+    return account;
+}
+
+std::string name_of(uid_t uid) {
+    const passwd* entry = getpwuid(uid);  // NOLINT(concurrency-mt-unsafe): see account_of().
+    return entry == nullptr ? fmt::format("{}", uid) : std::string(entry->pw_name);
+}
+
+std::string group_name_of(gid_t gid) {
+    const group* entry = getgrgid(gid);  // NOLINT(concurrency-mt-unsafe): see account_of().
+    return entry == nullptr ? fmt::format("{}", gid) : std::string(entry->gr_name);
+}
+
+}  // namespace runledger::tool
