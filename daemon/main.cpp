@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "common/version.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/config.hpp"
 #include "daemon/daemon.hpp"
@@ -28,7 +29,7 @@ constexpr int exit_refused = 3;
 int run(int argc, char** argv) {
     CLI::App app{"runledgerd: ComfyDeploy webhooks, from the edges' spools to PostgreSQL and Telegram"};
     std::string config_file;
-    app.set_version_flag("--version", "runledgerd " RUNLEDGER_VERSION);
+    app.set_version_flag("--version", fmt::format("runledgerd {}", build_version()));
     app.add_option("--config", config_file, "The configuration, a TOML file")->required()->check(CLI::ExistingFile);
     try {
         app.parse(argc, argv);

@@ -129,6 +129,9 @@ void HttpClient::Call::set_up_json(HttpRequest::PostJson& content) {
     set(easy.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(content.body.size()));
     set(easy.get(), CURLOPT_READFUNCTION, &Call::give_body);
     set(easy.get(), CURLOPT_READDATA, this);
+    if (content.is_called_get) {
+        set(easy.get(), CURLOPT_CUSTOMREQUEST, "GET");  // Only the word: it stays an upload.
+    }
 }
 
 void HttpClient::Call::set_up_form(const HttpForm& form) {

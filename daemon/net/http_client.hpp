@@ -39,6 +39,7 @@ struct HttpRequest {
     struct Get {};
     struct PostJson {
         std::string body;
+        bool is_called_get{false};  // The request line says GET, as in ComfyDeploy's second and third try.
     };
 
     HttpTicket ticket{};
