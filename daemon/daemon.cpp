@@ -1,3 +1,4 @@
+#include "common/version.hpp"
 #include "daemon/daemon.hpp"
 
 #include <fmt/format.h>
@@ -261,7 +262,7 @@ std::vector<web::Route> Daemon::routes() {
     }
     auto page = web::page_routes({.overview = {.uri = page_settings.uri, .edges = page_settings.edges},
                                   .login = {.token_file = page_settings.token_file, .token = page_settings.token},
-                                  .version = RUNLEDGER_VERSION},
+                                  .version = std::string(build_version())},
                                  facts, rates, counters_.web.tokens_refused);
     routes.insert(routes.end(), std::make_move_iterator(page.begin()), std::make_move_iterator(page.end()));
     return routes;

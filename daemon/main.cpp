@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "common/version.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/config.hpp"
 #include "daemon/daemon.hpp"
@@ -37,7 +38,7 @@ int run(int argc, char** argv) {
     CLI::App app{"runledgerd: ComfyDeploy webhooks, from the edges' spools to PostgreSQL and Telegram"};
     std::string config_file = default_config_file;
     bool only_checks = false;
-    app.set_version_flag("--version", "runledgerd " RUNLEDGER_VERSION);
+    app.set_version_flag("--version", fmt::format("runledgerd {}", build_version()));
     app.add_option("--config", config_file, "The configuration, a TOML file")->capture_default_str();
     app.add_flag("--check", only_checks, "Only read the configuration, and say what is wrong with it");
     try {

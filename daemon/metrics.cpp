@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/version.hpp"
 #include "daemon/web/routes.hpp"
 
 namespace runledger {
@@ -235,7 +236,7 @@ public:
                   postgres_->is_away() ? 0 : 1),
             gauge("runledger_start_time_seconds", "Unix time at which the daemon started.",
                   static_cast<double>(started_at().count())),
-            gauges("runledger_build_info", "The daemon's version.", "version", {{1, RUNLEDGER_VERSION}}),
+            gauges("runledger_build_info", "The daemon's version.", "version", {{1, std::string(build_version())}}),
             counter("runledger_config_reloads_total", "Reloads of the configuration, by result.", "outcome",
                     {{as_double(config.reloads_done), "done"}, {as_double(config.reloads_refused), "refused"}}),
             gauge("runledger_config_refused",

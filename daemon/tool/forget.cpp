@@ -18,13 +18,12 @@
 #include "daemon/database/transaction.hpp"
 #include "daemon/ingest/late_events.hpp"
 #include "daemon/ingest/turn_rows.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "queries/forget.hpp"
 
 namespace runledger::tool {
 namespace {
 
-constexpr int exit_done = 0;
-constexpr int exit_nothing = 3;
 // Apply waits while a generation is forgotten, and forget waits for apply's turns that are under way.
 constexpr TransactionBounds forget_bounds{.statement_timeout = std::chrono::minutes{5},
                                           .lock_timeout = std::chrono::seconds{30}};
@@ -38,7 +37,8 @@ using Tally = std::map<std::pair<std::string, std::string>, std::uint64_t>;
 
 class Forgetter {
 public:
-    Forgetter(const std::string& uri, bool dry_run) : database_(uri, "forget"), dry_run_(dry_run) {}
+    Forgetter(const std::string& uri, bool dry_run, Output& out)
+        : database_(uri, "forget"), dry_run_(dry_run), out_(out) {}
 
     // A transaction for each, so that apply waits for one at a time. A dry run is one transaction, which is rolled
     // back: each step sees what those before it have done, as in the run, and so counts the same.
@@ -48,7 +48,9 @@ public:
             all.emplace(database_, dry_run_bounds);
             give_up_at_ = std::chrono::steady_clock::now() + dry_run_max;
         }
+        std::uint64_t done = 0;
         for (const std::int64_t generation : generations) {
+            out_.show_progress("forgetting generations", done++, generations.size());
             step(all, [&](const Statements& work, Tally& now) {
                 scrub_batches(work, generation, now);
                 call(work, "forget_generation", generation, now);
@@ -169,15 +171,14 @@ private:
 
     Database database_;
     bool dry_run_;
+    Output& out_;
     std::chrono::steady_clock::time_point give_up_at_;  // Of a dry run.
     Tally tally_;
 };
 
 }  // namespace
 
-ForgetCli::ForgetCli(CLI::App& app)
-    : command_(
-          app.add_subcommand("forget", "Remove a person's data from the ledger; exit code 0: done, 3: there is none")) {
+ForgetCli::ForgetCli(CLI::App& app) : command_(app.add_subcommand("forget", "Remove a person's data from the ledger")) {
     CLI::Option_group* whom = command_->add_option_group("whom");
     generation_option_ = whom->add_option("--generation", generation_, "The generation with this id");
     whom->add_option("--chat", chat_, "Every generation of this Telegram chat, and the chat");
@@ -187,11 +188,10 @@ ForgetCli::ForgetCli(CLI::App& app)
         fmt::format("Show what would be done, and change nothing; apply waits meanwhile, so it is given up "
                     "after {} s",
                     dry_run_max.count()));
-    command_->add_flag("--json", json_, "Print one JSON object on each line");
 }
 
-int ForgetCli::run(const std::string& postgres_uri, std::FILE* out) const {
-    Forgetter forgetter(postgres_uri, dry_run_);
+int ForgetCli::run(const std::string& postgres_uri, Output& out) const {
+    Forgetter forgetter(postgres_uri, dry_run_, out);
     std::vector<std::int64_t> generations{generation_};
     std::set<std::int64_t> chats;
     if (generation_option_->count() == 0) {
@@ -204,25 +204,25 @@ int ForgetCli::run(const std::string& postgres_uri, std::FILE* out) const {
         rows_in_all += rows;
     }
     if (rows_in_all == 0) {
-        fmt::print(stderr, "runledger: nothing is stored about {} {}\n", chats.empty() ? "generation" : "chat",
-                   chats.empty() ? generation_ : chat_);
-        return exit_nothing;
+        throw NotThere(fmt::format("nothing is stored about {} {}", chats.empty() ? "generation" : "chat",
+                                   chats.empty() ? generation_ : chat_));
     }
     for (const auto& [what, rows] : forgetter.tally()) {
-        if (json_) {
-            fmt::print(out, "{{\"table\":\"{}\",\"action\":\"{}\",\"rows\":{},\"dry_run\":{}}}\n", what.first,
-                       what.second, rows, dry_run_);
+        if (out.as_json) {
+            JsonObject object;
+            object.add("table", what.first).add("action", what.second).add("rows", rows).add("dry_run", dry_run_);
+            out.print(object);
         } else if (rows > 0) {
-            fmt::print(out, "{:<24} {:>8} {}\n", what.first, rows, what.second);
+            out.print("{:<24} {:>8} {}\n", what.first, rows, what.second);
         }
     }
-    if (!json_) {
-        fmt::print(out, "{}\n",
-                   dry_run_ ? "dry run: nothing was changed"
-                            : "forgotten; not reached: edges' spools, backups, replicas, logs, sent messages, the "
-                              "provider: docs/dba.md, \"Forget\"");
+    if (!out.as_json) {
+        out.print("{}\n", dry_run_
+                              ? "dry run: nothing was changed"
+                              : "forgotten; not reached: edges' spools, backups, replicas, logs, sent messages, the "
+                                "provider: docs/dba.md, \"Forget\"");
     }
-    return exit_done;
+    return exit_yes;
 }
 
 }  // namespace runledger::tool

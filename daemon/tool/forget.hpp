@@ -8,8 +8,9 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <cstdio>
 #include <string>
+
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 
@@ -22,15 +23,14 @@ public:
 
     [[nodiscard]] bool parsed() const { return command_->parsed(); }
 
-    // Returns what main() is to return: 0 done, or, with --dry-run, said what would be done; 3 nothing is kept of it.
-    // Throws what pqxx throws.
-    int run(const std::string& postgres_uri, std::FILE* out) const;
+    // Returns exit_yes: done, or, with --dry-run, said what would be done. Throws NotThere if nothing is kept of it,
+    // and what pqxx throws.
+    int run(const std::string& postgres_uri, Output& out) const;
 
 private:
     std::int64_t generation_{0};
     std::int64_t chat_{0};
     bool dry_run_{false};
-    bool json_{false};
     CLI::App* command_;
     CLI::Option* generation_option_;
 };

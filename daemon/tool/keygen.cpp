@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "common/curve.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -49,11 +50,11 @@ void write_new_file(const std::filesystem::path& path, std::string_view text, mo
 
 }  // namespace
 
-int make_keys(const KeygenOptions& options, std::FILE* out) {
+int make_keys(const KeygenOptions& options, Output& out) {
     constexpr std::string_view name_characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     if (options.name.empty() || options.name.front() == '.' ||
         options.name.find_first_not_of(name_characters) != std::string::npos) {
-        throw std::runtime_error(
+        throw Misused(
             fmt::format("\"{}\" is no name for a key: letters, digits, and . _ - after the first", options.name));
     }
     std::array<char, curve_key_characters + 1> public_key{};
@@ -73,8 +74,15 @@ int make_keys(const KeygenOptions& options, std::FILE* out) {
         ::unlink(secret_file.c_str());  // A secret whose public half nobody has is of no use.
         throw;
     }
-    fmt::print(out, "{}", public_line);
-    return 0;
+    if (out.as_json) {
+        JsonObject object;
+        object.add("name", options.name).add("public_key", public_key.data());
+        object.add("secret_file", secret_file.string()).add("public_file", public_file.string());
+        out.print(object);
+    } else {
+        out.print("{}", public_line);
+    }
+    return exit_yes;
 }
 
 }  // namespace runledger::tool

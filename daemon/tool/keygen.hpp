@@ -1,9 +1,10 @@
 // `runledger keygen NAME`: a CURVE key pair, in two files.
 #pragma once
 
-#include <cstdio>
 #include <filesystem>
 #include <string>
+
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 
@@ -13,7 +14,8 @@ struct KeygenOptions {
 };
 
 // Writes NAME.secret, which only its owner may read, and NAME.public, and prints the public line. Overwrites nothing.
-// Returns what main() is to return. Throws std::runtime_error where a file can't be made; then neither is left behind.
-int make_keys(const KeygenOptions& options, std::FILE* out);
+// Returns exit_yes. Throws Misused for a name that is none, std::runtime_error where a file can't be made; then neither
+// is left behind.
+int make_keys(const KeygenOptions& options, Output& out);
 
 }  // namespace runledger::tool

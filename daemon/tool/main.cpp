@@ -1,33 +1,40 @@
-// runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line.
-//
-// Exit codes: 0 done; 1 it could not be done, a sentence says why; 2 there is no such notification (outbox); 3 the
-// answer is no (audit, check, explain, quarantine replay, replay, spool retire, status).
+// runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line, and
+// here stands what is the same for all: --config, --json, the chapters of the help, and the exit codes.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "common/version.hpp"
 #include "daemon/config.hpp"
 #include "daemon/database/connect_fault.hpp"
 #include "daemon/tool/audit/audit.hpp"
 #include "daemon/tool/check/check.hpp"
+#include "daemon/tool/events/events.hpp"
 #include "daemon/tool/explain/explain.hpp"
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/migrate.hpp"
 #include "daemon/tool/outbox.hpp"
+#include "daemon/tool/output/exit_code.hpp"
+#include "daemon/tool/output/output.hpp"
 #include "daemon/tool/quarantine/quarantine.hpp"
 #include "daemon/tool/replay/replay.hpp"
 #include "daemon/tool/reprice.hpp"
+#include "daemon/tool/simulate/simulate.hpp"
 #include "daemon/tool/spool/spool.hpp"
 #include "daemon/tool/status/status.hpp"
 
 namespace {
 
 using runledger::Config;
+using runledger::tool::Output;
 
 // A subcommand that works on the ledger, and so needs a configuration.
 struct LedgerCommand {
@@ -35,84 +42,158 @@ struct LedgerCommand {
     std::function<int(const Config&)> run;
 };
 
+// The help tells what an operator does, in this order. Every subcommand is in one of them; a test checks it.
+struct Chapter {
+    const char* title;
+    std::vector<std::string_view> commands;
+};
+
+const std::array<Chapter, 5>& chapters() {
+    static const std::array<Chapter, 5> all{{
+        {"Set up, and see that it works", {"migrate", "keygen", "check", "simulate"}},
+        {"Look at what comes in and what became of it", {"status", "events", "explain", "audit"}},
+        {"Mend what went wrong", {"spool", "quarantine", "refused", "outbox"}},
+        {"Money", {"reprice", "replay"}},
+        {"Privacy", {"forget"}},
+    }};
+    return all;
+}
+
+void arrange(CLI::App& app) {
+    for (CLI::App* command : app.get_subcommands({})) {
+        for (const Chapter& chapter : chapters()) {
+            if (std::ranges::find(chapter.commands, command->get_name()) != chapter.commands.end()) {
+                command->group(chapter.title);
+            }
+        }
+    }
+    std::string codes = "Exit codes:\n";
+    for (const auto& [code, meaning] : runledger::tool::exit_codes) {
+        codes += fmt::format("  {}  {}\n", code, meaning);
+    }
+    app.footer(
+        codes +
+        "\n`runledger COMMAND --help` says more. With --json, each line of the result is one JSON object, and so\n"
+        "is each line on standard error. docs/tool.md has every shape.");
+}
+
+// --json for each command that does something.
+void offer_json(CLI::App& app, Output& out) {
+    // A group of options is a subcommand without a name.
+    const std::vector<CLI::App*> commands =
+        app.get_subcommands([](const CLI::App* command) { return !command->get_name().empty(); });
+    for (CLI::App* command : commands) {
+        offer_json(*command, out);
+    }
+    if (commands.empty() && app.get_option_no_throw("--json") == nullptr) {
+        app.add_flag("--json", out.as_json, "Print one JSON object on each line");
+    }
+}
+
+int fail(Output& out, const std::exception& error, int code) {
+    const std::string_view sqlstate = runledger::sqlstate_of(error);
+    const std::string_view hint =
+        sqlstate == "42501"
+            ? "The configuration's login has no right to do this. migrate, forget, audit, events, explain, quarantine, "
+              "replay and simulate need a member of runledger_owner; outbox and reprice a member of runledger_daemon. "
+              "Name such a login in a configuration of its own, as in the example owner.toml, and give it with --config "
+              "(docs/dba.md, \"Roles\")."
+            : "";
+    out.fail({.sentence = error.what(), .exit_code = code, .sqlstate = sqlstate, .hint = hint});
+    return code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"runledger: the operator's tool"};
+    using namespace runledger::tool;  // NOLINT(google-build-using-namespace): main is where they all meet.
+    CLI::App app{"runledger: sets up, shows and mends the ledger of ComfyDeploy runs, and what it sends"};
     std::string config_file = runledger::default_config_file;
     const CLI::Option* config_option =
         app.add_option("--config", config_file,
                        "A configuration, a TOML file, whose [postgres] direct_uri or uri is used")
             ->capture_default_str();
-    app.set_version_flag("--version", "runledger " RUNLEDGER_VERSION);
+    app.set_version_flag("--version", fmt::format("runledger {}", runledger::build_version()));
     app.require_subcommand(1);
     app.fallthrough();  // --config is understood behind a subcommand, too.
-    runledger::tool::StatusCli status(app);
-    runledger::tool::CheckCli check(app);
-    runledger::tool::MigrateCli migrate(app);
-    runledger::tool::AuditCli audit(app);
-    runledger::tool::QuarantineCli quarantine(app);
-    runledger::tool::ReplayCli replay(app);
-    runledger::tool::ForgetCli forget(app);
-    runledger::tool::ExplainCli explain(app);
-    runledger::tool::RepriceCli reprice(app);
-    runledger::tool::SpoolCli spool(app);
-    runledger::tool::OutboxCli outbox(app);
-    runledger::tool::KeygenOptions keygen;
+    MigrateCli migrate(app);
+    KeygenOptions keygen;
     CLI::App* keygen_command =
         app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
     keygen_command->add_option("NAME", keygen.name, "The name of the edge or daemon that gets the keys")->required();
     keygen_command->add_option("--folder", keygen.folder, "The folder for the files")->check(CLI::ExistingDirectory);
+    CheckCli check(app);
+    SimulateCli simulate(app);
+    StatusCli status(app);
+    EventsCli events(app);
+    ExplainCli explain(app);
+    AuditCli audit(app);
+    SpoolCli spool(app);
+    QuarantineCli quarantine(app);
+    OutboxCli outbox(app);
+    RepriceCli reprice(app);
+    ReplayCli replay(app);
+    ForgetCli forget(app);
+    Output out(stdout, stderr);
+    // Also if the command line can't be parsed.
+    out.as_json = std::any_of(argv, argv + argc, [](std::string_view word) { return word == "--json"; });
+    offer_json(app, out);
+    arrange(app);
 
-    std::vector<LedgerCommand> ledger_commands;
-    const auto on_ledger = [](auto& command) {
-        return LedgerCommand{command.parsed(), [&command](const Config& config) {
-                                 return command.run(config.postgres.direct_uri, stdout);
+    const auto on_ledger = [&out](auto& command) {
+        return LedgerCommand{command.parsed(), [&command, &out](const Config& config) {
+                                 return command.run(config.postgres.direct_uri, out);
                              }};
     };
+    const auto with_config = [&out](auto& command) {
+        return LedgerCommand{command.parsed(),
+                             [&command, &out](const Config& config) { return command.run(config, out); }};
+    };
+    std::vector<LedgerCommand> ledger_commands;
     try {
         app.parse(argc, argv);
-        ledger_commands = {{status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }},
-                           on_ledger(migrate),
-                           on_ledger(audit),
-                           on_ledger(quarantine),
-                           {outbox.parsed(), [&outbox](const Config& config) { return outbox.run(config, stdout); }},
-                           on_ledger(forget),
-                           on_ledger(reprice),
-                           {explain.parsed(), [&explain](const Config& config) { return explain.run(config, stdout); }},
-                           {replay.parsed(), [&replay](const Config& config) { return replay.run(config, stdout); }}};
+        ledger_commands = {on_ledger(migrate),    on_ledger(audit),   on_ledger(quarantine), with_config(outbox),
+                           on_ledger(forget),     on_ledger(reprice), with_config(explain),  with_config(replay),
+                           with_config(simulate), on_ledger(events),
+                           {status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }}};
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 1;
+        if (error.get_exit_code() != 0 && out.as_json) {
+            return fail(out, error, exit_misused);
+        }
+        return app.exit(error) == 0 ? exit_yes : exit_misused;
     }
     try {
-        for (const LedgerCommand& command : ledger_commands) {
-            if (command.is_chosen) {
-                return command.run(runledger::load_config(config_file, runledger::Secrets::leave));
+        const auto run = [&] {
+            for (const LedgerCommand& command : ledger_commands) {
+                if (command.is_chosen) {
+                    return command.run(runledger::load_config(config_file, runledger::Secrets::leave));
+                }
             }
+            if (check.parsed()) {  // A configuration that is wrong is one of its findings.
+                return check.run(config_file, stdout);
+            }
+            if (keygen_command->parsed()) {
+                return make_keys(keygen, out);
+            }
+            // On an edge's host the default configuration is seldom that of the ledger.
+            const std::string uri =
+                config_option->count() == 0
+                    ? ""
+                    : runledger::load_config(config_file, runledger::Secrets::leave).postgres.direct_uri;
+            return spool.run(uri, out);
+        };
+        const int code = run();
+        if (!out.flush()) {
+            out.fail(
+                {.sentence = "standard output can't be written: the result is not complete", .exit_code = exit_failed});
+            return exit_failed;
         }
-        if (check.parsed()) {  // A configuration that is wrong is one of its findings.
-            return check.run(config_file, stdout);
-        }
-        if (keygen_command->parsed()) {
-            return runledger::tool::make_keys(keygen, stdout);
-        }
-        // On an edge's host the default configuration is seldom that of the ledger.
-        const std::string uri =
-            config_option->count() == 0
-                ? ""
-                : runledger::load_config(config_file, runledger::Secrets::leave).postgres.direct_uri;
-        return spool.run(uri, stdout);
+        return code;
+    } catch (const Misused& error) {
+        return fail(out, error, exit_misused);
+    } catch (const NotThere& error) {
+        return fail(out, error, exit_no);
     } catch (const std::exception& error) {
-        fmt::print(stderr, "runledger: {}\n", error.what());
-        if (runledger::sqlstate_of(error) == "42501") {
-            fmt::print(
-                stderr,
-                "The login of {} has no right to do this. migrate, forget, audit, explain, quarantine and replay "
-                "need a member of runledger_owner; outbox and reprice a member of runledger_daemon. Name such a "
-                "login in a configuration of its own, as in the example owner.toml, and give it with --config "
-                "(docs/dba.md, \"Roles\").\n",
-                config_file);
-        }
-        return 1;
+        return fail(out, error, exit_failed);
     }
 }

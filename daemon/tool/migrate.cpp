@@ -7,13 +7,12 @@
 #include "daemon/database/adopt.hpp"
 #include "daemon/database/database.hpp"
 #include "daemon/database/schema.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 
 namespace runledger::tool {
 namespace {
 
 constexpr std::string_view default_table = "public.generations";
-constexpr int exit_done = 0;
-constexpr int exit_only_said = 3;
 
 }  // namespace
 
@@ -31,12 +30,18 @@ MigrateCli::MigrateCli(CLI::App& app)
     yes->excludes(dry_run);
 }
 
-int MigrateCli::run(const std::string& postgres_uri, std::FILE* out) const {
+int MigrateCli::run(const std::string& postgres_uri, Output& out) const {
     Database database(postgres_uri, "migrate");
-    const auto report = [out](std::string_view sentence) { fmt::print(out, "{}\n", sentence); };
+    const auto report = [&out](std::string_view sentence) {
+        if (out.as_json) {
+            out.print(JsonObject().add("step", sentence));
+        } else {
+            out.print("{}\n", sentence);
+        }
+    };
     if (adopt_option_->count() == 0) {
         migrate(database, report);
-        return exit_done;
+        return exit_yes;
     }
     const Adoption adoption(table_.empty() ? default_table : table_);
     for (const std::string& step : plan_adoption(database, adoption)) {
@@ -44,10 +49,10 @@ int MigrateCli::run(const std::string& postgres_uri, std::FILE* out) const {
     }
     if (!yes_) {
         report("nothing was changed; with --yes it is done");
-        return exit_only_said;
+        return exit_no;
     }
     migrate(database, report, &adoption);
-    return exit_done;
+    return exit_yes;
 }
 
 }  // namespace runledger::tool

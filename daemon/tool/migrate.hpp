@@ -2,8 +2,9 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <string>
+
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 
@@ -18,7 +19,7 @@ public:
 
     // Returns what main() is to return: 0 done, 3 with --adopt and without --yes: it said what it would do. Throws what
     // migrate() throws.
-    int run(const std::string& postgres_uri, std::FILE* out) const;
+    int run(const std::string& postgres_uri, Output& out) const;
 
 private:
     std::string table_;

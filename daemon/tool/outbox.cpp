@@ -6,13 +6,11 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "daemon/base/json.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "queries/outbox.hpp"
 
 namespace runledger::tool {
 namespace {
-
-constexpr int exit_nothing = 2;
 
 const std::vector<std::string> all_states{"pending", "leased", "sent", "logged", "uncertain", "dead", "skipped"};
 
@@ -23,7 +21,7 @@ std::int64_t seconds_of(std::string_view option, const std::string& text) {
     const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
     const std::int64_t factor = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86'400 : 0;
     if (error != std::errc{} || number < 0 || number > 1'000'000 || factor == 0) {
-        throw std::runtime_error(fmt::format("{} {}: write a number and s, m, h or d: 90s, 15m, 6h, 2d", option, text));
+        throw Misused(fmt::format("{} {}: write a number and s, m, h or d: 90s, 15m, 6h, 2d", option, text));
     }
     return number * factor;
 }
@@ -37,25 +35,6 @@ std::string age_text(std::int64_t seconds) {
 
 std::string text_of(const pqxx::field& field) { return field.is_null() ? "-" : field.as<std::string>(); }
 
-// One JSON object on a line; numbers as numbers, NULL as null.
-std::string json_of(const pqxx::row& row) {
-    rapidjson::StringBuffer buffer;
-    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
-    writer.StartObject();
-    for (const pqxx::field& field : row) {
-        writer.Key(field.name());
-        if (field.is_null()) {
-            writer.Null();
-        } else if (field.type() == 20 || field.type() == 23) {  // int8, int4: pg_type's own numbers, fixed for ever.
-            writer.Int64(field.as<std::int64_t>());
-        } else {
-            writer.String(field.c_str());
-        }
-    }
-    writer.EndObject();
-    return buffer.GetString();
-}
-
 }  // namespace
 
 OutboxCli::OutboxCli(CLI::App& app)
@@ -64,10 +43,8 @@ OutboxCli::OutboxCli(CLI::App& app)
     list_command_ = command_->add_subcommand("list", "List notifications, the newest first");
     add_choice(*list_command_, all_states);
     list_command_->add_option("--limit", count_max_, "List at most this many")->check(CLI::Range(1, 100'000));
-    list_command_->add_flag("--json", as_json_, "Print one JSON object on each line");
     show_command_ = command_->add_subcommand("show", "Show everything that is known of a notification");
     show_command_->add_option("ID", choice_.ids, "The notifications' ids")->required();
-    show_command_->add_flag("--json", as_json_, "Print one JSON object on each line");
     retry_command_ =
         command_->add_subcommand("retry", "Send dead, uncertain or skipped messages again, as if they were new");
     add_choice(*retry_command_, {"dead", "uncertain", "skipped"});
@@ -129,72 +106,74 @@ pqxx::result OutboxCli::choose(const Statements& work, int count_max) const {
                     count_max);
 }
 
-int OutboxCli::list(const Statements& work, std::FILE* out) const {
+int OutboxCli::list(const Statements& work, Output& out) const {
     const auto rows = choose(work, count_max_);
-    if (as_json_) {
+    if (out.as_json) {
         for (const pqxx::row& row : rows) {
-            fmt::print(out, "{}\n", json_of(row));
+            out.print(JsonObject().add(row));
         }
-        return 0;
+        return exit_yes;
     }
     if (!rows.empty()) {
-        fmt::print(out, "{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", "id", "state", "kind", "chat", "age",
-                   "try", "run", "last error");
+        out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", "id", "state", "kind", "chat", "age", "try",
+                  "run", "last error");
     }
     for (const pqxx::row& row : rows) {
-        fmt::print(out, "{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", text_of(row["id"]),
-                   text_of(row["state"]), text_of(row["kind"]), text_of(row["chat_id"]),
-                   age_text(row["age_seconds"].as<std::int64_t>()), text_of(row["attempts"]), text_of(row["run_id"]),
-                   text_of(row["last_error"]));
+        out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", text_of(row["id"]), text_of(row["state"]),
+                  text_of(row["kind"]), text_of(row["chat_id"]), age_text(row["age_seconds"].as<std::int64_t>()),
+                  text_of(row["attempts"]), text_of(row["run_id"]), text_of(row["last_error"]));
     }
-    fmt::print(out, "{} notifications{}\n", rows.size(),
-               rows.size() == static_cast<std::size_t>(count_max_) ? " (--limit; there may be more)" : "");
-    return 0;
+    out.print("{} notifications{}\n", rows.size(),
+              rows.size() == static_cast<std::size_t>(count_max_) ? " (--limit; there may be more)" : "");
+    return exit_yes;
 }
 
-int OutboxCli::show(const Statements& work, std::FILE* out) const {
+int OutboxCli::show(const Statements& work, Output& out) const {
     const auto rows = choose(work, static_cast<int>(choice_.ids.size()));
     for (const pqxx::row& row : rows) {
-        if (as_json_) {
-            fmt::print(out, "{}\n", json_of(row));
+        if (out.as_json) {
+            out.print(JsonObject().add(row));
             continue;
         }
         for (const pqxx::field& field : row) {
-            fmt::print(out, "{:<18} {}\n", field.name(), text_of(field));
+            out.print("{:<18} {}\n", field.name(), text_of(field));
         }
-        fmt::print(out, "\n");
+        out.print("\n");
     }
     if (rows.size() < choice_.ids.size()) {
-        fmt::print(stderr, "runledger: {} of {} notifications do not exist\n", choice_.ids.size() - rows.size(),
-                   choice_.ids.size());
-        return exit_nothing;
+        throw NotThere(
+            fmt::format("{} of {} notifications do not exist", choice_.ids.size() - rows.size(), choice_.ids.size()));
     }
-    return 0;
+    return exit_yes;
 }
 
-int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
+int OutboxCli::change(Database& database, bool retries, Output& out) const {
     const bool chooses = !choice_.ids.empty() || !choice_.states.empty() || choice_.chat || !choice_.error.empty() ||
                          !choice_.older_than.empty();
     if (chooses == all_) {
-        throw std::runtime_error("choose by ids, --state, --chat, --error or --older-than, or give --all");
+        throw Misused("choose by ids, --state, --chat, --error or --older-than, or give --all");
     }
     Transaction work(database, {});
     const Parameters given = parameters();
     const auto rows = work.run(retries ? queries::outbox::retry : queries::outbox::drop, given.ids, given.states,
                                given.chat, given.error, given.least_age_seconds);
     database.commit(work);
-    fmt::print(out, "{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
-    if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
-        fmt::print(stderr, "runledger: the others do not exist{} in another state; see runledger outbox show\n",
-                   retries ? ", have a later correction that was sent or is to be sent, or are" : " or are");
-        return exit_nothing;
+    if (out.as_json) {
+        out.print(JsonObject().add(retries ? "retried" : "dropped", rows.size()));
+    } else {
+        out.print("{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     }
-    return 0;
+    if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
+        throw NotThere(
+            fmt::format("the others do not exist{} in another state; see runledger outbox show",
+                        retries ? ", have a later correction that was sent or is to be sent, or are" : " or are"));
+    }
+    return exit_yes;
 }
 
-int OutboxCli::send_logged(Database& database, std::FILE* out) const {
+int OutboxCli::send_logged(Database& database, Output& out) const {
     if ((!choice_.ids.empty() || choice_.chat || !newer_than_.empty()) == all_) {
-        throw std::runtime_error("choose by ids, --chat or --newer-than, or give --all");
+        throw Misused("choose by ids, --chat or --newer-than, or give --all");
     }
     std::optional<std::int64_t> greatest_age_seconds;
     if (!newer_than_.empty()) {
@@ -210,20 +189,26 @@ int OutboxCli::send_logged(Database& database, std::FILE* out) const {
     if (!is_dry_run_) {  // Else the transaction is rolled back.
         database.commit(work);
     }
-    fmt::print(out, "{} notifications {}, {} stay logged\n", static_cast<std::int64_t>(rows.size()) - corrected,
-               is_dry_run_ ? "would be sent" : "are to be sent", left);
-    if (corrected > 0) {
-        fmt::print(out, "{} notifications {} skipped, because a later correction was sent or is to be sent\n",
-                   corrected, is_dry_run_ ? "would be" : "are");
+    const auto sent = static_cast<std::int64_t>(rows.size()) - corrected;
+    if (out.as_json) {
+        JsonObject object;
+        object.add("sent", sent).add("skipped", corrected).add("logged", left).add("dry_run", is_dry_run_);
+        out.print(object);
+    } else {
+        out.print("{} notifications {}, {} stay logged\n", sent, is_dry_run_ ? "would be sent" : "are to be sent",
+                  left);
+        if (corrected > 0) {
+            out.print("{} notifications {} skipped, because a later correction was sent or is to be sent\n", corrected,
+                      is_dry_run_ ? "would be" : "are");
+        }
     }
     if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
-        fmt::print(stderr, "runledger: the others do not exist or are in another state; see runledger outbox show\n");
-        return exit_nothing;
+        throw NotThere("the others do not exist or are in another state; see runledger outbox show");
     }
-    return 0;
+    return exit_yes;
 }
 
-int OutboxCli::run(const Config& config, std::FILE* out) {
+int OutboxCli::run(const Config& config, Output& out) {
     Database database(config.postgres.direct_uri, "outbox");
     if (send_logged_command_->parsed()) {
         if (config.telegram.mode == TelegramMode::log) {

@@ -6,13 +6,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/config.hpp"
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 
@@ -25,9 +25,9 @@ public:
 
     [[nodiscard]] bool parsed() const { return command_->parsed(); }
 
-    // Does what was parsed. Returns 0; 2 where what was asked for is not there, or in no state for it. Throws where the
-    // words don't fit together or PostgreSQL refuses: main() says so and returns 1.
-    int run(const Config& config, std::FILE* out);
+    // Does what was parsed. Returns exit_yes. Throws NotThere if what was asked for is not there, or in no state for
+    // it, Misused if the words don't fit together, and what pqxx throws.
+    int run(const Config& config, Output& out);
 
 private:
     // Which rows: all that fit each of those that are given.
@@ -51,14 +51,13 @@ private:
     void add_choice(CLI::App& command, const std::vector<std::string>& states);
     [[nodiscard]] Parameters parameters() const;
     [[nodiscard]] pqxx::result choose(const Statements& work, int count_max) const;
-    int list(const Statements& work, std::FILE* out) const;
-    int show(const Statements& work, std::FILE* out) const;
-    int change(Database& database, bool retries, std::FILE* out) const;
-    int send_logged(Database& database, std::FILE* out) const;
+    int list(const Statements& work, Output& out) const;
+    int show(const Statements& work, Output& out) const;
+    int change(Database& database, bool retries, Output& out) const;
+    int send_logged(Database& database, Output& out) const;
 
     Choice choice_;
     int count_max_{50};
-    bool as_json_{false};
     bool all_{false};
     std::string newer_than_{};
     int send_count_max_{1000};

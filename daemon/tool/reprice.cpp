@@ -8,14 +8,12 @@
 #include <stdexcept>
 
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/time_option.hpp"
 #include "queries/reprice.hpp"
 
 namespace runledger::tool {
 namespace {
-
-constexpr int exit_done = 0;
-constexpr int exit_run_again = 3;
 
 // A transaction holds that many rows of the application at most.
 constexpr std::size_t rows_a_transaction = 100;
@@ -49,30 +47,28 @@ RepriceCli::RepriceCli(CLI::App& app)
         ->required();
     command_->add_option("--to", to_, "Runs that ended before this time")->required();
     command_->add_flag("--apply", apply_, "Write the new costs, with an audit row for each");
-    CLI::Option* list = command_->add_flag("--list", list_, "Also list each run");
-    command_->add_flag("--json", json_, "Print each run as one JSON object on a line, and nothing else")
-        ->excludes(list);
+    command_->add_flag("--list", list_, "Also list each run");
 }
 
-int RepriceCli::run(const std::string& postgres_uri, std::FILE* out) {
+int RepriceCli::run(const std::string& postgres_uri, Output& out) {
     Database database(postgres_uri, "reprice");
     read_times(database);
     find_gpu(database);
-    if (json_) {
+    if (out.as_json) {
         Transaction work(database, unbounded);
         for (const auto& row : rows(work, "{reprice,same,edited_by_hand,priced_by_metadata,no_rate}")) {
-            fmt::print(out, "{}\n", row["json"].as<std::string>());
+            out.print("{}\n", row["json"].as<std::string>());
         }
     } else {
         show_plan(database, out);
     }
     if (!apply_) {
-        if (!json_) {
-            fmt::print(out, "Nothing was changed. --apply writes the new costs.\n");
+        if (!out.as_json) {
+            out.print("Nothing was changed. --apply writes the new costs.\n");
         }
-        return exit_done;
+        return exit_yes;
     }
-    return apply(database, json_ ? stderr : out);
+    return apply(database, out);
 }
 
 void RepriceCli::read_times(Database& database) {
@@ -84,7 +80,7 @@ void RepriceCli::read_times(Database& database) {
     }
     const Snapshot work(database);
     if (!work.run1("SELECT $1::timestamptz < $2::timestamptz", from_, to_)[0].as<bool>()) {
-        throw std::runtime_error(fmt::format("--from {} is not before --to {}", from_, to_));
+        throw Misused(fmt::format("--from {} is not before --to {}", from_, to_));
     }
 }
 
@@ -96,7 +92,7 @@ void RepriceCli::find_gpu(Database& database) const {
         "FROM runledger.gpu_rates",
         gpu_);
     if (!row[0].as<bool>()) {
-        throw std::runtime_error(
+        throw NotThere(
             fmt::format("--gpu \"{}\": gpu_rates has no rate for it; it has rates for {}", gpu_, row[1].c_str()));
     }
 }
@@ -105,9 +101,9 @@ pqxx::result RepriceCli::rows(const Statements& work, const std::string& verdict
     return work.run(queries::reprice::rows, gpu_, from_, to_, verdicts);
 }
 
-void RepriceCli::show_plan(Database& database, std::FILE* out) const {
+void RepriceCli::show_plan(Database& database, Output& out) const {
     Transaction work(database, unbounded);
-    fmt::print(out, "{}: settled runs that ended from {} to before {}\n", gpu_, from_, to_);
+    out.print("{}: settled runs that ended from {} to before {}\n", gpu_, from_, to_);
     std::int64_t runs_to_reprice = 0;
     std::map<std::string, std::int64_t> left;
     for (const auto& row : work.run(queries::reprice::plan, gpu_, from_, to_)) {
@@ -118,33 +114,33 @@ void RepriceCli::show_plan(Database& database, std::FILE* out) const {
             continue;
         }
         runs_to_reprice += runs;
-        fmt::print(out, "  {} at {} USD a second become {}: {} USD before, {} USD after: {}\n", runs,
-                   row["rate_before"].as<std::string>(), row["rate_after"].as<std::string>(),
-                   sum_of(row["sum_before"].as<std::string>(), row["known_before"].as<std::int64_t>(), runs),
-                   sum_of(row["sum_after"].as<std::string>(), row["known_after"].as<std::int64_t>(), runs),
-                   row["difference"].as<std::string>());
+        out.print("  {} at {} USD a second become {}: {} USD before, {} USD after: {}\n", runs,
+                  row["rate_before"].as<std::string>(), row["rate_after"].as<std::string>(),
+                  sum_of(row["sum_before"].as<std::string>(), row["known_before"].as<std::int64_t>(), runs),
+                  sum_of(row["sum_after"].as<std::string>(), row["known_after"].as<std::int64_t>(), runs),
+                  row["difference"].as<std::string>());
     }
     if (runs_to_reprice == 0) {
-        fmt::print(out, "  no run has to be repriced\n");
+        out.print("  no run has to be repriced\n");
     }
     for (const auto& [verdict, runs] : left) {
-        fmt::print(out, "  {} left: {}\n", runs, sentence_of(verdict));
+        out.print("  {} left: {}\n", runs, sentence_of(verdict));
     }
     for (const auto& row : rows(work, "{edited_by_hand}")) {
-        fmt::print(out, "    generation {} run {}: edited by hand; was settled at {}, would be {}\n",
-                   row["generation_id"].as<std::string>(), row["run_id"].as<std::string>(),
-                   row["cost_before"].as<std::string>(), row["cost_after"].as<std::string>());
+        out.print("    generation {} run {}: edited by hand; was settled at {}, would be {}\n",
+                  row["generation_id"].as<std::string>(), row["run_id"].as<std::string>(),
+                  row["cost_before"].as<std::string>(), row["cost_after"].as<std::string>());
     }
     if (list_) {
         for (const auto& row : rows(work, "{reprice}")) {
-            fmt::print(out, "    generation {} run {} ended {}: {} -> {}\n", row["generation_id"].as<std::string>(),
-                       row["run_id"].as<std::string>(), row["finished_at"].as<std::string>(),
-                       row["cost_before"].as<std::string>(), row["cost_after"].as<std::string>());
+            out.print("    generation {} run {} ended {}: {} -> {}\n", row["generation_id"].as<std::string>(),
+                      row["run_id"].as<std::string>(), row["finished_at"].as<std::string>(),
+                      row["cost_before"].as<std::string>(), row["cost_after"].as<std::string>());
         }
     }
 }
 
-int RepriceCli::apply(Database& database, std::FILE* out) const {
+int RepriceCli::apply(Database& database, Output& out) const {
     std::vector<std::int64_t> generations;
     {
         Transaction work(database, unbounded);
@@ -153,8 +149,9 @@ int RepriceCli::apply(Database& database, std::FILE* out) const {
         }
     }
     std::int64_t written = 0;
-    int exit_code = exit_done;
+    int exit_code = exit_yes;
     for (std::size_t begin = 0; begin < generations.size(); begin += rows_a_transaction) {
+        out.show_progress("repricing generations", begin, generations.size());
         Transaction work(database, write_bounds);
         std::int64_t written_now = 0;
         for (std::size_t i = begin; i < std::min(begin + rows_a_transaction, generations.size()); ++i) {
@@ -165,16 +162,26 @@ int RepriceCli::apply(Database& database, std::FILE* out) const {
                 continue;
             }
             if (verdict == "locked" || verdict == "failed") {
-                exit_code = exit_run_again;
+                exit_code = exit_no;
             }
-            fmt::print(out, "  generation {} left: {} {}\n", generations[i], sentence_of(verdict),
-                       row[1].as<std::string>());
+            const std::string why = fmt::format("{} {}", sentence_of(verdict), row[1].as<std::string>());
+            if (out.as_json) {
+                out.warn(fmt::format("generation {} left: {}", generations[i], why));
+            } else {
+                out.print("  generation {} left: {}\n", generations[i], why);
+            }
         }
         database.commit(work);
         written += written_now;
     }
-    fmt::print(out, "{} runs repriced, with an audit row for each.{}\n", written,
-               exit_code == exit_run_again ? " Run it again for those that were locked or refused." : "");
+    if (out.as_json) {
+        JsonObject object;
+        object.add("repriced", written).add("left", static_cast<std::int64_t>(generations.size()) - written);
+        out.print(object);
+    } else {
+        out.print("{} runs repriced, with an audit row for each.{}\n", written,
+                  exit_code == exit_no ? " Run it again for those that were locked or refused." : "");
+    }
     return exit_code;
 }
 

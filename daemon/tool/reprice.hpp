@@ -5,11 +5,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <string>
 #include <vector>
 
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 
@@ -21,23 +21,22 @@ public:
     RepriceCli& operator=(const RepriceCli&) = delete;
 
     [[nodiscard]] bool parsed() const { return command_->parsed(); }
-    // Returns what main() is to return: 0 shown or written; 3 some rows were locked or refused, so run it again.
-    // Throws std::runtime_error for times that can't be read, and what pqxx throws.
-    int run(const std::string& postgres_uri, std::FILE* out);
+    // Returns exit_yes: shown or written; exit_no: some rows were locked or refused, so run it again. Throws Misused
+    // for times that can't be read, NotThere for a GPU without a rate, and what pqxx throws.
+    int run(const std::string& postgres_uri, Output& out);
 
 private:
     void read_times(Database& database);
     void find_gpu(Database& database) const;
-    void show_plan(Database& database, std::FILE* out) const;
+    void show_plan(Database& database, Output& out) const;
     [[nodiscard]] pqxx::result rows(const Statements& work, const std::string& verdicts) const;
-    int apply(Database& database, std::FILE* out) const;
+    int apply(Database& database, Output& out) const;
 
     std::string gpu_;
     std::string from_;
     std::string to_;
     bool apply_{false};
     bool list_{false};
-    bool json_{false};
     CLI::App* command_;
 };
 

@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <stdexcept>
-
 #include "daemon/base/iso_time.hpp"
 #include "daemon/ingest/write_turn.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -29,7 +28,7 @@ std::string with_seconds(std::string text) {
 std::string read_time_option(std::string_view option, const std::string& text) {
     const auto time = parse_iso_time(with_seconds(text));
     if (!time) {
-        throw std::runtime_error(fmt::format(
+        throw Misused(fmt::format(
             "{} \"{}\" is not a time: write 2026-01-31, 2026-01-31T12:00Z or 2026-01-31T12:00:00+02:00", option, text));
     }
     return timestamp_text(*time);

@@ -9,15 +9,20 @@ CREATE OR REPLACE FUNCTION runledger.note_removed_events() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_TABLE_NAME = 'webhook_events' THEN
-        INSERT INTO runledger.ledger_removals (from_table, segment_id, day, events)
-        SELECT TG_TABLE_NAME, segment_id, (applied_at AT TIME ZONE 'UTC')::date, count(*) FROM gone GROUP BY 2, 3;
+        INSERT INTO runledger.ledger_removals (from_table, segment_id, day, events, is_simulated)
+        SELECT TG_TABLE_NAME, segment_id, (applied_at AT TIME ZONE 'UTC')::date, count(*),
+               bool_and(runledger.is_simulated(run_id))
+        FROM gone GROUP BY 2, 3;
     ELSIF TG_TABLE_NAME = 'quarantine' THEN
-        INSERT INTO runledger.ledger_removals (from_table, segment_id, day, events)
-        SELECT TG_TABLE_NAME, segment_id, (quarantined_at AT TIME ZONE 'UTC')::date, count(*) FILTER (WHERE scope = 'event') + coalesce(sum(batch_event_count), 0)
+        INSERT INTO runledger.ledger_removals (from_table, segment_id, day, events, is_simulated)
+        SELECT TG_TABLE_NAME, segment_id, (quarantined_at AT TIME ZONE 'UTC')::date,
+               count(*) FILTER (WHERE scope = 'event') + coalesce(sum(batch_event_count), 0),
+               bool_and(coalesce(runledger.is_simulated(run_id), false))
         FROM gone WHERE scope <> 'output' GROUP BY 2, 3;
     ELSE
-        INSERT INTO runledger.ledger_removals (from_table, events)
-        SELECT TG_TABLE_NAME, sum(event_count) FROM gone HAVING sum(event_count) > 0;
+        INSERT INTO runledger.ledger_removals (from_table, events, is_simulated)
+        SELECT TG_TABLE_NAME, sum(event_count), bool_and(runledger.is_simulated(run_id))
+        FROM gone HAVING sum(event_count) > 0;
     END IF;
     RETURN NULL;
 END

@@ -69,9 +69,9 @@ ALTER TABLE runledger.webhook_events REPLICA IDENTITY FULL;
 ALTER TABLE runledger.webhook_events_default REPLICA IDENTITY FULL;
 CREATE INDEX webhook_events_run_id_idx ON runledger.webhook_events (run_id, received_at);
 COMMENT ON INDEX runledger.webhook_events_run_id_idx IS 'Finds what was received about a run, in order.';
-CREATE INDEX webhook_events_received_at_idx ON runledger.webhook_events USING brin (received_at);
+CREATE INDEX webhook_events_received_at_idx ON runledger.webhook_events USING brin (received_at, applied_at);
 COMMENT ON INDEX runledger.webhook_events_received_at_idx IS
-    'Finds what was received between two moments: except for events that waited in a spool, rows lie in this order, so a few pages are enough for a day.';
+    'Finds what was received, or stored, between two moments: rows lie in the order of applied_at and, except for events that waited in a spool, of received_at, so a few pages are enough for a minute.';
 COMMENT ON TABLE runledger.webhook_events IS
     'Every stored event once, as it was received. Partitioned by the day of applied_at. Written by the daemon.';
 COMMENT ON COLUMN runledger.webhook_events.applied_at IS 'The time of the transaction that applied it; it says nothing about the run.';
@@ -372,6 +372,7 @@ CREATE TABLE runledger.ledger_removals (
     segment_id uuid,
     day date,
     events bigint NOT NULL,
+    is_simulated boolean NOT NULL DEFAULT false,
     CONSTRAINT ledger_removals_from_table_is_known CHECK (from_table IN ('webhook_events', 'quarantine', 'runs')),
     CONSTRAINT ledger_removals_name_the_entry
         CHECK (num_nulls(segment_id, day) = CASE from_table WHEN 'runs' THEN 2 ELSE 0 END),
@@ -387,6 +388,8 @@ COMMENT ON COLUMN runledger.ledger_removals.from_table IS
 COMMENT ON COLUMN runledger.ledger_removals.segment_id IS 'The segment whose events they were; NULL for runs.';
 COMMENT ON COLUMN runledger.ledger_removals.day IS 'The UTC day on which they had been applied or quarantined; NULL for runs.';
 COMMENT ON COLUMN runledger.ledger_removals.events IS 'How many.';
+COMMENT ON COLUMN runledger.ledger_removals.is_simulated IS
+    'True: all of them were made up by `runledger simulate`, which has removed them.';
 
 CREATE TABLE runledger.ledger_replays (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -9,7 +9,7 @@ SELECT r.run_id, r.status, r.latest_at, now() - r.applied_at AS silent_for, g.id
 FROM runledger.runs AS r
 JOIN limits ON limits.status = r.status
 LEFT JOIN runledger.generations AS g ON g.run_id = r.run_id
-WHERE r.terminal_status IS NULL AND r.applied_at < now() - limits.silence
+WHERE r.terminal_status IS NULL AND r.applied_at < now() - limits.silence AND NOT runledger.is_simulated(r.run_id)
 UNION ALL
 SELECT g.run_id, NULL, NULL, now() - g.request_timestamp, g.id, limits.silence, NULL, NULL, g.request_timestamp
 FROM runledger.generations AS g
@@ -17,7 +17,7 @@ JOIN limits ON limits.status IS NULL
 WHERE g.status = 'pending' AND g.run_id IS NOT NULL AND g.request_timestamp < now() - limits.silence
   AND NOT EXISTS (SELECT FROM runledger.runs AS r WHERE r.run_id = g.run_id);
 COMMENT ON VIEW runledger.stuck_runs_v1 IS
-    'Runs that have not ended and have been silent for longer than the limit of their status, and generations without any event of their run. Nothing is guessed about them.';
+    'Runs that have not ended and have been silent for longer than the limit of their status, and generations without any event of their run. Nothing is guessed about them. Runs that `runledger simulate` made up are left out.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.run_id IS 'The provider''s id of the run.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.status IS 'The furthest status that was received; NULL: nothing was.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.latest_at IS 'When the edge received the last event; NULL: none came.';

@@ -2,6 +2,7 @@
 # files_test.sh SOURCE BUILD: installs BUILD into a temporary folder. What the unit and this list name is there, in its
 # component, and no file is outside our folders.
 set -u
+source_dir=$1
 build_dir=$2
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -58,7 +59,47 @@ complete_words() {  # the command line's words; prints what may follow
     _runledger
     printf '%s\n' "${COMPREPLY[@]}"
 }
+lists() {  # a help's text, a pattern of words at the beginning of a line
+    sed '/^Exit codes:/,$d' <<<"$1" | grep -oE "^  (-[a-z],)?$2" | grep -oE "$2"
+}
 [ "$(complete_words runledger mig)" = migrate ] || complain "completion does not know migrate"
-complete_words runledger outbox '' | grep -qx retry || complain "completion does not know outbox retry"
-complete_words runledger --con | grep -qx -- --config || complain "completion does not know --config"
+# Every command, and what stands below it: all its words are completed, and each that does something speaks JSON.
+walk() {  # words of a command
+    local help below word option
+    help=$(runledger "$@" --help)
+    below=$(lists "$help" '[a-z][a-z-]+')
+    for option in $(lists "$help" '--[a-z-]+') --config; do
+        complete_words runledger "$@" "$option" | grep -qx -- "$option" || complain "completion: $* lacks $option"
+    done
+    if [ -z "$below" ]; then
+        grep -qE '^  --json ' <<<"$help" || complain "$* has no --json"
+    fi
+    for word in $below; do
+        complete_words runledger "$@" "" | grep -qx -- "$word" || complain "completion: $* lacks $word"
+        walk "$@" "$word"
+    done
+}
+walk
+grep -q '^Subcommands:' <<<"$(runledger --help)" && complain "a command is in no chapter of the help"
+
+# The manual pages are made from the help, and have all of it.
+"$source_dir/config/man/make.sh" "$root/daemon/usr/bin" "$root/man" || complain "the manual pages can't be made"
+see_page() {  # words of a command
+    local page word option name=runledger
+    for word in "$@"; do name+=-$word; done
+    page=$(sed 's/\\//g' "$root/man/$name.1") || { complain "$name has no manual page"; return; }
+    for option in $(lists "$(runledger "$@" --help)" '--[a-z-]+'); do
+        grep -qF -- "$option" <<<"$page" || complain "$name.1 lacks $option"
+    done
+    for word in $(lists "$(runledger "$@" --help)" '[a-z][a-z-]+'); do
+        see_page "$@" "$word"
+    done
+}
+see_page
+[ -s "$root/man/runledgerd.8" ] || complain "runledgerd has no manual page"
+runledger --version | grep -qE '^runledger [0-9]+\.[0-9]+\.[0-9]+( \([0-9A-Za-z._-]+\))?$' ||
+    complain "--version says $(runledger --version)"
+if git -C "$source_dir" rev-parse HEAD >/dev/null 2>&1; then
+    runledger --version | grep -q ' (.*)$' || complain "--version does not say which commit was built"
+fi
 exit $status

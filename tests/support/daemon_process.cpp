@@ -71,11 +71,15 @@ DaemonProcess::DaemonProcess(const TempFolder& folder, DaemonConf conf)
     }
 }
 
-Finished DaemonProcess::tool(std::vector<std::string> arguments) const {
+std::vector<std::string> DaemonProcess::tool_command(std::vector<std::string> arguments) const {
     const auto program = install_executable(test_folder_, built_program("runledger"));
     std::vector<std::string> argv{program.string(), "--config", tools_configuration_.string()};
     argv.insert(argv.end(), std::make_move_iterator(arguments.begin()), std::make_move_iterator(arguments.end()));
-    return run_to_end({.argv = std::move(argv), .env = conf_.env, .cwd = folder_}, test_folder_);
+    return argv;
+}
+
+Finished DaemonProcess::tool(std::vector<std::string> arguments) const {
+    return run_to_end({.argv = tool_command(std::move(arguments)), .env = conf_.env, .cwd = folder_}, test_folder_);
 }
 
 void DaemonProcess::migrate() {

@@ -55,6 +55,8 @@ public:
 
     // The operator's tool: {"audit"}.
     [[nodiscard]] Finished tool(std::vector<std::string> arguments) const;
+    // What that runs.
+    [[nodiscard]] std::vector<std::string> tool_command(std::vector<std::string> arguments) const;
 
     // All that the daemon has said since the first start.
     [[nodiscard]] std::string log_text() const;

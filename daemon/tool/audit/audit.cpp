@@ -1,24 +1,20 @@
 #include "daemon/tool/audit/audit.hpp"
 
 #include <fmt/format.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <string_view>
 
 #include "daemon/database/database.hpp"
-#include "daemon/tool/spool/commands.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/time_option.hpp"
 
 namespace runledger::tool {
 namespace {
 
-using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
-
-void print_line(std::FILE* out, std::string_view day, std::string_view edge, std::string_view segment,
+void print_line(Output& out, std::string_view day, std::string_view edge, std::string_view segment,
                 const BookSums& sums, std::string_view note) {
-    fmt::print(out, "{:<10}  {:<20}  {:<32}  {:>9} {:>12} {:>12} {:>12} {:>12}  {}\n", day, edge, segment, sums.batches,
-               sums.stored, sums.applied, sums.duplicate, sums.quarantined, note);
+    out.print("{:<10}  {:<20}  {:<32}  {:>9} {:>12} {:>12} {:>12} {:>12}  {}\n", day, edge, segment, sums.batches,
+              sums.stored, sums.applied, sums.duplicate, sums.quarantined, note);
 }
 
 // What is not in the rows any more, for eyes.
@@ -26,8 +22,11 @@ std::string note_of(const BookEntry& entry) {
     std::string note;
     if (entry.is_dropped) {
         note = "partition dropped";
-    } else if (entry.events_removed > 0) {
-        note = fmt::format("{} events deleted", entry.events_removed);
+    } else if (entry.events_removed > entry.simulated_removed) {
+        note = fmt::format("{} events deleted", entry.events_removed - entry.simulated_removed);
+    }
+    if (entry.simulated_removed > 0) {
+        note += fmt::format("{}{} simulated events removed", note.empty() ? "" : ", ", entry.simulated_removed);
     }
     if (entry.replayed > 0) {
         note += fmt::format("{}{} replayed from quarantine", note.empty() ? "" : ", ", entry.replayed);
@@ -38,9 +37,9 @@ std::string note_of(const BookEntry& entry) {
     return note;
 }
 
-void print_text(const Books& books, bool segments, std::FILE* out) {
-    fmt::print(out, "{:<10}  {:<20}  {:<32}  {:>9} {:>12} {:>12} {:>12} {:>12}\n", "DAY", "EDGE", "SEGMENT", "BATCHES",
-               "STORED", "APPLIED", "DUPLICATE", "QUARANTINED");
+void print_text(const Books& books, bool segments, Output& out) {
+    out.print("{:<10}  {:<20}  {:<32}  {:>9} {:>12} {:>12} {:>12} {:>12}\n", "DAY", "EDGE", "SEGMENT", "BATCHES",
+              "STORED", "APPLIED", "DUPLICATE", "QUARANTINED");
     if (segments) {
         for (const BookEntry& entry : books.entries) {
             print_line(out, entry.day, entry.edge, entry.segment, entry.sums, note_of(entry));
@@ -56,143 +55,109 @@ void print_text(const Books& books, bool segments, std::FILE* out) {
         print_line(out, key.first, key.second, fmt::format("{} segments", counts[key]), sums, "");
     }
     if (dropped > 0) {
-        fmt::print(out, "{} entries are of dropped partitions: only the books have them\n", dropped);
+        out.print("{} entries are of dropped partitions: only the books have them\n", dropped);
     }
     if (books.spool) {
-        fmt::print(out, "spool: {} segments with {} events; {} events in {} batches are on their way\n",
-                   books.spool->segments, books.spool->events, books.spool->events_waiting,
-                   books.spool->batches_waiting);
+        out.print("spool: {} segments with {} events; {} events in {} batches are on their way\n",
+                  books.spool->segments, books.spool->events, books.spool->events_waiting,
+                  books.spool->batches_waiting);
     }
     for (const OpenEdge& edge : books.open_edges) {
-        fmt::print(out, "edge {} has {} open segments; the newest of their batches here: {}\n", edge.edge,
-                   edge.segments, edge.last_applied_at.empty() ? "none" : edge.last_applied_at);
+        out.print("edge {} has {} open segments; the newest of their batches here: {}\n", edge.edge, edge.segments,
+                  edge.last_applied_at.empty() ? "none" : edge.last_applied_at);
     }
-    fmt::print(out,
-               "what edges hold and have not sent is not in these books; after a restore, have all edges send again: "
-               "docs/operations.md, \"Restore the database\"\n");
+    out.print(
+        "what edges hold and have not sent is not in these books; after a restore, have all edges send again: "
+        "docs/operations.md, \"Restore the database\"\n");
     for (const std::string& finding : books.findings) {
-        fmt::print(out, "DOES NOT ADD UP: {}\n", finding);
+        out.print("DOES NOT ADD UP: {}\n", finding);
     }
     for (const RowDifference& difference : books.differences) {
-        fmt::print(out, "NOT AS SETTLED: generation {}, run {}: {}\n", difference.generation, difference.run_id,
-                   difference.sentence);
+        out.print("NOT AS SETTLED: generation {}, run {}: {}\n", difference.generation, difference.run_id,
+                  difference.sentence);
     }
     if (books.differences_count > 0) {
-        fmt::print(out, "{} generations are not as they were settled{}\n", books.differences_count,
-                   books.differences_count > books.differences.size()
-                       ? fmt::format("; the first {} are shown", books.differences.size())
-                       : "");
+        out.print("{} generations are not as they were settled{}\n", books.differences_count,
+                  books.differences_count > books.differences.size()
+                      ? fmt::format("; the first {} are shown", books.differences.size())
+                      : "");
     }
     const BookSums total = books.total();
-    fmt::print(out, "the books {}: {} stored = {} applied + {} duplicate + {} quarantined\n",
-               books.findings.empty() ? "close" : "DO NOT CLOSE", total.stored, total.applied, total.duplicate,
-               total.quarantined);
+    out.print("the books {}: {} stored = {} applied + {} duplicate + {} quarantined\n",
+              books.findings.empty() ? "close" : "DO NOT CLOSE", total.stored, total.applied, total.duplicate,
+              total.quarantined);
 }
 
-void add_sums(JsonWriter& writer, const BookSums& sums) {
-    const auto add = [&writer](const char* key, std::int64_t value) {
-        writer.Key(key);
-        writer.Int64(value);
-    };
-    add("batches", sums.batches);
-    add("stored", sums.stored);
-    add("applied", sums.applied);
-    add("duplicate", sums.duplicate);
-    add("quarantined", sums.quarantined);
+void add_sums(JsonObject& object, const BookSums& sums) {
+    object.add("batches", sums.batches).add("stored", sums.stored).add("applied", sums.applied);
+    object.add("duplicate", sums.duplicate).add("quarantined", sums.quarantined);
 }
 
-void print_json(const Books& books, std::FILE* out) {
-    rapidjson::StringBuffer buffer;
-    JsonWriter writer(buffer);
-    const auto add_text = [&writer](const char* key, const std::string& value) {
-        writer.Key(key);
-        writer.String(value.c_str(), static_cast<rapidjson::SizeType>(value.size()));
-    };
-    writer.StartObject();
-    writer.Key("closes");
-    writer.Bool(books.findings.empty());
-    add_sums(writer, books.total());
-    writer.Key("entries");
-    writer.StartArray();
-    for (const BookEntry& entry : books.entries) {
-        writer.StartObject();
-        add_text("day", entry.day);
-        add_text("edge", entry.edge);
-        add_text("segment", entry.segment);
-        add_sums(writer, entry.sums);
-        writer.Key("event_rows");
-        writer.Int64(entry.event_rows);
-        writer.Key("events_deleted");
-        writer.Int64(entry.events_removed);
-        writer.Key("replayed");
-        writer.Int64(entry.replayed);
-        writer.Key("partition_dropped");
-        writer.Bool(entry.is_dropped);
-        writer.EndObject();
+JsonObject to_json(const BookEntry& entry) {
+    JsonObject object;
+    object.add("day", entry.day).add("edge", entry.edge).add("segment", entry.segment);
+    add_sums(object, entry.sums);
+    object.add("event_rows", entry.event_rows).add("events_deleted", entry.events_removed);
+    object.add("simulated_removed", entry.simulated_removed);
+    object.add("replayed", entry.replayed).add("partition_dropped", entry.is_dropped);
+    return object;
+}
+
+JsonObject to_json(const OpenEdge& edge) {
+    JsonObject object;
+    object.add("edge", edge.edge).add("segments", edge.segments).add("last_applied_at", edge.last_applied_at);
+    return object;
+}
+
+JsonObject to_json(const RowDifference& difference) {
+    JsonObject object;
+    object.add("generation", difference.generation).add("run_id", difference.run_id);
+    object.add("difference", difference.sentence);
+    return object;
+}
+
+template <class Value>
+std::vector<JsonObject> each_to_json(const std::vector<Value>& values) {
+    std::vector<JsonObject> objects;
+    for (const Value& value : values) {
+        objects.push_back(to_json(value));
     }
-    writer.EndArray();
-    if (books.spool) {
-        writer.Key("spool_events");
-        writer.Int64(books.spool->events);
-        writer.Key("spool_events_waiting");
-        writer.Int64(books.spool->events_waiting);
-    }
-    writer.Key("open_edges");
-    writer.StartArray();
-    for (const OpenEdge& edge : books.open_edges) {
-        writer.StartObject();
-        add_text("edge", edge.edge);
-        writer.Key("segments");
-        writer.Int64(edge.segments);
-        add_text("last_applied_at", edge.last_applied_at);
-        writer.EndObject();
-    }
-    writer.EndArray();
-    writer.Key("rows_not_as_settled");
-    writer.Uint64(books.differences_count);
-    writer.Key("differences");
-    writer.StartArray();
-    for (const RowDifference& difference : books.differences) {
-        writer.StartObject();
-        add_text("generation", difference.generation);
-        add_text("run_id", difference.run_id);
-        add_text("difference", difference.sentence);
-        writer.EndObject();
-    }
-    writer.EndArray();
-    writer.Key("findings");
-    writer.StartArray();
-    for (const std::string& finding : books.findings) {
-        writer.String(finding.c_str(), static_cast<rapidjson::SizeType>(finding.size()));
-    }
-    writer.EndArray();
-    writer.EndObject();
-    fmt::print(out, "{}\n", buffer.GetString());
+    return objects;
+}
+
+void print_json(const Books& books, Output& out) {
+    JsonObject object;
+    object.add("closes", books.findings.empty());
+    add_sums(object, books.total());
+    object.add("entries", each_to_json(books.entries));
+    object.add("spool_events", books.spool ? std::optional(books.spool->events) : std::nullopt);
+    object.add("spool_events_waiting", books.spool ? std::optional(books.spool->events_waiting) : std::nullopt);
+    object.add("open_edges", each_to_json(books.open_edges)).add("rows_not_as_settled", books.differences_count);
+    object.add("differences", each_to_json(books.differences)).add("findings", books.findings);
+    out.print(object);
 }
 
 }  // namespace
 
 AuditCli::AuditCli(CLI::App& app)
-    : command_(app.add_subcommand("audit",
-                                  "Check that the books close (stored = applied + duplicate + quarantined) and that "
-                                  "each generation is as it was "
-                                  "settled; exit code 0: yes, 3: no")) {
+    : command_(app.add_subcommand("audit", "Check that each event is counted once and each row is as it was settled")) {
     const auto check_day = [](const std::string& text) { return is_day(text) ? "" : text + " is no day: 2026-01-31"; };
     command_->add_option("--since", since_, "Only days from this one on (UTC), such as 2026-01-31; faster")
         ->check(check_day);
     command_->add_option("--spool", scope_.spool, "Also compare the segments of this spool folder, in use or not")
         ->check(CLI::ExistingDirectory);
     command_->add_flag("--segments", segments_, "Also print a line for each segment and day");
-    command_->add_flag("--json", json_, "Print one JSON object, with an entry for each segment and day");
 }
 
-int AuditCli::run(const std::string& postgres_uri, std::FILE* out) {
+int AuditCli::run(const std::string& postgres_uri, Output& out) {
     if (!since_.empty()) {
         scope_.since = since_;
     }
     Database database(postgres_uri, "audit");
-    const Books books = audit_books(database, scope_);
-    if (json_) {
+    const Books books = audit_books(database, scope_, [&out](std::uint64_t done, std::uint64_t total) {
+        out.show_progress("comparing settlements", done, total);
+    });
+    if (out.as_json) {
         print_json(books, out);
     } else {
         print_text(books, segments_, out);

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <string>
 
 #include "daemon/tool/audit/books.hpp"
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 
@@ -19,12 +19,11 @@ public:
 
     [[nodiscard]] bool parsed() const { return command_->parsed(); }
     // Writes the books and what does not add up to `out`; returns what main() is to return. Throws what pqxx throws.
-    int run(const std::string& postgres_uri, std::FILE* out);
+    int run(const std::string& postgres_uri, Output& out);
 
 private:
     AuditScope scope_;
     std::string since_;
-    bool json_{false};
     bool segments_{false};
     CLI::App* command_;
 };

@@ -38,10 +38,11 @@ std::vector<BookEntry> read_entries(const Statements& work, const AuditScope& sc
                                     .quarantined = row[7].as<std::int64_t>()},
                            .event_rows = row[8].as<std::int64_t>(),
                            .events_removed = row[9].as<std::int64_t>(),
+                           .simulated_removed = row[13].as<std::int64_t>(),
                            .set_aside = row[10].as<std::int64_t>(),
                            .set_aside_removed = row[11].as<std::int64_t>(),
                            .replayed = row[12].as<std::int64_t>(),
-                           .is_dropped = row[13].as<bool>()});
+                           .is_dropped = row[14].as<bool>()});
     }
     return entries;
 }
@@ -79,10 +80,12 @@ std::string amount_text(const pqxx::field& cost) {
     return cost.is_null() ? "no cost" : cost.as<std::string>() + " USD";
 }
 
-void compare_rows(const Statements& work, const AuditScope& scope, Books& books) {
+void compare_rows(const Statements& work, const AuditScope& scope, const AuditProgress& progress, Books& books) {
     std::int64_t from =
         scope.since ? work.run1(queries::audit::first_settlement, *scope.since)[0].as<std::int64_t>() : 0;
+    const auto last = work.run1("SELECT coalesce(max(id), 0) FROM runledger.settlements")[0].as<std::int64_t>();
     for (;;) {
+        progress(static_cast<std::uint64_t>(std::min(from, last)), static_cast<std::uint64_t>(last));
         const auto page = work.run1(queries::audit::page_of_settlements, from, settlements_a_page);
         if (page[0].is_null()) {
             return;
@@ -202,7 +205,7 @@ std::map<std::pair<std::string, std::string>, BookSums> Books::by_day_and_edge()
     return days;
 }
 
-Books audit_books(Database& database, const AuditScope& scope) {
+Books audit_books(Database& database, const AuditScope& scope, const AuditProgress& progress) {
     Books books;
     Snapshot work(database);
     books.entries = read_entries(work, scope);
@@ -218,7 +221,7 @@ Books audit_books(Database& database, const AuditScope& scope) {
         books.findings.push_back(fmt::format("{} applied in all, but the runs have counted {}{}", applied,
                                              books.events_in_runs, removed_text(books.events_in_removed_runs)));
     }
-    compare_rows(work, scope, books);
+    compare_rows(work, scope, progress, books);
     books.open_edges = read_open_edges(work);
     if (!scope.spool.empty()) {
         const KnownSegments known = read_known(work);

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -38,6 +39,7 @@ struct BookEntry {
     BookSums sums;
     std::int64_t event_rows{0};         // Of webhook_events.
     std::int64_t events_removed{0};     // Deleted from there, by ledger_removals.
+    std::int64_t simulated_removed{0};  // Of these, events that `runledger simulate` had made up.
     std::int64_t set_aside{0};          // Events in quarantine.
     std::int64_t set_aside_removed{0};  // Deleted from there.
     std::int64_t replayed{0};           // Quarantined events that were stored later, on this day.
@@ -86,7 +88,10 @@ struct AuditScope {
     std::filesystem::path spool;       // Compared with the ledger, too, unless empty.
 };
 
+// Called before each page of settlements: up to which id they are compared, and the last id.
+using AuditProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
 // Throws what pqxx throws, and SpoolError if the folder can't be read.
-[[nodiscard]] Books audit_books(Database& database, const AuditScope& scope);
+[[nodiscard]] Books audit_books(Database& database, const AuditScope& scope, const AuditProgress& progress);
 
 }  // namespace runledger::tool

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <string>
 
 #include "daemon/config.hpp"
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 
@@ -20,7 +20,7 @@ public:
 
     [[nodiscard]] bool parsed() const { return command_->parsed(); }
     // Returns what main() is to return: 0 explained; 3 nothing is known of the run. Throws what pqxx throws.
-    int run(const Config& config, std::FILE* out) const;
+    int run(const Config& config, Output& out) const;
 
 private:
     std::string run_id_;

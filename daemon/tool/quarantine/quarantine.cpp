@@ -1,8 +1,6 @@
 #include "daemon/tool/quarantine/quarantine.hpp"
 
 #include <fmt/format.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -12,23 +10,14 @@
 
 #include "common/wire.hpp"
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/quarantine/replay.hpp"
 #include "queries/quarantine.hpp"
 
 namespace runledger::tool {
 namespace {
 
-constexpr int exit_done = 0;
-constexpr int exit_still_refused = 3;
-constexpr std::size_t reason_characters_max = 60;
-
-// One line, whatever is in it.
-std::string line_of(std::string_view text, std::size_t characters_max = std::string_view::npos) {
-    std::string line(text.substr(0, characters_max));
-    std::replace_if(
-        line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
-    return line;
-}
+constexpr std::size_t reason_bytes_max = 60;
 
 // Links in outputs can be presigned: what follows the question mark opens them for whoever reads this.
 std::string without_query_strings(std::string_view text) {
@@ -50,102 +39,104 @@ std::string without_query_strings(std::string_view text) {
     return masked;
 }
 
-void print_text(std::FILE* out, std::string_view text, bool raw) {
-    if (raw) {
-        std::fwrite(text.data(), 1, text.size(), out);
-    } else {
-        fmt::print(out, "{}\n", without_query_strings(text));
-    }
-}
-
 std::string event_name(std::string_view segment, std::int64_t batch, const pqxx::field& index) {
     return fmt::format("{}/{}{}", segment, batch, index.is_null() ? "" : fmt::format("/{}", index.c_str()));
 }
 
-std::string to_json(const pqxx::row& row) {
-    rapidjson::StringBuffer buffer;
-    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
-    writer.StartObject();
-    for (const pqxx::field& field : row) {
-        const std::string_view name = field.name();
-        writer.Key(name.data(), static_cast<rapidjson::SizeType>(name.size()));
-        if (field.is_null()) {
-            writer.Null();
-        } else if (name == "id" || name == "batch_number" || name == "event_index" || name == "bytes") {
-            writer.Int64(field.as<std::int64_t>());
-        } else {
-            writer.String(field.c_str(), static_cast<rapidjson::SizeType>(field.size()));
-        }
-    }
-    writer.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-int list(Database& database, bool with_resolved, bool json, std::FILE* out) {
+int list(Database& database, bool with_resolved, Output& out) {
     const Snapshot work(database);
     const auto rows = work.run(queries::quarantine::list, with_resolved);
-    if (!json) {
-        fmt::print(out, "{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", "ID", "QUARANTINED", "SCOPE", "BYTES",
-                   "NAME", "RUN", "REASON OR RESULT");
+    if (!out.as_json) {
+        out.print("{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", "ID", "QUARANTINED", "SCOPE", "BYTES", "NAME",
+                  "RUN", "REASON OR RESULT");
     }
     for (const auto& row : rows) {
-        if (json) {
-            fmt::print(out, "{}\n", to_json(row));
+        if (out.as_json) {
+            out.print(JsonObject().add(row));
             continue;
         }
         const std::string why = row["resolved_at"].is_null()
-                                    ? line_of(row["reason"].as<std::string>(), reason_characters_max)
-                                    : "resolved: " + line_of(row["resolution"].as<std::string>());
-        fmt::print(out, "{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", row["id"].c_str(),
-                   row["quarantined_at"].c_str(), row["scope"].c_str(), row["bytes"].c_str(),
-                   event_name(row["segment"].c_str(), row["batch_number"].as<std::int64_t>(), row["event_index"]),
-                   row["run_id"].is_null() ? "-" : line_of(row["run_id"].as<std::string>()), why);
+                                    ? one_line(row["reason"].as<std::string>(), reason_bytes_max)
+                                    : "resolved: " + one_line(row["resolution"].as<std::string>());
+        out.print("{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", row["id"].c_str(), row["quarantined_at"].c_str(),
+                  row["scope"].c_str(), row["bytes"].c_str(),
+                  event_name(row["segment"].c_str(), row["batch_number"].as<std::int64_t>(), row["event_index"]),
+                  row["run_id"].is_null() ? "-" : one_line(row["run_id"].as<std::string>()), why);
     }
-    if (!json) {
-        fmt::print(out, "{} rows\n", rows.size());
+    if (!out.as_json) {
+        out.print("{} rows\n", rows.size());
     }
-    return exit_done;
+    return exit_yes;
 }
 
-void print_content(const QuarantinedRow& row, bool raw, std::FILE* out) {
-    if (row.scope != "batch" || raw) {
-        print_text(out, row.content, raw);
+// The bodies of an event, an output, or each event of a batch.
+std::vector<std::string> bodies_of(const QuarantinedRow& row) {
+    std::vector<std::string> bodies;
+    if (row.scope == "batch") {
+        const auto decoded = wire::decode_batch(std::as_bytes(std::span(row.content)));
+        if (const auto* batch = std::get_if<wire::Batch>(&decoded)) {
+            for (const wire::Event& event : batch->events) {
+                bodies.push_back(without_query_strings(event.body));
+            }
+            return bodies;
+        }
+    }
+    bodies.push_back(without_query_strings(row.content));
+    return bodies;
+}
+
+void print_content(const QuarantinedRow& row, bool raw, Output& out) {
+    if (raw) {
+        out.write(row.content);
         return;
     }
-    const auto decoded = wire::decode_batch(std::as_bytes(std::span(row.content)));
-    if (const auto* batch = std::get_if<wire::Batch>(&decoded)) {
-        for (const wire::Event& event : batch->events) {
-            print_text(out, event.body, false);
-        }
-    } else {
-        print_text(out, row.content, false);
+    for (const std::string& body : bodies_of(row)) {
+        out.print("{}\n", body);
     }
 }
 
-int show(Database& database, std::int64_t id, bool raw, std::FILE* out) {
+void print_object(const QuarantinedRow& row, Output& out) {
+    JsonObject object;
+    object.add("id", row.id).add("quarantined_at", row.quarantined_at).add("scope", row.scope);
+    object.add("reason", row.reason).add("segment", row.segment).add("batch_number", row.batch_number);
+    object.add("event_index", row.event_index).add("edge", row.edge).add("received_at", row.received_text);
+    object.add("run_id", row.run_id).add("resolved_at", row.resolved_at).add("resolution", row.resolution);
+    object.add("bodies", bodies_of(row));
+    out.print(object);
+}
+
+int show(Database& database, std::int64_t id, bool raw, Output& out) {
     Transaction work(database, unbounded);
     const auto row = find_quarantined(work, id);
     if (!row) {
-        throw std::runtime_error(fmt::format("quarantine has no row {}", id));
+        throw NotThere(fmt::format("quarantine has no row {}", id));
+    }
+    if (out.as_json && raw) {
+        throw Misused("quarantine show: --raw prints bytes, not JSON");
+    }
+    if (out.as_json) {
+        print_object(*row, out);
+        return exit_yes;
     }
     if (!raw) {
-        fmt::print(
-            out,
+        out.print(
             "id          {}\nquarantined {}\nscope       {}\nreason      {}\nname        {}/{}{}\nedge        {}\n",
-            row->id, row->quarantined_at, row->scope, line_of(row->reason), row->segment, row->batch_number,
-            row->event_index ? fmt::format("/{}", *row->event_index) : "", line_of(row->edge));
-        fmt::print(
-            out, "received    {}\nrun         {}\nresolved    {}\n\n", row->received_text.value_or("-"),
-            row->run_id ? line_of(*row->run_id) : "-",
-            row->resolved_at ? fmt::format("{}: {}", *row->resolved_at, line_of(row->resolution.value_or(""))) : "-");
+            row->id, row->quarantined_at, row->scope, one_line(row->reason), row->segment, row->batch_number,
+            row->event_index ? fmt::format("/{}", *row->event_index) : "", one_line(row->edge));
+        out.print(
+            "received    {}\nrun         {}\nresolved    {}\n\n", row->received_text.value_or("-"),
+            row->run_id ? one_line(*row->run_id) : "-",
+            row->resolved_at ? fmt::format("{}: {}", *row->resolved_at, one_line(row->resolution.value_or(""))) : "-");
     }
     print_content(*row, raw, out);
-    return exit_done;
+    return exit_yes;
 }
 
-int replay(Database& database, const std::vector<std::int64_t>& ids, std::FILE* out) {
-    int exit_code = exit_done;
+int replay(Database& database, const std::vector<std::int64_t>& ids, Output& out) {
+    int exit_code = exit_yes;
+    std::uint64_t done = 0;
     for (const std::int64_t id : ids) {
+        out.show_progress("replaying rows of quarantine", done++, ids.size());
         const Replayed replayed = replay_quarantined(database, id);
         std::string_view word;
         switch (replayed.result) {
@@ -160,12 +151,18 @@ int replay(Database& database, const std::vector<std::int64_t>& ids, std::FILE* 
                 break;
             case ReplayResult::still_refused:
                 word = "refused";
-                exit_code = exit_still_refused;
+                exit_code = exit_no;
                 break;
             case ReplayResult::not_there:
-                throw std::runtime_error(fmt::format("quarantine has no row {}", id));
+                throw NotThere(fmt::format("quarantine has no row {}", id));
         }
-        fmt::print(out, "{:>8}  {:<8}  {}\n", id, word, line_of(replayed.sentence));
+        if (out.as_json) {
+            JsonObject object;
+            object.add("id", id).add("result", word).add("detail", one_line(replayed.sentence));
+            out.print(object);
+        } else {
+            out.print("{:>8}  {:<8}  {}\n", id, word, one_line(replayed.sentence));
+        }
     }
     return exit_code;
 }
@@ -187,31 +184,30 @@ QuarantineCli::QuarantineCli(CLI::App& app) {
     quarantine_command_->require_subcommand(1);
 
     list_command_ = quarantine_command_->add_subcommand("list", "List the rows, the oldest first");
-    list_command_->add_flag("--json", json_, "Print one JSON object on each line");
     list_command_->add_flag("--resolved", with_resolved_, "Include rows that were replayed");
 
     show_command_ = quarantine_command_->add_subcommand("show", "Show one row and its content");
     show_command_->add_option("ID", show_id_, "The row's id")->required();
     show_command_->add_flag("--raw", raw_, "Print only the bytes, unchanged, with the query strings of links");
 
-    replay_command_ = quarantine_command_->add_subcommand(
-        "replay", "Store rows in their place, after the cause was fixed; exit code 0: done, 3: a row is still refused");
+    replay_command_ =
+        quarantine_command_->add_subcommand("replay", "Store rows in their place, after the cause was fixed");
     CLI::Option* ids = replay_command_->add_option("ID", replay_ids_, "The rows' ids");
     CLI::Option* all = replay_command_->add_flag("--all", all_, "All rows that are not resolved");
     ids->excludes(all);
 }
 
-int QuarantineCli::run(const std::string& postgres_uri, std::FILE* out) {
+int QuarantineCli::run(const std::string& postgres_uri, Output& out) {
     spdlog::set_level(spdlog::level::off);  // Apply's own code logs; here, what it met is told line by line.
     Database database(postgres_uri, "quarantine");
     if (list_command_->parsed()) {
-        return list(database, with_resolved_, json_, out);
+        return list(database, with_resolved_, out);
     }
     if (show_command_->parsed()) {
         return show(database, show_id_, raw_, out);
     }
     if (replay_ids_.empty() && !all_) {
-        throw std::runtime_error("quarantine replay: name the rows' ids, or --all");
+        throw Misused("quarantine replay: name the rows' ids, or --all");
     }
     return replay(database, all_ ? open_ids(database) : replay_ids_, out);
 }

@@ -3,9 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <vector>
+
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 
@@ -18,10 +19,9 @@ public:
 
     [[nodiscard]] bool parsed() const { return quarantine_command_->parsed(); }
     // Does what was parsed. Returns 0, or 3 where something that was to be replayed is still refused.
-    int run(const std::string& postgres_uri, std::FILE* out);
+    int run(const std::string& postgres_uri, Output& out);
 
 private:
-    bool json_{false};
     bool with_resolved_{false};
     bool raw_{false};
     bool all_{false};

@@ -1,8 +1,6 @@
 #include "daemon/tool/replay/replay.hpp"
 
 #include <fmt/format.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <algorithm>
 #include <deque>
@@ -15,6 +13,7 @@
 #include "daemon/ingest/write_turn.hpp"
 #include "daemon/reconcile/lookups.hpp"
 #include "daemon/reconcile/provider_report.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/time_option.hpp"
 #include "queries/reconcile.hpp"
 #include "queries/replay.hpp"
@@ -77,7 +76,8 @@ private:
     std::size_t bytes_{0};
 };
 
-void fold_events(const Statements& work, const ScratchSchema& scratch, const ReplayRange& range, ReplaySums& sums) {
+void fold_events(const Statements& work, const ScratchSchema& scratch, const ReplayRange& range, ReplaySums& sums,
+                 const ReplayProgress& progress) {
     Fold fold(work, scratch);
     work.run("DECLARE replayed NO SCROLL CURSOR FOR " + std::string(queries::replay::events), range.from, range.to);
     while (true) {
@@ -85,6 +85,7 @@ void fold_events(const Statements& work, const ScratchSchema& scratch, const Rep
         if (rows.empty()) {
             break;
         }
+        progress("replaying events", sums.events);
         for (const auto& row : rows) {
             ++sums.events;
             sums.set_aside += fold.add(row) ? 0U : 1U;
@@ -119,8 +120,10 @@ void fold_reports(const Statements& work, const ScratchSchema& scratch, ReplaySu
 }
 
 // Until none is left; each in transactions of their own.
-void settle_all(Database& database, const ScratchSchema& scratch, const SettleSettings& settle) {
+void settle_all(Database& database, const ScratchSchema& scratch, const SettleSettings& settle,
+                const ReplayProgress& progress) {
     std::string after;
+    std::uint64_t settled = 0;
     while (true) {
         Transaction work(database, unbounded);
         const auto rows = work.run(scratch.text(queries::replay::settle), after, settled_a_transaction_max,
@@ -135,6 +138,8 @@ void settle_all(Database& database, const ScratchSchema& scratch, const SettleSe
             }
         }
         after = rows.back()[0].as<std::string>();
+        settled += rows.size();
+        progress("settling runs", settled);
         database.commit(work);
     }
 }
@@ -175,41 +180,18 @@ void compare(Database& database, const ScratchSchema& scratch, ReplaySums& sums,
     }
 }
 
-constexpr int exit_same = 0;
-constexpr int exit_differs = 3;
-
-using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
-
-void put(JsonWriter& writer, const char* name, const std::optional<std::string>& value) {
-    writer.Key(name);
-    if (value) {
-        writer.String(value->c_str(), static_cast<rapidjson::SizeType>(value->size()));
-    } else {
-        writer.Null();
-    }
+JsonObject to_json(const RunDifference::Side& side) {
+    JsonObject object;
+    object.add("run_status", side.run_status).add("status", side.status).add("duration_ms", side.duration_ms);
+    object.add("cost_usd", side.cost_usd).add("cost_note", side.cost_note);
+    return object;
 }
 
-void put(JsonWriter& writer, const char* name, const RunDifference::Side& side) {
-    writer.Key(name);
-    writer.StartObject();
-    put(writer, "run_status", side.run_status);
-    put(writer, "status", side.status);
-    put(writer, "duration_ms", side.duration_ms);
-    put(writer, "cost_usd", side.cost_usd);
-    put(writer, "cost_note", side.cost_note);
-    writer.EndObject();
-}
-
-std::string to_json(const RunDifference& difference) {
-    rapidjson::StringBuffer buffer;
-    JsonWriter writer(buffer);
-    writer.StartObject();
-    put(writer, "run_id", difference.run_id);
-    put(writer, "generation_id", difference.generation_id);
-    put(writer, "stored", difference.stored);
-    put(writer, "replayed", difference.replayed);
-    writer.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
+JsonObject to_json(const RunDifference& difference) {
+    JsonObject object;
+    object.add("run_id", difference.run_id).add("generation_id", difference.generation_id);
+    object.add("stored", to_json(difference.stored)).add("replayed", to_json(difference.replayed));
+    return object;
 }
 
 // "status pending → completed, cost_usd - → 0.0034": only what differs.
@@ -229,16 +211,14 @@ std::string to_line(const RunDifference& difference) {
                                 values.second.value_or("-"));
         }
     }
-    std::string run_id = difference.run_id;
-    std::replace_if(
-        run_id.begin(), run_id.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
-    return fmt::format("{:<36}  {:>10}  {}", run_id, difference.generation_id.value_or("-"), line);
+    return fmt::format("{:<36}  {:>10}  {}", one_line(difference.run_id), difference.generation_id.value_or("-"), line);
 }
 
 }  // namespace
 
 ReplaySums replay(Database& database, const ScratchSchema& scratch, const ReplayRange& range,
-                  const SettleSettings& settle, const std::function<void(const RunDifference&)>& report) {
+                  const SettleSettings& settle, const ReplayProgress& progress,
+                  const std::function<void(const RunDifference&)>& report) {
     ReplaySums sums;
     {
         Transaction work(database, unbounded);
@@ -248,7 +228,7 @@ ReplaySums replay(Database& database, const ScratchSchema& scratch, const Replay
         work.run("SELECT $1::timestamptz, $2::timestamptz", range.from,
                  range.to);  // A wrong one is told first.
         scratch.create(work);
-        fold_events(work, scratch, range, sums);
+        fold_events(work, scratch, range, sums, progress);
         fold_reports(work, scratch, sums);
         work.run(scratch.text(queries::replay::copy_generations));
         // The operator's rates instead of those that the schema is made with.
@@ -257,39 +237,44 @@ ReplaySums replay(Database& database, const ScratchSchema& scratch, const Replay
         work.run(scratch.text(queries::replay::keep_stored));
         database.commit(work);
     }
-    settle_all(database, scratch, settle);
+    settle_all(database, scratch, settle, progress);
     compare(database, scratch, sums, report);
     return sums;
 }
 
 ReplayCli::ReplayCli(CLI::App& app) {
-    command_ = app.add_subcommand(
-        "replay", "Apply stored events to a scratch schema and show the runs that differ; exit code 0: none, 3: some");
+    command_ =
+        app.add_subcommand("replay", "Apply stored events again, in a scratch schema, and show the runs that differ");
     command_->add_option("--from", range_.from, "Receive time of the first event: 2026-01-31 or 2026-01-31T12:00Z")
         ->required();
     command_->add_option("--to", range_.to, "Receive times before this one")->required();
     command_->add_option("--into", into_, "The scratch schema; one that `replay` made before is made anew")->required();
-    command_->add_flag("--json", json_, "Print one JSON object on a line for each run that differs");
 }
 
-int ReplayCli::run(const Config& config, std::FILE* out) {
+int ReplayCli::run(const Config& config, Output& out) {
     const ScratchSchema scratch(into_);
     range_ = {.from = read_time_option("--from", range_.from), .to = read_time_option("--to", range_.to)};
     Database database(config.postgres.direct_uri, "replay");
-    if (!json_) {
-        fmt::print(out, "{:<36}  {:>10}  {}\n", "RUN", "GENERATION", "STORED → REPLAYED");
+    if (!out.as_json) {
+        out.print("{:<36}  {:>10}  {}\n", "RUN", "GENERATION", "STORED → REPLAYED");
     }
-    const ReplaySums sums = replay(database, scratch, range_, config.settle, [&](const RunDifference& difference) {
-        fmt::print(out, "{}\n", json_ ? to_json(difference) : to_line(difference));
-    });
-    if (!json_) {
-        fmt::print(out,
-                   "{} events ({} of them would be quarantined) and {} reports of {} runs; {} runs also have events "
-                   "outside this time and are left out\n{} runs compared, {} differ; cost_usd {} stored, {} replayed\n",
-                   sums.events, sums.set_aside, sums.reports, sums.runs, sums.runs - sums.compared, sums.compared,
-                   sums.differing, sums.cost_stored, sums.cost_replayed);
+    const auto progress = [&out](std::string_view doing, std::uint64_t done) { out.show_progress(doing, done, 0); };
+    const auto report = [&out](const RunDifference& difference) {
+        if (out.as_json) {
+            out.print(to_json(difference));
+        } else {
+            out.print("{}\n", to_line(difference));
+        }
+    };
+    const ReplaySums sums = replay(database, scratch, range_, config.settle, progress, report);
+    if (!out.as_json) {
+        out.print(
+            "{} events ({} of them would be quarantined) and {} reports of {} runs; {} runs also have events "
+            "outside this time and are left out\n{} runs compared, {} differ; cost_usd {} stored, {} replayed\n",
+            sums.events, sums.set_aside, sums.reports, sums.runs, sums.runs - sums.compared, sums.compared,
+            sums.differing, sums.cost_stored, sums.cost_replayed);
     }
-    return sums.differing == 0 ? exit_same : exit_differs;
+    return sums.differing == 0 ? exit_yes : exit_no;
 }
 
 }  // namespace runledger::tool

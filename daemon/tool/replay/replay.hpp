@@ -7,13 +7,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "daemon/config.hpp"
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/output/output.hpp"
 #include "daemon/tool/replay/scratch_schema.hpp"
 
 namespace runledger::tool {
@@ -50,10 +50,14 @@ struct RunDifference {
     Side replayed;
 };
 
+// How many events or runs are done, of a number that is not known.
+using ReplayProgress = std::function<void(std::string_view doing, std::uint64_t done)>;
+
 // Makes the scratch schema, fills it, and calls `report` for each run that differs. Throws ScratchRefused, and what
 // pqxx throws.
 [[nodiscard]] ReplaySums replay(Database& database, const ScratchSchema& scratch, const ReplayRange& range,
-                                const SettleSettings& settle, const std::function<void(const RunDifference&)>& report);
+                                const SettleSettings& settle, const ReplayProgress& progress,
+                                const std::function<void(const RunDifference&)>& report);
 
 // Must outlive the app's parsing, which writes into it.
 class ReplayCli {
@@ -63,13 +67,12 @@ public:
     ReplayCli& operator=(const ReplayCli&) = delete;
 
     [[nodiscard]] bool parsed() const { return command_->parsed(); }
-    // Returns 0 where every run came out the same, 3 where one differs.
-    int run(const Config& config, std::FILE* out);
+    // Returns exit_yes if every run came out the same, exit_no if one differs.
+    int run(const Config& config, Output& out);
 
 private:
     ReplayRange range_;
     std::string into_;
-    bool json_{false};
     CLI::App* command_;
 };
 

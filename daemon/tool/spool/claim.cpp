@@ -11,6 +11,7 @@
 #include <random>
 
 #include "common/spool_identity.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/spool/commands.hpp"
 #include "daemon/tool/spool/folder.hpp"
 #include "daemon/tool/spool/move.hpp"
@@ -54,7 +55,7 @@ namespace {
 
 }  // namespace
 
-int claim_spool(const ClaimOptions& options, std::FILE* out) {
+int claim_spool(const ClaimOptions& options, Output& out) {
     for (const SegmentPath& name : find_segments(options.folder)) {
         const auto look = look_at(name);
         if (look && look->is_owned) {
@@ -65,7 +66,13 @@ int claim_spool(const ClaimOptions& options, std::FILE* out) {
     const auto path = options.folder / spool_identity_name;
     const std::string owner = describe_owner(path);
     replace_file(path, format_spool_identity({.folder = fresh_folder_id(), .host = host}));
-    fmt::print(out, "{} belongs to {} now; it belonged to {}\n", options.folder.string(), host.name, owner);
+    if (out.as_json) {
+        JsonObject object;
+        object.add("folder", options.folder.string()).add("host", host.name).add("host_before", owner);
+        out.print(object);
+    } else {
+        out.print("{} belongs to {} now; it belonged to {}\n", options.folder.string(), host.name, owner);
+    }
     return exit_yes;
 }
 

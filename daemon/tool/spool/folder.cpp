@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "daemon/tool/output/exit_code.hpp"
+
 namespace runledger::tool {
 namespace {
 
@@ -146,7 +148,7 @@ SegmentPath find_segment(const std::filesystem::path& folder, std::string_view t
         }
     }
     if (matching.empty() || text.empty()) {
-        throw SpoolError(fmt::format("{}: no segment's id begins with '{}'", folder.string(), text));
+        throw NotThere(fmt::format("{}: no segment's id begins with '{}'", folder.string(), text));
     }
     if (matching.size() > 1) {
         throw SpoolError(fmt::format("{}: {} segments' ids begin with '{}'", folder.string(), matching.size(), text));

@@ -56,7 +56,8 @@ struct SegmentLook {
 // Throws SpoolError if the file can't be read.
 [[nodiscard]] std::optional<SegmentLook> look_at(const SegmentPath& name);
 
-// The segment that the text names: an id, or the beginning of just one. Throws SpoolError otherwise.
+// The segment that the text names: an id, or the beginning of just one. Throws NotThere if there is none, SpoolError if
+// there are several.
 [[nodiscard]] SegmentPath find_segment(const std::filesystem::path& folder, std::string_view text);
 
 }  // namespace runledger::tool

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/spool/commands.hpp"
 #include "daemon/tool/spool/folder.hpp"
 #include "daemon/tool/spool/move.hpp"
@@ -29,7 +30,7 @@ struct Row {
 
 // The batch in a record that was found whole; says so where its frame is not.
 template <class EachBatch>
-void for_each_batch(const SegmentLook& look, const EachBatch& each) {
+void for_each_batch(const SegmentLook& look, Output& out, const EachBatch& each) {
     const SegmentContent* content = look.segment();
     if (content == nullptr) {
         throw SpoolError(fmt::format("{}: is not a segment that this build can read: {}", look.name.path.string(),
@@ -38,28 +39,27 @@ void for_each_batch(const SegmentLook& look, const EachBatch& each) {
     for (const RecordPlace& place : content->batches()) {
         const auto decoded = wire::decode_batch(content->frame(place));
         if (const auto* damage = std::get_if<wire::Damage>(&decoded)) {
-            fmt::print(stderr, "runledger: {}: batch {}: {}\n", look.name.path.string(), place.number,
-                       wire::to_word(*damage));
+            out.warn(fmt::format("{}: batch {}: {}", look.name.path.string(), place.number, wire::to_word(*damage)));
             continue;
         }
         each(std::get<wire::Batch>(decoded));
     }
     if (content->end() == ScanEnd::damaged) {
-        fmt::print(stderr, "runledger: {}: damaged: what is missing can't be read\n", look.name.path.string());
+        out.warn(fmt::format("{}: damaged: what is missing can't be read", look.name.path.string()));
     }
 }
 
-void print_events(const SegmentLook& look, std::FILE* out) {
-    for_each_batch(look, [out](const wire::Batch& batch) {
+void print_events(const SegmentLook& look, Output& out) {
+    for_each_batch(look, out, [&out](const wire::Batch& batch) {
         for (std::size_t index = 0; index < batch.events.size(); ++index) {
-            fmt::print(out, "{}\n", to_json(batch, index));
+            out.print("{}\n", to_json(batch, index, WithBody::yes));
         }
     });
 }
 
 }  // namespace
 
-int list_spool(const ListOptions& options, std::FILE* out) {
+int list_spool(const ListOptions& options, Output& out) {
     std::vector<Row> rows;
     std::uint64_t batches = 0;
     std::uint64_t events = 0;
@@ -73,7 +73,7 @@ int list_spool(const ListOptions& options, std::FILE* out) {
         const SegmentSums sums = content != nullptr ? sum_up(*content) : SegmentSums{};
         const WallTime created_at =
             content != nullptr && content->header() ? content->header()->created_at : WallTime{};
-        rows.push_back({created_at, options.json ? to_json(*look, sums) : to_row(*look, sums)});
+        rows.push_back({created_at, out.as_json ? to_json(*look, sums) : to_row(*look, sums)});
         bytes += look->allocated_bytes;
         if (name.kind == SegmentKind::live) {
             batches += sums.batches;
@@ -81,43 +81,44 @@ int list_spool(const ListOptions& options, std::FILE* out) {
         }
     }
     std::ranges::sort(rows, {}, [](const Row& row) { return std::tie(row.created_at, row.line); });
-    if (!options.json) {
-        fmt::print(out, "{:<32}  {:<15} {:<27} {:>7} {:>8} {:>10} {:>10}  {}\n", "SEGMENT", "STATE", "MADE", "BATCHES",
-                   "EVENTS", "USED", "DISK", "END");
+    if (!out.as_json) {
+        out.print("{:<32}  {:<15} {:<27} {:>7} {:>8} {:>10} {:>10}  {}\n", "SEGMENT", "STATE", "MADE", "BATCHES",
+                  "EVENTS", "USED", "DISK", "END");
     }
     for (const Row& row : rows) {
-        fmt::print(out, "{}\n", row.line);
+        out.print("{}\n", row.line);
     }
-    if (!options.json) {
-        fmt::print(out, "{} segments, {} bytes on the disk; {} batches with {} events are not retired yet\n",
-                   rows.size(), bytes, batches, events);
+    if (!out.as_json) {
+        out.print("{} segments, {} bytes on the disk; {} batches with {} events are not retired yet\n", rows.size(),
+                  bytes, batches, events);
     }
     return exit_yes;
 }
 
-int show_segment(const ShowOptions& options, std::FILE* out) {
+int show_segment(const ShowOptions& options, Output& out) {
     const SegmentPath name = find_segment(options.folder, options.segment);
     const auto look = look_at(name);
     if (!look) {
         throw SpoolError(fmt::format("{}: has been retired meanwhile", name.path.string()));
     }
     bool is_found = !options.batch;
-    for_each_batch(*look, [&](const wire::Batch& batch) {
+    for_each_batch(*look, out, [&](const wire::Batch& batch) {
         if (options.batch && *options.batch != batch.name.number) {
             return;
         }
         is_found = true;
         for (std::size_t index = 0; index < batch.events.size(); ++index) {
-            fmt::print(out, "{}\n", options.bodies ? to_json(batch, index) : to_line(batch, index));
+            const WithBody body = options.bodies ? WithBody::yes : WithBody::no;
+            out.print("{}\n", options.bodies || out.as_json ? to_json(batch, index, body) : to_line(batch, index));
         }
     });
     if (!is_found) {
-        throw SpoolError(fmt::format("{}: has no batch {}", name.path.string(), *options.batch));
+        throw NotThere(fmt::format("{}: has no batch {}", name.path.string(), *options.batch));
     }
     return exit_yes;
 }
 
-int export_spool(const ExportOptions& options, std::FILE* out) {
+int export_spool(const ExportOptions& options, Output& out) {
     std::vector<SegmentPath> names;
     for (const std::string& text : options.segments) {
         names.push_back(find_segment(options.folder, text));
@@ -134,9 +135,13 @@ int export_spool(const ExportOptions& options, std::FILE* out) {
             print_events(*look, out);
         } else if (const SegmentContent* content = look->segment()) {
             copy_segment(*look, *content, options.to, CopyAs::copy);
-            fmt::print(out, "{} {} batches\n", name.id.hex(), content->batches().size());
+            if (out.as_json) {
+                out.print(JsonObject().add("segment", name.id.hex()).add("batches", content->batches().size()));
+            } else {
+                out.print("{} {} batches\n", name.id.hex(), content->batches().size());
+            }
         } else {
-            fmt::print(stderr, "runledger: {}: left out: {}\n", name.path.string(), state_of(*look));
+            out.warn(fmt::format("{}: left out: {}", name.path.string(), state_of(*look)));
         }
     }
     return exit_yes;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/spool_format.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/spool/commands.hpp"
 #include "daemon/tool/spool/text.hpp"
 
@@ -127,6 +128,17 @@ private:
     return std::filesystem::equivalent(one, other, code) && !code;
 }
 
+// batches: 0, if the spool had the segment.
+void say_imported(const SegmentPath& name, std::size_t batches, Output& out) {
+    if (out.as_json) {
+        out.print(JsonObject().add("segment", name.id.hex()).add("imported", batches > 0).add("batches", batches));
+    } else if (batches > 0) {
+        out.print("{} {} batches imported\n", name.id.hex(), batches);
+    } else {
+        out.print("{} is in the spool already\n", name.id.hex());
+    }
+}
+
 }  // namespace
 
 bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
@@ -167,14 +179,16 @@ void replace_file(const std::filesystem::path& path, std::string_view text) {
     sync_folder(folder);
 }
 
-int import_segments(const ImportOptions& options, std::FILE* out) {
+int import_segments(const ImportOptions& options, Output& out) {
     std::size_t imported = 0;
+    std::uint64_t looked_at = 0;
     for (const std::filesystem::path& from : options.from) {
         const std::filesystem::path from_folder = std::filesystem::is_directory(from) ? from : from.parent_path();
         if (is_same_folder(from_folder.empty() ? "." : from_folder, options.folder)) {
             throw SpoolError(fmt::format("{}: is in the spool already; resend sends it again", from.string()));
         }
         for (const SegmentPath& name : segments_at(from)) {
+            out.show_progress("importing segments", looked_at++, 0);
             const auto look = look_at(name);
             if (!look) {
                 throw SpoolError(fmt::format("{}: is not there", name.path.string()));
@@ -193,21 +207,22 @@ int import_segments(const ImportOptions& options, std::FILE* out) {
             const bool is_whole = options.source_is_gone && content->end() != ScanEnd::damaged;
             if (copy_segment(*look, *content, options.folder, is_whole ? CopyAs::original : CopyAs::copy)) {
                 ++imported;
-                fmt::print(out, "{} {} batches imported\n", name.id.hex(), content->batches().size());
+                say_imported(name, content->batches().size(), out);
             } else {
-                fmt::print(out, "{} is in the spool already\n", name.id.hex());
+                say_imported(name, 0, out);
             }
             if (content->end() == ScanEnd::damaged) {
-                fmt::print(stderr, "runledger: {}: is damaged: only its readable batches were imported\n",
-                           name.path.string());
+                out.warn(fmt::format("{}: is damaged: only its readable batches were imported", name.path.string()));
             }
         }
     }
-    fmt::print(out, "{} segments imported\n", imported);
+    if (!out.as_json) {
+        out.print("{} segments imported\n", imported);
+    }
     return exit_yes;
 }
 
-int resend_segments(const ResendOptions& options, std::FILE* out) {
+int resend_segments(const ResendOptions& options, Output& out) {
     std::vector<SegmentPath> names;
     for (const std::string& text : options.segments) {
         names.push_back(find_segment(options.folder, text));
@@ -228,7 +243,7 @@ int resend_segments(const ResendOptions& options, std::FILE* out) {
         // link() and not rename(): it never replaces what is there.
         if (::link(name.path.c_str(), live.c_str()) == -1) {
             if (errno == ENOENT) {
-                fmt::print(stderr, "runledger: {}: was removed meanwhile\n", name.path.string());
+                out.warn(fmt::format("{}: was removed meanwhile", name.path.string()));
                 continue;
             }
             throw error(name.path, "rename it");
@@ -236,7 +251,11 @@ int resend_segments(const ResendOptions& options, std::FILE* out) {
         if (::unlink(name.path.c_str()) == -1 && errno != ENOENT) {
             throw error(name.path, "remove its other name");
         }
-        fmt::print(out, "{} will be sent again\n", name.id.hex());
+        if (out.as_json) {
+            out.print(JsonObject().add("segment", name.id.hex()).add("resent", true));
+        } else {
+            out.print("{} will be sent again\n", name.id.hex());
+        }
     }
     sync_folder(options.folder);
     return exit_yes;

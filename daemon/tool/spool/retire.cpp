@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/spool/commands.hpp"
 #include "daemon/tool/spool/folder.hpp"
 #include "queries/spool.hpp"
@@ -64,7 +65,7 @@ private:
 
 }  // namespace
 
-int retire_spool(const RetireOptions& options, std::FILE* out) {
+int retire_spool(const RetireOptions& options, Output& out) {
     std::optional<Ledger> ledger;
     if (!options.postgres_uri.empty()) {
         ledger.emplace(options.postgres_uri);
@@ -73,14 +74,22 @@ int retire_spool(const RetireOptions& options, std::FILE* out) {
     while (true) {
         const auto objections = find_objections(options.folder, ledger);
         if (objections.empty()) {
-            fmt::print(out, "safe to delete: every event of {} is in the ledger\n", options.folder.string());
+            if (out.as_json) {
+                out.print(JsonObject().add("safe_to_delete", true).add("objections", objections));
+            } else {
+                out.print("safe to delete: every event of {} is in the ledger\n", options.folder.string());
+            }
             return exit_yes;
         }
         if (std::chrono::steady_clock::now() >= give_up_at) {
-            for (const std::string& objection : objections) {
-                fmt::print(out, "{}\n", objection);
+            if (out.as_json) {
+                out.print(JsonObject().add("safe_to_delete", false).add("objections", objections));
+                return exit_no;
             }
-            fmt::print(out, "NOT safe to delete\n");
+            for (const std::string& objection : objections) {
+                out.print("{}\n", objection);
+            }
+            out.print("NOT safe to delete\n");
             return exit_no;
         }
         std::this_thread::sleep_for(look_again_after);  // Nothing tells when a segment goes.

@@ -15,13 +15,12 @@ SpoolCli::SpoolCli(CLI::App& app) {
 
     list_command_ = spool->add_subcommand("list", "List each segment: its state, contents and size");
     add_folder(*list_command_, list_.folder);
-    list_command_->add_flag("--json", list_.json, "Print one JSON object on each line");
 
     show_command_ = spool->add_subcommand("show", "Show the events of one segment");
     add_folder(*show_command_, show_.folder);
     show_command_->add_option("SEGMENT", show_.segment, "Its id, or a unique beginning of it")->required();
     show_command_->add_option("--batch", show_.batch, "Only this batch");
-    show_command_->add_flag("--bodies", show_.bodies, "Print the bodies, as JSON lines");
+    show_command_->add_flag("--bodies", show_.bodies, "With the bodies, always in JSON");
 
     export_command_ = spool->add_subcommand("export", "Write events as JSON lines, or segments into another folder");
     add_folder(*export_command_, export_.folder);
@@ -50,13 +49,13 @@ SpoolCli::SpoolCli(CLI::App& app) {
     add_folder(*claim_command_, claim_.folder);
     claim_command_->add_option("--host", claim_.host, "The name in host= of runledger_spool");
 
-    retire_command_ = spool->add_subcommand("retire", "Check whether the host can be deleted; exit code 0: yes, 3: no");
+    retire_command_ = spool->add_subcommand("retire", "Check whether the host can be deleted");
     add_folder(*retire_command_, retire_.folder);
     retire_command_->add_option("--wait", wait_seconds_, "Keep checking for this many seconds")
         ->check(CLI::Range(0, 86400));
 }
 
-int SpoolCli::run(const std::string& postgres_uri, std::FILE* out) {
+int SpoolCli::run(const std::string& postgres_uri, Output& out) {
     if (list_command_->parsed()) {
         return list_spool(list_, out);
     }

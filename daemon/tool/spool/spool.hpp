@@ -2,9 +2,9 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <string>
 
+#include "daemon/tool/output/output.hpp"
 #include "daemon/tool/spool/commands.hpp"
 
 namespace runledger::tool {
@@ -17,7 +17,7 @@ public:
     SpoolCli& operator=(const SpoolCli&) = delete;
 
     // Does what was parsed; returns what main() is to return. `postgres_uri` is empty without --config.
-    int run(const std::string& postgres_uri, std::FILE* out);
+    int run(const std::string& postgres_uri, Output& out);
 
 private:
     ListOptions list_;

@@ -139,7 +139,7 @@ std::string to_json(const SegmentLook& look, const SegmentSums& sums) {
     return take(buffer);
 }
 
-std::string to_json(const wire::Batch& batch, std::size_t index) {
+std::string to_json(const wire::Batch& batch, std::size_t index, WithBody with_body) {
     const wire::Event& event = batch.events[index];
     rapidjson::StringBuffer buffer;
     Writer writer(buffer);
@@ -156,7 +156,9 @@ std::string to_json(const wire::Batch& batch, std::size_t index) {
     put(writer, "boottime_us", std::int64_t{event.stamp.boottime.since_boot.count()});
     put(writer, "flags", std::uint64_t{event.flags});
     put(writer, "redelivered", (event.flags & wire::redelivered) != 0);
-    if (is_utf8(event.body)) {
+    if (with_body == WithBody::no) {
+        put(writer, "bytes", std::uint64_t{event.body.size()});
+    } else if (is_utf8(event.body)) {
         put(writer, "body", event.body);
     } else {
         put(writer, "body_hex", to_hex(event.body));

@@ -30,8 +30,9 @@ struct SegmentSums {
 [[nodiscard]] std::string to_json(const SegmentLook& look, const SegmentSums& sums);
 
 // One event with its name (segment, batch, index). The body stands as a string under "body", or, if it is no UTF-8,
-// as hexadecimal digits under "body_hex".
-[[nodiscard]] std::string to_json(const wire::Batch& batch, std::size_t index);
+// as hexadecimal digits under "body_hex"; without it, its size stands under "bytes".
+enum class WithBody : std::uint8_t { no, yes };
+[[nodiscard]] std::string to_json(const wire::Batch& batch, std::size_t index, WithBody with_body);
 
 // A line for eyes, without the body.
 [[nodiscard]] std::string to_line(const wire::Batch& batch, std::size_t index);

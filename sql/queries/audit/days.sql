@@ -20,7 +20,8 @@ set_aside AS (
 removed AS (
     SELECT segment_id, day,
            coalesce(sum(events) FILTER (WHERE from_table = 'webhook_events'), 0) AS events,
-           coalesce(sum(events) FILTER (WHERE from_table = 'quarantine'), 0) AS set_aside
+           coalesce(sum(events) FILTER (WHERE from_table = 'quarantine'), 0) AS set_aside,
+           coalesce(sum(events) FILTER (WHERE from_table = 'webhook_events' AND is_simulated), 0) AS simulated
     FROM runledger.ledger_removals
     WHERE from_table <> 'runs' AND day >= coalesce($1::date, '-infinity')
     GROUP BY 1, 2
@@ -40,7 +41,7 @@ oldest AS (
 SELECT replace(segment_id::text, '-', ''), to_char(day, 'YYYY-MM-DD'), coalesce(b.edge, e.edge, q.edge, ''),
        coalesce(b.batches, 0), coalesce(b.stored, 0), coalesce(b.applied, 0), coalesce(b.duplicate, 0),
        coalesce(b.quarantined, 0), coalesce(e.events, 0), coalesce(r.events, 0), coalesce(q.events, 0),
-       coalesce(r.set_aside, 0), coalesce(p.events, 0),
+       coalesce(r.set_aside, 0), coalesce(p.events, 0), coalesce(r.simulated, 0),
        e.events IS NULL AND coalesce(r.events, 0) < coalesce(b.applied, 0) + coalesce(p.events, 0)
            AND coalesce(day < oldest.first_day, false)
 FROM books AS b

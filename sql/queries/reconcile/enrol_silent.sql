@@ -1,7 +1,8 @@
 -- $1 text[] statuses and $2 bigint[] the silence that suits each, in milliseconds; $3 bigint how far to look back; $4 how
 -- many at most. Reads the runs that are due to be looked at, the newest first, and no others. A run's silence starts when
 -- the daemon last stored something about it, so neither an edge's clock nor a backlog looks like silence. A run that is
--- not silent yet is due again when it may be. One that is being looked up stays due until its lease is gone. A forgotten run is not asked about: the provider knows no pseudonym.
+-- not silent yet is due again when it may be. One that is being looked up stays due until its lease is gone. A forgotten or simulated run is not asked
+-- about: the provider does not know it.
 WITH limits AS MATERIALIZED (
     SELECT status, ms * interval '1 millisecond' AS silence, min(ms) OVER () * interval '1 millisecond' AS shortest
     FROM unnest($1::text[], $2::bigint[]) AS given (status, ms)
@@ -18,7 +19,7 @@ due AS MATERIALIZED (
 ),
 judged AS MATERIALIZED (
     SELECT due.run_id,
-           CASE WHEN runledger.is_pseudonym(due.run_id) THEN 'forgotten'
+           CASE WHEN runledger.is_pseudonym(due.run_id) OR runledger.is_simulated(due.run_id) THEN 'unknown there'
                 WHEN due.applied_at <= now() - $3::bigint * interval '1 millisecond' THEN 'too old'
                 WHEN due.applied_at <= now() - limits.silence THEN 'silent'
                 ELSE 'heard' END AS verdict,

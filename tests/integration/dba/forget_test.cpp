@@ -190,8 +190,8 @@ TEST_F(Forget, IsNotNeededForPostgresqlsLogIfThatHasNoParameters) {
 TEST_F(Forget, SaysWhereNothingIsKeptAndRefusesToGuessWhom) {
     EXPECT_EQ(tool({"forget", "--chat", "77"}).status.code, 3);
     EXPECT_EQ(tool({"forget", "--generation", "77"}).status.code, 3);
-    EXPECT_EQ(tool({"forget"}).status.code, 1);
-    EXPECT_EQ(tool({"forget", "--chat", "5", "--generation", "1"}).status.code, 1);
+    EXPECT_EQ(tool({"forget"}).status.code, 2);
+    EXPECT_EQ(tool({"forget", "--chat", "5", "--generation", "1"}).status.code, 2);
 }
 
 }  // namespace

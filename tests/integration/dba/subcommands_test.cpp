@@ -1,8 +1,10 @@
 // Each subcommand of the tool under each documented role: what it does, and what it says where it may not.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <rapidjson/document.h>
 
 #include <set>
+#include <sstream>
 
 #include "tests/integration/dba/dba_fixture.hpp"
 
@@ -15,6 +17,7 @@ using testing::HasSubstr;
 
 constexpr int done = 0;
 constexpr int refused = 1;
+constexpr int misused = 2;
 constexpr int answer_is_no = 3;
 
 // docs/dba.md, "Roles", has the same table.
@@ -28,6 +31,8 @@ std::vector<Row> rows() {
         {{"migrate"}, done, refused, refused, refused},
         {{"audit"}, answer_is_no, refused, refused, refused},
         {{"explain", "r-1"}, done, refused, refused, refused},
+        {{"events"}, answer_is_no, refused, refused, refused},
+        {{"simulate", "--clean"}, done, refused, refused, refused},
         {{"quarantine", "list"}, done, refused, refused, refused},
         {{"quarantine", "show", "1"}, done, refused, refused, refused},
         {{"quarantine", "replay", "1"}, answer_is_no, refused, refused, refused},
@@ -115,11 +120,11 @@ TEST_F(Subcommands, AreAllInTheTable) {
     }
     std::set<std::string> offered;
     const std::string help = tool({"--help"}).output;
-    const std::size_t begin = help.find("Subcommands:\n");
-    ASSERT_NE(begin, std::string::npos) << help;
-    for (std::size_t at = help.find("\n  ", begin); at != std::string::npos; at = help.find("\n  ", at + 1)) {
+    const std::size_t end = help.find("\nExit codes:");
+    ASSERT_NE(end, std::string::npos) << help;
+    for (std::size_t at = help.find("\n  "); at < end; at = help.find("\n  ", at + 1)) {
         const std::string word = help.substr(at + 3, help.find_first_of(" \n", at + 3) - at - 3);
-        if (!word.empty()) {
+        if (!word.empty() && word.front() != '-') {
             offered.insert(word);
         }
     }
@@ -139,12 +144,16 @@ TEST_F(Subcommands, EndWithTheirDocumentedCodes) {
         {{"audit"}, answer_is_no, "DOES NOT ADD UP"},
         {{"explain", "no-such-run"}, answer_is_no, "no-such-run"},
         {{"forget", "--chat", "7"}, answer_is_no, ""},
-        {{"outbox", "show", "999"}, 2, "do not exist"},
-        {{"quarantine", "show", "999"}, refused, "999"},
+        {{"outbox", "show", "999"}, answer_is_no, "do not exist"},
+        {{"quarantine", "show", "999"}, answer_is_no, "999"},
+        {{"outbox", "retry"}, misused, "--all"},
+        {{"events", "--to", "tomorrow"}, misused, "tomorrow"},
+        {{"simulate"}, misused, "--clean"},
+        {{"simulate", "host/path"}, misused, "https://"},
         {{"migrate", "--adopt", "public.not_there"}, refused, "not_there"},
-        {{"no-such-subcommand"}, refused, "A subcommand is required"},
-        {{"reprice", "--gpu", "none", "--from", "2026-01-01", "--to", "2026-02-01"}, refused, "none"},
-        {{"reprice", "--gpu", "A10G", "--from", "01.11.2026", "--to", "2026-02-01"}, refused, "01.11.2026"},
+        {{"no-such-subcommand"}, misused, "A subcommand is required"},
+        {{"reprice", "--gpu", "none", "--from", "2026-01-01", "--to", "2026-02-01"}, answer_is_no, "none"},
+        {{"reprice", "--gpu", "A10G", "--from", "01.11.2026", "--to", "2026-02-01"}, misused, "01.11.2026"},
     };
     for (const Wrong& one : all) {
         const Finished ended = tool(one.words);
@@ -152,6 +161,125 @@ TEST_F(Subcommands, EndWithTheirDocumentedCodes) {
         EXPECT_EQ(ended.status, (ExitStatus{.code = one.code})) << text_of(one.words) << '\n' << ended.output;
         EXPECT_THAT(ended.output, HasSubstr(one.says));
     }
+}
+
+// The rows of a table of docs/tool.md, cell by cell, by the heading of its section.
+std::vector<std::vector<std::string>> documented(std::string_view heading) {
+    const std::string page = read_text(std::filesystem::path(RUNLEDGER_SOURCE_DIR) / "docs/tool.md");
+    std::istringstream lines(page.substr(std::min(page.find(heading), page.size())));
+    std::vector<std::vector<std::string>> rows;
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("| ")) {
+            if (!rows.empty()) {
+                break;
+            }
+            continue;
+        }
+        std::istringstream cells(line.substr(2));
+        rows.emplace_back();
+        for (std::string cell; std::getline(cells, cell, '|');) {
+            const std::size_t first = std::min(cell.find_first_not_of(' '), cell.size());
+            rows.back().push_back(cell.substr(first, cell.find_last_not_of(' ') + 1 - first));
+        }
+    }
+    return rows;
+}
+
+TEST_F(Subcommands, SayInTheHelpWhatTheirCodesMean) {
+    const std::string help = tool({"--help"}).output;
+    const auto rows = documented("## Exit codes");
+
+    ASSERT_EQ(rows.size(), 6U) << "a heading, a line, and four codes";
+    for (std::size_t i = 2; i < rows.size(); ++i) {
+        EXPECT_THAT(help, HasSubstr(fmt::format("  {}  {}\n", rows[i][0], rows[i][1])));
+    }
+}
+
+// What stands in `backticks` in a cell.
+std::set<std::string> quoted_in(const std::string& cell) {
+    std::set<std::string> words;
+    for (std::size_t at = cell.find('`'); at != std::string::npos;) {
+        const std::size_t end = cell.find('`', at + 1);
+        words.insert(cell.substr(at + 1, end - at - 1));
+        at = cell.find('`', end + 1);
+    }
+    return words;
+}
+
+// The members that docs/tool.md has for the command; its longest name counts: "outbox list" before "outbox".
+std::set<std::string> documented_members(const std::string& command) {
+    std::set<std::string> members;
+    std::size_t longest = 0;
+    for (const auto& row : documented("| command | one object for each")) {
+        for (const std::string& name : quoted_in(row[0])) {
+            if (command.starts_with(name) && name.size() > longest) {
+                longest = name.size();
+                members = quoted_in(row[2]);
+            }
+        }
+    }
+    return members;
+}
+
+TEST_F(Subcommands, SpeakJsonOfTheDocumentedShapeAndNothingElse) {
+    const std::set<std::string> of_failures{"error", "exit_code", "sqlstate", "hint"};
+    for (const Row& row : rows()) {
+        for (const auto& [role, code] : {std::pair{"owner", row.owner}, std::pair{"reader", row.reader}}) {
+            renew_notifications();
+            std::vector<std::string> words = row.words;
+            words.emplace_back("--json");
+            const Finished ended = tool(words, fmt::format("tool_{}", role));
+
+            EXPECT_EQ(ended.status.code, code) << text_of(words) << '\n' << ended.output;
+            const std::set<std::string> members = documented_members(text_of(row.words));
+            EXPECT_FALSE(members.empty()) << text_of(words) << " is not in docs/tool.md";
+            std::istringstream lines(ended.output);
+            bool has_failed = false;
+            for (std::string line; std::getline(lines, line);) {
+                rapidjson::Document object;
+                object.Parse(line.c_str());
+                ASSERT_TRUE(!object.HasParseError() && object.IsObject()) << text_of(words) << ": " << line;
+                has_failed = has_failed || object.HasMember("error");
+                for (const auto& member : object.GetObject()) {
+                    const std::string name = member.name.GetString();
+                    EXPECT_TRUE(members.contains(name) || name == "warning" ||
+                                (object.HasMember("error") && of_failures.contains(name)))
+                        << text_of(words) << ": " << name << " is not in docs/tool.md";
+                }
+                if (object.HasMember("error")) {
+                    EXPECT_EQ(object["exit_code"].GetInt(), code) << line;
+                }
+            }
+            EXPECT_TRUE(has_failed || code != refused) << text_of(words) << ": no error as JSON\n" << ended.output;
+        }
+    }
+    EXPECT_THAT(tool({"no-such-subcommand", "--json"}).output, testing::StartsWith("{\"error\":"));
+}
+
+TEST_F(Subcommands, SayThatTheirResultCouldNotBeWritten) {
+    const Finished ended =
+        run_to_end({.argv = {"/bin/sh", "-c", "\"$0\" --config \"$1\" outbox list >/dev/full",
+                             (folder() / "bin/runledger").string(), (folder() / "runledgerd.toml").string()}},
+                   folder());
+
+    EXPECT_EQ(ended.status.code, refused) << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr("standard output can't be written"));
+}
+
+// script(1) gives a program a terminal.
+TEST_F(Subcommands, ShowHowFarTheyAreOnATerminalAlone) {
+    const std::string quiet = tool({"quarantine", "replay", "1"}).output;
+    const Finished ended =
+        run_to_end({.argv = {"script", "--quiet", "--return", "--command",
+                             fmt::format("{} --config {} quarantine replay 1", (folder() / "bin/runledger").string(),
+                                         (folder() / "runledgerd.toml").string()),
+                             "/dev/null"},
+                    .env = {{"TERM", "xterm"}}},
+                   folder());
+
+    EXPECT_THAT(quiet, testing::Not(HasSubstr("\x1b[K")));
+    EXPECT_THAT(ended.output, HasSubstr("replaying rows of quarantine 0 of 1 ["));
+    EXPECT_THAT(ended.output, HasSubstr("\r\x1b[K       1  refused"));
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ TEST_F(OutboxTool, ShowsOneWithoutItsLinks) {
     EXPECT_EQ(shown.status.code, 0);
     EXPECT_THAT(shown.output, AllOf(HasSubstr("bot was blocked"), HasSubstr("completed"), Not(HasSubstr("sesame"))));
 
-    EXPECT_EQ(outbox({"show", "99"}).status.code, 2);
+    EXPECT_EQ(outbox({"show", "99"}).status.code, 3);
 }
 
 TEST_F(OutboxTool, HasGivenUpOnesTriedAgain) {
@@ -125,7 +125,7 @@ TEST_F(OutboxTool, DropsWhatNobodyWantsAndSaysWhoDidIt) {
                 HasSubstr("dropped by an operator: 400 Bad Request: chat not found"));
 
     const Finished leased = outbox({"drop", "4"});
-    EXPECT_EQ(leased.status.code, 2) << "its daemon is sending it";
+    EXPECT_EQ(leased.status.code, 3) << "its daemon is sending it";
     EXPECT_EQ(states(), "dead uncertain skipped leased skipped");
 }
 
@@ -146,9 +146,9 @@ TEST_F(OutboxTool, SendsWhatWasOnlyLogged) {
 
     daemon_ = std::make_unique<DaemonProcess>(
         folder_, DaemonConf{.postgres_uri = uri_, .telegram_api_url = "http://127.0.0.1:1"});
-    EXPECT_EQ(outbox({"send-logged"}).status.code, 1) << "which?";
-    EXPECT_EQ(outbox({"send-logged", "--all", "--chat", "45"}).status.code, 1);
-    EXPECT_EQ(outbox({"send-logged", "1"}).status.code, 2) << "it was not logged, but refused";
+    EXPECT_EQ(outbox({"send-logged"}).status.code, 2) << "which?";
+    EXPECT_EQ(outbox({"send-logged", "--all", "--chat", "45"}).status.code, 2);
+    EXPECT_EQ(outbox({"send-logged", "1"}).status.code, 3) << "it was not logged, but refused";
     EXPECT_THAT(outbox({"send-logged", "--all", "--dry-run"}).output,
                 HasSubstr("3 notifications would be sent, 0 stay logged"));
     EXPECT_EQ(states(), others + "logged logged logged");
@@ -198,9 +198,9 @@ TEST_F(OutboxTool, SendsNoLoggedMessageAfterItsCorrection) {
 }
 
 TEST_F(OutboxTool, ChangesNothingUnlessItIsToldWhich) {
-    EXPECT_EQ(outbox({"retry"}).status.code, 1);
-    EXPECT_EQ(outbox({"drop"}).status.code, 1);
-    EXPECT_EQ(outbox({"drop", "--all", "--chat", "42"}).status.code, 1);
+    EXPECT_EQ(outbox({"retry"}).status.code, 2);
+    EXPECT_EQ(outbox({"drop"}).status.code, 2);
+    EXPECT_EQ(outbox({"drop", "--all", "--chat", "42"}).status.code, 2);
     EXPECT_EQ(states(), "dead uncertain pending leased dead");
 
     EXPECT_EQ(outbox({"retry", "--all"}).status.code, 0);

@@ -83,18 +83,20 @@ struct Silence {
     bool is_looked_up;
 };
 
-constexpr std::array silences{Silence{"queued_not_yet", "queued", "14 minutes", false},
-                              Silence{"queued", "queued", "16 minutes", true},
-                              Silence{"started_not_yet", "started", "14 minutes", false},
-                              Silence{"started", "started", "16 minutes", true},
-                              Silence{"running_not_yet", "running", "9 minutes", false},
-                              Silence{"running", "running", "11 minutes", true},
-                              Silence{"uploading_not_yet", "uploading", "4 minutes", false},
-                              Silence{"uploading", "uploading", "6 minutes", true},
-                              Silence{"unknown_not_yet", "processing", "14 minutes", false},
-                              Silence{"unknown", "processing", "16 minutes", true},
-                              Silence{"ended", "cancelled", "1 hour", false},
-                              Silence{"beyond_looking_back", "running", "8 days", false}};
+constexpr std::array silences{
+    Silence{"queued_not_yet", "queued", "14 minutes", false},
+    Silence{"queued", "queued", "16 minutes", true},
+    Silence{"started_not_yet", "started", "14 minutes", false},
+    Silence{"started", "started", "16 minutes", true},
+    Silence{"running_not_yet", "running", "9 minutes", false},
+    Silence{"running", "running", "11 minutes", true},
+    Silence{"uploading_not_yet", "uploading", "4 minutes", false},
+    Silence{"uploading", "uploading", "6 minutes", true},
+    Silence{"unknown_not_yet", "processing", "14 minutes", false},
+    Silence{"unknown", "processing", "16 minutes", true},
+    Silence{"ended", "cancelled", "1 hour", false},
+    Silence{"beyond_looking_back", "running", "8 days", false},
+    Silence{"runledger-simulated-0123456789abcdef0123456789abcdef", "running", "1 hour", false}};
 
 TEST_F(Reconcile, LooksUpARunAfterASilenceThatSuitsItsState) {
     for (const Silence& silence : silences) {

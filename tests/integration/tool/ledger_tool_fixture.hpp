@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/integration/ledger/ledger_fixture.hpp"
@@ -17,7 +18,11 @@ protected:
 
     // Runs `runledger --config FILE <words>` to its end.
     [[nodiscard]] Finished tool(std::vector<std::string> words) const { return program_.tool(std::move(words)); }
-    // The same, which must end with this exit code; returns what it said.
+    // What that runs, for a program that does not end.
+    [[nodiscard]] std::vector<std::string> command(std::vector<std::string> words) const {
+        return program_.tool_command(std::move(words));
+    }
+    // The same as tool(), which must end with this exit code; returns what it said.
     std::string tool_says(std::vector<std::string> words, int exit_code = 0) const;
 
     // One statement, or several, committed.

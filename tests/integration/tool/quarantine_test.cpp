@@ -237,9 +237,9 @@ TEST_F(Quarantine, AppliesABatchUnderItsOwnNameWhereThatIsFreeAgain) {
 }
 
 TEST_F(Quarantine, NamesWhatItDoesNotFind) {
-    EXPECT_THAT(tool_says({"quarantine", "show", "42"}, 1), HasSubstr("quarantine has no row 42"));
-    EXPECT_THAT(tool_says({"quarantine", "replay", "42"}, 1), HasSubstr("quarantine has no row 42"));
-    EXPECT_THAT(tool_says({"quarantine", "replay"}, 1), HasSubstr("name the rows' ids, or --all"));
+    EXPECT_THAT(tool_says({"quarantine", "show", "42"}, 3), HasSubstr("quarantine has no row 42"));
+    EXPECT_THAT(tool_says({"quarantine", "replay", "42"}, 3), HasSubstr("quarantine has no row 42"));
+    EXPECT_THAT(tool_says({"quarantine", "replay"}, 2), HasSubstr("name the rows' ids, or --all"));
     EXPECT_THAT(tool_says({"quarantine", "replay", "--all"}), Not(HasSubstr("stored")));
 }
 

@@ -144,7 +144,7 @@ TEST_F(Replay, LeavesSchemasAloneThatAreNotItsOwn) {
 }
 
 TEST_F(Replay, NamesATimeThatIsNone) {
-    EXPECT_THAT(tool_says({"replay", "--from", "yesterdayish", "--to", "2025-08-30", "--into", "trial"}, 1),
+    EXPECT_THAT(tool_says({"replay", "--from", "yesterdayish", "--to", "2025-08-30", "--into", "trial"}, 2),
                 HasSubstr("yesterdayish"));
     EXPECT_EQ(value("SELECT to_regnamespace('trial') IS NULL"), "t");
 }

@@ -216,7 +216,7 @@ TEST_F(Reprice, SpeaksJsonALine) {
 TEST_F(Reprice, RefusesTimesThatAreNotIso8601AndSaysTheForm) {
     for (const char* text : {"01.11.2026", "tomorrow", "11/01/2026", "2025-02-30", "2025-08-01T25:00Z", "20250801"}) {
         const Finished refused = tool({"reprice", "--gpu", "A10G", "--from", text, "--to", "2030-01-01"});
-        EXPECT_EQ(refused.status.code, 1) << text;
+        EXPECT_EQ(refused.status.code, 2) << text;
         EXPECT_THAT(refused.output, HasSubstr("is not a time: write 2026-01-31, 2026-01-31T12:00Z or ")) << text;
     }
     for (const char* text : {"2025-08-01", "2025-08-01T12:00Z", "2025-08-01 12:00:00", "2025-08-01T12:00:00.5+02:00"}) {
@@ -228,18 +228,18 @@ TEST_F(Reprice, RefusesTimesThatAreNotIso8601AndSaysTheForm) {
 TEST_F(Reprice, RefusesAGpuThatNoRateNames) {
     const Finished refused = reprice({}, "A10");
 
-    EXPECT_EQ(refused.status.code, 1);
+    EXPECT_EQ(refused.status.code, 3);
     EXPECT_THAT(refused.output, HasSubstr("--gpu \"A10\": gpu_rates has no rate for it; it has rates for "));
     EXPECT_THAT(refused.output, HasSubstr("A10G"));
 }
 
 TEST_F(Reprice, RefusesTimesThatAreNone) {
     const Finished garbled = tool({"reprice", "--gpu", "A10G", "--from", "Tuesdayish", "--to", "2025-09-01"});
-    EXPECT_EQ(garbled.status.code, 1);
+    EXPECT_EQ(garbled.status.code, 2);
     EXPECT_THAT(garbled.output, HasSubstr("--from \"Tuesdayish\" is not a time"));
 
     const Finished reversed = tool({"reprice", "--gpu", "A10G", "--from", "2025-09-01", "--to", "2025-08-01"});
-    EXPECT_EQ(reversed.status.code, 1);
+    EXPECT_EQ(reversed.status.code, 2);
     EXPECT_THAT(reversed.output, HasSubstr("is not before"));
 }
 

@@ -225,10 +225,42 @@ TEST_F(SpoolTool, ClaimsAFolderThatWasAnotherHosts) {
     server.check_logs({"belongs to the host"});
 }
 
+TEST_F(SpoolTool, SpeaksJsonInEachCommand) {
+    const std::string source = make_spool("source", {1, 2}).string();
+    const std::string target = folder().make_folder("target").string();
+    const std::string exported = folder().make_folder("exported").string();
+    struct Row {
+        std::vector<std::string> words;
+        std::string has;
+        int code{0};
+    };
+    const std::vector<Row> all{
+        {{"list", source}, R"("state":"orphan")"},
+        {{"show", source, "c3"}, R"("bytes":)"},
+        {{"show", source, "c3", "--bodies"}, R"("body":)"},
+        {{"export", source}, R"("body":)"},
+        {{"export", source, "--to", exported}, R"("batches":2)"},
+        {{"import", target, source}, R"("imported":true)"},
+        {{"import", target, source}, R"("imported":false)"},
+        {{"claim", target}, R"("host_before":)"},
+        {{"retire", source}, R"("safe_to_delete":false)", 3},
+        {{"show", source, "77"}, R"("exit_code":3)", 3},
+    };
+    for (Row row : all) {
+        row.words.emplace_back("--json");
+        const Finished ended = spool(row.words);
+
+        EXPECT_EQ(ended.status.code, row.code) << ended.output;
+        EXPECT_FALSE(parse_lines(ended.output).empty()) << row.words.front();
+        EXPECT_THAT(ended.output, HasSubstr(row.has));
+    }
+}
+
 struct Complaint {
     std::string name;
     std::vector<std::string> words;  // @S@: a spool with one segment; @E@: an empty folder.
     std::string sentence;
+    int code{1};
 };
 
 class SpoolToolComplaints : public ToolFixture, public ::testing::WithParamInterface<Complaint> {};
@@ -252,22 +284,22 @@ TEST_P(SpoolToolComplaints, NameWhatIsWrong) {
 
     const Finished finished = spool(words);
 
-    EXPECT_EQ(finished.status.code, 1) << finished.output;
+    EXPECT_EQ(finished.status.code, GetParam().code) << finished.output;
     EXPECT_THAT(finished.output, HasSubstr(GetParam().sentence));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     , SpoolToolComplaints,
     ::testing::Values(
-        Complaint{"NoFolder", {"list", "/nowhere"}, "Directory does not exist: /nowhere"},
-        Complaint{"NoSuchSegment", {"show", "@S@", "77"}, "no segment's id begins with '77'"},
+        Complaint{"NoFolder", {"list", "/nowhere"}, "Directory does not exist: /nowhere", 2},
+        Complaint{"NoSuchSegment", {"show", "@S@", "77"}, "no segment's id begins with '77'", 3},
         Complaint{"AmbiguousSegment", {"show", "@S@", "c3"}, "2 segments' ids begin with 'c3'"},
         Complaint{
-            "NoSuchBatch", {"show", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3.", "--batch", "9"}, "has no batch 9"},
+            "NoSuchBatch", {"show", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3.", "--batch", "9"}, "has no batch 9", 3},
         Complaint{"Copied", {"show", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c4"}, "foreign_id"},
         Complaint{"Fifo", {"show", "@S@", "aa"}, "is not a regular file"},
         Complaint{"LaterVersion", {"show", "@S@", "bb"}, "unknown_version"},
-        Complaint{"ImportOfNothing", {"import", "@E@", "/nowhere"}, "/nowhere"},
+        Complaint{"ImportOfNothing", {"import", "@E@", "/nowhere"}, "/nowhere", 2},
         Complaint{"ImportOfAnotherFile", {"import", "@E@", "/etc/hostname"}, "neither a folder nor a segment's file"},
         Complaint{"ImportIntoItself", {"import", "@S@", "@S@"}, "is in the spool already; resend sends it again"},
         Complaint{"ResendOfWhatIsSentAnyway",

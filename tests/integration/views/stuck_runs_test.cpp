@@ -54,6 +54,18 @@ TEST_F(StuckRuns, LeaveOutRunsThatEnded) {
     EXPECT_THAT(stuck(), IsEmpty());
 }
 
+TEST_F(StuckRuns, LeaveOutRunsThatWereMadeUp) {
+    const std::string made_up = "runledger-simulated-" + std::string(32, '0');
+    hear_last_of(made_up, "running", "10 days");
+    hear_last_of(made_up + "0", "running", "10 days");  // A digit too many.
+
+    EXPECT_THAT(stuck(), ElementsAre(made_up + "0 running"));
+    EXPECT_THAT(rows("SELECT run_id FROM runledger.runs_without_generation_v1"), ElementsAre(made_up + "0"));
+    execute("DELETE FROM runledger.settle_queue");
+    execute(fmt::format("INSERT INTO runledger.settle_queue (run_id) VALUES ('{}'), ('real')", made_up));
+    EXPECT_THAT(rows("SELECT run_id FROM runledger.unsettled_v1"), ElementsAre("real"));
+}
+
 TEST_F(StuckRuns, NameTheGenerationWhereOneNamesTheRun) {
     const auto id = insert_generation("run-1");
     hear_last_of("run-1", "running", "2 hours");

@@ -1,4 +1,5 @@
 // Each counter of each stage to its own sample: a table in which every counter and every sample stands.
+#include "common/version.hpp"
 #include "daemon/metrics.hpp"
 
 #include <fmt/format.h>
@@ -239,7 +240,7 @@ TEST_F(DaemonCounters, SayWhetherPostgreSQLIsAwayAndWhichBuildThisIs) {
 
     const auto samples = all_served();
     EXPECT_EQ(samples.at("runledger_postgres_up"), 1);
-    EXPECT_EQ(samples.at(fmt::format("runledger_build_info{{version=\"{}\"}}", RUNLEDGER_VERSION)), 1);
+    EXPECT_EQ(samples.at(fmt::format("runledger_build_info{{version=\"{}\"}}", build_version())), 1);
     EXPECT_GT(samples.at("runledger_start_time_seconds"), 1.7e9);
 }
 

@@ -1,0 +1,97 @@
+#include "daemon/tool/output/output.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace runledger::tool {
+namespace {
+
+constexpr std::chrono::milliseconds drawn_again_after{100};
+constexpr std::uint64_t bar_width = 30;
+
+// Whether lines can be drawn over: TERM=dumb can't.
+bool can_draw_on(std::FILE* stream) {
+    const char* kind = std::getenv("TERM");  // NOLINT(concurrency-mt-unsafe): one thread.
+    return ::isatty(::fileno(stream)) == 1 && (kind == nullptr || std::string_view(kind) != "dumb");
+}
+
+}  // namespace
+
+Output::Output(std::FILE* results, std::FILE* remarks)
+    : results_(results), remarks_(remarks), has_terminal_(can_draw_on(remarks)) {}
+
+Output::~Output() { remove_bar(); }
+
+void Output::write(std::string_view bytes) {
+    remove_bar();
+    // flush() asks whether something is missing.
+    static_cast<void>(std::fwrite(bytes.data(), 1, bytes.size(), results_));
+}
+
+void Output::print(JsonObject& object) { write(object.take() + "\n"); }
+
+void Output::warn(std::string_view sentence) {
+    remove_bar();
+    if (as_json) {
+        fmt::print(remarks_, "{}\n", JsonObject().add("warning", sentence).take());
+    } else {
+        fmt::print(remarks_, "runledger: {}\n", sentence);
+    }
+}
+
+void Output::fail(const Failure& failure) {
+    // What was printed before comes first. That it can't be written is no news: the command has failed.
+    static_cast<void>(flush());
+    if (!as_json) {
+        fmt::print(remarks_, "runledger: {}\n", failure.sentence);
+        if (!failure.hint.empty()) {
+            fmt::print(remarks_, "{}\n", failure.hint);
+        }
+        return;
+    }
+    JsonObject object;
+    object.add("error", failure.sentence).add("exit_code", failure.exit_code);
+    object.add("sqlstate", failure.sqlstate.empty() ? std::nullopt : std::optional(failure.sqlstate));
+    object.add("hint", failure.hint.empty() ? std::nullopt : std::optional(failure.hint));
+    fmt::print(remarks_, "{}\n", object.take());
+}
+
+void Output::show_progress(std::string_view doing, std::uint64_t done, std::uint64_t total) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!has_terminal_ || as_json || (is_bar_drawn_ && now - drawn_at_ < drawn_again_after)) {
+        return;
+    }
+    drawn_at_ = now;
+    is_bar_drawn_ = true;
+    if (total == 0) {
+        fmt::print(remarks_, "\r\x1b[K{} {}", doing, done);
+    } else {
+        const std::uint64_t filled = std::min(done, total) * bar_width / total;
+        fmt::print(remarks_, "\r\x1b[K{} {} of {} [{:<{}}]", doing, done, total, std::string(filled, '#'), bar_width);
+    }
+    static_cast<void>(std::fflush(remarks_));  // A bar that can't be drawn is no failure.
+}
+
+bool Output::flush() {
+    remove_bar();
+    return std::fflush(results_) == 0 && std::ferror(results_) == 0;
+}
+
+void Output::remove_bar() {
+    if (is_bar_drawn_) {
+        is_bar_drawn_ = false;
+        fmt::print(remarks_, "\r\x1b[K");
+        static_cast<void>(std::fflush(remarks_));  // As above.
+    }
+}
+
+std::string one_line(std::string_view text, std::size_t bytes_max) {
+    std::string line(text.substr(0, bytes_max));
+    std::replace_if(
+        line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
+    return line;
+}
+
+}  // namespace runledger::tool

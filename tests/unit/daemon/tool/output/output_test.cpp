@@ -1,0 +1,86 @@
+#include "daemon/tool/output/output.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "daemon/tool/output/exit_code.hpp"
+
+namespace runledger::tool {
+namespace {
+
+// Both streams, in memory: neither is a terminal.
+class Written {
+public:
+    ~Written() {
+        std::fclose(results);
+        std::fclose(remarks);
+        std::free(results_text_);  // NOLINT: open_memstream's.
+        std::free(remarks_text_);  // NOLINT
+    }
+    std::string results_text() {
+        std::fflush(results);
+        return {results_text_, results_size_};
+    }
+    std::string remarks_text() {
+        std::fflush(remarks);
+        return {remarks_text_, remarks_size_};
+    }
+
+private:
+    char* results_text_{nullptr};
+    std::size_t results_size_{0};
+    char* remarks_text_{nullptr};
+    std::size_t remarks_size_{0};
+
+public:
+    std::FILE* results{::open_memstream(&results_text_, &results_size_)};
+    std::FILE* remarks{::open_memstream(&remarks_text_, &remarks_size_)};
+};
+
+TEST(Output, KeepsResultsAndRemarksApart) {
+    Written written;
+    Output out(written.results, written.remarks);
+
+    out.print("{} rows\n", 3);
+    out.warn("a file was left out");
+    out.fail({.sentence = "permission denied", .exit_code = exit_failed, .sqlstate = "42501", .hint = "Ask a DBA."});
+
+    EXPECT_EQ(written.results_text(), "3 rows\n");
+    EXPECT_EQ(written.remarks_text(), "runledger: a file was left out\nrunledger: permission denied\nAsk a DBA.\n");
+}
+
+TEST(Output, SpeaksJsonOnBoth) {
+    Written written;
+    Output out(written.results, written.remarks);
+    out.as_json = true;
+
+    out.print(JsonObject().add("rows", 3));
+    out.warn("a file was left out");
+    out.fail({.sentence = "no", .exit_code = exit_no});
+
+    EXPECT_EQ(written.results_text(), "{\"rows\":3}\n");
+    EXPECT_EQ(written.remarks_text(),
+              "{\"warning\":\"a file was left out\"}\n"
+              "{\"error\":\"no\",\"exit_code\":3,\"sqlstate\":null,\"hint\":null}\n");
+}
+
+TEST(Output, DrawsNoBarWhereNobodyLooks) {
+    Written written;
+    Output out(written.results, written.remarks);
+
+    out.show_progress("replaying", 1, 2);
+    out.print("done\n");
+
+    EXPECT_EQ(written.results_text(), "done\n");
+    EXPECT_EQ(written.remarks_text(), "");
+}
+
+TEST(Output, MakesOneLineOfASendersText) {
+    EXPECT_EQ(one_line("a\nb\x1b[31m\x7f"), "a b [31m ");
+    EXPECT_EQ(one_line("abcdef", 3), "abc");
+}
+
+}  // namespace
+}  // namespace runledger::tool
