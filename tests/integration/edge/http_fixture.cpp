@@ -82,7 +82,7 @@ void expect_problem(const HttpAnswer& answer, int status, std::string_view word)
 
 void expect_page_of_nginx(const HttpAnswer& answer, int status) {
     EXPECT_EQ(answer.status, status) << answer.error << answer.body;
-    EXPECT_NE(answer.body.find("<center>nginx"), std::string::npos) << answer.headers << answer.body;
+    EXPECT_NE(answer.body.find("<hr><center>"), std::string::npos) << answer.headers << answer.body;
     EXPECT_EQ(answer.headers.find("problem+json"), std::string::npos) << answer.headers;
 }
 
