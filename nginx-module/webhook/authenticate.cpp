@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "nginx-module/nginx/request_mask.hpp"
 #include "nginx-module/token/token_mask.hpp"
-#include "nginx-module/webhook/request_mask.hpp"
 
 namespace runledger::edge {
 

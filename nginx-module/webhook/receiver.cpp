@@ -9,10 +9,10 @@
 #include "common/event.hpp"
 #include "common/limits.hpp"
 #include "common/wire.hpp"
+#include "nginx-module/nginx/body.hpp"
 #include "nginx-module/nginx/conf.hpp"
 #include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/webhook/authenticate.hpp"
-#include "nginx-module/webhook/body.hpp"
 #include "nginx-module/webhook/held_request.hpp"
 #include "nginx-module/worker/worker.hpp"
 

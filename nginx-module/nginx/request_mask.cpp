@@ -1,4 +1,4 @@
-#include "nginx-module/webhook/request_mask.hpp"
+#include "nginx-module/nginx/request_mask.hpp"
 
 #include <malloc.h>
 
