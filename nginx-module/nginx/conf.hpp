@@ -54,6 +54,9 @@ char* read_daemon(ngx_conf_t& cf, MainConf& main);
 char* read_curve(ngx_conf_t& cf, MainConf& main);
 char* read_token(ngx_conf_t& cf, LocationConf& location);
 
+// What the configuration takes from nginx before any directive is read.
+void note_cycle(const ngx_conf_t& cf, MainConf& main);
+
 // When all of the configuration has been read and the worker's user is known: whether that user can write in the
 // spool's folder, on what file system it is, and whether it is this host's. Logs why not.
 [[nodiscard]] bool check_spool_folder(const MainConf& main, const ngx_log_t* log);
