@@ -1,6 +1,7 @@
 #include "nginx-module/directives.hpp"
 
 #include "common/curve.hpp"
+#include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/core_conf.hpp"
 #include "nginx-module/status/status.hpp"
 #include "nginx-module/webhook/receiver.hpp"
@@ -106,7 +107,14 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
 template <auto Read, class Conf>
 char* read_directive(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     return guarded(
-        log_of(*cf), "read a directive", [&] { return Read(*cf, *static_cast<Conf*>(conf)); },
+        log_of(*cf), "read a directive",
+        [&] {
+            if (canary::configuration_fault()) {
+                return refuse(*cf, "nginx's structures are not those that the module was built with: " +
+                                       *canary::configuration_fault());
+            }
+            return Read(*cf, *static_cast<Conf*>(conf));
+        },
         static_cast<char*>(NGX_CONF_ERROR));
 }
 
@@ -136,6 +144,11 @@ ngx_command_t commands[] = {
 };
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
+    canary::look_at_configuration(*cf);
+    if (canary::configuration_fault()) {
+        static MainConf none;  // Nothing will be written to it: no directive is read.
+        return &none;
+    }
     return guarded(
         log_of(*cf), "make the http configuration",
         [cf]() -> void* {
@@ -147,12 +160,19 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
 }
 
 void* create_location_conf(ngx_conf_t* cf) noexcept {
+    if (canary::configuration_fault()) {
+        static LocationConf none;
+        return &none;
+    }
     return guarded(
         log_of(*cf), "make a location's configuration",
         [cf]() -> void* { return &make_in_pool<LocationConf>(pool_of(*cf)); }, nullptr);
 }
 
 char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
+    if (canary::configuration_fault()) {
+        return NGX_CONF_OK;
+    }
     return guarded(
         log_of(*cf), "merge a location's configuration",
         [&]() -> char* {

@@ -1,5 +1,6 @@
 #include "nginx-module/nginx/request.hpp"
 
+#include <cstring>
 #include <new>
 
 #include "nginx-module/nginx/body.hpp"
@@ -114,6 +115,16 @@ ngx_int_t send_text(ngx_http_request_t& request, ngx_uint_t status, std::string_
     ngx_http_complex_value_t body{};
     body.value = borrow(text);
     return ngx_http_send_response(&request, status, &content_type, &body);
+}
+
+std::string_view copy_untouched(ngx_http_request_t& request, std::string_view text) {
+    const ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&request, text.size());  // Without a call: only memory.
+    if (cleanup == nullptr) {
+        throw std::bad_alloc{};
+    }
+    auto* copy = static_cast<char*>(cleanup->data);
+    std::memcpy(copy, text.data(), text.size());
+    return {copy, text.size()};
 }
 
 void watch_client(ngx_http_request_t& request) noexcept { request.read_event_handler = ngx_http_test_reading; }

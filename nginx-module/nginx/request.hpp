@@ -1,7 +1,7 @@
 // What the module reads of a request of nginx's and does with it: the one place that knows where in nginx's structures
 // it lies. Above this room a request is a reference that is handed on.
 //
-// Event-loop thread only.
+// For a request that the canary knows. Event-loop thread only.
 #pragma once
 
 #include <cstddef>
@@ -63,6 +63,9 @@ void close_after_answer(ngx_http_request_t& request) noexcept;
 // ngx_http_finalize_request() is to be called with.
 [[nodiscard]] ngx_int_t send_text(ngx_http_request_t& request, ngx_uint_t status, std::string_view type,
                                   std::string_view text) noexcept;
+// A copy that lives as long as the request, also of one that the canary does not know: made by nginx's functions alone,
+// as send_text() is. Throws std::bad_alloc.
+[[nodiscard]] std::string_view copy_untouched(ngx_http_request_t& request, std::string_view text);
 // While the request is suspended, nginx notices a client that leaves.
 void watch_client(ngx_http_request_t& request) noexcept;
 // Of a suspended request. The request, and all that is in its pool, may be gone afterwards.

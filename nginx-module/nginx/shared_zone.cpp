@@ -1,5 +1,9 @@
 #include "nginx-module/nginx/shared_zone.hpp"
 
+#include <stdexcept>
+
+#include "nginx-module/nginx/canary.hpp"
+
 namespace runledger::edge {
 
 ngx_shm_zone_t& add_shared_zone(ngx_conf_t& cf, std::string_view name, std::size_t bytes, InitZone init, void* data) {
@@ -8,6 +12,9 @@ ngx_shm_zone_t& add_shared_zone(ngx_conf_t& cf, std::string_view name, std::size
     ngx_shm_zone_t* zone = ngx_shared_memory_add(&cf, &zone_name, size, &ngx_http_runledger_module);
     if (zone == nullptr) {
         throw std::bad_alloc{};
+    }
+    if (const auto fault = canary::find_zone_fault(*zone, size)) {
+        throw std::runtime_error("nginx's structures are not those that the module was built with: " + *fault);
     }
     zone->init = nginx_callback(init);
     zone->data = data;

@@ -14,7 +14,7 @@ namespace runledger::edge {
 using InitZone = ngx_int_t (*)(ngx_shm_zone_t* zone, void* previous) noexcept;
 
 // Asks nginx for a zone with room for so many bytes; `data` is what zone_data() gives until set_zone_data(). The name
-// is not copied. Throws std::bad_alloc.
+// is not copied. Throws std::bad_alloc, std::runtime_error where the zone is not what the module's headers have it.
 [[nodiscard]] ngx_shm_zone_t& add_shared_zone(ngx_conf_t& cf, std::string_view name, std::size_t bytes, InitZone init,
                                               void* data);
 

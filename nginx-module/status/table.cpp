@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/conf.hpp"
 #include "nginx-module/nginx/shared_zone.hpp"
 
@@ -30,8 +31,12 @@ void read_all(const Cells& cells, Values& values) noexcept {
                            [](const auto& cell) { return cell.load(std::memory_order_relaxed); });
 }
 
-// So that a token that was never used shows as just that.
-void add_tokens(StatusTable& table, const MainConf& main) noexcept {
+// What each reading of the configuration adds: the tokens, so that one that was never used shows as just that, and
+// what the canary has seen.
+void prepare(StatusTable& table, const MainConf& main) noexcept {
+    if (canary::fault()) {
+        table.note_incompatible_nginx();
+    }
     for (const std::string& name : main.token_names) {
         table.add_token(name);
     }
@@ -50,7 +55,7 @@ ngx_int_t init_status_zone(ngx_shm_zone_t* zone, void* previous) noexcept {
             }
             if (previous != nullptr) {  // A reload: the counters go on.
                 set_zone_data(*zone, previous);
-                add_tokens(*static_cast<StatusTable*>(previous), main);
+                prepare(*static_cast<StatusTable*>(previous), main);
                 return NGX_OK;
             }
             void* memory = allocate_in(*zone, sizeof(StatusTable));
@@ -59,7 +64,7 @@ ngx_int_t init_status_zone(ngx_shm_zone_t* zone, void* previous) noexcept {
             }
             auto* table = new (memory) StatusTable{};
             table->start(ngx_time());
-            add_tokens(*table, main);
+            prepare(*table, main);
             set_zone_data(*zone, table);
             return NGX_OK;
         },
@@ -85,6 +90,8 @@ void StatusTable::count_commit(std::chrono::microseconds duration) noexcept {
     commits_[static_cast<std::size_t>(bucket - commit_buckets.begin())].fetch_add(1, std::memory_order_relaxed);
     commit_microseconds_.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
 }
+
+void StatusTable::note_incompatible_nginx() noexcept { is_incompatible_.store(1, std::memory_order_relaxed); }
 
 std::size_t StatusTable::find_token(std::string_view name) const noexcept {
     const std::size_t taken = tokens_taken_.load(std::memory_order_acquire);
@@ -167,6 +174,7 @@ void StatusTable::leave() noexcept {
 StatusFigures StatusTable::read() const {
     StatusFigures figures;
     figures.started_at_seconds = started_at_.load(std::memory_order_relaxed);
+    figures.is_nginx_incompatible = is_incompatible_.load(std::memory_order_relaxed) != 0 || canary::fault();
     read_all(outcomes_, figures.outcomes);
     read_all(refusals_by_nginx_, figures.refusals_by_nginx);
     read_all(counters_, figures.courier);

@@ -76,6 +76,7 @@ Problem problem_of(RequestOutcome outcome) {
         case RequestOutcome::refused_json:
         case RequestOutcome::client_gone:
         case RequestOutcome::refused_by_nginx:
+        case RequestOutcome::incompatible:  // nginx's own page: a document of ours would touch the request.
             break;
     }
     throw std::logic_error("no problem document for this outcome");

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/conf.hpp"
 #include "nginx-module/nginx/request.hpp"
 #include "nginx-module/status/metrics.hpp"
@@ -85,7 +86,7 @@ using TextOf = std::string_view (*)(const ngx_http_request_t& request) noexcept;
 
 template <TextOf Text>
 ngx_int_t get_variable(ngx_http_request_t* request, ngx_http_variable_value_t* value, uintptr_t) noexcept {
-    set_value(*value, Text(*request));
+    set_value(*value, canary::knows(*request) ? Text(*request) : std::string_view{});
     return NGX_OK;
 }
 

@@ -10,8 +10,10 @@
 #include "common/limits.hpp"
 #include "common/wire.hpp"
 #include "nginx-module/nginx/body.hpp"
+#include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/conf.hpp"
 #include "nginx-module/nginx/request.hpp"
+#include "nginx-module/status/table.hpp"
 #include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/webhook/authenticate.hpp"
 #include "nginx-module/webhook/held_request.hpp"
@@ -155,6 +157,12 @@ void on_body(ngx_http_request_t* request) noexcept {
 }  // namespace
 
 ngx_int_t on_webhook(ngx_http_request_t* request) noexcept {
+    if (!canary::knows(*request)) {
+        StatusTable& table = status_table(*current_main_conf().status_zone);
+        table.note_incompatible_nginx();
+        table.count(RequestOutcome::incompatible);
+        return NGX_HTTP_SERVICE_UNAVAILABLE;  // nginx reads and answers the rest.
+    }
     return guarded(
         log_of(*request), "receive a webhook", [&] { return receive(*request); }, NGX_HTTP_SERVICE_UNAVAILABLE);
 }
