@@ -1,6 +1,8 @@
 #include "nginx-module/directives.hpp"
 
 #include "common/curve.hpp"
+#include "nginx-module/nginx/canary.hpp"
+#include "nginx-module/nginx/core_conf.hpp"
 #include "nginx-module/status/status.hpp"
 #include "nginx-module/webhook/receiver.hpp"
 
@@ -14,11 +16,11 @@ constexpr ngx_msec_t sender_patience = 20'000;  // docs/sender.md, "Delivery".
 
 // The location's content handler is ours from now on; one location can have only one.
 [[nodiscard]] char* claim_location(ngx_conf_t& cf, RequestHandler handler) {
-    auto* core = static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf((&cf), ngx_http_core_module));
-    if (core->handler != nullptr) {
+    CoreLocation core{cf};
+    if (core.has_handler()) {
         return refuse(cf, std::string{Words{cf}[0]} + " can't share its location with another content handler");
     }
-    core->handler = nginx_callback(handler);
+    core.set_handler(handler);
     return NGX_CONF_OK;
 }
 
@@ -30,7 +32,7 @@ char* read_webhook(ngx_conf_t& cf, LocationConf& location) {
     location.is_webhook = true;
     MainConf& main = main_conf(cf);
     if (main.first_webhook.empty()) {
-        main.first_webhook = std::string{view(cf.conf_file->file.name)} + ":" + std::to_string(cf.conf_file->line);
+        main.first_webhook = place_of(cf);
     }
     return claim_location(cf, on_webhook);
 }
@@ -65,13 +67,12 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
 
 // Directives of other modules, such as proxy_pass, take the location's content handler without asking: nginx would
 // serve the later one, and a sender's token would reach an upstream unchecked. Here all of the location has been read.
-[[nodiscard]] bool has_lost_location(ngx_conf_t& cf, const ngx_http_core_loc_conf_t& core,
-                                     const LocationConf& location) {
-    const bool is_lost = (location.is_webhook && core.handler != nginx_callback(on_webhook)) ||
-                         (location.is_status && core.handler != nginx_callback(on_status));
+[[nodiscard]] bool has_lost_location(ngx_conf_t& cf, const CoreLocation& core, const LocationConf& location) {
+    const bool is_lost = (location.is_webhook && !core.is_handled_by(on_webhook)) ||
+                         (location.is_status && !core.is_handled_by(on_status));
     if (is_lost) {
         static_cast<void>(refuse(cf, std::string{location.is_webhook ? "runledger_webhook" : "runledger_status"} +
-                                         " in location " + quoted(view(core.name)) +
+                                         " in location " + quoted(core.name()) +
                                          " can't share its location with another content handler, such as proxy_pass"));
     }
     return is_lost;
@@ -81,34 +82,39 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
 // one is still a webhook's: without a handler there, nginx would look for a file, and the sender's second and third
 // try, which are GET, would be lost in `limit_except POST`. With a handler of another module it would take requests
 // from the webhook: false, and the reason is in the log.
-[[nodiscard]] bool inherit_handler(ngx_conf_t& cf, ngx_http_core_loc_conf_t& core, const LocationConf& outer,
-                                   LocationConf& inner) {
-    if (core.noname == 0 || !(outer.is_webhook || outer.is_status)) {
+[[nodiscard]] bool inherit_handler(ngx_conf_t& cf, CoreLocation& core, const LocationConf& outer, LocationConf& inner) {
+    if (!core.is_block() || !(outer.is_webhook || outer.is_status)) {
         return true;
     }
-    if (core.handler != nullptr) {
+    if (core.has_handler()) {
         static_cast<void>(refuse(cf, std::string{outer.is_webhook ? "runledger_webhook" : "runledger_status"} +
-                                         " in location " + quoted(view(core.name)) +
+                                         " in location " + quoted(core.name()) +
                                          " can't share an if or limit_except block with another content handler, such "
                                          "as proxy_pass"));
         return false;
     }
     if (outer.is_webhook) {
         inner.is_webhook = true;
-        core.handler = nginx_callback(on_webhook);
+        core.set_handler(on_webhook);
     } else {
         inner.is_status = true;
-        core.handler = nginx_callback(on_status);
+        core.set_handler(on_status);
     }
     return true;
 }
 
 // Makes nginx's directive setter of a function that can throw.
 template <auto Read, class Conf>
-char* read_directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
-    static_cast<void>(command);  // The directive's name is the first of its words.
+char* read_directive(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     return guarded(
-        cf->log, "read a directive", [&] { return Read(*cf, *static_cast<Conf*>(conf)); },
+        log_of(*cf), "read a directive",
+        [&] {
+            if (canary::configuration_fault()) {
+                return refuse(*cf, "nginx's structures are not those that the module was built with: " +
+                                       *canary::configuration_fault());
+            }
+            return Read(*cf, *static_cast<Conf*>(conf));
+        },
         static_cast<char*>(NGX_CONF_ERROR));
 }
 
@@ -138,36 +144,46 @@ ngx_command_t commands[] = {
 };
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
+    canary::look_at_configuration(*cf);
+    if (canary::configuration_fault()) {
+        static MainConf none;  // Nothing will be written to it: no directive is read.
+        return &none;
+    }
     return guarded(
-        cf->log, "make the http configuration",
+        log_of(*cf), "make the http configuration",
         [cf]() -> void* {
-            auto& main = make_in_pool<MainConf>(*cf->pool);
-            main.cycle = cf->cycle;
-            main.courier.edge_name = view(cf->cycle->hostname);
+            auto& main = make_in_pool<MainConf>(pool_of(*cf));
+            note_cycle(*cf, main);
             return &main;
         },
         nullptr);
 }
 
 void* create_location_conf(ngx_conf_t* cf) noexcept {
+    if (canary::configuration_fault()) {
+        static LocationConf none;
+        return &none;
+    }
     return guarded(
-        cf->log, "make a location's configuration", [cf]() -> void* { return &make_in_pool<LocationConf>(*cf->pool); },
-        nullptr);
+        log_of(*cf), "make a location's configuration",
+        [cf]() -> void* { return &make_in_pool<LocationConf>(pool_of(*cf)); }, nullptr);
 }
 
 char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
+    if (canary::configuration_fault()) {
+        return NGX_CONF_OK;
+    }
     return guarded(
-        cf->log, "merge a location's configuration",
+        log_of(*cf), "merge a location's configuration",
         [&]() -> char* {
             const auto& outer = *static_cast<LocationConf*>(parent);
             auto& inner = *static_cast<LocationConf*>(child);
-            auto& core =
-                *static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+            CoreLocation core{*cf};
             if (has_lost_location(*cf, core, inner)) {
                 return static_cast<char*>(NGX_CONF_ERROR);
             }
             if (inner.is_status && inner.token_rule() != nullptr) {
-                return refuse(*cf, "runledger_token in location " + quoted(view(core.name)) +
+                return refuse(*cf, "runledger_token in location " + quoted(core.name()) +
                                        " protects nothing: runledger_status asks for no token; use allow and deny, or "
                                        "auth_basic");
             }
@@ -176,7 +192,7 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
                 inner.token = outer.token;
             }
             if (inner.is_webhook && !inner.token) {
-                warn(*cf, "runledger_webhook in location " + quoted(view(core.name)) +
+                warn(*cf, "runledger_webhook in location " + quoted(core.name()) +
                               " without runledger_token: anyone can post events; runledger_token off says so is meant");
             }
             return inherit_handler(*cf, core, outer, inner) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);

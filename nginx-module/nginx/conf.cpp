@@ -27,6 +27,16 @@ void warn(ngx_conf_t& cf, const std::string& sentence) {
     ngx_conf_log_error(NGX_LOG_WARN, &cf, 0, "%*s", sentence.size(), sentence.data());
 }
 
+void note_cycle(const ngx_conf_t& cf, MainConf& main) {
+    main.cycle = cf.cycle;
+    main.courier.edge_name = view(cf.cycle->hostname);
+}
+
+const MainConf& current_main_conf() noexcept {
+    return *static_cast<const MainConf*>(
+        ngx_http_cycle_get_module_main_conf(const_cast<ngx_cycle_t*>(ngx_cycle), ngx_http_runledger_module));
+}
+
 std::string full_path(ngx_conf_t& cf, std::string_view path, RelativeTo base) {
     std::string terminated{path};
     ngx_str_t name = borrow(terminated);

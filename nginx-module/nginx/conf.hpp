@@ -25,7 +25,8 @@ struct MainConf {
     bool has_status{false};                // A location answers with runledger_status.
 
     ngx_cycle_t* cycle{};
-    ngx_shm_zone_t* status_zone{};  // Made where a webhook or status location exists.
+    std::optional<ngx_uint_t> connection_index;  // Of $connection, for the canary; with a location of the module's.
+    ngx_shm_zone_t* status_zone{};               // Made where a webhook or status location exists.
 };
 
 // Where a rule's variable takes the token from: what is to be masked, whether it is the right token or not.
@@ -54,6 +55,9 @@ char* read_daemon(ngx_conf_t& cf, MainConf& main);
 char* read_curve(ngx_conf_t& cf, MainConf& main);
 char* read_token(ngx_conf_t& cf, LocationConf& location);
 
+// What the configuration takes from nginx before any directive is read.
+void note_cycle(const ngx_conf_t& cf, MainConf& main);
+
 // When all of the configuration has been read and the worker's user is known: whether that user can write in the
 // spool's folder, on what file system it is, and whether it is this host's. Logs why not.
 [[nodiscard]] bool check_spool_folder(const MainConf& main, const ngx_log_t* log);
@@ -68,6 +72,9 @@ void warn_of_crowded_spool(const ngx_cycle_t& cycle, const MainConf& main);
 [[nodiscard]] inline const MainConf& main_conf(const ngx_http_request_t& request) noexcept {
     return *static_cast<MainConf*>(ngx_http_get_module_main_conf(&request, ngx_http_runledger_module));
 }
+
+// In a worker that serves a location of the module's: the configuration, without the help of a request.
+[[nodiscard]] const MainConf& current_main_conf() noexcept;
 
 // What every directive's reader needs. A sentence names the directive and the value; nginx adds the file and the line.
 

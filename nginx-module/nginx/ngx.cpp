@@ -11,39 +11,39 @@ namespace {
 constexpr std::size_t line_bytes_max = 1900;
 static_assert(line_bytes_max < NGX_MAX_ERROR_STR);
 
+// Without the handler that adds a request's context.
+[[nodiscard]] ngx_log_t quiet(const ngx_log_t& log) noexcept {
+    ngx_log_t copy = log;
+    copy.handler = nullptr;
+    copy.data = nullptr;
+    return copy;
+}
+
 }  // namespace
 
+// The macro ngx_log_error() throughout, and not the function under it: Angie's function takes a file's name as well.
+
 void log_line(const ngx_log_t* log, ngx_uint_t level, std::string_view text) noexcept {
-    ngx_log_t quiet = *log;
-    quiet.handler = nullptr;
-    quiet.data = nullptr;
-    if (quiet.log_level >= level) {
-        ngx_log_error_core(level, &quiet, 0, "runledger: %*s", std::min(text.size(), line_bytes_max), text.data());
-    }
+    ngx_log_t to = quiet(*log);
+    ngx_log_error(level, &to, 0, "runledger: %*s", std::min(text.size(), line_bytes_max), text.data());
 }
 
 void log_line(const ngx_http_request_t& request, ngx_uint_t level, std::string_view text) noexcept {
-    ngx_log_t quiet = *request.connection->log;
-    quiet.handler = nullptr;
-    quiet.data = nullptr;
-    if (quiet.log_level >= level) {
-        ngx_log_error_core(level, &quiet, 0, "runledger: %*s, client: %V", std::min(text.size(), line_bytes_max),
-                           text.data(), &request.connection->addr_text);
-    }
+    ngx_log_t to = quiet(*request.connection->log);
+    ngx_log_error(level, &to, 0, "runledger: %*s, client: %V", std::min(text.size(), line_bytes_max), text.data(),
+                  &request.connection->addr_text);
 }
 
 void log_escaped_exception(const ngx_log_t* log, const char* what) noexcept {
-    ngx_log_t quiet = *log;
-    quiet.handler = nullptr;
-    quiet.data = nullptr;
+    ngx_log_t to = quiet(*log);
     try {
         throw;
     } catch (const std::bad_alloc&) {
-        ngx_log_error_core(NGX_LOG_CRIT, &quiet, 0, "runledger: out of memory (%s)", what);
+        ngx_log_error(NGX_LOG_CRIT, &to, 0, "runledger: out of memory (%s)", what);
     } catch (const std::exception& error) {
-        ngx_log_error_core(NGX_LOG_ALERT, &quiet, 0, "runledger: unexpected exception (%s): %s", what, error.what());
+        ngx_log_error(NGX_LOG_ALERT, &to, 0, "runledger: unexpected exception (%s): %s", what, error.what());
     } catch (...) {  // Not a std::exception: thrown by nothing we call, but the gate lets nothing through.
-        ngx_log_error_core(NGX_LOG_ALERT, &quiet, 0, "runledger: unexpected exception (%s)", what);
+        ngx_log_error(NGX_LOG_ALERT, &to, 0, "runledger: unexpected exception (%s)", what);
     }
 }
 

@@ -150,6 +150,7 @@ struct StatusFigures {
     std::array<std::uint64_t, courier_figures.size()> courier{};
     std::vector<TokenUse> tokens;
     std::uint64_t workers{};
+    bool is_nginx_incompatible{};
     std::array<std::uint64_t, commit_buckets.size() + 1> commits{};  // By bucket, not cumulated; the last is +Inf.
     std::chrono::microseconds commit_time_sum{};
 };

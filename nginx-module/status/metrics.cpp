@@ -51,6 +51,7 @@ namespace {
             case RequestOutcome::failed:
             case RequestOutcome::client_gone:
             case RequestOutcome::spool_full:
+            case RequestOutcome::incompatible:
                 family.samples.push_back({std::string{outcome_words[i]}, figures.outcomes[i]});
         }
     }
@@ -113,6 +114,9 @@ MetricFamilies metric_families(const StatusFigures& figures, const StatusBounds&
     families.push_back(family_of_one("daemon_endpoints", "Endpoints that runledger_daemon names.", MetricType::gauge,
                                      bounds.daemon_endpoints));
     families.push_back(family_of_one("workers", "Workers that have a courier.", MetricType::gauge, figures.workers));
+    families.push_back(family_of_one("incompatible_nginx",
+                                     "1 if nginx's structures are not those that the module was built with.",
+                                     MetricType::gauge, figures.is_nginx_incompatible ? 1 : 0));
     families.push_back(family_of_one("start_time_seconds",
                                      "Unix time at which the counters began: nginx's start, or a binary upgrade.",
                                      MetricType::gauge, figures.started_at_seconds));

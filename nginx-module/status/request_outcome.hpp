@@ -28,18 +28,19 @@ enum class RequestOutcome : std::uint8_t {
     client_gone,       // The sender left before the answer. The event may still have been stored.
     refused_by_nginx,  // Refused before our handler (limit_req, allow and deny, auth_request) or for broken chunks.
     spool_full,        // 503: as timeout, and because neither the spool's bound nor its disk had room.
+    incompatible,      // 503: nginx's structures are not those that the module was built with.
 };
 
-inline constexpr std::array<std::string_view, 15> outcome_words{
+inline constexpr std::array<std::string_view, 16> outcome_words{
     "none",         "accepted",         "redelivered", "refused_json", "refused_token",   "refused_method",
     "refused_size", "refused_type",     "over_bound",  "timeout",      "body_unreadable", "failed",
-    "client_gone",  "refused_by_nginx", "spool_full"};
+    "client_gone",  "refused_by_nginx", "spool_full",  "incompatible"};
 
 [[nodiscard]] constexpr std::string_view to_word(RequestOutcome outcome) noexcept {
     return outcome_words[static_cast<std::size_t>(outcome)];
 }
 
-static_assert(to_word(RequestOutcome::spool_full) == "spool_full");
+static_assert(to_word(RequestOutcome::incompatible) == "incompatible");
 
 struct NginxCause {
     std::string_view word;

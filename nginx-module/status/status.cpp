@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <string_view>
 
+#include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/nginx/event_loop.hpp"
+#include "nginx-module/nginx/request.hpp"
 #include "nginx-module/status/metrics.hpp"
 #include "nginx-module/status/table.hpp"
 
@@ -34,8 +38,14 @@ constexpr std::array formats{
     return found != formats.end() ? found : nullptr;
 }
 
+[[nodiscard]] std::string render(const Format& format, const MainConf& main) {
+    return format.render(metric_families(
+        status_table(*main.status_zone).read(),
+        {.spool_bytes_max = main.courier.spool.bytes_max, .daemon_endpoints = main.courier.link.endpoints.size()}));
+}
+
 [[nodiscard]] ngx_int_t send_status(ngx_http_request_t& request) {
-    if ((request.method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0) {
+    if (!is_get_or_head(request)) {
         add_header(request, "Allow", "GET, HEAD");
         return NGX_HTTP_NOT_ALLOWED;
     }
@@ -43,24 +53,32 @@ constexpr std::array formats{
     if (format == nullptr) {
         return NGX_HTTP_BAD_REQUEST;
     }
-    const MainConf& main = main_conf(request);
-    const auto& text = make_in_pool<std::string>(
-        *request.pool, format->render(metric_families(status_table(*main.status_zone).read(),
-                                                      {.spool_bytes_max = main.courier.spool.bytes_max,
-                                                       .daemon_endpoints = main.courier.link.endpoints.size()})));
+    const auto& text = make_in_request<std::string>(request, render(*format, main_conf(request)));
     add_header(request, "Cache-Control", "no-store");
-    ngx_http_complex_value_t body{};
-    body.value = borrow(text);
-    ngx_str_t type = borrow(format->content_type);
-    return ngx_http_send_response(&request, NGX_HTTP_OK, &type, &body);
+    return send_text(request, NGX_HTTP_OK, format->content_type, text);
+}
+
+// For a request that the canary does not know: by functions of nginx's alone. So there is no header of ours, and any
+// method is answered.
+[[nodiscard]] ngx_int_t send_status_untouched(ngx_http_request_t& request) {
+    const Format* format = find_format(request);
+    if (format == nullptr) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+    const std::string_view text = copy_untouched(request, render(*format, current_main_conf()));
+    return send_text(request, NGX_HTTP_OK, format->content_type, text);
 }
 
 }  // namespace
 
 ngx_int_t on_status(ngx_http_request_t* request) noexcept {
+    if (!canary::knows(*request)) {
+        return guarded(
+            current_log(), "show the status", [&] { return send_status_untouched(*request); },
+            NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
     return guarded(
-        request->connection->log, "show the status", [&] { return send_status(*request); },
-        NGX_HTTP_INTERNAL_SERVER_ERROR);
+        log_of(*request), "show the status", [&] { return send_status(*request); }, NGX_HTTP_INTERNAL_SERVER_ERROR);
 }
 
 }  // namespace runledger::edge

@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <csignal>
 
+#include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/nginx/shared_zone.hpp"
 
 namespace runledger::edge {
 
@@ -29,39 +31,41 @@ void read_all(const Cells& cells, Values& values) noexcept {
                            [](const auto& cell) { return cell.load(std::memory_order_relaxed); });
 }
 
-// So that a token that was never used shows as just that.
-void add_tokens(StatusTable& table, const MainConf& main) noexcept {
+// What each reading of the configuration adds: the tokens, so that one that was never used shows as just that, and
+// what the canary has seen.
+void prepare(StatusTable& table, const MainConf& main) noexcept {
+    if (canary::fault()) {
+        table.note_incompatible_nginx();
+    }
     for (const std::string& name : main.token_names) {
         table.add_token(name);
     }
 }
 
 ngx_int_t init_status_zone(ngx_shm_zone_t* zone, void* previous) noexcept {
-    const ngx_log_t* log = zone->shm.log;
+    const ngx_log_t* log = log_of(*zone);
     return guarded(
         log, "prepare the status zone",
         [&]() -> ngx_int_t {
-            const auto& main = *static_cast<MainConf*>(zone->data);
+            const auto& main = *static_cast<MainConf*>(zone_data(*zone));
             // The last moment at which a configuration can be refused, and the first at which nginx knows the
             // worker's user, whatever the order of directives.
             if (!main.courier.spool.folder.empty() && !check_spool_folder(main, log)) {
                 return NGX_ERROR;
             }
             if (previous != nullptr) {  // A reload: the counters go on.
-                zone->data = previous;
-                add_tokens(*static_cast<StatusTable*>(previous), main);
+                set_zone_data(*zone, previous);
+                prepare(*static_cast<StatusTable*>(previous), main);
                 return NGX_OK;
             }
-            // NOLINTNEXTLINE: nginx puts its pool at the zone's start.
-            auto* pool = reinterpret_cast<ngx_slab_pool_t*>(zone->shm.addr);
-            void* memory = ngx_slab_calloc(pool, sizeof(StatusTable));
+            void* memory = allocate_in(*zone, sizeof(StatusTable));
             if (memory == nullptr) {
                 return NGX_ERROR;
             }
             auto* table = new (memory) StatusTable{};
             table->start(ngx_time());
-            add_tokens(*table, main);
-            zone->data = table;
+            prepare(*table, main);
+            set_zone_data(*zone, table);
             return NGX_OK;
         },
         NGX_ERROR);
@@ -86,6 +90,8 @@ void StatusTable::count_commit(std::chrono::microseconds duration) noexcept {
     commits_[static_cast<std::size_t>(bucket - commit_buckets.begin())].fetch_add(1, std::memory_order_relaxed);
     commit_microseconds_.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
 }
+
+void StatusTable::note_incompatible_nginx() noexcept { is_incompatible_.store(1, std::memory_order_relaxed); }
 
 std::size_t StatusTable::find_token(std::string_view name) const noexcept {
     const std::size_t taken = tokens_taken_.load(std::memory_order_acquire);
@@ -168,6 +174,7 @@ void StatusTable::leave() noexcept {
 StatusFigures StatusTable::read() const {
     StatusFigures figures;
     figures.started_at_seconds = started_at_.load(std::memory_order_relaxed);
+    figures.is_nginx_incompatible = is_incompatible_.load(std::memory_order_relaxed) != 0 || canary::fault();
     read_all(outcomes_, figures.outcomes);
     read_all(refusals_by_nginx_, figures.refusals_by_nginx);
     read_all(counters_, figures.courier);
@@ -199,17 +206,9 @@ StatusFigures StatusTable::read() const {
 }
 
 void add_status_zone(ngx_conf_t& cf, MainConf& main) {
-    ngx_str_t name = ngx_string("runledger_status");
-    const std::size_t size = ngx_align(sizeof(StatusTable), ngx_pagesize) + 16 * ngx_pagesize;  // The slab's own part.
-    ngx_shm_zone_t* zone = ngx_shared_memory_add(&cf, &name, size, &ngx_http_runledger_module);
-    if (zone == nullptr) {
-        throw std::bad_alloc{};
-    }
-    zone->init = nginx_callback(init_status_zone);
-    zone->data = &main;
-    main.status_zone = zone;
+    main.status_zone = &add_shared_zone(cf, "runledger_status", sizeof(StatusTable), init_status_zone, &main);
 }
 
-StatusTable& status_table(const ngx_shm_zone_t& zone) noexcept { return *static_cast<StatusTable*>(zone.data); }
+StatusTable& status_table(const ngx_shm_zone_t& zone) noexcept { return *static_cast<StatusTable*>(zone_data(zone)); }
 
 }  // namespace runledger::edge

@@ -38,6 +38,10 @@ public:
     // A request with a right token of that name, whatever its outcome.
     void count_token(std::string_view name, time_t now, bool is_accepted) noexcept;
 
+    // nginx's structures are not those that the module was built with. For as long as the table lives, which is as long
+    // as nginx's master does: no reload changes nginx or the module.
+    void note_incompatible_nginx() noexcept;
+
     // From a worker's housekeeping: adds what its counters have gained and sets its gauges.
     void publish(const CourierFigures& figures) noexcept;
     // The worker ends: its gauges no longer count.
@@ -76,6 +80,7 @@ private:
     [[nodiscard]] Slot* claim_slot() noexcept;
 
     Cell started_at_;
+    Cell is_incompatible_;
     std::array<Cell, outcome_words.size()> outcomes_;
     std::array<Cell, nginx_causes.size()> refusals_by_nginx_;
     std::array<Cell, courier_figures.size()> counters_;  // Those of gauges stay 0.

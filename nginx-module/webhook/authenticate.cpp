@@ -4,8 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "nginx-module/nginx/request.hpp"
+#include "nginx-module/nginx/request_mask.hpp"
 #include "nginx-module/token/token_mask.hpp"
-#include "nginx-module/webhook/request_mask.hpp"
 
 namespace runledger::edge {
 
@@ -18,16 +19,16 @@ public:
         : rules_{PoolAllocator<Seen>{pool}}, presented_{PoolAllocator<Presented>{pool}} {}
 
     [[nodiscard]] static RequestTokens* find(const ngx_http_request_t& request) noexcept {
-        return find_in_pool<RequestTokens>(*request.pool, [](const RequestTokens&) { return true; });
+        return find_in_request<RequestTokens>(request, [](const RequestTokens&) { return true; });
     }
 
     [[nodiscard]] static RequestTokens& of(ngx_http_request_t& request) {
         auto* tokens = find(request);
-        return tokens != nullptr ? *tokens : make_in_pool<RequestTokens>(*request.pool, *request.pool);
+        return tokens != nullptr ? *tokens : make_in_request<RequestTokens>(request, pool_of(request));
     }
 
     [[nodiscard]] std::optional<std::string_view> check(ngx_http_request_t& request, const TokenRule& rule) {
-        const ngx_str_t value = read(request, rule);
+        const ngx_str_t value = variable_text(request, rule.variable_index);
         const std::string_view presented = view(value);
         std::optional<std::string_view> name;
         if (!presented.empty() && !(is_masked(presented) && is_masked_already(rule))) {
@@ -70,15 +71,6 @@ private:
         ngx_int_t variable_index;
         TokenDigest digest;
     };
-
-    [[nodiscard]] static ngx_str_t read(ngx_http_request_t& request, const TokenRule& rule) noexcept {
-        const ngx_http_variable_value_t* value =
-            ngx_http_get_flushed_variable(&request, static_cast<ngx_uint_t>(rule.variable_index));
-        if (value == nullptr || value->not_found != 0) {
-            return {};
-        }
-        return {value->len, value->data};
-    }
 
     // The URL may hold the token escaped where it need not be, or not: HTTP clients differ. Both are tried.
     [[nodiscard]] std::optional<std::string_view> look_up(const TokenRule& rule, std::string_view presented) {
@@ -124,7 +116,7 @@ ngx_int_t remember_token_rule(ngx_http_request_t* request) noexcept {
     const LocationConf& location = location_conf(*request);
     if (const TokenRule* rule = location.token_rule(); rule != nullptr && location.is_webhook) {
         // A failure costs the mask of a request that never reaches the check, and is in the log.
-        guarded_run(request->connection->log, "remember a token's rule",
+        guarded_run(log_of(*request), "remember a token's rule",
                     [&] { RequestTokens::of(*request).remember(*rule, false); });
     }
     return NGX_DECLINED;
@@ -132,7 +124,7 @@ ngx_int_t remember_token_rule(ngx_http_request_t* request) noexcept {
 
 ngx_int_t mask_unchecked_token(ngx_http_request_t* request) noexcept {
     const LocationConf& location = location_conf(*request);
-    guarded_run(request->connection->log, "mask a token", [&] {
+    guarded_run(log_of(*request), "mask a token", [&] {
         auto* tokens = RequestTokens::find(*request);
         if (const TokenRule* rule = location.token_rule(); rule != nullptr && location.is_webhook) {
             tokens = &RequestTokens::of(*request);  // Refused before the rewrite phase, for its size.

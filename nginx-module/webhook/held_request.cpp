@@ -1,6 +1,7 @@
 #include "nginx-module/webhook/held_request.hpp"
 
 #include "common/wire.hpp"
+#include "nginx-module/nginx/request.hpp"
 
 namespace runledger::edge {
 
@@ -53,7 +54,7 @@ FailureLog failures;
 
 // Every field of an event can be followed at debug, from here to the ledger.
 void log_event(const ngx_http_request_t& request, const HeldEvent& event) {
-    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, request.connection->log, 0,
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, log_of(request), 0,
                    "runledger: stored event run_id=%*s flags=%uD stored_in=%L us", event.run_id.size(),
                    event.run_id.data(), event.flags, static_cast<std::int64_t>(event.commit_time.count()));
 }
@@ -61,37 +62,28 @@ void log_event(const ngx_http_request_t& request, const HeldEvent& event) {
 }  // namespace
 
 HeldRequest& HeldRequest::make(ngx_http_request_t& request) {
-    auto& held = make_in_pool<HeldRequest>(*request.pool, request);
-    ngx_http_set_ctx((&request), &held, ngx_http_runledger_module);
-    ngx_http_cleanup_t* cleanup = ngx_http_cleanup_add(&request, 0);
-    if (cleanup == nullptr) {
-        throw std::bad_alloc{};
-    }
-    cleanup->handler = nginx_callback(+[](void* data) noexcept { static_cast<HeldRequest*>(data)->on_request_end(); });
-    cleanup->data = &held;
+    auto& held = make_in_request<HeldRequest>(request, request);
+    set_context(request, &held);
+    call_at_end(
+        request, +[](void* data) noexcept { static_cast<HeldRequest*>(data)->on_request_end(); }, &held);
     return held;
 }
 
 HeldRequest* HeldRequest::find(const ngx_http_request_t& request) noexcept {
-    auto* held = static_cast<HeldRequest*>(ngx_http_get_module_ctx((&request), ngx_http_runledger_module));
-    if (held == nullptr && (request.internal != 0 || request.filter_finalize != 0)) {
+    auto* held = static_cast<HeldRequest*>(find_context(request));
+    if (held == nullptr && may_lack_context(request)) {
         // A subrequest shares its parent's pool: each has its own.
-        held = find_in_pool<HeldRequest>(*request.pool,
-                                         [&](const HeldRequest& other) { return &other.request_ == &request; });
+        held = find_in_request<HeldRequest>(request,
+                                            [&](const HeldRequest& other) { return &other.request_ == &request; });
     }
     return held;
 }
 
 HeldRequest::HeldRequest(ngx_http_request_t& request) noexcept
-    : request_{request}, is_post_action_{request.post_action != 0} {
-    timer_owner_.fd = -1;
-    timer_owner_.data = this;
-    deadline_.data = &timer_owner_;
-    deadline_.log = request.connection->log;
-    deadline_.handler = nginx_callback(+[](ngx_event_t* event) noexcept {
-        static_cast<HeldRequest*>(static_cast<ngx_connection_t*>(event->data)->data)->on_deadline();
-    });
-}
+    : request_{request},
+      is_post_action_{edge::is_post_action(request)},
+      deadline_{log_of(request), WhileDraining::is_waited_for,
+                +[](void* data) noexcept { static_cast<HeldRequest*>(data)->on_deadline(); }, this} {}
 
 std::optional<Problem> HeldRequest::suspend(HeldEventPtr event, ngx_msec_t timeout) {
     if (event->validated) {
@@ -101,12 +93,12 @@ std::optional<Problem> HeldRequest::suspend(HeldEventPtr event, ngx_msec_t timeo
         return problem_of(RequestOutcome::over_bound);
     }
     event_ = std::move(event);
-    // Not cancelable: a worker that drains waits for it, and so answers every request that it holds.
-    ngx_add_timer(&deadline_, timeout);
+    // A worker that drains waits for it, and so answers every request that it holds.
+    deadline_.set(timeout);
     // A client that left together with its last byte gives no event any more: its event is stored all the same, and
     // the deadline bounds the wait. Behind a mirrored copy or a post_action there is a client who waits for no answer.
-    if (&request_ == request_.main && !is_post_action_) {
-        request_.read_event_handler = ngx_http_test_reading;
+    if (!is_subrequest(request_) && !is_post_action_) {
+        watch_client(request_);
     }
     return std::nullopt;
 }
@@ -128,8 +120,9 @@ void HeldRequest::on_result(const HeldEventPtr& event) noexcept {
         outcome_ = RequestOutcome::client_gone;
         return;
     }
-    finalize(guarded(
-        request_.connection->log, "answer a webhook", [&] { return answer(*event); }, NGX_HTTP_SERVICE_UNAVAILABLE));
+    finalize(request_,
+             guarded(
+                 log_of(request_), "answer a webhook", [&] { return answer(*event); }, NGX_HTTP_SERVICE_UNAVAILABLE));
 }
 
 ngx_int_t HeldRequest::answer(const HeldEvent& event) {
@@ -151,14 +144,14 @@ ngx_int_t HeldRequest::answer(const HeldEvent& event) {
 }
 
 void HeldRequest::note_run(const HeldEvent& event) {
-    run_id_ = shown_in_pool(*request_.pool, event.run_id);
-    status_word_ = shown_in_pool(*request_.pool, event.status_word);
+    run_id_ = shown_in_pool(pool_of(request_), event.run_id);
+    status_word_ = shown_in_pool(pool_of(request_), event.status_word);
 }
 
 void HeldRequest::on_deadline() noexcept {
     HoldState expected = HoldState::waiting;
     if (!event_->state.compare_exchange_strong(expected, HoldState::abandoned)) {
-        ngx_add_timer(&deadline_, deadline_grace);
+        deadline_.set(deadline_grace);
         return;
     }
     const RequestOutcome outcome =
@@ -169,9 +162,9 @@ void HeldRequest::on_deadline() noexcept {
         outcome_ = RequestOutcome::client_gone;
         return;
     }
-    finalize(guarded(
-        request_.connection->log, "give up a webhook", [&] { return refuse(problem_of(outcome)); },
-        NGX_HTTP_SERVICE_UNAVAILABLE));
+    finalize(request_, guarded(
+                           log_of(request_), "give up a webhook", [&] { return refuse(problem_of(outcome)); },
+                           NGX_HTTP_SERVICE_UNAVAILABLE));
 }
 
 // nginx ends the request. While it is suspended that means: its client has left.
@@ -187,19 +180,11 @@ void HeldRequest::on_request_end() noexcept {
     let_go();
 }
 
-bool HeldRequest::has_been_ended() const noexcept { return (request_.post_action != 0) != is_post_action_; }
+bool HeldRequest::has_been_ended() const noexcept { return edge::is_post_action(request_) != is_post_action_; }
 
 void HeldRequest::let_go() noexcept {
     event_.reset();
-    if (deadline_.timer_set != 0) {
-        ngx_del_timer(&deadline_);
-    }
-}
-
-void HeldRequest::finalize(ngx_int_t rc) noexcept {
-    ngx_connection_t* connection = request_.connection;  // The request, and this with it, may be gone afterwards.
-    ngx_http_finalize_request(&request_, rc);
-    ngx_http_run_posted_requests(connection);
+    deadline_.cancel();
 }
 
 }  // namespace runledger::edge

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "nginx-module/nginx/ngx.hpp"
+#include "nginx-module/nginx/timer.hpp"
 #include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/worker/worker.hpp"
 
@@ -54,7 +55,6 @@ private:
 
     [[nodiscard]] ngx_int_t answer(const HeldEvent& event);
     void note_run(const HeldEvent& event);
-    void finalize(ngx_int_t rc) noexcept;
     // The client left while the request was suspended, and nginx runs the location's post_action in it now: it is
     // nginx's again, and not ours to answer or finalise.
     [[nodiscard]] bool has_been_ended() const noexcept;
@@ -69,8 +69,7 @@ private:
     std::string_view run_id_;  // In the request's pool, as is the next.
     std::string_view status_word_;
     std::optional<std::chrono::microseconds> commit_time_;
-    ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
-    ngx_event_t deadline_{};
+    Timer deadline_;
 };
 
 }  // namespace runledger::edge

@@ -2,7 +2,9 @@
 
 #include <optional>
 
+#include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/nginx/request.hpp"
 #include "nginx-module/status/metrics.hpp"
 #include "nginx-module/status/request_outcome.hpp"
 #include "nginx-module/status/table.hpp"
@@ -15,10 +17,6 @@ namespace {
 // Codes of nginx's own that are never sent: the client has left, or nginx has closed the connection.
 constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
 
-[[nodiscard]] ngx_uint_t http_status(const ngx_http_request_t& request) noexcept {
-    return request.err_status != 0 ? request.err_status : request.headers_out.status;
-}
-
 // For a request that nginx ended between our content handler and its whole body.
 [[nodiscard]] RequestOutcome outcome_without_body(const ngx_http_request_t& request, ngx_uint_t status) noexcept {
     switch (status) {
@@ -26,13 +24,13 @@ constexpr ngx_uint_t status_client_closed = NGX_HTTP_CLIENT_CLOSED_REQUEST;
             return RequestOutcome::refused_size;  // Chunked, over client_max_body_size.
         case NGX_HTTP_BAD_REQUEST:
             // nginx's code for broken chunks, and also for a client that left with its body half sent.
-            return request.connection->error != 0 ? RequestOutcome::client_gone : RequestOutcome::refused_by_nginx;
+            return has_failed_connection(request) ? RequestOutcome::client_gone : RequestOutcome::refused_by_nginx;
         case NGX_HTTP_REQUEST_TIME_OUT:
         case status_client_closed:
             return RequestOutcome::client_gone;
         default:
             // nginx answers 500 where its "100 Continue" meets a connection that the client has reset.
-            return request.connection->error != 0 ? RequestOutcome::client_gone : RequestOutcome::failed;
+            return has_failed_connection(request) ? RequestOutcome::client_gone : RequestOutcome::failed;
     }
 }
 
@@ -44,7 +42,7 @@ public:
 
     // A subrequest shares its parent's pool: whose visit it was must be told.
     [[nodiscard]] static bool was_made_by(const ngx_http_request_t& request) noexcept {
-        return find_in_pool<Visit>(*request.pool, [&](const Visit& visit) { return &visit.request_ == &request; }) !=
+        return find_in_request<Visit>(request, [&](const Visit& visit) { return &visit.request_ == &request; }) !=
                nullptr;
     }
 
@@ -53,26 +51,23 @@ private:
 };
 
 [[nodiscard]] bool has_come_to_webhook(const ngx_http_request_t& request) noexcept {
-    return location_conf(request).is_webhook || (request.internal != 0 && Visit::was_made_by(request));
+    return location_conf(request).is_webhook || (is_internal(request) && Visit::was_made_by(request));
 }
 
 // An index of nginx_causes, for a request whose outcome is refused_by_nginx.
 [[nodiscard]] std::size_t nginx_cause(const ngx_http_request_t& request) noexcept {
-    // As ngx_http_limit_req_module.c and ngx_http_limit_conn_module.c number them, and $limit_req_status names them.
-    constexpr unsigned limit_req_rejected = 3;
-    constexpr unsigned limit_conn_rejected = 2;
-    if (request.main->limit_req_status == limit_req_rejected) {
+    if (was_refused_by_limit_req(request)) {
         return cause_limit_req;
     }
-    if (request.main->limit_conn_status == limit_conn_rejected) {
+    if (was_refused_by_limit_conn(request)) {
         return cause_limit_conn;
     }
-    return cause_of_status(static_cast<unsigned>(http_status(request)));
+    return cause_of_status(static_cast<unsigned>(answer_status(request)));
 }
 
 // Nothing for a request that has nothing to do with a webhook location, or is still on its way.
 [[nodiscard]] std::optional<RequestOutcome> find_outcome(const ngx_http_request_t& request) noexcept {
-    const ngx_uint_t status = http_status(request);
+    const ngx_uint_t status = answer_status(request);
     if (const HeldRequest* held = HeldRequest::find(request)) {
         if (held->outcome() != RequestOutcome::none) {
             return held->outcome();
@@ -86,20 +81,12 @@ private:
                                                        : RequestOutcome::refused_by_nginx;
 }
 
-void set_value(ngx_http_variable_value_t& value, std::string_view text) noexcept {
-    value.not_found = text.empty() ? 1 : 0;
-    value.valid = text.empty() ? 0 : 1;
-    value.no_cacheable = 0;
-    value.len = static_cast<unsigned>(text.size()) & 0x0FFF'FFFFU;  // 28 bits wide; a run_id has at most 128 bytes.
-    value.data = borrow(text).data;
-}
-
 // The texts live as long as the request, or for ever.
 using TextOf = std::string_view (*)(const ngx_http_request_t& request) noexcept;
 
 template <TextOf Text>
 ngx_int_t get_variable(ngx_http_request_t* request, ngx_http_variable_value_t* value, uintptr_t) noexcept {
-    set_value(*value, Text(*request));
+    set_value(*value, canary::knows(*request) ? Text(*request) : std::string_view{});
     return NGX_OK;
 }
 
@@ -119,25 +106,14 @@ std::string_view commit_time_of(const ngx_http_request_t& request) noexcept {
         return {};
     }
     std::string_view text;
-    guarded_run(request.connection->log, "write a commit time",
-                [&] { text = copy_to_pool(*request.pool, to_seconds_text(*held->commit_time())); });
+    guarded_run(log_of(request), "write a commit time",
+                [&] { text = copy_to_pool(pool_of(request), to_seconds_text(*held->commit_time())); });
     return text;
 }
 
 std::string_view outcome_word_of(const ngx_http_request_t& request) noexcept {
     const auto outcome = find_outcome(request);
     return outcome ? to_word(*outcome) : std::string_view{};
-}
-
-using GetVariable = ngx_int_t (*)(ngx_http_request_t*, ngx_http_variable_value_t*, uintptr_t) noexcept;
-
-void add_variable(ngx_conf_t& cf, std::string_view name, GetVariable get) {
-    ngx_str_t text = borrow(name);
-    ngx_http_variable_t* variable = ngx_http_add_variable(&cf, &text, NGX_HTTP_VAR_NOCACHEABLE);
-    if (variable == nullptr) {
-        throw std::bad_alloc{};
-    }
-    variable->get_handler = nginx_callback(get);
 }
 
 }  // namespace
@@ -151,10 +127,10 @@ void add_variables(ngx_conf_t& cf) {
 
 ngx_int_t note_visit(ngx_http_request_t* request) noexcept {
     return guarded(
-        request->connection->log, "note a visit",
+        log_of(*request), "note a visit",
         [&]() -> ngx_int_t {
             if (location_conf(*request).is_webhook && !Visit::was_made_by(*request)) {
-                static_cast<void>(make_in_pool<Visit>(*request->pool, *request));
+                static_cast<void>(make_in_request<Visit>(*request, *request));
             }
             return NGX_DECLINED;
         },

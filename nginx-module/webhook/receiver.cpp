@@ -9,10 +9,13 @@
 #include "common/event.hpp"
 #include "common/limits.hpp"
 #include "common/wire.hpp"
+#include "nginx-module/nginx/body.hpp"
+#include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/nginx/request.hpp"
+#include "nginx-module/status/table.hpp"
 #include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/webhook/authenticate.hpp"
-#include "nginx-module/webhook/body.hpp"
 #include "nginx-module/webhook/held_request.hpp"
 #include "nginx-module/worker/worker.hpp"
 
@@ -21,63 +24,29 @@ namespace runledger::edge {
 namespace {
 
 // The sender's second and third tries come as GET with the same body (docs/sender.md, "Delivery").
-[[nodiscard]] bool has_body(const ngx_http_request_t& request) noexcept {
-    if (&request != request.main && request.background == 0) {
-        // SSI, auth_request and their like ask by GET, with the header of their parent, whose body is not theirs.
-        // A mirrored copy, in the background, has the body for its own.
-        return false;
-    }
-    if (request.request_body != nullptr) {  // Read before nginx sent the request here: HTTP/2 has nothing left to say.
-        return request.request_body->bufs != nullptr;
-    }
-    if (request.headers_in.content_length_n > 0 || request.headers_in.chunked != 0) {
-        return true;
-    }
-    return request.stream != nullptr && request.stream->in_closed == 0 && request.headers_in.content_length_n < 0;
-}
-
 [[nodiscard]] bool is_method_allowed(const ngx_http_request_t& request) noexcept {
-    return request.method == NGX_HTTP_POST || (request.method == NGX_HTTP_GET && has_body(request));
+    return is_post(request) || (is_get(request) && has_body(request));
 }
 
 // Parameters, such as a charset, change nothing: JSON is UTF-8. The sender always gives the type; who leaves it out
 // is let in, since a refused event is a lost one.
 [[nodiscard]] bool is_type_json(const ngx_http_request_t& request) noexcept {
-    if (request.headers_in.content_type == nullptr) {
+    const auto given = content_type(request);
+    if (!given) {
         return true;
     }
-    std::string_view type = view(request.headers_in.content_type->value);
-    type = type.substr(0, type.find(';'));
+    std::string_view type = given->substr(0, given->find(';'));
     while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) {
         type.remove_suffix(1);
     }
-    constexpr std::string_view json = "application/json";
-    return type == json ||
-           (type.size() == json.size() && ngx_strncasecmp(borrow(type).data, borrow(json).data, json.size()) == 0);
+    return is_same_ignoring_case(type, "application/json");
 }
 
 // nginx decodes no request's body, and neither do we.
 [[nodiscard]] bool is_encoded(const ngx_http_request_t& request) noexcept {
-    const auto is_same = [](std::string_view a, std::string_view b) {
-        return a.size() == b.size() && ngx_strncasecmp(borrow(a).data, borrow(b).data, b.size()) == 0;
-    };
-    for (const ngx_list_part_t* part = &request.headers_in.headers.part; part != nullptr; part = part->next) {
-        const auto* headers = static_cast<const ngx_table_elt_t*>(part->elts);
-        for (ngx_uint_t i = 0; i < part->nelts; ++i) {
-            const std::string_view value = view(headers[i].value);
-            if (is_same(view(headers[i].key), "content-encoding") && !value.empty() && !is_same(value, "identity")) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-// False where another location has passed the body on as it came (proxy_request_buffering off) and nginx then sent the
-// request here: what is left of the body may still look like an event.
-[[nodiscard]] bool is_body_whole(const ngx_http_request_t& request) noexcept {
-    return request.request_body_no_buffering == 0 ||
-           static_cast<off_t>(body_size(request)) == request.headers_in.content_length_n;
+    return has_header(request, "content-encoding", [](std::string_view value) noexcept {
+        return !value.empty() && !is_same_ignoring_case(value, "identity");
+    });
 }
 
 // What the request's header alone gives away. In this order: a stranger learns nothing but that he is one.
@@ -98,7 +67,7 @@ namespace {
     if (is_encoded(request)) {
         return problem_of_encoding();
     }
-    if (request.headers_in.content_length_n > static_cast<off_t>(body_bytes_max)) {
+    if (content_length(request).value_or(0) > body_bytes_max) {
         return problem_of(RequestOutcome::refused_size);
     }
     if (!is_body_whole(request)) {
@@ -153,7 +122,7 @@ namespace {
     }
     HeldEventPtr event = Worker::current()->make_event();
     event->stamp = stamp;
-    event->flags = request.method == NGX_HTTP_GET ? wire::redelivered : 0U;
+    event->flags = is_get(request) ? wire::redelivered : 0U;
     take_body(request, *event);
     if (const auto refusal = find_fault(*event)) {
         return problem_of(*refusal);
@@ -164,7 +133,7 @@ namespace {
 // nginx has the whole body. It holds a reference for us, which the finalisation gives back.
 void on_body(ngx_http_request_t* request) noexcept {
     const ngx_int_t rc = guarded(
-        request->connection->log, "take a body",
+        log_of(*request), "take a body",
         [&]() -> ngx_int_t {
             HeldRequest& held = *HeldRequest::find(*request);
             const auto problem = accept_body(*request, held);
@@ -188,8 +157,14 @@ void on_body(ngx_http_request_t* request) noexcept {
 }  // namespace
 
 ngx_int_t on_webhook(ngx_http_request_t* request) noexcept {
+    if (!canary::knows(*request)) {
+        StatusTable& table = status_table(*current_main_conf().status_zone);
+        table.note_incompatible_nginx();
+        table.count(RequestOutcome::incompatible);
+        return NGX_HTTP_SERVICE_UNAVAILABLE;  // nginx reads and answers the rest.
+    }
     return guarded(
-        request->connection->log, "receive a webhook", [&] { return receive(*request); }, NGX_HTTP_SERVICE_UNAVAILABLE);
+        log_of(*request), "receive a webhook", [&] { return receive(*request); }, NGX_HTTP_SERVICE_UNAVAILABLE);
 }
 
 }  // namespace runledger::edge

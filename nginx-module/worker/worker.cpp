@@ -23,8 +23,6 @@ constexpr std::size_t results_per_turn_max = 256;
 // Events that are kept to be used again: as many as a busy worker has under way, and with their bodies 1 MiB.
 constexpr std::size_t spare_events_max = 256;
 
-[[nodiscard]] ngx_log_t* current_log() noexcept { return const_cast<ngx_cycle_t*>(ngx_cycle)->log; }
-
 [[nodiscard]] ngx_uint_t to_nginx(LogLine::Level level) noexcept {
     switch (level) {
         case LogLine::Level::crit:
@@ -73,20 +71,13 @@ void Worker::start(ngx_cycle_t& cycle, const MainConf& main) noexcept {
 
 void Worker::start_later(ngx_cycle_t& cycle, const MainConf& main) noexcept {
     // One for each process, which has one cycle as long as it lives.
-    static struct {
-        ngx_connection_t owner;
-        ngx_event_t event;
-        ngx_cycle_t* cycle;
-        const MainConf* main;
-    } timer;
-    timer.cycle = &cycle;
-    timer.main = &main;
-    timer.owner.fd = -1;
-    timer.event.data = &timer.owner;
-    timer.event.log = cycle.log;
-    timer.event.cancelable = 1;
-    timer.event.handler = nginx_callback(+[](ngx_event_t*) noexcept { start(*timer.cycle, *timer.main); });
-    ngx_add_timer(&timer.event, housekeeping_every);
+    static ngx_cycle_t* its_cycle;
+    static const MainConf* its_main;
+    its_cycle = &cycle;
+    its_main = &main;
+    static Timer timer{current_log(), WhileDraining::is_dropped, +[](void*) noexcept { start(*its_cycle, *its_main); },
+                       nullptr};
+    timer.set(housekeeping_every);
 }
 
 void Worker::end() noexcept {
@@ -95,26 +86,29 @@ void Worker::end() noexcept {
 }
 
 Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
-    : status_table_{&status_table(*main.status_zone)}, courier_{main.courier} {
+    : status_table_{&status_table(*main.status_zone)},
+      courier_{main.courier},
+      wake_{courier_.wake_fd(), log_of(cycle),
+            +[](void* data) noexcept {
+                guarded_run(current_log(), "take the courier's results",
+                            [data] { static_cast<Worker*>(data)->on_wake(); });
+            },
+            this},
+      housekeeping_{log_of(cycle), WhileDraining::is_dropped,  // It must not keep a draining worker alive.
+                    +[](void* data) noexcept {
+                        auto& worker = *static_cast<Worker*>(data);
+                        guarded_run(current_log(), "keep house", [&] { worker.keep_house(); });
+                        worker.housekeeping_.set(housekeeping_every);
+                    },
+                    this} {
     spare_events_.reserve(spare_events_max);
-    watch_courier(cycle);
-    timer_owner_.fd = -1;
-    timer_owner_.data = this;
-    housekeeping_.data = &timer_owner_;
-    housekeeping_.log = cycle.log;
-    housekeeping_.cancelable = 1;  // It must not keep a draining worker alive.
-    housekeeping_.handler = nginx_callback(+[](ngx_event_t* event) noexcept {
-        auto& worker = *static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data);
-        guarded_run(current_log(), "keep house", [&] { worker.keep_house(); });
-        ngx_add_timer(event, housekeeping_every);
-    });
-    ngx_add_timer(&housekeeping_, housekeeping_every);
-    // Nothing may throw any more: nginx knows the timer and the connection.
-    guarded_run(cycle.log, "keep house", [this] { keep_house(); });
+    housekeeping_.set(housekeeping_every);
+    // Nothing may throw any more: nginx knows the timer.
+    guarded_run(log_of(cycle), "keep house", [this] { keep_house(); });
 }
 
 void Worker::keep_house() {
-    if (ngx_exiting != 0) {
+    if (is_draining()) {
         courier_.drain();
     }
     if (!has_courier_thread_) {
@@ -142,9 +136,7 @@ void Worker::start_courier() {
 }
 
 Worker::~Worker() {
-    if (housekeeping_.timer_set != 0) {
-        ngx_del_timer(&housekeeping_);
-    }
+    housekeeping_.cancel();
     guarded_run(current_log(), "stop the courier", [this] {
         if (!courier_.stop(stop_patience)) {
             log_line(current_log(), NGX_LOG_CRIT,
@@ -154,23 +146,11 @@ Worker::~Worker() {
         publish_status();
     });
     status_table_->leave();
-    if (wake_connection_ != nullptr) {
-        ngx_event_t* read = wake_connection_->read;
-        if (read->posted != 0) {
-            ngx_delete_posted_event(read);
-        }
-        ngx_del_event(read, NGX_READ_EVENT, 0);  // Not NGX_CLOSE_EVENT: the courier closes the descriptor, later.
-        ngx_free_connection(wake_connection_);
-        wake_connection_->fd = static_cast<ngx_socket_t>(-1);
-    }
 }
 
 // While a disk hangs, requests are held for seconds, each with its connection, of which a stock Debian's worker has
 // 768. Half of them may always be held; more only while an eighth is free.
-bool Worker::starves_other_sites() const noexcept {
-    const ngx_uint_t connections = ngx_cycle->connection_n;
-    return waiters_ >= connections / 2 && ngx_cycle->free_connection_n < connections / 8;
-}
+bool Worker::starves_other_sites() const noexcept { return has_few_connections_beside(waiters_); }
 
 bool Worker::hold(const HeldEventPtr& event, Waiter& waiter) {
     if (starves_other_sites()) {
@@ -207,29 +187,6 @@ void Worker::keep_spare(HeldEventPtr event) noexcept {
     }
 }
 
-void Worker::watch_courier(ngx_cycle_t& cycle) {
-    ngx_connection_t* connection = ngx_get_connection(courier_.wake_fd(), cycle.log);
-    if (connection == nullptr) {
-        throw std::runtime_error("no connection is free for the courier's eventfd");
-    }
-    connection->data = this;
-    connection->log = cycle.log;
-    ngx_event_t* read = connection->read;
-    read->log = cycle.log;
-    connection->write->log = cycle.log;
-    read->channel = 1;  // As nginx's own channel to the master: worker_shutdown_timeout must not close it.
-    read->handler = nginx_callback(+[](ngx_event_t* event) noexcept {
-        auto& worker = *static_cast<Worker*>(static_cast<ngx_connection_t*>(event->data)->data);
-        guarded_run(current_log(), "take the courier's results", [&] { worker.on_wake(); });
-    });
-    if (ngx_add_event(read, NGX_READ_EVENT, 0) != NGX_OK) {  // Level-triggered: nothing is lost by a partial read.
-        ngx_free_connection(connection);
-        connection->fd = static_cast<ngx_socket_t>(-1);
-        throw std::runtime_error("the courier's eventfd can't be watched");
-    }
-    wake_connection_ = connection;
-}
-
 void Worker::on_wake() {
     // Drained before the results are taken: one that is posted in between makes it readable again. A failure
     // (EAGAIN, when this is the rest of an earlier turn) changes nothing.
@@ -248,7 +205,7 @@ void Worker::on_wake() {
         keep_spare(std::move(event));
     }
     if (!results_.empty()) {
-        ngx_post_event(wake_connection_->read, &ngx_posted_next_events);
+        wake_.call_again();
     }
     write_log_lines();
 }

@@ -11,7 +11,9 @@
 
 #include "nginx-module/courier/courier.hpp"
 #include "nginx-module/nginx/conf.hpp"
+#include "nginx-module/nginx/event_loop.hpp"
 #include "nginx-module/nginx/ngx.hpp"
+#include "nginx-module/nginx/timer.hpp"
 #include "nginx-module/status/table.hpp"
 
 namespace runledger::edge {
@@ -60,7 +62,6 @@ private:
     [[nodiscard]] bool starves_other_sites() const noexcept;
     void keep_house();
     void start_courier();
-    void watch_courier(ngx_cycle_t& cycle);
     void on_wake();
     void keep_spare(HeldEventPtr event) noexcept;
     void write_log_lines();
@@ -72,9 +73,8 @@ private:
     Courier courier_;
     bool has_courier_thread_{false};
     bool is_courier_missed_{false};  // It was said that there is no thread for it.
-    ngx_connection_t* wake_connection_{nullptr};
-    ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
-    ngx_event_t housekeeping_{};
+    WatchedDescriptor wake_;         // Goes before the courier, which closes the descriptor.
+    Timer housekeeping_;
     std::size_t waiters_{0};
     std::deque<HeldEventPtr> results_;        // Posted back by the courier, not yet told to their waiters.
     std::vector<HeldEventPtr> spare_events_;  // Nobody else's, and renewed.

@@ -17,8 +17,6 @@
 namespace runledger::test {
 namespace {
 
-constexpr std::string_view nginx_program = "/usr/sbin/nginx";
-
 constexpr std::string_view conf_head = R"(load_module @MODULE@;
 daemon off;
 master_process on;
@@ -77,10 +75,14 @@ bool sounds_the_alarm(std::string_view line) {
                        [&](std::string_view alarm) { return line.find(alarm) != std::string_view::npos; });
 }
 
-// The build tree whose module is tested: this one, or the sanitized one that ctest names.
+// The build tree whose module is tested: this one, the sanitized one that ctest names, or that of another nginx.
 std::filesystem::path module_tree() {
-    const char* sanitized = std::getenv("RUNLEDGER_SANITIZED_TREE");
-    return sanitized != nullptr ? sanitized : RUNLEDGER_BINARY_DIR;
+    for (const char* variable : {"RUNLEDGER_SANITIZED_TREE", "RUNLEDGER_TEST_MODULE_TREE"}) {
+        if (const char* tree = std::getenv(variable)) {
+            return tree;
+        }
+    }
+    return RUNLEDGER_BINARY_DIR;
 }
 
 // The sanitizers' libraries that the module needs (tests/support/CMakeLists.txt writes them down), or nothing.
@@ -92,6 +94,11 @@ std::string sanitizer_preload() {
 }
 
 }  // namespace
+
+std::filesystem::path nginx_program() {
+    const char* program = std::getenv("RUNLEDGER_TEST_NGINX");
+    return program != nullptr ? program : "/usr/sbin/nginx";
+}
 
 std::filesystem::path built_module() {
     std::filesystem::path module = module_tree() / "nginx-module" / "ngx_http_runledger_module.so";
@@ -169,7 +176,7 @@ void NginxServer::set_conf(std::string_view conf) {
 Command NginxServer::command(std::vector<std::string> more_arguments) const {
     std::vector<std::string> argv = options_.wrapper;
     for (const std::string& argument :
-         {std::string{nginx_program}, std::string{"-p"}, folder_.string(), std::string{"-c"},
+         {nginx_program().string(), std::string{"-p"}, folder_.string(), std::string{"-c"},
           (folder_ / "nginx.conf").string(), std::string{"-e"}, (folder_ / "error.log").string()}) {
         argv.push_back(argument);
     }

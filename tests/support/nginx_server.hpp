@@ -108,7 +108,11 @@ private:
 // True when 127.0.0.1:port takes a connection.
 [[nodiscard]] bool takes_connections(std::uint16_t port);
 
-// The module of this build tree, or of the sanitized one that RUNLEDGER_SANITIZED_TREE names.
+// Debian's, or the one that RUNLEDGER_TEST_NGINX names (tests/nginx/versions.sh).
+[[nodiscard]] std::filesystem::path nginx_program();
+
+// The module of this build tree, of the sanitized one that RUNLEDGER_SANITIZED_TREE names, or of the one that
+// RUNLEDGER_TEST_MODULE_TREE names, which was built for the nginx above.
 [[nodiscard]] std::filesystem::path built_module();
 
 }  // namespace runledger::test

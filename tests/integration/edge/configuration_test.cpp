@@ -229,7 +229,7 @@ TEST_F(Configuration, AsksForTheWorkersUserWhenRootReadsIt) {
         EXPECT_EQ(::chmod(spool.c_str(), mode), 0);
         const std::string at = server().folder().string();
         return run_to_end(
-            {.argv = {"/usr/sbin/nginx", "-t", "-p", at, "-c", at + "/nginx.conf", "-e", at + "/root.log"},
+            {.argv = {nginx_program().string(), "-t", "-p", at, "-c", at + "/nginx.conf", "-e", at + "/root.log"},
              .drop_privileges = false},
             folder());
     };

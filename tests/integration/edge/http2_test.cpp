@@ -57,15 +57,6 @@ protected:
     }
 
 private:
-    void make_certificate() {
-        const Finished made =
-            run_to_end({.argv = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                                 "-nodes", "-subj", "/CN=edge", "-days", "2", "-keyout",
-                                 (folder() / "key.pem").string(), "-out", (folder() / "cert.pem").string()}},
-                       folder());
-        ASSERT_TRUE(made.status.clean()) << made.output;
-    }
-
     std::uint16_t port_{};
 };
 

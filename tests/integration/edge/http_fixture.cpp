@@ -82,7 +82,7 @@ void expect_problem(const HttpAnswer& answer, int status, std::string_view word)
 
 void expect_page_of_nginx(const HttpAnswer& answer, int status) {
     EXPECT_EQ(answer.status, status) << answer.error << answer.body;
-    EXPECT_NE(answer.body.find("<center>nginx"), std::string::npos) << answer.headers << answer.body;
+    EXPECT_NE(answer.body.find("<hr><center>"), std::string::npos) << answer.headers << answer.body;
     EXPECT_EQ(answer.headers.find("problem+json"), std::string::npos) << answer.headers;
 }
 
@@ -104,6 +104,15 @@ void HttpFixture::TearDown() {
         "no connection is left but the one that asks", [this] { return active_connections() == 1; }, default_patience,
         [this] { return fmt::format("{} connections\n{}", active_connections(), nginx().error_log()); });
     EdgeFixture::TearDown();
+}
+
+void HttpFixture::make_certificate() {
+    const Finished made =
+        run_to_end({.argv = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                             "-nodes", "-subj", "/CN=edge", "-days", "2", "-keyout", (folder() / "key.pem").string(),
+                             "-out", (folder() / "cert.pem").string()}},
+                   folder());
+    ASSERT_TRUE(made.status.clean()) << made.output;
 }
 
 HttpAnswer HttpFixture::answer_to(const RawRequest& request) {

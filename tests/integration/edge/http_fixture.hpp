@@ -47,6 +47,9 @@ protected:
     void start(NginxConf conf = {});
     void TearDown() override;
 
+    // cert.pem and key.pem in the test's folder, for a server that speaks TLS.
+    void make_certificate();
+
     // On a connection of its own, which the request must have closed. The last answer.
     [[nodiscard]] HttpAnswer answer_to(const RawRequest& request);
 

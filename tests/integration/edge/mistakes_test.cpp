@@ -290,9 +290,10 @@ TEST_P(Mistakes, AreRefusedWithASentence) {
     const Finished result = server.check_conf();
 
     EXPECT_FALSE(result.status.clean());
-    const std::size_t begin = result.output.find("nginx: [emerg] " + sentence);
+    const std::string line = ": [emerg] " + sentence;  // Before it the program's name.
+    const std::size_t begin = result.output.find(line);
     ASSERT_NE(begin, std::string::npos) << result.output;
-    const std::string rest = result.output.substr(begin + std::string_view{"nginx: [emerg] "}.size() + sentence.size());
+    const std::string rest = result.output.substr(begin + line.size());
     EXPECT_TRUE(rest.starts_with("\n") || rest.starts_with(" in " + (server.folder() / "nginx.conf").string() + ":"))
         << result.output;
     for (const std::string_view secret : {std::string_view{"secret-w"}, secret_key}) {

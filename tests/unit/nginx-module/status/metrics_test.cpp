@@ -144,6 +144,8 @@ protected:
         figures_.commit_time_sum = std::chrono::microseconds{12'000'345};
         expected_["commit_seconds_sum"] = 12.000345;
         figures_.workers = expect("workers");
+        figures_.is_nginx_incompatible = true;
+        expected_["incompatible_nginx"] = 1;
         figures_.started_at_seconds = expect("start_time_seconds");
         bounds_.spool_bytes_max = expect("spool_bytes_max");
         bounds_.daemon_endpoints = expect("daemon_endpoints");

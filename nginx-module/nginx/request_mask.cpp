@@ -1,4 +1,4 @@
-#include "nginx-module/webhook/request_mask.hpp"
+#include "nginx-module/nginx/request_mask.hpp"
 
 #include <malloc.h>
 
@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "nginx-module/nginx/request.hpp"
 #include "nginx-module/token/token_file.hpp"
 #include "nginx-module/token/token_mask.hpp"
 
@@ -100,10 +101,6 @@ namespace {
 [[nodiscard]] bool is_header_of_variable(std::string_view header, std::string_view variable) noexcept {
     const auto normal = [](char c) { return c == '-' ? '_' : static_cast<char>(ngx_tolower(c)); };
     return std::ranges::equal(header, variable, {}, normal, normal);
-}
-
-[[nodiscard]] bool is_same_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && ngx_strncasecmp(borrow(a).data, borrow(b).data, a.size()) == 0;
 }
 
 class RequestMask {

@@ -1,4 +1,4 @@
-#include "nginx-module/webhook/body.hpp"
+#include "nginx-module/nginx/body.hpp"
 
 #include <fcntl.h>
 
