@@ -5,6 +5,7 @@
 #include <charconv>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "daemon/base/json.hpp"
 #include "queries/outbox.hpp"
@@ -148,7 +149,7 @@ int OutboxCli::list(const Statements& work, std::FILE* out) const {
                    text_of(row["last_error"]));
     }
     fmt::print(out, "{} notifications{}\n", rows.size(),
-               rows.size() == static_cast<std::size_t>(count_max_) ? " (--limit; there may be more)" : "");
+               std::cmp_equal(rows.size(), count_max_) ? " (--limit; there may be more)" : "");
     return 0;
 }
 
@@ -164,7 +165,7 @@ int OutboxCli::show(const Statements& work, std::FILE* out) const {
         }
         fmt::print(out, "\n");
     }
-    if (rows.size() < choice_.ids.size()) {
+    if (std::cmp_less(rows.size(), choice_.ids.size())) {
         fmt::print(stderr, "runledger: {} of {} notifications do not exist\n", choice_.ids.size() - rows.size(),
                    choice_.ids.size());
         return exit_nothing;
@@ -184,7 +185,7 @@ int OutboxCli::change(Database& database, bool retries, std::FILE* out) const {
                                given.chat, given.error, given.least_age_seconds);
     database.commit(work);
     fmt::print(out, "{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
-    if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
+    if (rows.empty() || (!choice_.ids.empty() && std::cmp_less(rows.size(), choice_.ids.size()))) {
         fmt::print(stderr, "runledger: the others do not exist{} in another state; see runledger outbox show\n",
                    retries ? ", have a later correction that was sent or is to be sent, or are" : " or are");
         return exit_nothing;
@@ -216,7 +217,7 @@ int OutboxCli::send_logged(Database& database, std::FILE* out) const {
         fmt::print(out, "{} notifications {} skipped, because a later correction was sent or is to be sent\n",
                    corrected, is_dry_run_ ? "would be" : "are");
     }
-    if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
+    if (rows.empty() || (!choice_.ids.empty() && std::cmp_less(rows.size(), choice_.ids.size()))) {
         fmt::print(stderr, "runledger: the others do not exist or are in another state; see runledger outbox show\n");
         return exit_nothing;
     }

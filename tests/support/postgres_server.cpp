@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/support/pgbouncer.hpp"
 
 #if defined(RUNLEDGER_SANITIZED)
@@ -303,7 +304,7 @@ void PostgresServer::thaw() {
 void PostgresServer::promote() {
     const auto connection = connect("postgres");
     pqxx::nontransaction work(*connection);
-    if (!work.exec1("SELECT pg_promote()")[0].as<bool>()) {
+    if (!libpqxx::run1(work, "SELECT pg_promote()")[0].as<bool>()) {
         throw NeverHappened(fmt::format("the standby was not promoted:\n{}", log_text()));
     }
 }
@@ -359,14 +360,6 @@ std::unique_ptr<pqxx::connection> PostgresServer::connect(std::string_view datab
 
 std::string PostgresServer::log_text() const { return read_text(folder_ / "postgres.log"); }
 
-std::unique_ptr<pqxx::connection> connect_to(const std::string& uri) {
-    auto connection = std::make_unique<pqxx::connection>(uri);
-// Deprecated since 6.4, and needed until 7 drops re-opening altogether.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    connection->inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-    return connection;
-}
+std::unique_ptr<pqxx::connection> connect_to(const std::string& uri) { return libpqxx::connect(uri); }
 
 }  // namespace runledger::test

@@ -1,6 +1,7 @@
 // Who may migrate, and what becomes of roles and rights when somebody does.
 #include <gmock/gmock.h>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/dba/dba_fixture.hpp"
 
 namespace runledger::test {
@@ -29,7 +30,7 @@ protected:
     [[nodiscard]] std::string value(const std::string& query) const {
         const auto connection = server_.connect();
         pqxx::work work(*connection);
-        return work.exec1(query)[0].as<std::string>();
+        return libpqxx::run1(work, query)[0].as<std::string>();
     }
 
 private:
