@@ -44,7 +44,7 @@ constexpr std::array formats{
         return NGX_HTTP_BAD_REQUEST;
     }
     const MainConf& main = main_conf(request);
-    const auto& text = make_in_pool<std::string>(
+    auto& text = make_in_pool<std::string>(
         *request.pool, format->render(metric_families(status_table(*main.status_zone).read(),
                                                       {.spool_bytes_max = main.courier.spool.bytes_max,
                                                        .daemon_endpoints = main.courier.link.endpoints.size()})));

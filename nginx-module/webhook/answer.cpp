@@ -123,7 +123,7 @@ ngx_int_t send_problem(ngx_http_request_t& request, const Problem& problem) {
     if (has_error_page(request, problem.http_status)) {
         return static_cast<ngx_int_t>(problem.http_status);
     }
-    const auto& document = make_in_pool<std::string>(*request.pool, to_document(problem));
+    auto& document = make_in_pool<std::string>(*request.pool, to_document(problem));
     request.expect_tested = 1;  // The body is not wanted any more: no 100 Continue.
     if (problem.http_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
         request.keepalive = 0;  // As nginx does: a connection is cheaper than the rest of the body.
