@@ -22,20 +22,16 @@ extern "C" const char* __lsan_default_suppressions() { return "leak:libpqxx\n"; 
 namespace runledger::test {
 namespace {
 
-// Debian's place for the version this project supports; pg_config may be of another or not be there.
-constexpr std::string_view debian_bin_folder = "/usr/lib/postgresql/15/bin";
-
+// RUNLEDGER_POSTGRESQL chooses a version.
 std::filesystem::path find_bin_folder() {
-    if (std::filesystem::exists(std::filesystem::path{debian_bin_folder} / "initdb")) {
-        return debian_bin_folder;
-    }
     const TempFolder folder;
-    Finished asked = run_to_end({.argv = {"pg_config", "--bindir"}}, folder);
+    const auto finder = std::filesystem::path{RUNLEDGER_SOURCE_DIR} / "config/packages/postgresql.sh";
+    Finished asked = run_to_end({.argv = {finder.string()}, .drop_privileges = false}, folder);
     while (!asked.output.empty() && asked.output.back() == '\n') {
         asked.output.pop_back();
     }
-    if (!asked.status.clean() || !std::filesystem::exists(std::filesystem::path{asked.output} / "initdb")) {
-        throw std::runtime_error("PostgreSQL's initdb is not installed");
+    if (!asked.status.clean()) {
+        throw std::runtime_error(asked.output);
     }
     return asked.output;
 }
