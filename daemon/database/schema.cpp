@@ -96,20 +96,17 @@ void refuse_unknown(const SchemaSql& schema, const StoredSchema& stored) {
 void make_roles(pqxx::connection& connection, const std::function<void(std::string_view)>& report) {
     std::vector<std::string> statements;
     std::string user;
-    bool may_make_roles = false;
+    bool may_run_them = true;
     {
         pqxx::work work(connection);
         secure_search_path(work);
         for (const auto& row : libpqxx::run(work, queries::migrate::find_missing_rights)) {
             statements.push_back(row[0].as<std::string>());
+            may_run_them = may_run_them && row[1].as<bool>();
         }
-        const auto row = libpqxx::run1(
-            work,
-            "SELECT current_user, rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user");
-        user = row[0].as<std::string>();
-        may_make_roles = row[1].as<bool>();
+        user = libpqxx::run1(work, "SELECT current_user")[0].as<std::string>();
     }
-    if (!may_make_roles && !statements.empty()) {
+    if (!may_run_them) {
         std::string sentence = fmt::format(
             "the user {} may not make the roles that runledger needs; let a superuser run this, then migrate again:",
             user);
