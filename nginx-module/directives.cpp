@@ -50,17 +50,17 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
     }
     const ngx_int_t milliseconds = ngx_parse_time(&words.raw(1), 0);
     if (milliseconds == NGX_ERROR || milliseconds == 0) {
-        return refuse(cf, "runledger_timeout: " + quoted(words[1]) + " is not a time, such as 15s");
+        return refuse(cf, "runledger_timeout: " + in_quotes(words[1]) + " is not a time, such as 15s");
     }
     static_assert(timeout_min == 100, "the sentence below says 100ms");
     if (static_cast<ngx_msec_t>(milliseconds) < timeout_min) {
-        return refuse(cf, "runledger_timeout: " + quoted(words[1]) +
+        return refuse(cf, "runledger_timeout: " + in_quotes(words[1]) +
                               " is less than 100ms: a disk may take longer to store an event");
     }
     location.timeout = static_cast<ngx_msec_t>(milliseconds);
     if (location.timeout >= sender_patience) {
         warn(cf,
-             "runledger_timeout: " + quoted(words[1]) + " is not less than the 20s after which the sender hangs up");
+             "runledger_timeout: " + in_quotes(words[1]) + " is not less than the 20s after which the sender hangs up");
     }
     return NGX_CONF_OK;
 }
@@ -72,7 +72,7 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
                          (location.is_status && !core.is_handled_by(on_status));
     if (is_lost) {
         static_cast<void>(refuse(cf, std::string{location.is_webhook ? "runledger_webhook" : "runledger_status"} +
-                                         " in location " + quoted(core.name()) +
+                                         " in location " + in_quotes(core.name()) +
                                          " can't share its location with another content handler, such as proxy_pass"));
     }
     return is_lost;
@@ -88,7 +88,7 @@ char* read_timeout(ngx_conf_t& cf, LocationConf& location) {
     }
     if (core.has_handler()) {
         static_cast<void>(refuse(cf, std::string{outer.is_webhook ? "runledger_webhook" : "runledger_status"} +
-                                         " in location " + quoted(core.name()) +
+                                         " in location " + in_quotes(core.name()) +
                                          " can't share an if or limit_except block with another content handler, such "
                                          "as proxy_pass"));
         return false;
@@ -183,7 +183,7 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
                 return static_cast<char*>(NGX_CONF_ERROR);
             }
             if (inner.is_status && inner.token_rule() != nullptr) {
-                return refuse(*cf, "runledger_token in location " + quoted(core.name()) +
+                return refuse(*cf, "runledger_token in location " + in_quotes(core.name()) +
                                        " protects nothing: runledger_status asks for no token; use allow and deny, or "
                                        "auth_basic");
             }
@@ -192,7 +192,7 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
                 inner.token = outer.token;
             }
             if (inner.is_webhook && !inner.token) {
-                warn(*cf, "runledger_webhook in location " + quoted(core.name()) +
+                warn(*cf, "runledger_webhook in location " + in_quotes(core.name()) +
                               " without runledger_token: anyone can post events; runledger_token off says so is meant");
             }
             return inherit_handler(*cf, core, outer, inner) ? NGX_CONF_OK : static_cast<char*>(NGX_CONF_ERROR);
@@ -204,7 +204,7 @@ bool check_main_conf(ngx_conf_t& cf, const MainConf& main) {
     for (const std::string& endpoint : main.courier.link.endpoints) {
         if (!main.courier.link.curve && leaves_the_host(endpoint)) {
             static_cast<void>(
-                refuse(cf, "runledger_daemon: " + quoted(endpoint) +
+                refuse(cf, "runledger_daemon: " + in_quotes(endpoint) +
                                " leaves this host, and needs runledger_curve at http level: anyone on the "
                                "way could read and forge events; use ipc:// or 127.0.0.1 on one host"));
             return false;

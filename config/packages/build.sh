@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
 # Builds Debian's packages of the commit that is checked out, on and for a release that config/packages has a list for:
-# libnginx-mod-http-runledger and runledger, with their debug symbols beside them, in build/packages. Installs what is
-# missing for it and says so.
+# libnginx-mod-http-runledger and runledger, with their debug symbols beside them, in a folder of build/packages that is
+# called by the release, as debian-12. Installs what is missing for it and says so.
 #
 #   config/packages/build.sh
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . config/packages/install.sh
-mkdir -p build
-rm -rf build/packages
-mkdir build/packages
+packages=build/packages/$(. /etc/os-release && echo "${ID:-unknown}-${VERSION_ID:-unknown}")
+rm -rf "$packages"
+mkdir -p "$packages"
 run_packages=$(package_list run)
 install_missing_packages build/packages.log "$run_packages" \
     <(printf '%s\n' build-essential debhelper dpkg-dev help2man lintian lowdown)
 # What is committed, so that nothing else is in the packages.
 version=$(dpkg-parsechangelog --show-field Version)
-source_dir=$PWD/build/packages/runledger-$version
+source_dir=$PWD/$packages/runledger-$version
 mkdir "$source_dir"
 git archive HEAD | tar -x -C "$source_dir"
-echo "== building packages (dpkg-buildpackage's words: build/packages/build.log)"
-(cd "$source_dir" && dpkg-buildpackage --build=binary --no-sign) >build/packages/build.log 2>&1 || {
-    tail -n 40 build/packages/build.log
+echo "== building packages (dpkg-buildpackage's words: $packages/build.log)"
+(cd "$source_dir" && dpkg-buildpackage --build=binary --no-sign) >"$packages/build.log" 2>&1 || {
+    tail -n 40 "$packages/build.log"
     exit 1
 }
 rm -rf "$source_dir"
-lintian --fail-on error build/packages/*.changes
-ls -1sh build/packages/*.deb
+lintian --fail-on error "$packages"/*.changes
+ls -1sh "$packages"/*.deb

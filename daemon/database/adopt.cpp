@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/database/database.hpp"
+#include "daemon/database/libpqxx.hpp"
 #include "daemon/database/schema.hpp"
 #include "queries/adopt.hpp"
 
@@ -44,7 +45,7 @@ using Columns = std::vector<std::pair<std::string, std::string>>;
 
 Columns columns_of(pqxx::transaction_base& work, const std::string& table) {
     Columns found;
-    for (const auto& row : work.exec_params(std::string(queries::adopt::find_columns), table)) {
+    for (const auto& row : libpqxx::run(work, queries::adopt::find_columns, table)) {
         found.emplace_back(row[0].as<std::string>(), row[1].as<std::string>());
     }
     return found;
@@ -119,7 +120,8 @@ std::vector<std::string> faults_of_columns(const std::string& table, const Colum
 std::vector<std::string> faults_of_rows(pqxx::transaction_base& work, const std::string& table, const Columns& found) {
     std::vector<std::string> faults;
     const auto count = [&](const std::string& condition) {
-        return work.exec1(fmt::format("SELECT count(*) FROM {} WHERE {}", table, condition))[0].as<std::int64_t>();
+        return libpqxx::run1(work, fmt::format("SELECT count(*) FROM {} WHERE {}", table, condition))[0]
+            .as<std::int64_t>();
     };
     const auto refuse = [&](std::string_view column, const std::string& condition, std::string_view sentence) {
         if (find_type(found, column) != nullptr) {
@@ -133,11 +135,12 @@ std::vector<std::string> faults_of_rows(pqxx::transaction_base& work, const std:
     refuse("duration_ms", "duration_ms < 0", "duration_ms is negative");
     refuse("cost_usd", "cost_usd < 0", "cost_usd is negative");
     refuse("cost_note", "cost_note IS NOT NULL", "cost_note is set, which is the ledger's to say");
-    const auto shared = work.exec1(fmt::format(
-        "SELECT count(*), min(run_id) FROM (SELECT metadata ->> 'run_id' AS run_id FROM {} WHERE "
-        "jsonb_typeof(metadata -> 'run_id') = 'string' AND octet_length(metadata ->> 'run_id') BETWEEN 1 AND "
-        "128 GROUP BY 1 HAVING count(*) > 1) AS shared",
-        table));
+    const auto shared = libpqxx::run1(
+        work, fmt::format(
+                  "SELECT count(*), min(run_id) FROM (SELECT metadata ->> 'run_id' AS run_id FROM {} WHERE "
+                  "jsonb_typeof(metadata -> 'run_id') = 'string' AND octet_length(metadata ->> 'run_id') BETWEEN 1 AND "
+                  "128 GROUP BY 1 HAVING count(*) > 1) AS shared",
+                  table));
     if (const auto run_ids = shared[0].as<std::int64_t>(); run_ids > 0) {
         faults.push_back(fmt::format("{} run_ids stand in more than one of its rows, such as {}", run_ids,
                                      shared[1].as<std::string>()));
@@ -165,7 +168,7 @@ std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
     pqxx::work work(connection);
     secure_search_path(work);
     const std::string table = work.quote_name(schema_) + "." + work.quote_name(table_);
-    const auto state = work.exec_params1(std::string(queries::adopt::find_table), table);
+    const auto state = libpqxx::run1(work, queries::adopt::find_table, table);
     if (!state[0].as<bool>()) {
         refuse(table, {state[1].as<std::string>()});
     }
@@ -185,7 +188,8 @@ std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
     }
     std::vector<std::string> steps{
         fmt::format("move {} ({} rows, {}) to runledger.generations, in one transaction, without rewriting it", table,
-                    work.exec1("SELECT count(*) FROM " + table)[0].as<std::int64_t>(), state[2].as<std::string>()),
+                    libpqxx::run1(work, "SELECT count(*) FROM " + table)[0].as<std::int64_t>(),
+                    state[2].as<std::string>()),
         fmt::format("add the columns {}{}run_id, telegram_chat_id, adopted_at", fmt::join(made, ", "),
                     made.empty() ? "" : ", "),
         "keep run_id and telegram_chat_id by a trigger, from metadata",
@@ -201,8 +205,9 @@ std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
     if (find_type(found, "status") != nullptr) {
         const bool has_time = find_type(found, "response_timestamp") != nullptr;
         const auto without_time =
-            work.exec1(fmt::format("SELECT count(*) FROM {} WHERE status IN ('completed', 'failed', 'cancelled'){}",
-                                   table, has_time ? " AND response_timestamp IS NULL" : ""))[0]
+            libpqxx::run1(work,
+                          fmt::format("SELECT count(*) FROM {} WHERE status IN ('completed', 'failed', 'cancelled'){}",
+                                      table, has_time ? " AND response_timestamp IS NULL" : ""))[0]
                 .as<std::int64_t>();
         if (without_time > 0) {
             steps.push_back(
@@ -232,7 +237,7 @@ void Adoption::take_over(pqxx::work& work, std::string_view migration_sql) const
     }
     // What may be done with the view: what might be with the table.
     std::vector<std::string> privileges;
-    for (const auto& row : work.exec_params(std::string(queries::adopt::find_privileges), table)) {
+    for (const auto& row : libpqxx::run(work, queries::adopt::find_privileges, table)) {
         privileges.push_back(row[0].as<std::string>());
     }
     work.exec(fmt::format("ALTER TABLE {} SET SCHEMA runledger", table));
@@ -245,7 +250,7 @@ void Adoption::take_over(pqxx::work& work, std::string_view migration_sql) const
                     "telegram_chat_id bigint, "
                     "ADD COLUMN adopted_at timestamptz DEFAULT now()",
                     added));
-    work.exec(std::string(queries::adopt::keep_columns));
+    libpqxx::run(work, queries::adopt::keep_columns);
     work.exec(fmt::format("CREATE VIEW {} AS SELECT {} FROM runledger.generations", table, fmt::join(names, ", ")));
     work.exec(
         fmt::format("COMMENT ON VIEW {} IS 'runledger.generations under the name that it had before it was "
@@ -263,7 +268,7 @@ void finish_adoption(pqxx::connection& connection, const std::function<void(std:
     {
         pqxx::work work(connection);
         secure_search_path(work);
-        is_unfinished = work.exec1(std::string(queries::adopt::is_unfinished))[0].as<bool>();
+        is_unfinished = libpqxx::run1(work, queries::adopt::is_unfinished)[0].as<bool>();
     }
     if (!is_unfinished) {
         return;
@@ -272,13 +277,14 @@ void finish_adoption(pqxx::connection& connection, const std::function<void(std:
     {
         pqxx::work work(connection);
         secure_search_path(work);
-        last_id = work.exec1("SELECT coalesce(min(id), 0) - 1 FROM runledger.generations")[0].as<std::int64_t>();
+        last_id =
+            libpqxx::run1(work, "SELECT coalesce(min(id), 0) - 1 FROM runledger.generations")[0].as<std::int64_t>();
     }
     std::int64_t filled = 0;
     while (true) {
         pqxx::work work(connection);
         secure_search_path(work);
-        const auto row = work.exec_params1(std::string(queries::adopt::fill), last_id, rows_a_batch);
+        const auto row = libpqxx::run1(work, queries::adopt::fill, last_id, rows_a_batch);
         if (row[0].is_null()) {
             break;
         }

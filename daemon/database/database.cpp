@@ -11,6 +11,7 @@
 #include <map>
 #include <system_error>
 
+#include "daemon/database/libpqxx.hpp"
 #include "daemon/database/transaction.hpp"
 
 namespace runledger {
@@ -72,11 +73,17 @@ bool makes_doubtful(std::string_view notice) {
 }
 
 // Collects what the server says beside results, so that commit() can see a warning.
-class Database::NoticeWatch : public pqxx::errorhandler {
+class Database::NoticeWatch {
 public:
-    explicit NoticeWatch(pqxx::connection& connection) : pqxx::errorhandler(connection) {}
+    explicit NoticeWatch(pqxx::connection& connection)
+        : handler_(connection, [this](std::string_view message) { take(message); }) {}
 
-    bool operator()(const char message[]) noexcept override {
+    void clear() noexcept { last_.clear(); }
+    // The last that makes a commit doubtful; empty: none did.
+    [[nodiscard]] const std::string& last() const noexcept { return last_; }
+
+private:
+    void take(std::string_view message) noexcept {
         try {
             if (makes_doubtful(message)) {
                 last_ = message;
@@ -84,15 +91,10 @@ public:
         } catch (const std::bad_alloc&) {
             last_.assign("?");  // Fits without allocation; that there was a warning is what counts.
         }
-        return false;  // No other handler: nothing goes to standard error.
     }
 
-    void clear() noexcept { last_.clear(); }
-    // The last that makes a commit doubtful; empty: none did.
-    [[nodiscard]] const std::string& last() const noexcept { return last_; }
-
-private:
     std::string last_;
+    libpqxx::NoticeHandler handler_;
 };
 
 Database::Database(std::string uri, std::string_view purpose)
@@ -124,7 +126,7 @@ void Database::connect() {
     const std::string parameters = connection_text(uri_, purpose_);
     std::unique_ptr<pqxx::connection> fresh;
     try {
-        fresh = std::make_unique<pqxx::connection>(parameters);
+        fresh = libpqxx::connect(parameters);
     } catch (const pqxx::broken_connection& error) {
         constexpr std::chrono::seconds bound{5};  // As PGCONNECT_TIMEOUT of the daemon.
         if (last_failure_ != error.what()) {      // The same words have the same reason.
@@ -137,11 +139,6 @@ void Database::connect() {
         throw;
     }
     last_failure_.clear();
-    // Deprecated because libpqxx 7 never re-opens by itself; this one (6.4) does unless it is told not to.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    fresh->inhibit_reactivation(true);
-#pragma GCC diagnostic pop
     socket_ = std::make_unique<OpenSocket>(fresh->sock());
     notices_ = std::make_unique<NoticeWatch>(*fresh);
     connection_ = std::move(fresh);
@@ -181,10 +178,10 @@ bool Database::give_up(const std::exception& error) noexcept {
 }
 
 void Database::commit(Transaction& transaction) {
-    connection_->set_verbosity(pqxx::connection_base::verbose);  // For makes_doubtful(); an error disconnects.
+    libpqxx::set_verbose(*connection_, true);  // For makes_doubtful(); an error disconnects.
     notices_->clear();
     transaction.work_->commit();
-    connection_->set_verbosity(pqxx::connection_base::normal);
+    libpqxx::set_verbose(*connection_, false);
     if (!notices_->last().empty()) {
         throw CommitDoubtful("COMMIT came back with: " + notices_->last());
     }

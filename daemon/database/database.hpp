@@ -1,8 +1,7 @@
 // One connection to PostgreSQL, through libpqxx, for one thread.
 //
-// libpqxx 6 silently re-opens a lost connection, which would split a transaction. This class forbids it. After an error
-// a stage drops the connection, waits and begins its turn anew. Transactions are in
-// transaction.hpp.
+// A lost connection is not re-opened in silence, which would split a transaction. After an error a stage drops the
+// connection, waits and begins its turn anew. Transactions are in transaction.hpp.
 #pragma once
 
 #include <pqxx/pqxx>

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daemon/database/database.hpp"
+#include "daemon/database/libpqxx.hpp"
 
 namespace runledger {
 
@@ -24,9 +25,8 @@ public:
     void take();
 
 private:
-    class Receiver;
     pqxx::connection& connection_;
-    std::unique_ptr<Receiver> receiver_;
+    std::unique_ptr<libpqxx::ChannelReceiver> receiver_;
 };
 
 }  // namespace runledger

@@ -12,6 +12,7 @@
 
 #include "common/digest.hpp"
 #include "daemon/database/database.hpp"
+#include "daemon/database/libpqxx.hpp"
 #include "daemon/database/transaction.hpp"
 #include "queries/migrate.hpp"
 #include "queries/start.hpp"
@@ -40,7 +41,7 @@ struct StoredSchema {
 
 // Throws SchemaMismatch if the database is not in UTF-8.
 StoredSchema stored_schema(pqxx::transaction_base& work) {
-    const auto encoding = work.exec1("SELECT current_setting('server_encoding')")[0].as<std::string>();
+    const auto encoding = libpqxx::run1(work, "SELECT current_setting('server_encoding')")[0].as<std::string>();
     if (encoding != "UTF8") {
         throw SchemaMismatch(
             fmt::format("the database's encoding is {}, and runledger needs UTF8: make the database with CREATE "
@@ -48,9 +49,9 @@ StoredSchema stored_schema(pqxx::transaction_base& work) {
                         encoding));
     }
     StoredSchema stored;
-    const auto row = work.exec1(
-        "SELECT to_regclass('runledger.schema_migrations') IS NOT NULL, "
-        "to_regclass('runledger.schema_definitions') IS NOT NULL");
+    const auto row = libpqxx::run1(work,
+                                   "SELECT to_regclass('runledger.schema_migrations') IS NOT NULL, "
+                                   "to_regclass('runledger.schema_definitions') IS NOT NULL");
     stored.is_there = row[0].as<bool>();
     if (stored.is_there) {
         for (const auto& migration : work.exec("SELECT name FROM runledger.schema_migrations ORDER BY version")) {
@@ -95,19 +96,17 @@ void refuse_unknown(const SchemaSql& schema, const StoredSchema& stored) {
 void make_roles(pqxx::connection& connection, const std::function<void(std::string_view)>& report) {
     std::vector<std::string> statements;
     std::string user;
-    bool may_make_roles = false;
+    bool may_run_them = true;
     {
         pqxx::work work(connection);
         secure_search_path(work);
-        for (const auto& row : work.exec(std::string(queries::migrate::find_missing_rights))) {
+        for (const auto& row : libpqxx::run(work, queries::migrate::find_missing_rights)) {
             statements.push_back(row[0].as<std::string>());
+            may_run_them = may_run_them && row[1].as<bool>();
         }
-        const auto row = work.exec1(
-            "SELECT current_user, rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user");
-        user = row[0].as<std::string>();
-        may_make_roles = row[1].as<bool>();
+        user = libpqxx::run1(work, "SELECT current_user")[0].as<std::string>();
     }
-    if (!may_make_roles && !statements.empty()) {
+    if (!may_run_them) {
         std::string sentence = fmt::format(
             "the user {} may not make the roles that runledger needs; let a superuser run this, then migrate again:",
             user);
@@ -170,7 +169,7 @@ void make_views_anew(pqxx::work& work, const SchemaSql& schema) {
         quoted.push_back("runledger." + work.quote_name(std::string(view.name)));
     }
     std::vector<std::string> privileges;
-    for (const auto& row : work.exec_params(std::string(queries::migrate::find_view_privileges), names.str())) {
+    for (const auto& row : libpqxx::run(work, queries::migrate::find_view_privileges, names.str())) {
         privileges.push_back(row[0].as<std::string>());
     }
     work.exec(fmt::format("DROP VIEW IF EXISTS {}", fmt::join(quoted, ", ")));  // In one statement, in any order.
@@ -190,10 +189,10 @@ void define(pqxx::work& work, const SchemaSql& schema, const std::string& digest
         make_views_anew(work, schema);
     }
     work.exec(std::string(schema.triggers));
-    work.exec_params(
-        "INSERT INTO runledger.schema_definitions (digest) VALUES ($1) "
-        "ON CONFLICT (is_the_row) DO UPDATE SET digest = EXCLUDED.digest, defined_at = EXCLUDED.defined_at",
-        digest);
+    libpqxx::run(work,
+                 "INSERT INTO runledger.schema_definitions (digest) VALUES ($1) "
+                 "ON CONFLICT (is_the_row) DO UPDATE SET digest = EXCLUDED.digest, defined_at = EXCLUDED.defined_at",
+                 digest);
 }
 
 void apply_migration(pqxx::connection& connection, const SchemaSql& schema, const schema_sql::Migration& migration,
@@ -207,8 +206,8 @@ void apply_migration(pqxx::connection& connection, const SchemaSql& schema, cons
         } else {
             work.exec(std::string(migration.sql));
         }
-        work.exec_params("INSERT INTO runledger.schema_migrations (version, name) VALUES ($1, $2)", migration.version,
-                         std::string(migration.name));
+        libpqxx::run(work, "INSERT INTO runledger.schema_migrations (version, name) VALUES ($1, $2)", migration.version,
+                     std::string(migration.name));
     });
 }
 

@@ -29,13 +29,6 @@ const std::string* Statements::prepared_name(std::string_view query) const {
     return &transaction_->prepared(query);
 }
 
-pqxx::row Statements::only_row(const pqxx::result& rows, std::string_view statement) {
-    if (rows.size() != 1) {
-        throw pqxx::unexpected_rows("one row was expected of: " + std::string(statement));
-    }
-    return rows.front();
-}
-
 void secure_search_path(const Statements& work) {
     // pg_temp would come first unless it is named.
     work.run("SET LOCAL search_path = pg_catalog, pg_temp");
@@ -56,7 +49,7 @@ void begin_durably(const Statements& work, const TransactionBounds& bounds) {
 void begin_own_session(pqxx::connection& connection) {
     pqxx::nontransaction session(connection);
     // Before anything sticks to a session that may be somebody else's next.
-    if (session.exec1("SELECT pg_catalog.pg_backend_pid()")[0].as<int>() != connection.backendpid()) {
+    if (libpqxx::run1(session, "SELECT pg_catalog.pg_backend_pid()")[0].as<int>() != connection.backendpid()) {
         throw PoolerInTheWay(
             "this connection comes through a pooler, such as pgbouncer, and a session of its own is needed: name the "
             "server itself in [postgres] direct_uri");
@@ -92,7 +85,7 @@ const std::string& Transaction::prepared(std::string_view query) {
     const auto [known, is_new] = names.try_emplace(query.data());
     if (is_new) {
         known->second = fmt::format("runledger_{}", names.size());
-        work_->conn().prepare(known->second, std::string(query));  // libpqxx sends it at the first use.
+        work_->conn().prepare(known->second, std::string(query));
     }
     return known->second;
 }

@@ -2,9 +2,6 @@
 //
 // Invariant: every transaction says its isolation, durability and bounds before anything else, and leaves nothing in
 // the session, which may be a pooler's. Used by the thread that owns the Database.
-//
-// Only this folder names what libpqxx 6 (Debian 12) and 7 (Debian 13) do not both have: here that is exec_params,
-// exec_prepared, stream_to and subtransaction. Results, rows, fields and exceptions are the same in both.
 #pragma once
 
 #include <pqxx/pqxx>
@@ -18,6 +15,7 @@
 #include <vector>
 
 #include "daemon/database/database.hpp"
+#include "daemon/database/libpqxx.hpp"
 
 namespace runledger {
 
@@ -47,16 +45,12 @@ public:
     // Executes a statement, or, without values, several. A null `const char*` or an empty std::optional is NULL.
     template <class... Values>
     pqxx::result run(std::string_view statement, const Values&... values) const {
-        if constexpr (sizeof...(values) == 0) {
-            return work_->exec(std::string(statement));
-        } else {
-            return work_->exec_params(std::string(statement), values...);
-        }
+        return libpqxx::run(*work_, statement, values...);
     }
     // The same, for one that answers with one row. Throws pqxx::unexpected_rows where it does not.
     template <class... Values>
     pqxx::row run1(std::string_view statement, const Values&... values) const {
-        return only_row(run(statement, values...), statement);
+        return libpqxx::only_row(run(statement, values...), statement);
     }
 
     // Executes a query that is asked again and again: parsed once for each session that can keep it. `query`: a
@@ -64,12 +58,10 @@ public:
     template <class... Values>
     pqxx::result ask(std::string_view query, const Values&... values) const {
         if (const std::string* name = prepared_name(query)) {
-            return work_->exec_prepared(*name, values...);
+            return libpqxx::run_prepared(*work_, *name, values...);
         }
-        return work_->exec_params(std::string(query), values...);
+        return libpqxx::run(*work_, query, values...);
     }
-
-    [[nodiscard]] static pqxx::row only_row(const pqxx::result& rows, std::string_view statement);
 
 protected:
     Statements() = default;
@@ -97,7 +89,7 @@ pqxx::result ask(const Statements& work, std::string_view query, const Values&..
 // The same, for one that answers with one row. Throws pqxx::unexpected_rows where it does not.
 template <class... Values>
 pqxx::row ask1(const Statements& work, std::string_view query, const Values&... values) {
-    return Statements::only_row(work.ask(query, values...), query);
+    return libpqxx::only_row(work.ask(query, values...), query);
 }
 
 // Until the transaction ends, names are looked up in pg_catalog alone: a role that may create in `public`, or an ALTER
@@ -168,7 +160,7 @@ private:
 class RowCopy {
 public:
     RowCopy(const Statements& within, const std::string& table, const std::vector<std::string>& columns)
-        : stream_(*within.work_, table, columns) {}
+        : stream_(libpqxx::stream_into(*within.work_, table, columns)) {}
 
     // A value for each column.
     template <class... Values>
@@ -179,7 +171,7 @@ public:
     void complete() { stream_.complete(); }
 
 private:
-    pqxx::stream_to stream_;
+    libpqxx::TableStream stream_;
 };
 
 }  // namespace runledger

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "daemon/tool/output/exit_code.hpp"
 #include "queries/outbox.hpp"
@@ -124,7 +125,7 @@ int OutboxCli::list(const Statements& work, Output& out) const {
                   text_of(row["attempts"]), text_of(row["run_id"]), text_of(row["last_error"]));
     }
     out.print("{} notifications{}\n", rows.size(),
-              rows.size() == static_cast<std::size_t>(count_max_) ? " (--limit; there may be more)" : "");
+              std::cmp_equal(rows.size(), count_max_) ? " (--limit; there may be more)" : "");
     return exit_yes;
 }
 
@@ -140,7 +141,7 @@ int OutboxCli::show(const Statements& work, Output& out) const {
         }
         out.print("\n");
     }
-    if (rows.size() < choice_.ids.size()) {
+    if (std::cmp_less(rows.size(), choice_.ids.size())) {
         throw NotThere(
             fmt::format("{} of {} notifications do not exist", choice_.ids.size() - rows.size(), choice_.ids.size()));
     }
@@ -163,7 +164,7 @@ int OutboxCli::change(Database& database, bool retries, Output& out) const {
     } else {
         out.print("{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     }
-    if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
+    if (rows.empty() || (!choice_.ids.empty() && std::cmp_less(rows.size(), choice_.ids.size()))) {
         throw NotThere(
             fmt::format("the others do not exist{} in another state; see runledger outbox show",
                         retries ? ", have a later correction that was sent or is to be sent, or are" : " or are"));
@@ -202,7 +203,7 @@ int OutboxCli::send_logged(Database& database, Output& out) const {
                       is_dry_run_ ? "would be" : "are");
         }
     }
-    if (rows.empty() || (!choice_.ids.empty() && rows.size() < choice_.ids.size())) {
+    if (rows.empty() || (!choice_.ids.empty() && std::cmp_less(rows.size(), choice_.ids.size()))) {
         throw NotThere("the others do not exist or are in another state; see runledger outbox show");
     }
     return exit_yes;

@@ -54,10 +54,10 @@ char* read_daemon(ngx_conf_t& cf, MainConf& main) {
     for (std::size_t i = 1; i < words.count(); ++i) {
         const std::string endpoint{words[i]};
         if (const auto fault = find_endpoint_fault(endpoint)) {
-            return refuse(cf, "runledger_daemon: " + quoted(endpoint) + " is not an endpoint: " + *fault);
+            return refuse(cf, "runledger_daemon: " + in_quotes(endpoint) + " is not an endpoint: " + *fault);
         }
         if (std::ranges::find(main.courier.link.endpoints, endpoint) != main.courier.link.endpoints.end()) {
-            return refuse(cf, "runledger_daemon: " + quoted(endpoint) + " is given twice");
+            return refuse(cf, "runledger_daemon: " + in_quotes(endpoint) + " is given twice");
         }
         main.courier.link.endpoints.push_back(endpoint);
     }
@@ -78,8 +78,8 @@ char* read_curve(ngx_conf_t& cf, MainConf& main) {
                             : name == "server_key" ? &files.server_keys
                                                    : nullptr;
         if (path == nullptr || equals == std::string_view::npos || equals + 1 == word.size()) {
-            return refuse(cf,
-                          "runledger_curve: " + quoted(word) + " is neither secret_key=<file> nor server_key=<file>");
+            return refuse(
+                cf, "runledger_curve: " + in_quotes(word) + " is neither secret_key=<file> nor server_key=<file>");
         }
         if (!path->empty()) {
             return refuse(cf, "runledger_curve: " + std::string{name} + " is given twice");
@@ -165,7 +165,8 @@ char* read_spool(ngx_conf_t& cf, MainConf& main) {
     }
     for (std::size_t i = 1; i < words.count(); ++i) {
         if (words[i].find('$') != std::string_view::npos) {
-            return refuse(cf, "runledger_spool: " + quoted(words[i]) + " holds a variable, which is not expanded here");
+            return refuse(cf,
+                          "runledger_spool: " + in_quotes(words[i]) + " holds a variable, which is not expanded here");
         }
     }
     main.courier.spool.folder = full_path(cf, words[1], RelativeTo::prefix);
@@ -174,15 +175,15 @@ char* read_spool(ngx_conf_t& cf, MainConf& main) {
         const auto* parameter =
             std::ranges::find_if(parameters, [&](const Parameter& known) { return words[i].starts_with(known.key); });
         if (parameter == std::ranges::end(parameters)) {
-            return refuse(cf, "runledger_spool: " + quoted(words[i]) +
+            return refuse(cf, "runledger_spool: " + in_quotes(words[i]) +
                                   " is not a parameter; max_size=<size>, keep_acked=<time> and host=<name> are");
         }
         if (std::ranges::find(seen, parameter->key) != seen.end()) {
-            return refuse(cf, "runledger_spool: " + quoted(words[i]) + " is given a second time");
+            return refuse(cf, "runledger_spool: " + in_quotes(words[i]) + " is given a second time");
         }
         seen.push_back(parameter->key);
         if (const auto fault = parameter->read(main.courier.spool, words[i].substr(parameter->key.size()))) {
-            return refuse(cf, "runledger_spool: " + quoted(words[i]) + " " + *fault);
+            return refuse(cf, "runledger_spool: " + in_quotes(words[i]) + " " + *fault);
         }
     }
     if (!main.courier.spool.host) {
@@ -198,7 +199,7 @@ bool check_spool_folder(const MainConf& main, const ngx_log_t* log) {
         user = WorkerUser{core.username, core.user, core.group};
     }
     const auto say = [&](ngx_uint_t level, const std::string& sentence) {
-        log_line(log, level, "runledger_spool " + quoted(main.courier.spool.folder) + ": " + sentence);
+        log_line(log, level, "runledger_spool " + in_quotes(main.courier.spool.folder) + ": " + sentence);
     };
     if (const auto fault = find_folder_fault(main.courier.spool.folder, user)) {
         say(NGX_LOG_EMERG, *fault);
@@ -227,7 +228,7 @@ void warn_of_crowded_spool(const ngx_cycle_t& cycle, const MainConf& main) {
         return;
     }
     log_line(cycle.log, NGX_LOG_WARN,
-             "runledger_spool " + quoted(main.courier.spool.folder) + ": " + std::to_string(workers) +
+             "runledger_spool " + in_quotes(main.courier.spool.folder) + ": " + std::to_string(workers) +
                  " workers reserve up to " + std::to_string(workers * each) + " bytes, more than max_size, " +
                  std::to_string(main.courier.spool.bytes_max) +
                  ": a busy worker may find no room and answer 503; raise max_size or lower worker_processes");
@@ -261,18 +262,18 @@ char* read_token(ngx_conf_t& cf, LocationConf& location) {
     }
     if (words.count() == 2) {
         if (words[1] != "off") {
-            return refuse(cf, "runledger_token: " + quoted(words[1]) + " needs file=<path> after it, or be off");
+            return refuse(cf, "runledger_token: " + in_quotes(words[1]) + " needs file=<path> after it, or be off");
         }
         location.token.emplace(std::nullopt);
         return NGX_CONF_OK;
     }
     // A second variable in the word would become part of the first one's name, and $arg_… takes any name.
     if (words[1].size() < 2 || words[1].front() != '$' || words[1].find('$', 1) != std::string_view::npos) {
-        return refuse(cf, "runledger_token: " + quoted(words[1]) + " is not a variable, such as $arg_token");
+        return refuse(cf, "runledger_token: " + in_quotes(words[1]) + " is not a variable, such as $arg_token");
     }
     constexpr std::string_view key = "file=";
     if (!words[2].starts_with(key) || words[2].size() == key.size()) {
-        return refuse(cf, "runledger_token: " + quoted(words[2]) + " is not file=<path>");
+        return refuse(cf, "runledger_token: " + in_quotes(words[2]) + " is not file=<path>");
     }
     ngx_str_t name = borrow(words[1].substr(1));
     const ngx_int_t index = ngx_http_get_variable_index(&cf, &name);
@@ -282,12 +283,12 @@ char* read_token(ngx_conf_t& cf, LocationConf& location) {
     const std::string path = full_path(cf, words[2].substr(key.size()), RelativeTo::configuration);
     auto read = read_token_file(path);
     if (const auto* fault = std::get_if<TokenFileFault>(&read)) {
-        return refuse(cf, "runledger_token: " + quoted(path) + ": " + fault->sentence);
+        return refuse(cf, "runledger_token: " + in_quotes(path) + ": " + fault->sentence);
     }
     auto& file = std::get<TokenFile>(read);
     static_assert(token_bytes_weak == 16, "the sentence below says so");
     if (file.weak_line) {
-        warn(cf, "runledger_token: " + quoted(path) + ": the token in line " + std::to_string(*file.weak_line) +
+        warn(cf, "runledger_token: " + in_quotes(path) + ": the token in line " + std::to_string(*file.weak_line) +
                      " has fewer than 16 characters and can be guessed");
     }
     auto& names =

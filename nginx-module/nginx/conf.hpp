@@ -82,7 +82,7 @@ void warn_of_crowded_spool(const ngx_cycle_t& cycle, const MainConf& main);
 [[nodiscard]] char* refuse(ngx_conf_t& cf, const std::string& sentence);
 void warn(ngx_conf_t& cf, const std::string& sentence);
 
-[[nodiscard]] inline std::string quoted(std::string_view text) { return "\"" + std::string{text} + "\""; }
+[[nodiscard]] inline std::string in_quotes(std::string_view text) { return "\"" + std::string{text} + "\""; }
 
 // A directive's words, its name the first.
 class Words {

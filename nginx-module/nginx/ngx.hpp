@@ -90,7 +90,8 @@ void destroy_in_pool(void* object) noexcept {
     static_cast<T*>(object)->~T();
 }
 
-// Makes a T that lives as long as the pool and is destroyed with it. Throws std::bad_alloc.
+// Makes a T that lives as long as the pool and is destroyed with it. Throws std::bad_alloc. Bind it to `auto&`: of a
+// const reference, GCC 14 warns that it is to an argument.
 template <class T, class... Args>
 [[nodiscard]] T& make_in_pool(ngx_pool_t& pool, Args&&... args) {
     ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(&pool, sizeof(T));

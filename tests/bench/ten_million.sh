@@ -10,8 +10,8 @@
 #   --keep        leave the folder and the running server, and say how to reach and to end it
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
-bin=/usr/lib/postgresql/15/bin
 fail() { echo "ten_million: $*" >&2; exit 1; }
+bin=$("$source_dir/config/packages/postgresql.sh") || fail "PostgreSQL is not installed"
 
 rows=10000000 folder='' keep=''
 while [ $# -gt 0 ]; do
@@ -24,7 +24,6 @@ while [ $# -gt 0 ]; do
     esac
 done
 case $rows in '' | *[!0-9]*) fail "--rows '$rows' is no number" ;; esac
-[ -x $bin/initdb ] || fail "PostgreSQL 15 is not installed"
 tool=$source_dir/build/release/daemon/runledger
 [ -x "$tool" ] || fail "$tool is not built"
 if [ -n "$folder" ]; then
@@ -40,7 +39,7 @@ if [ "$(id -u)" -eq 0 ]; then
     as_user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
     chown nobody:nogroup "$folder"
 fi
-stop() { "${as_user[@]}" $bin/pg_ctl -D "$folder/data" -m immediate -w stop >/dev/null 2>&1 || true; }
+stop() { "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -m immediate -w stop >/dev/null 2>&1 || true; }
 finish() {
     if [ -n "$keep" ]; then
         echo "kept: psql -h $folder -U postgres runledger; end it with pg_ctl -D $folder/data stop"
@@ -52,7 +51,7 @@ finish() {
 trap finish EXIT
 cd "$folder"
 
-"${as_user[@]}" $bin/initdb -D "$folder/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
+"${as_user[@]}" "$bin/initdb" -D "$folder/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
 cat >>"$folder/data/postgresql.conf" <<CONF
 listen_addresses = ''
 unix_socket_directories = '$folder'
@@ -68,7 +67,7 @@ full_page_writes = off
 autovacuum = off
 timezone = 'UTC'
 CONF
-nice -n 10 "${as_user[@]}" $bin/pg_ctl -D "$folder/data" -l "$folder/data/log" -w start >/dev/null
+nice -n 10 "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -l "$folder/data/log" -w start >/dev/null
 sql() { "$bin/psql" -X -q -v ON_ERROR_STOP=1 -h "$folder" -U postgres -d runledger "$@"; }
 "$bin/createdb" -h "$folder" -U postgres runledger
 printf '[postgres]\nuri = "postgresql://postgres@/runledger?host=%s"\n' "$folder" >"$folder/runledgerd.toml"

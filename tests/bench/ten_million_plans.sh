@@ -6,7 +6,8 @@
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 folder=${1:?the folder of the server} pattern=${2:-.}
-sql() { /usr/lib/postgresql/15/bin/psql -X -q -At -v ON_ERROR_STOP=1 -h "$folder" -U postgres -d runledger "$@"; }
+bin=$("$source_dir/config/packages/postgresql.sh")
+sql() { "$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$folder" -U postgres -d runledger "$@"; }
 plans=$(mktemp)
 trap 'rm -f "$plans"' EXIT
 

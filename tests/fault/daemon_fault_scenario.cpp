@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/wire.hpp"
+#include "daemon/database/libpqxx.hpp"
 #include "tests/stand_ins/comfy_api.hpp"
 #include "tests/stand_ins/edge.hpp"
 #include "tests/support/daemon_process.hpp"
@@ -280,7 +281,7 @@ private:
 
     [[nodiscard]] bool asks(const std::string& condition) {
         pqxx::nontransaction work(*connection_);
-        return work.exec1("SELECT " + condition)[0].as<bool>();
+        return libpqxx::run1(work, "SELECT " + condition)[0].as<bool>();
     }
 
     // For eventually(), which asks more often than PostgreSQL should be asked.

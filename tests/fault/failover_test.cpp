@@ -7,6 +7,7 @@
 #include <iostream>
 #include <random>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/pipeline/pipeline_fixture.hpp"
 
 namespace runledger::test {
@@ -38,7 +39,8 @@ protected:
     }
     [[nodiscard]] std::string primary_says(const std::string& query) {
         const auto connection = postgres().connect();
-        return pqxx::nontransaction(*connection).exec1(query)[0].as<std::string>();
+        pqxx::nontransaction work(*connection);
+        return libpqxx::run1(work, query)[0].as<std::string>();
     }
 
     // The standby receives nothing any more: what commits from here on is on the primary alone.
@@ -74,9 +76,8 @@ protected:
         const auto promoted_at = std::chrono::steady_clock::now();
         const auto events = [this] {
             const auto connection = standby_.connect();
-            return pqxx::nontransaction(*connection)
-                .exec1("SELECT count(*) FROM runledger.webhook_events")[0]
-                .as<std::int64_t>();
+            pqxx::nontransaction work(*connection);
+            return libpqxx::run1(work, "SELECT count(*) FROM runledger.webhook_events")[0].as<std::int64_t>();
         };
         const auto before = events();
         eventually("events are applied by the new primary", [&] { return events() > before; });

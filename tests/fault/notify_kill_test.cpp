@@ -14,6 +14,7 @@
 #include <pqxx/pqxx>
 #include <set>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/stand_ins/bot_api.hpp"
 #include "tests/support/daemon_process.hpp"
 #include "tests/support/environment.hpp"
@@ -78,7 +79,7 @@ protected:
     int backends_of_the_daemon() {
         const auto connection = connect_to(uri_);
         pqxx::work work(*connection);
-        return work.exec1("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'runledgerd%'")[0]
+        return libpqxx::run1(work, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'runledgerd%'")[0]
             .as<int>();
     }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/support/postgres_server.hpp"
 
 namespace runledger::test {
@@ -16,10 +17,10 @@ void GenerationRows::insert(const std::vector<std::size_t>& runs) {
     pqxx::work work(*connection_);
     for (const std::size_t run : runs) {
         // Unique by run_id: a first attempt whose COMMIT was in doubt may have inserted it.
-        work.exec_params(
-            "INSERT INTO runledger.generations (metadata) SELECT $1::pg_catalog.jsonb WHERE NOT "
-            "EXISTS (SELECT FROM runledger.generations WHERE run_id OPERATOR(pg_catalog.=) $2)",
-            runs_[run].metadata(), runs_[run].run_id);
+        libpqxx::run(work,
+                     "INSERT INTO runledger.generations (metadata) SELECT $1::pg_catalog.jsonb WHERE NOT "
+                     "EXISTS (SELECT FROM runledger.generations WHERE run_id OPERATOR(pg_catalog.=) $2)",
+                     runs_[run].metadata(), runs_[run].run_id);
     }
     work.commit();
 }

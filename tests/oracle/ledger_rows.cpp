@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <pqxx/pqxx>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/support/postgres_server.hpp"
 
 namespace runledger::test {
@@ -61,7 +62,7 @@ Ledger read_ledger(const std::string& uri) {
         for (const pqxx::field& field : row) {
             constexpr pqxx::oid bytea = 17;
             if (!field.is_null()) {
-                ledger.quarantined.push_back(field.type() == bytea ? pqxx::binarystring(field).str()
+                ledger.quarantined.push_back(field.type() == bytea ? libpqxx::bytes_of(field)
                                                                    : std::string{field.c_str(), field.size()});
             }
         }

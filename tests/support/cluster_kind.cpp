@@ -106,8 +106,10 @@ std::vector<std::string> superusers_defaults(const ClusterKind& kind) {
 std::string statements_of_logins(const ClusterKind& kind) {
     std::string statements;
     for (const std::string_view role : {"owner", "daemon", "application", "reader"}) {
-        statements +=
-            fmt::format("CREATE ROLE runledger_{0} NOLOGIN; CREATE ROLE ledger_{0} LOGIN IN ROLE runledger_{0};", role);
+        statements += fmt::format(
+            "CREATE ROLE runledger_{0} NOLOGIN; COMMENT ON ROLE runledger_{0} IS 'as a DBA made it';"
+            "CREATE ROLE ledger_{0} LOGIN IN ROLE runledger_{0};",
+            role);
     }
     statements += "ALTER ROLE ledger_owner CREATEROLE;";
     if (kind.is_odd) {

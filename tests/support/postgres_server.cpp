@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/support/pgbouncer.hpp"
 
 #if defined(RUNLEDGER_SANITIZED)
@@ -21,20 +22,16 @@ extern "C" const char* __lsan_default_suppressions() { return "leak:libpqxx\n"; 
 namespace runledger::test {
 namespace {
 
-// Debian's place for the version this project supports; pg_config may be of another or not be there.
-constexpr std::string_view debian_bin_folder = "/usr/lib/postgresql/15/bin";
-
+// RUNLEDGER_POSTGRESQL chooses a version.
 std::filesystem::path find_bin_folder() {
-    if (std::filesystem::exists(std::filesystem::path{debian_bin_folder} / "initdb")) {
-        return debian_bin_folder;
-    }
     const TempFolder folder;
-    Finished asked = run_to_end({.argv = {"pg_config", "--bindir"}}, folder);
+    const auto finder = std::filesystem::path{RUNLEDGER_SOURCE_DIR} / "config/packages/postgresql.sh";
+    Finished asked = run_to_end({.argv = {finder.string()}, .drop_privileges = false}, folder);
     while (!asked.output.empty() && asked.output.back() == '\n') {
         asked.output.pop_back();
     }
-    if (!asked.status.clean() || !std::filesystem::exists(std::filesystem::path{asked.output} / "initdb")) {
-        throw std::runtime_error("PostgreSQL's initdb is not installed");
+    if (!asked.status.clean()) {
+        throw std::runtime_error(asked.output);
     }
     return asked.output;
 }
@@ -303,7 +300,7 @@ void PostgresServer::thaw() {
 void PostgresServer::promote() {
     const auto connection = connect("postgres");
     pqxx::nontransaction work(*connection);
-    if (!work.exec1("SELECT pg_promote()")[0].as<bool>()) {
+    if (!libpqxx::run1(work, "SELECT pg_promote()")[0].as<bool>()) {
         throw NeverHappened(fmt::format("the standby was not promoted:\n{}", log_text()));
     }
 }
@@ -359,14 +356,6 @@ std::unique_ptr<pqxx::connection> PostgresServer::connect(std::string_view datab
 
 std::string PostgresServer::log_text() const { return read_text(folder_ / "postgres.log"); }
 
-std::unique_ptr<pqxx::connection> connect_to(const std::string& uri) {
-    auto connection = std::make_unique<pqxx::connection>(uri);
-// Deprecated since 6.4, and needed until 7 drops re-opening altogether.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    connection->inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-    return connection;
-}
+std::unique_ptr<pqxx::connection> connect_to(const std::string& uri) { return libpqxx::connect(uri); }
 
 }  // namespace runledger::test

@@ -2,15 +2,18 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import time
 import urllib.request
 from processes import Process, eventually, family_cpu_seconds, cpu_seconds, free_port, memory_mib, run
 from servers import Nginx
 
-BIN = "/usr/lib/postgresql/15/bin"
+BIN = subprocess.run([pathlib.Path(__file__).parents[3] / "config/packages/postgresql.sh"], capture_output=True, text=True,
+                     check=True).stdout.strip()
 
 # Durable, and for the rest what one would set on a machine of this size. Checkpoints are kept out of short rounds; each
 # round begins after one.

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from ledger import BIN
 
 
 def version(argv):
@@ -37,7 +38,7 @@ def describe(folder):
         "file system": " ".join(file_system[:1]) + (f" ({file_system[1]})" if len(file_system) > 1 else ""),
         "kernel": f"Linux {platform.release().split('-')[0]}",
         "nginx": package("nginx"),
-        "PostgreSQL": package("postgresql-15"),
+        "PostgreSQL": version([f"{BIN}/postgres", "--version"]),
         "Redis": package("redis-server"),
         "nchan": package("libnginx-mod-nchan"),
         "Lua module": package("libnginx-mod-http-lua"),

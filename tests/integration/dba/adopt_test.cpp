@@ -289,6 +289,7 @@ TEST_F(AdoptedView, TakesWhatTheDocumentSaysAndRefusesTheRest) {
     ASSERT_TRUE(tool({"migrate", "--adopt", "--yes"}).status.clean());
     const std::string document = read_text(std::filesystem::path{RUNLEDGER_SOURCE_DIR} / "docs/dba.md");
 
+    const bool merges_into_views = value("SELECT current_setting('server_version_num')::int >= 170000") == "t";
     for (const Statement& statement : std::vector<Statement>{
              {"INSERT … RETURNING", "INSERT INTO public.generations (metadata) VALUES ('{}') RETURNING id", ""},
              {"ON CONFLICT (column)",
@@ -306,7 +307,7 @@ TEST_F(AdoptedView, TakesWhatTheDocumentSaysAndRefusesTheRest) {
              {"MERGE",
               "MERGE INTO public.generations AS g USING (VALUES (1)) AS s (id) ON g.id = s.id "
               "WHEN MATCHED THEN UPDATE SET note = 'm'",
-              "cannot execute MERGE"},
+              merges_into_views ? "" : "MERGE"},
              {"REFERENCES", "CREATE TABLE public.likes (generation_id bigint REFERENCES public.generations (id))",
               "is not a table"},
              {"ALTER TABLE … ADD COLUMN", "ALTER TABLE public.generations ADD COLUMN colour text",

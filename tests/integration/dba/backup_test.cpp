@@ -6,6 +6,7 @@
 #include <fstream>
 #include <regex>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/dba/dba_fixture.hpp"
 
 namespace runledger::test {
@@ -64,7 +65,7 @@ TEST_F(Backup, GoesToAnotherClusterByTheDocumentedCommands) {
     const auto as = [&](const char* role, const std::string& query) {
         const auto connection = connect_to(other.uri_as(role));
         pqxx::nontransaction work(*connection);
-        return work.exec1(query)[0].as<std::string>();
+        return libpqxx::run1(work, query)[0].as<std::string>();
     };
     EXPECT_EQ(as("postgres", "SELECT run_id FROM runledger.generations"), "kept");
     EXPECT_EQ(as("postgres", "SELECT count(*) FROM runledger.gpu_rates WHERE gpu = 'of-mine'"), "1");

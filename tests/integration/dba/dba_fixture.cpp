@@ -4,6 +4,8 @@
 
 #include <atomic>
 
+#include "daemon/database/libpqxx.hpp"
+
 namespace runledger::test {
 
 Dba::Dba() {
@@ -51,7 +53,7 @@ void Dba::run(const std::string& statements, std::string_view database) const {
 std::string Dba::value(const std::string& query) const {
     const auto connection = server().connect(database_);
     pqxx::work work(*connection);
-    const auto row = work.exec1(query);
+    const auto row = libpqxx::run1(work, query);
     return row[0].is_null() ? "NULL" : row[0].as<std::string>();
 }
 

@@ -1,6 +1,8 @@
 // Who may migrate, and what becomes of roles and rights when somebody does.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/dba/dba_fixture.hpp"
 
 namespace runledger::test {
@@ -26,10 +28,19 @@ protected:
         pqxx::nontransaction work(*connection);
         work.exec(statement);
     }
+    // The statements that migrate gave, as they are. Returns how many.
+    int run_what_it_says(const std::string& output) const {
+        int statements = 0;
+        for (std::size_t at = output.find("\n    "); at != std::string::npos; at = output.find("\n    ", at + 1)) {
+            run(output.substr(at, output.find('\n', at + 1) - at));
+            ++statements;
+        }
+        return statements;
+    }
     [[nodiscard]] std::string value(const std::string& query) const {
         const auto connection = server_.connect();
         pqxx::work work(*connection);
-        return work.exec1(query)[0].as<std::string>();
+        return libpqxx::run1(work, query)[0].as<std::string>();
     }
 
 private:
@@ -47,14 +58,7 @@ TEST_F(NewCluster, TellsAUserWithoutCreateroleWhatADbaHasToRunAndThenMigrates) {
     EXPECT_THAT(refused.output, HasSubstr("the user plain may not make the roles"));
     EXPECT_EQ(value("SELECT to_regnamespace('runledger') IS NULL"), "t") << "something was done before it was refused";
 
-    // The statements that it gave, as they are.
-    std::size_t statements = 0;
-    for (std::size_t at = refused.output.find("\n    "); at != std::string::npos;
-         at = refused.output.find("\n    ", at + 1)) {
-        run(refused.output.substr(at, refused.output.find('\n', at + 1) - at));
-        ++statements;
-    }
-    EXPECT_EQ(statements, 9U) << refused.output;
+    EXPECT_EQ(run_what_it_says(refused.output), 9) << refused.output;
     const Finished migrated = migrate_as("plain");
 
     EXPECT_TRUE(migrated.status.clean()) << migrated.output;
@@ -73,6 +77,26 @@ TEST_F(NewCluster, LetsAUserWithCreateroleMakeTheRoles) {
     EXPECT_TRUE(migrated.status.clean()) << migrated.output;
     EXPECT_THAT(migrated.output, HasSubstr("made the role runledger_owner"));
     EXPECT_EQ(value("SELECT count(*) FROM pg_roles WHERE rolname LIKE 'runledger\\_%'"), "4");
+}
+
+// Since PostgreSQL 16, CREATEROLE is a right over the roles that its holder has made, and over no others.
+TEST_F(NewCluster, TellsAUserWithCreateroleWhatOthersRolesLack) {
+    run("CREATE ROLE maker LOGIN CREATEROLE");
+    run("GRANT CREATE ON DATABASE runledger TO maker");
+    for (const char* role : {"owner", "daemon", "application", "reader"}) {
+        run(fmt::format("CREATE ROLE runledger_{} NOLOGIN", role));
+    }
+    const bool is_bound = value("SELECT current_setting('server_version_num')::int >= 160000") == "t";
+
+    Finished migrated = migrate_as("maker");
+
+    if (is_bound) {
+        EXPECT_EQ(migrated.status.code, 1);
+        EXPECT_THAT(migrated.output, HasSubstr("the user maker may not make the roles"));
+        EXPECT_EQ(run_what_it_says(migrated.output), 5) << migrated.output;
+        migrated = migrate_as("maker");
+    }
+    EXPECT_TRUE(migrated.status.clean()) << migrated.output;
 }
 
 TEST_F(Dba, MigratesASecondDatabaseOfTheClusterWithTheRolesThatAreThere) {

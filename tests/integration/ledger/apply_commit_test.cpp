@@ -4,6 +4,7 @@
 
 #include <future>
 
+#include "daemon/database/libpqxx.hpp"
 #include "daemon/database/transaction.hpp"
 #include "tests/integration/ledger/appliers_fixture.hpp"
 #include "tests/support/eventually.hpp"
@@ -167,7 +168,8 @@ TEST_F(Connection, IsNeverOpenedAnewInSilence) {
 
     EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relname IN ('half_written', 'other_half')"), "0");
     database.disconnect();
-    EXPECT_EQ(pqxx::work(TestedConnection::of(database)).exec1("SELECT 1")[0].as<int>(), 1);
+    pqxx::work work(TestedConnection::of(database));
+    EXPECT_EQ(libpqxx::run1(work, "SELECT 1")[0].as<int>(), 1);
 }
 
 TEST_F(Connection, BoundsEachTransactionAndLeavesNothingInTheSession) {
@@ -184,13 +186,13 @@ TEST_F(Connection, BoundsEachTransactionAndLeavesNothingInTheSession) {
     {
         pqxx::work work(TestedConnection::of(database));
         begin_durably(work, {.statement_timeout = std::chrono::seconds{7}, .lock_timeout = std::chrono::seconds{3}});
-        inside = work.exec1(settings)[0].as<std::string>();
+        inside = libpqxx::run1(work, settings)[0].as<std::string>();
         work.commit();
     }
     pqxx::work work(TestedConnection::of(database));
 
     EXPECT_EQ(inside, "7s 3s on read committed");
-    EXPECT_EQ(work.exec1(settings)[0].as<std::string>(), "0 0 on serializable");
+    EXPECT_EQ(libpqxx::run1(work, settings)[0].as<std::string>(), "0 0 on serializable");
 }
 
 // Defaults that change what a statement means, or the text of its values.
@@ -321,7 +323,8 @@ TEST(Failures, OfASessionThatTheServerEndedAreOutages) {
 
 TEST_F(Connection, SaysWhoItIsAndKeepsTheUrisOwnWords) {
     const auto name_of = [](Database& database) {
-        return pqxx::work(TestedConnection::of(database)).exec1("SHOW application_name")[0].as<std::string>();
+        pqxx::work work(TestedConnection::of(database));
+        return libpqxx::run1(work, "SHOW application_name")[0].as<std::string>();
     };
     Database plain(uri(), "settle");
     Database named(uri() + "&application_name=studio%20%27a%27", "settle");

@@ -6,6 +6,7 @@
 #include <future>
 #include <random>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/ledger/appliers_fixture.hpp"
 
 namespace runledger::test {
@@ -160,7 +161,7 @@ TEST_F(Contention, HoldsUnderAnyDefaultIsolation) {
     {
         pqxx::nontransaction work(db());
         work.exec(fmt::format("ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
-                              work.quote_name(work.exec1("SELECT current_database()")[0].as<std::string>())));
+                              work.quote_name(libpqxx::run1(work, "SELECT current_database()")[0].as<std::string>())));
     }
     const auto batches = batches_on_the_same_runs(30);
 

@@ -4,6 +4,7 @@
 #include <future>
 
 #include "daemon/database/database.hpp"
+#include "daemon/database/libpqxx.hpp"
 #include "queries/notify.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
@@ -22,7 +23,7 @@ protected:
     }
     void forget() {
         pqxx::work work(db());
-        work.exec_params("SELECT runledger.forget_generation($1)", generation_);
+        libpqxx::run(work, "SELECT runledger.forget_generation($1)", generation_);
         work.commit();
     }
     [[nodiscard]] std::string row() {
@@ -95,7 +96,7 @@ TEST_F(LateEvents, OfARunThatRetentionRemovedGoToQuarantineAndChangeNoCost) {
         work.exec(
             "DELETE FROM runledger.settle_queue; UPDATE runledger.runs SET applied_at = '2020-01-01', "
             "changed_at = '2020-01-01'");
-        EXPECT_EQ(work.exec1("SELECT removed FROM runledger.remove_expired('runs', 30, 10)")[0].as<int>(), 1);
+        EXPECT_EQ(libpqxx::run1(work, "SELECT removed FROM runledger.remove_expired('runs', 30, 10)")[0].as<int>(), 1);
         work.commit();
     }
     insert_generation("run-2");
@@ -124,9 +125,9 @@ TEST_F(LateEvents, AreHeldOffByNoneButForgettingWaitsForATurnUnderWay) {
     const auto watcher = another_connection();
     eventually("forgetting waits for the turn", [&] {
         pqxx::work work(*watcher);
-        return work.exec1(
-                       "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
-                       "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0]
+        return libpqxx::run1(work,
+                             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0]
                    .as<int>() == 1;
     });
     turn->commit();
@@ -149,9 +150,9 @@ TEST_F(LateEvents, OfACallThatIsBeingEnteredAreWaitedFor) {
     const auto watcher = another_connection();
     eventually("forgetting waits for what enters the call", [&] {
         pqxx::work work(*watcher);
-        return work.exec1(
-                       "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND NOT granted "
-                       "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0]
+        return libpqxx::run1(work,
+                             "SELECT count(*) FROM pg_locks WHERE mode = 'ShareRowExclusiveLock' AND NOT granted "
+                             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")[0]
                    .as<int>() == 1;
     });
     call->commit();

@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "daemon/database/libpqxx.hpp"
 #include "daemon/database/schema.hpp"
 #include "daemon/database/transaction.hpp"
 
@@ -18,7 +19,8 @@ std::string fresh_database() {
 // All but what migrations fill; that is brought back to its seed.
 void empty_tables(pqxx::connection& connection) {
     pqxx::work work(connection);
-    const auto tables = work.exec1(
+    const auto tables = libpqxx::run1(
+        work,
         "SELECT string_agg(c.oid::regclass::text, ', ') FROM pg_class AS c WHERE c.relkind IN ('r', 'p') AND NOT "
         "c.relispartition AND c.relnamespace = 'runledger'::regnamespace AND c.relname NOT IN ('schema_migrations', "
         "'schema_definitions', 'gpu_rates')");
@@ -126,8 +128,8 @@ std::int64_t Ledger::insert_generation(std::string_view run_id) {
 
 std::int64_t Ledger::insert_metadata(const std::string& metadata) {
     pqxx::work work(as_application());
-    const auto row = work.exec_params1(
-        "INSERT INTO runledger.generations (metadata) VALUES ($1::pg_catalog.jsonb) RETURNING id", metadata);
+    const auto row = libpqxx::run1(
+        work, "INSERT INTO runledger.generations (metadata) VALUES ($1::pg_catalog.jsonb) RETURNING id", metadata);
     work.commit();
     return row[0].as<std::int64_t>();
 }
@@ -135,8 +137,8 @@ std::int64_t Ledger::insert_metadata(const std::string& metadata) {
 std::string Ledger::settle(std::string_view run_id, std::int64_t grace_ms) {
     pqxx::work work(as_daemon());
     begin_durably(work, {});
-    const auto row = work.exec_params1(
-        "SELECT outcome FROM runledger.settle_run($1, $2::bigint * interval '1 millisecond', interval '7 days')",
+    const auto row = libpqxx::run1(
+        work, "SELECT outcome FROM runledger.settle_run($1, $2::bigint * interval '1 millisecond', interval '7 days')",
         std::string(run_id), grace_ms);
     work.commit();
     return row[0].as<std::string>();
@@ -158,7 +160,7 @@ pqxx::connection& Ledger::as_application() { return connected(application_, serv
 
 std::string Ledger::value(const std::string& query) {
     pqxx::work work(db());
-    const auto row = work.exec1(query);
+    const auto row = libpqxx::run1(work, query);
     return row[0].is_null() ? "NULL" : row[0].as<std::string>();
 }
 

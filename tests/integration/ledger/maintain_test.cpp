@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "daemon/database/libpqxx.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/support/eventually.hpp"
@@ -289,7 +290,8 @@ TEST_F(Maintain, LeavesARunThatAnEventReachesMeanwhile) {
     auto removed = std::async(std::launch::async, [this] {
         const auto retention = another_connection();
         pqxx::work work(*retention);
-        const auto rows = work.exec1("SELECT removed FROM runledger.remove_expired('runs', 30, 100)")[0].as<int>();
+        const auto rows =
+            libpqxx::run1(work, "SELECT removed FROM runledger.remove_expired('runs', 30, 100)")[0].as<int>();
         work.commit();
         return rows;
     });

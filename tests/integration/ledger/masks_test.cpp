@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "daemon/base/masked_links.hpp"
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/support/dice.hpp"
 
@@ -40,7 +41,7 @@ constexpr std::array masks{
 
 std::string in_database(pqxx::connection& db, const std::string& text) {
     pqxx::work work(db);
-    return work.exec_params1("SELECT runledger.masked_links($1::text)", text)[0].as<std::string>();
+    return libpqxx::run1(work, "SELECT runledger.masked_links($1::text)", text)[0].as<std::string>();
 }
 
 TEST_F(Ledger, MasksLinksInLogsAndInTheDatabaseAlike) {
@@ -97,7 +98,7 @@ TEST_F(Ledger, MasksAMegabyteOfAnythingInTimeThatGrowsWithItsLength) {
         }
         pqxx::work work(db());
         work.exec("SET LOCAL statement_timeout = '20s'");
-        const auto masked = work.exec_params1("SELECT runledger.masked_links($1::text)", text)[0].as<std::string>();
+        const auto masked = libpqxx::run1(work, "SELECT runledger.masked_links($1::text)", text)[0].as<std::string>();
         EXPECT_TRUE(masked == masked_links(text)) << piece;  // Not EXPECT_EQ: it would print both.
     }
 }

@@ -1,6 +1,7 @@
 // A record that names another run than before: whose time, cost and message it is, at each moment.
 #include <fmt/format.h>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {
@@ -234,13 +235,10 @@ TEST_F(Reopen, WaitsForALockedRow) {
 
 // The application follows by LISTEN: what it hears is committed, and names the row.
 TEST_F(Reopen, TellsListenersOfEachSettlementOnce) {
-    struct Listener : pqxx::notification_receiver {
-        using pqxx::notification_receiver::notification_receiver;
-        void operator()(const std::string& payload, int) override { heard.push_back(payload); }
-        std::vector<std::string> heard;
-    };
+    std::vector<std::string> heard;
     const auto application = another_connection();
-    Listener listener(*application, "runledger_settled");
+    const libpqxx::ChannelReceiver receiver(*application, "runledger_settled",
+                                            [&](std::string_view payload, int) { heard.emplace_back(payload); });
     insert_generation("a");
     end_run("a", 1'000'000);
     end_run("a", 1'000'000);  // Nothing new.
@@ -249,9 +247,8 @@ TEST_F(Reopen, TellsListenersOfEachSettlementOnce) {
     while (application->await_notification(1, 0) > 0) {
     }
 
-    EXPECT_EQ(listener.heard,
-              (std::vector<std::string>{R"({"generation_id" : 1, "run_id" : "a", "status" : "completed"})",
-                                        R"({"generation_id" : 1, "run_id" : "b", "status" : "pending"})"}));
+    EXPECT_EQ(heard, (std::vector<std::string>{R"({"generation_id" : 1, "run_id" : "a", "status" : "completed"})",
+                                               R"({"generation_id" : 1, "run_id" : "b", "status" : "pending"})"}));
 }
 
 }  // namespace

@@ -120,6 +120,7 @@ private:
     void replace(std::vector<schema_sql::Definition>& files, std::string_view file, std::string_view old_text,
                  std::string_view new_text) {
         const auto found = std::ranges::find(files, file, &schema_sql::Definition::name);
+        ASSERT_NE(found, files.end()) << file;
         std::string& text = texts_.emplace_back(found->sql);
         const std::size_t at = text.find(old_text);
         ASSERT_NE(at, std::string::npos) << old_text;
@@ -173,7 +174,7 @@ TEST_F(Ledger, AppliesAMigrationThatIsNumberedBelowTheHighest) {
 TEST_F(Ledger, ChangesTheFunctionThatChangedAndTheDigest) {
     const auto before = definitions_of(db());
     ChangedSchema later;
-    later.replace_in_function("masks", "'?…'", "'?masked'");
+    later.replace_in_function("masked_links", "'?…'", "'?masked'");
     EXPECT_THROW(check_schema(db(), later.schema()), SchemaMismatch);
 
     const auto said = migrate_to(db(), later.schema());

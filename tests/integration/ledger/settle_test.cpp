@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {
@@ -302,10 +303,10 @@ TEST_F(Ledger, PricesARepairedRateInSilenceAndKeepsTheOneItCopied) {
     settle("run-1");
     const auto set_rate = [&](const char* amount) {
         pqxx::work work(db());
-        work.exec_params(
-            "UPDATE runledger.generations SET metadata = metadata || jsonb_build_object('costRate', "
-            "jsonb_build_object('amount', $1::numeric, 'currency', 'USD', 'unit', 'second'))",
-            amount);
+        libpqxx::run(work,
+                     "UPDATE runledger.generations SET metadata = metadata || jsonb_build_object('costRate', "
+                     "jsonb_build_object('amount', $1::numeric, 'currency', 'USD', 'unit', 'second'))",
+                     amount);
         work.commit();
     };
 

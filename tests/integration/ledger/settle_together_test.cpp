@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {
@@ -18,9 +19,10 @@ protected:
     std::map<std::string, std::string> settle_together(const std::string& run_ids) {
         pqxx::work work(db());
         std::map<std::string, std::string> outcomes;
-        for (const auto& row : work.exec_params("SELECT run_id, outcome FROM runledger.settle_runs($1::text[], "
-                                                "interval '3 seconds', interval '7 days')",
-                                                run_ids)) {
+        for (const auto& row : libpqxx::run(work,
+                                            "SELECT run_id, outcome FROM runledger.settle_runs($1::text[], "
+                                            "interval '3 seconds', interval '7 days')",
+                                            run_ids)) {
             outcomes.emplace(row[0].as<std::string>(), row[1].as<std::string>());
         }
         work.commit();

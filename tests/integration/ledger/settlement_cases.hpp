@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 
 namespace runledger::test {
@@ -55,8 +56,8 @@ private:
     void work_off_queue() {
         pqxx::work work(db());
         for (const auto& row : work.exec("SELECT DISTINCT run_id FROM runledger.settle_queue ORDER BY run_id")) {
-            const auto outcome = work.exec_params1(
-                "SELECT outcome || coalesce(': ' || detail, '') FROM runledger.settle_run($1, '3 s', '7 days')",
+            const auto outcome = libpqxx::run1(
+                work, "SELECT outcome || coalesce(': ' || detail, '') FROM runledger.settle_run($1, '3 s', '7 days')",
                 row[0].as<std::string>())[0];
             EXPECT_FALSE(outcome.as<std::string>().starts_with("failed")) << outcome.as<std::string>();
         }

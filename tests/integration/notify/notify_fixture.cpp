@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "daemon/database/libpqxx.hpp"
 #include "daemon/database/schema.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -137,7 +138,8 @@ std::int64_t NotifyFixture::there_is(const NewNotification& notification) {
     const std::int64_t generation =
         notification.generation_id != 0 ? notification.generation_id : ++last_generation_id_;
     pqxx::work work(*connection_);
-    const auto inserted = work.exec_params1(
+    const auto inserted = libpqxx::run1(
+        work,
         "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload) "
         "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
         generation, fmt::format("run-{}", generation), notification.kind, notification.for_status, notification.chat_id,
@@ -150,11 +152,12 @@ std::int64_t NotifyFixture::there_is_a_picture(std::int64_t chat_id) { return th
 
 NotificationRow NotifyFixture::row(std::int64_t id) {
     pqxx::work work(*connection_);
-    const auto found = work.exec_params1(
-        "SELECT state, chat_id, attempts, uncertain_attempts, coalesce(last_error, ''), message_id, "
-        "lease_owner IS NOT NULL, extract(epoch FROM not_before - now())::float8 "
-        "FROM runledger.notifications WHERE id = $1",
-        id);
+    const auto found =
+        libpqxx::run1(work,
+                      "SELECT state, chat_id, attempts, uncertain_attempts, coalesce(last_error, ''), message_id, "
+                      "lease_owner IS NOT NULL, extract(epoch FROM not_before - now())::float8 "
+                      "FROM runledger.notifications WHERE id = $1",
+                      id);
     return {.state = found[0].as<std::string>(),
             .chat_id = found[1].as<std::int64_t>(),
             .attempts = found[2].as<int>(),
@@ -170,7 +173,7 @@ std::int64_t NotifyFixture::count_in_state(std::string_view state) {
         connection_ = connect_to(uri_);
     }
     pqxx::work work(*connection_);
-    return work.exec_params1("SELECT count(*) FROM runledger.notifications WHERE state = $1", std::string(state))[0]
+    return libpqxx::run1(work, "SELECT count(*) FROM runledger.notifications WHERE state = $1", std::string(state))[0]
         .as<std::int64_t>();
 }
 
@@ -182,7 +185,7 @@ void NotifyFixture::execute(const std::string& sql) {
 
 std::string NotifyFixture::value(const std::string& query) {
     pqxx::work work(*connection_);
-    const auto found = work.exec1(query);
+    const auto found = libpqxx::run1(work, query);
     return found[0].is_null() ? "NULL" : found[0].as<std::string>();
 }
 

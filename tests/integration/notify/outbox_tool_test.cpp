@@ -6,6 +6,7 @@
 #include <memory>
 #include <pqxx/pqxx>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/support/daemon_process.hpp"
 #include "tests/support/postgres_server.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -59,7 +60,7 @@ protected:
 
     std::string states() {
         pqxx::work work(*connection_);
-        return work.exec1("SELECT string_agg(state, ' ' ORDER BY id) FROM runledger.notifications")[0]
+        return libpqxx::run1(work, "SELECT string_agg(state, ' ' ORDER BY id) FROM runledger.notifications")[0]
             .as<std::string>();
     }
 
@@ -110,7 +111,8 @@ TEST_F(OutboxTool, HasGivenUpOnesTriedAgain) {
     EXPECT_THAT(retried.output, HasSubstr("2 notifications are tried again"));
     EXPECT_EQ(states(), "pending pending pending leased dead");
     pqxx::work work(*connection_);
-    const auto row = work.exec1(
+    const auto row = libpqxx::run1(
+        work,
         "SELECT attempts, uncertain_attempts, waits_since > now() - interval '1 minute' FROM runledger.notifications "
         "WHERE id = 2");
     EXPECT_EQ(row[0].as<int>(), 0);
@@ -159,8 +161,9 @@ TEST_F(OutboxTool, SendsWhatWasOnlyLogged) {
     EXPECT_EQ(states(), others + "pending pending pending");
 
     pqxx::work work(*connection_);
-    EXPECT_TRUE(work.exec1("SELECT bool_and(attempts = 0 AND last_error IS NULL AND waits_since > now() - interval "
-                           "'1 minute') FROM runledger.notifications WHERE id > 5")[0]
+    EXPECT_TRUE(libpqxx::run1(work,
+                              "SELECT bool_and(attempts = 0 AND last_error IS NULL AND waits_since > now() - interval "
+                              "'1 minute') FROM runledger.notifications WHERE id > 5")[0]
                     .as<bool>())
         << "or they would be skipped at once";
 }

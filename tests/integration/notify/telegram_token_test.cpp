@@ -8,6 +8,7 @@
 #include <pqxx/pqxx>
 #include <sstream>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/stand_ins/bot_api.hpp"
 #include "tests/support/daemon_process.hpp"
 #include "tests/support/eventually.hpp"
@@ -55,7 +56,7 @@ TEST(TelegramToken, IsNowhereToBeFound) {
     };
     const auto state_of = [&](int chat) {
         pqxx::work work(*connection);
-        return work.exec1(fmt::format("SELECT state FROM runledger.notifications WHERE chat_id = {}", chat))[0]
+        return libpqxx::run1(work, fmt::format("SELECT state FROM runledger.notifications WHERE chat_id = {}", chat))[0]
             .as<std::string>();
     };
     // Everything that the daemon can say of a call: each refusal, one that echoes the path, lost and slow answers.
@@ -91,8 +92,8 @@ TEST(TelegramToken, IsNowhereToBeFound) {
     EXPECT_THAT(daemon.tool({"outbox", "list"}).output, Not(HasSubstr(secret)));
     EXPECT_THAT(daemon.tool({"outbox", "show", "2"}).output, Not(HasSubstr(secret)));
     pqxx::work work(*connection);
-    EXPECT_EQ(work.exec_params1("SELECT count(*) FROM runledger.notifications AS n WHERE strpos(n::text, $1) > 0",
-                                std::string(secret))[0]
+    EXPECT_EQ(libpqxx::run1(work, "SELECT count(*) FROM runledger.notifications AS n WHERE strpos(n::text, $1) > 0",
+                            std::string(secret))[0]
                   .as<int>(),
               0);
     work.commit();

@@ -7,6 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/oracle/generation_rows.hpp"
 #include "tests/support/http_client.hpp"
 
@@ -60,15 +61,15 @@ void Pipeline::TearDown() {
 std::string Pipeline::value(const std::string& query) const {
     const auto connection = connect_to(uri_);
     pqxx::work work(*connection);
-    const auto row = work.exec1(query);
+    const auto row = libpqxx::run1(work, query);
     return row[0].is_null() ? "NULL" : row[0].as<std::string>();
 }
 
 void Pipeline::insert_generation(std::string_view run_id, std::string_view chat_id) const {
     const auto connection = connect_to(application_uri);
     pqxx::work work(*connection);
-    work.exec_params(
-        "INSERT INTO runledger.generations (metadata) VALUES ($1::pg_catalog.jsonb)",
+    libpqxx::run(
+        work, "INSERT INTO runledger.generations (metadata) VALUES ($1::pg_catalog.jsonb)",
         fmt::format(
             R"({{"run_id": "{}", "costRate": {{"amount": 0.000337, "currency": "USD", "unit": "second"}}, "telegramChatId": {}}})",
             run_id, chat_id));

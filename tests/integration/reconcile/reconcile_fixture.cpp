@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/database/libpqxx.hpp"
+
 namespace runledger::test {
 
 using std::chrono::milliseconds;
@@ -57,16 +59,17 @@ void Reconcile::silent_run(std::string_view run_id, std::string_view status, std
 
 void Reconcile::looked_up_for_eight_days(std::string_view run_id) {
     pqxx::work work(db());
-    work.exec_params(
-        "INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, last_asked_at) "
-        "VALUES ($1, now() - interval '8 days', now())",
-        std::string(run_id));
+    libpqxx::run(work,
+                 "INSERT INTO runledger.reconcile_lookups (run_id, enrolled_at, last_asked_at) "
+                 "VALUES ($1, now() - interval '8 days', now())",
+                 std::string(run_id));
     work.commit();
 }
 
 void Reconcile::set_silence(std::string_view run_id, std::string_view silence) {
     pqxx::work work(db());
-    work.exec_params(
+    libpqxx::run(
+        work,
         "UPDATE runledger.runs SET applied_at = now() - $2::interval, quiet_from = now() - $2::interval WHERE run_id = "
         "$1",
         std::string(run_id), std::string(silence));

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/reconcile/reconcile_fixture.hpp"
 
 namespace runledger::test {
@@ -296,7 +297,7 @@ TEST_F(Reconcile, KeepsNothingOfAPersonWhoIsForgottenDuringTheCallAndAsksNoMore)
     eventually("the provider is asked", [&] { return api().requests_for("run-1") == 1; });
     {
         pqxx::work work(db());
-        work.exec_params("SELECT runledger.forget_generation($1)", generation);
+        libpqxx::run(work, "SELECT runledger.forget_generation($1)", generation);
         work.exec("UPDATE runledger.runs SET applied_at = now() - interval '1 hour'");  // As silent as before.
         work.commit();
     }

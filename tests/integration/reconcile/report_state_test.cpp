@@ -6,6 +6,7 @@
 #include <functional>
 #include <random>
 
+#include "daemon/database/libpqxx.hpp"
 #include "daemon/reconcile/lookups.hpp"
 #include "queries/reconcile.hpp"
 #include "tests/integration/reconcile/reconcile_fixture.hpp"
@@ -20,12 +21,12 @@ protected:
         auto decoded = decode_report(run_id, ComfyApiAnswer::run(run_id, status, outputs).body);
         const auto& made = std::get<ProviderReport>(decoded);
         pqxx::work work(db());
-        work.exec_params(
-            "INSERT INTO runledger.provider_reports (run_id, fetched_at, digest, status, started_at, "
-            "ended_at, output_count, body) VALUES ($1, to_timestamp($2), $3, $4, to_timestamp($2), "
-            "to_timestamp($2 + 1), 0, '')",
-            run_id, fetched_at_s, made.digest, made.status_word);
-        work.exec_params(std::string(queries::reconcile::upsert_runs), fmt::format("{{\"{}\"}}", run_id));
+        libpqxx::run(work,
+                     "INSERT INTO runledger.provider_reports (run_id, fetched_at, digest, status, started_at, "
+                     "ended_at, output_count, body) VALUES ($1, to_timestamp($2), $3, $4, to_timestamp($2), "
+                     "to_timestamp($2 + 1), 0, '')",
+                     run_id, fetched_at_s, made.digest, made.status_word);
+        libpqxx::run(work, queries::reconcile::upsert_runs, fmt::format("{{\"{}\"}}", run_id));
         work.commit();
     }
 

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <iterator>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/start/start_fixture.hpp"
 #include "tests/stand_ins/bot_api.hpp"
 #include "tests/stand_ins/comfy_api.hpp"
@@ -187,8 +188,9 @@ TEST_F(Away, HoldsUpNoSignalWhileItHangs) {
     const auto connection = postgres.connect();
     pqxx::work locking(*connection);
     locking.exec("LOCK TABLE runledger.settle_queue IN ACCESS EXCLUSIVE MODE");
-    eventually("a stage waits for an answer",
-               [&] { return locking.exec1("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")[0].as<bool>(); });
+    eventually("a stage waits for an answer", [&] {
+        return libpqxx::run1(locking, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")[0].as<bool>();
+    });
     postgres.freeze();
     daemon.stop(std::chrono::seconds{25});  // Throws if it does not end by itself within systemd's bound.
 
@@ -246,7 +248,7 @@ TEST_F(Away, HoldsUpNoSignalWhileItHangsAtTheStart) {
         daemon.start();
         eventually("the daemon waits", [&] {
             pqxx::subtransaction look(locking);
-            return look.exec1("SELECT count(*) FROM pg_locks WHERE NOT granted")[0].as<int>() == 1;
+            return libpqxx::run1(look, "SELECT count(*) FROM pg_locks WHERE NOT granted")[0].as<int>() == 1;
         });
         postgres.freeze();
 

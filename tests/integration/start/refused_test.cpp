@@ -98,9 +98,20 @@ INSTANTIATE_TEST_SUITE_P(Start, Refused,
                                                  "GRANT runledger_daemon TO \\\"partial\\\""}),
                          [](const auto& refusal) { return std::string(refusal.param.name); });
 
-// pgbouncer 1.18 has one SQLSTATE for all that it refuses, also for what passes.
+// pgbouncer 1.18 (Debian 12) has one SQLSTATE for all that it refuses, also for what passes; 1.24 (Debian 13) has
+// PostgreSQL's.
 TEST_F(Start, WaitsForAPoolerThatRefusesAndSaysItsWords) {
     const PgBouncer pooler(folder(), server(), {.size = 2});
+    if (!run_to_end({.argv = {"/usr/sbin/pgbouncer", "--version"}}, folder()).output.starts_with("PgBouncer 1.18")) {
+        const auto configuration =
+            write_configuration(fmt::format("[postgres]\nuri = \"{}\"\n", pooler.uri("not_there", "postgres")));
+
+        const Finished ended = run_daemon(configuration);
+
+        EXPECT_EQ(ended.status, (ExitStatus{.code = exit_refused})) << ended.output;
+        EXPECT_THAT(lines_with(ended.output, "sqlstate=3D000"), SizeIs(1)) << ended.output;
+        return;
+    }
     ServiceManager systemd(folder());
     DaemonConf configured = conf(pooler.uri("not_there", "postgres"));
     configured.env = {{"NOTIFY_SOCKET", systemd.path()}};

@@ -67,7 +67,7 @@ TEST_F(SpoolRetire, AsksTheLedgerForWhatIsNotRetired) {
     const std::string segment = segment_id(0xC3).hex();
     const auto run_sql = [&](const std::string& sql) {
         pqxx::work work(*connection);
-        work.exec0(sql);
+        work.exec(sql);
         work.commit();
     };
     expect_not_safe(retire(), "2 batches are not all in the ledger");

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/views/views_fixture.hpp"
 
 namespace runledger::test {
@@ -83,7 +84,7 @@ TEST_F(Views, TakeTheZoneFromTheDatabase) {
     const auto later = another_connection();
     pqxx::work work(*later);
 
-    EXPECT_EQ(work.exec1("SELECT day FROM runledger.day_costs_v1")[0].as<std::string>(), "2025-08-30");
+    EXPECT_EQ(libpqxx::run1(work, "SELECT day FROM runledger.day_costs_v1")[0].as<std::string>(), "2025-08-30");
 }
 
 TEST_F(Views, RefuseAZoneThatNobodyMeantAndNameIt) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "daemon/database/libpqxx.hpp"
+
 namespace runledger::test {
 
 std::int64_t Views::insert_ended(const EndedGeneration& generation) {
@@ -9,10 +11,12 @@ std::int64_t Views::insert_ended(const EndedGeneration& generation) {
                        : generation.status == "completed" ? "'rate_missing'"
                                                           : "'not_charged'";
     pqxx::work work(db());
-    const auto row = work.exec1(fmt::format(
-        "INSERT INTO runledger.generations (metadata, response_timestamp, status, cost_usd, cost_note, duration_ms) "
-        "VALUES ('{{\"telegramChatId\": {}}}', '{}', '{}', {}, {}, {}) RETURNING id",
-        generation.chat, generation.ended_at, generation.status, generation.cost_usd, note, generation.duration_ms));
+    const auto row =
+        libpqxx::run1(work, fmt::format("INSERT INTO runledger.generations (metadata, response_timestamp, status, "
+                                        "cost_usd, cost_note, duration_ms) "
+                                        "VALUES ('{{\"telegramChatId\": {}}}', '{}', '{}', {}, {}, {}) RETURNING id",
+                                        generation.chat, generation.ended_at, generation.status, generation.cost_usd,
+                                        note, generation.duration_ms));
     work.commit();
     return row[0].as<std::int64_t>();
 }

@@ -4,6 +4,8 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include "daemon/database/libpqxx.hpp"
+
 namespace runledger::test {
 namespace {
 
@@ -26,7 +28,8 @@ protected:
 
     static int notes() {
         const auto connection = server_->connect();
-        return pqxx::nontransaction(*connection).exec1("SELECT count(*) FROM notes")[0].as<int>();
+        pqxx::nontransaction work(*connection);
+        return libpqxx::run1(work, "SELECT count(*) FROM notes")[0].as<int>();
     }
 
     static std::unique_ptr<PostgresServer> server_;
@@ -62,7 +65,7 @@ TEST_F(PrivatePostgres, RefusesConnectionsWhileItIsStopped) {
 TEST_F(PrivatePostgres, LeavesNoProcessBehindWhenItIsKilled) {
     const auto connection = server_->connect();
     pqxx::nontransaction work(*connection);
-    const auto backend = work.exec1("SELECT pg_backend_pid()")[0].as<pid_t>();
+    const auto backend = libpqxx::run1(work, "SELECT pg_backend_pid()")[0].as<pid_t>();
     const std::vector<ProcessId> before = children_of(server_->postmaster_pid());
     ASSERT_TRUE(std::any_of(before.begin(), before.end(), [&](const ProcessId& id) { return id.pid == backend; }));
 
@@ -93,9 +96,11 @@ TEST_F(PrivatePostgres, TakesConnectionsByTcpAndToNewDatabases) {
     const auto by_tcp = connect_to(server_->tcp_uri());
 
     EXPECT_STREQ(by_tcp->dbname(), "runledger");
-    EXPECT_EQ(
-        pqxx::nontransaction(*server_->connect("another one")).exec1("SELECT current_setting('fsync')")[0].c_str(),
-        std::string{"on"});
+    {
+        const auto connection = server_->connect("another one");
+        pqxx::nontransaction work(*connection);
+        EXPECT_EQ(libpqxx::run1(work, "SELECT current_setting('fsync')")[0].as<std::string>(), "on");
+    }
     server_->drop_database("another one");
     EXPECT_THROW(static_cast<void>(server_->connect("another one")), pqxx::broken_connection);
 }
