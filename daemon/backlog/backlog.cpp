@@ -42,6 +42,7 @@ void Backlog::run() {
 Backlog::Look Backlog::look() {
     try {
         Transaction work(database_, look_bounds);
+        work.run(queries::backlog::use_indexes);
         const auto unsettled = ask(work, queries::backlog::unsettled);
         const auto stuck = ask1(work, queries::backlog::stuck);
         const auto outbox = ask1(work, queries::backlog::outbox);
