@@ -125,7 +125,7 @@ is ActiveState active || fail "it is $(shows ActiveState)"
 systemctl start pg
 eventually "systemctl status shows that it is back" status_has flowing
 settles_a_run
-hanging() { runuser -u postgres -- psql -XAtqd runledger -c 'BEGIN; LOCK TABLE runledger.settle_queue; SELECT pg_sleep(600)' >/dev/null 2>&1; }
+hanging() { runuser -u postgres -- psql -XAtqd runledger -c 'BEGIN; LOCK TABLE runledger.settle_queue; SELECT pg_sleep(600)' >/dev/null 2>&1 || true; }
 hanging &
 sleep 1
 systemctl kill --signal=SIGSTOP pg
@@ -213,13 +213,14 @@ echo "== each hardening option: bites, and lets the daemon work"
 shipped=/usr/lib/systemd/system/$unit
 mkdir -p /home/somebody /usr/lib/modules/any
 touch /tmp/everybodys /home/somebody/file
+toothless=()
 probe() {  # option, command: the command succeeds with the option and fails without it
     local option=$1 command=$2
     if systemd-run -q --wait --collect /bin/sh -c "$command" 2>/dev/null; then
         echo "  $option: its probe says nothing: it succeeds without the option, too"
         return
     fi
-    systemd-run -q --wait --collect -p "$option" /bin/sh -c "$command" || fail "$option: does not bite: $command"
+    systemd-run -q --wait --collect -p "$option" /bin/sh -c "$command" || toothless+=("$option")
 }
 works_with() {  # the options that the unit keeps; all others are left out
     sed -n '1,/^# These lines take away/p' $shipped >/etc/systemd/system/$unit
@@ -247,7 +248,7 @@ for option in "${options[@]}"; do
         ProtectControlGroups=*) probe "$option" '! mkdir "$(mktemp -u /sys/fs/cgroup/probe.XXXXXX)"' ;;
         ProtectKernelLogs=*) probe "$option" '! dmesg' ;;
         ProtectKernelModules=*) probe "$option" '! ls -d /usr/lib/modules/any' ;;
-        ProtectKernelTunables=*) probe "$option" '! mount -o remount,bind,rw /proc/sys || ! touch /proc/sys/kernel/hostname' ;;
+        ProtectKernelTunables=*) probe "$option" 'grep -q " /proc/irq " /proc/self/mountinfo' ;;
         LockPersonality=*) probe "$option" '! setarch --addr-no-randomize true' ;;
         MemoryDenyWriteExecute=*) probe "$option" '! python3 -c "import mmap; mmap.mmap(-1, 4096, prot=7)"' ;;
         RestrictAddressFamilies=*) probe "$option" '! python3 -c "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)"' ;;
@@ -263,10 +264,12 @@ for option in "${options[@]}"; do
     # The second and third line of the filter take from, and give to, the first.
     case $option in
         SystemCallFilter=@system-service) filter=("$option") ;;
-        SystemCallFilter=*) filter+=("$option") && works_with "${filter[@]}" && continue ;;
+        SystemCallFilter=~*) filter+=("$option"); continue ;;
+        SystemCallFilter=*) filter+=("$option"); works_with "${filter[@]}"; continue ;;
     esac
     works_with "$option"
 done
+[ ${#toothless[@]} = 0 ] || fail "do not bite: ${toothless[*]}"
 echo "${#options[@]} options, each by itself: the daemon starts, settles a run and stops"
 rm /etc/systemd/system/$unit
 systemctl daemon-reload
