@@ -258,8 +258,8 @@ TEST_F(Audit, SpeaksJson) {
 }
 
 TEST_F(Audit, RefusesWhatItCantDo) {
-    EXPECT_EQ(audit({"--since", "yesterday"}).status.code, 1);
-    EXPECT_EQ(audit({"--spool", "/nowhere"}).status.code, 1);
+    EXPECT_EQ(audit({"--since", "yesterday"}).status.code, 2);
+    EXPECT_EQ(audit({"--spool", "/nowhere"}).status.code, 2);
     execute("ALTER TABLE runledger.ledger_days RENAME TO elsewhere");
     const Finished said = audit();
     EXPECT_EQ(said.status.code, 1);
