@@ -96,7 +96,8 @@ int fail(Output& out, const std::exception& error, int code) {
         sqlstate == "42501"
             ? "The configuration's login has no right to do this. migrate, forget, audit, events, explain, quarantine, "
               "replay and simulate need a member of runledger_owner; outbox and reprice a member of runledger_daemon. "
-              "Name such a login in a configuration of its own, as in the example owner.toml, and give it with --config "
+              "Name such a login in a configuration of its own, as in the example owner.toml, and give it with "
+              "--config "
               "(docs/dba.md, \"Roles\")."
             : "";
     out.fail({.sentence = error.what(), .exit_code = code, .sqlstate = sqlstate, .hint = hint});
@@ -152,9 +153,16 @@ int main(int argc, char** argv) {
     std::vector<LedgerCommand> ledger_commands;
     try {
         app.parse(argc, argv);
-        ledger_commands = {on_ledger(migrate),    on_ledger(audit),   on_ledger(quarantine), with_config(outbox),
-                           on_ledger(forget),     on_ledger(reprice), with_config(explain),  with_config(replay),
-                           with_config(simulate), on_ledger(events),
+        ledger_commands = {on_ledger(migrate),
+                           on_ledger(audit),
+                           on_ledger(quarantine),
+                           with_config(outbox),
+                           on_ledger(forget),
+                           on_ledger(reprice),
+                           with_config(explain),
+                           with_config(replay),
+                           with_config(simulate),
+                           on_ledger(events),
                            {status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }}};
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() != 0 && out.as_json) {
