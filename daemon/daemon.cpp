@@ -1,5 +1,4 @@
 #include "daemon/daemon.hpp"
-#include "common/version.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -23,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/version.hpp"
 #include "daemon/backlog/backlog.hpp"
 #include "daemon/base/backoff.hpp"
 #include "daemon/base/wakeup.hpp"
@@ -142,10 +142,7 @@ public:
     Daemon(const std::filesystem::path& config_file, const Config& config, const StartThread& start);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
-    ~Daemon() {
-        stop();
-        metrics_.reset();  // Its threads look at the stages.
-    }
+    ~Daemon() { stop(); }
 
     // Waits for PostgreSQL for as long as it takes. False: a signal to end came first. Throws SchemaMismatch, Refused.
     [[nodiscard]] bool wait_for_schema(const sigset_t& signals);
@@ -175,7 +172,8 @@ private:
     void enter(DaemonPhase phase) noexcept;
     // Whenever the configuration in use has changed.
     void tell_health();
-    // On a thread of the listener.
+    // On a thread of the listener, both.
+    [[nodiscard]] std::shared_ptr<Outages> postgres();
     [[nodiscard]] HealthFacts health();
     [[nodiscard]] std::vector<web::Route> routes();
     // A thread's body.
@@ -246,8 +244,8 @@ Daemon::Daemon(const std::filesystem::path& config_file, const Config& config, c
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
     if (!config.metrics.listen.empty()) {
         tell_health();
-        metrics_ =
-            std::make_unique<Metrics>(config.metrics.listen, counters_, Outages::of(config.postgres.uri), routes());
+        metrics_ = std::make_unique<Metrics>(
+            config.metrics.listen, counters_, [this] { return postgres()->is_away(); }, routes());
         rates_thread_ = start_thread_([this] { look_at_rates(); });
     }
 }
@@ -290,6 +288,11 @@ void Daemon::tell_health() {
                             .looks_up_runs = !config.comfydeploy.api_key.is_empty()};
     const std::lock_guard lock(health_mutex_);
     health_settings_ = std::move(settings);
+}
+
+std::shared_ptr<Outages> Daemon::postgres() {
+    const std::lock_guard lock(health_mutex_);
+    return health_settings_.postgres;
 }
 
 HealthFacts Daemon::health() {
@@ -434,7 +437,8 @@ void Daemon::start() {
     systemd_.ready(status());
 }
 
-// In the order of data, so that each stage hands on what it has.
+// In the order of data, so that each stage hands on what it has. The listener, whose threads look at the stages, is
+// last.
 void Daemon::stop() noexcept {
     const StopBound bound;
     if (intake_thread_) {
@@ -469,6 +473,8 @@ void Daemon::stop() noexcept {
     outbox_listener_.reset();
     maintain_thread_.reset();
     backlog_thread_.reset();
+    // Health was served until now. A page's reader may hang in PostgreSQL, too: within the bound.
+    metrics_.reset();
 }
 
 void Daemon::watch(const sigset_t& signals) {

@@ -81,8 +81,8 @@ std::chrono::seconds started_at() {
 // Reads the stages' counters when Prometheus asks; on a thread of the listener.
 class StageCounters : public prometheus::Collectable {
 public:
-    StageCounters(const Counters& counters, std::shared_ptr<const Outages> postgres)
-        : counters_(counters), postgres_(std::move(postgres)) {
+    StageCounters(const Counters& counters, std::function<bool()> postgres_is_away)
+        : counters_(counters), postgres_is_away_(std::move(postgres_is_away)) {
         (void)started_at();  // From now on.
     }
 
@@ -233,7 +233,7 @@ public:
             counter("runledger_backlog_looks_failed_total", "Looks at what waits in the database that failed.", "",
                     {{as_double(backlog.looks_failed)}}),
             gauge("runledger_postgres_up", "0 while PostgreSQL is away or refuses the daemon.",
-                  postgres_->is_away() ? 0 : 1),
+                  postgres_is_away_() ? 0 : 1),
             gauge("runledger_start_time_seconds", "Unix time at which the daemon started.",
                   static_cast<double>(started_at().count())),
             gauges("runledger_build_info", "The daemon's version.", "version", {{1, std::string(build_version())}}),
@@ -253,31 +253,31 @@ public:
 
 private:
     const Counters& counters_;
-    std::shared_ptr<const Outages> postgres_;
+    std::function<bool()> postgres_is_away_;
 };
 
 }  // namespace
 
 class Metrics::Impl {
 public:
-    Impl(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres,
+    Impl(const std::string& listen, const Counters& counters, std::function<bool()> postgres_is_away,
          std::vector<web::Route> routes)
-        : listener_(listen, with_metrics(counters, std::move(postgres), std::move(routes))) {}
+        : listener_(listen, with_metrics(counters, std::move(postgres_is_away), std::move(routes))) {}
 
 private:
-    static std::vector<web::Route> with_metrics(const Counters& counters, std::shared_ptr<const Outages> postgres,
+    static std::vector<web::Route> with_metrics(const Counters& counters, std::function<bool()> postgres_is_away,
                                                 std::vector<web::Route> routes) {
-        routes.push_back(web::metrics_route(std::make_shared<StageCounters>(counters, std::move(postgres))));
+        routes.push_back(web::metrics_route(std::make_shared<StageCounters>(counters, std::move(postgres_is_away))));
         return routes;
     }
 
     web::Listener listener_;
 };
 
-Metrics::Metrics(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres,
+Metrics::Metrics(const std::string& listen, const Counters& counters, std::function<bool()> postgres_is_away,
                  std::vector<web::Route> others) {
     try {
-        impl_ = std::make_unique<Impl>(listen, counters, std::move(postgres), std::move(others));
+        impl_ = std::make_unique<Impl>(listen, counters, std::move(postgres_is_away), std::move(others));
     } catch (const std::exception& error) {
         throw std::runtime_error(
             fmt::format("[metrics] listen: \"{}\" can't be listened on: {}", listen, error.what()));

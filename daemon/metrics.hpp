@@ -6,12 +6,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "daemon/backlog/backlog.hpp"
-#include "daemon/database/outage.hpp"
 #include "daemon/ingest/apply.hpp"
 #include "daemon/ingest/intake.hpp"
 #include "daemon/notify/notify.hpp"
@@ -42,9 +42,9 @@ struct Counters {
 
 class Metrics {
 public:
-    // Listens at once; `counters` outlives this. `postgres`: whether it is away. Throws std::runtime_error naming the
-    // address if it can't listen.
-    Metrics(const std::string& listen, const Counters& counters, std::shared_ptr<const Outages> postgres,
+    // Listens at once; `counters` outlives this. `postgres_is_away` is asked at each scrape, on a thread of the
+    // listener. Throws std::runtime_error naming the address if it can't listen.
+    Metrics(const std::string& listen, const Counters& counters, std::function<bool()> postgres_is_away,
             std::vector<web::Route> others = {});
     Metrics(const Metrics&) = delete;
     Metrics& operator=(const Metrics&) = delete;

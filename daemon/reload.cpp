@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <exception>
@@ -23,6 +24,8 @@ template <class Of>
 std::string key_of(const std::optional<CurveServer>& curve, Of of) {
     return curve ? std::string(of(*curve)) : std::string();
 }
+
+constexpr std::string_view page_uri = "[page] uri";
 
 // Sockets are bound, and connections made, by these.
 constexpr std::array<Key, 11> keys_for_restart{{
@@ -52,7 +55,7 @@ constexpr std::array<Key, 11> keys_for_restart{{
      [](const Config& a, const Config& b) { return a.postgres.appliers != b.postgres.appliers; }},
     {"[metrics] listen", [](const Config& a, const Config& b) { return a.metrics != b.metrics; }},
     {"[page] token_file", [](const Config& a, const Config& b) { return a.page.token_file != b.page.token_file; }},
-    {"[page] uri",
+    {page_uri,
      [](const Config& a, const Config& b) {
          return a.page.uri != b.page.uri && a.postgres.uri == b.postgres.uri;  // By itself.
      }},
@@ -61,6 +64,11 @@ constexpr std::array<Key, 11> keys_for_restart{{
 
 // The listener is there before PostgreSQL is asked for the first time.
 bool is_made_first(std::string_view key) { return key.starts_with("[metrics]") || key.starts_with("[page]"); }
+
+// The page reads where [postgres] uri led when it was made.
+bool page_stays_behind(const Config& in_use, const Config& read) {
+    return !in_use.page.token_file.empty() && in_use.page.uri != read.page.uri;
+}
 
 // Their stages, and the log, change while they run.
 constexpr std::array<Key, 5> sections{{
@@ -122,6 +130,10 @@ void ConfigInUse::take(Config read, Phase phase) {
             }
         }
         std::erase_if(change.keys_for_restart, [](const std::string& key) { return !is_made_first(key); });
+        const bool is_named = std::ranges::find(change.keys_for_restart, page_uri) != change.keys_for_restart.end();
+        if (!is_named && page_stays_behind(config_, read)) {
+            change.keys_for_restart.emplace_back(page_uri);
+        }
     } else {
         read.intake = config_.intake;
         read.postgres = config_.postgres;

@@ -76,7 +76,7 @@ Component comfydeploy_of(const HealthFacts& facts) {
     }
     if (facts.comfydeploy_key_is_refused) {
         return {"comfydeploy", Condition::degraded, "it refuses the key; silent runs are not looked up",
-                "put the right key into [comfydeploy] api_key_file and restart the daemon"};
+                "put the right key into [comfydeploy] api_key_file and reload the daemon"};
     }
     return {"comfydeploy", Condition::ok, "silent runs are looked up", ""};
 }

@@ -215,7 +215,7 @@ int OutboxCli::run(const Config& config, Output& out) {
         if (config.telegram.mode == TelegramMode::log) {
             throw std::runtime_error(
                 "[telegram] mode is \"log\", so these messages would only be logged again: set token_file, and mode = "
-                "\"send\" if there is a line with mode, and restart the daemon");
+                "\"send\" if there is a line with mode, and reload the daemon");
         }
         return send_logged(database, out);
     }

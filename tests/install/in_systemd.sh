@@ -158,6 +158,8 @@ install -m 0600 /dev/null /etc/runledger/secrets/database-password
 echo 1:a-token >/etc/runledger/secrets/telegram-token
 echo a-key >/etc/runledger/secrets/comfydeploy-key
 echo sesame >/etc/runledger/secrets/database-password
+install -m 0600 /dev/null /etc/runledger/secrets/page-token
+echo a-token-of-the-page >/etc/runledger/secrets/page-token
 runledger keygen ledger --folder /etc/runledger/secrets >/dev/null
 runledger keygen edge-1 --folder /tmp >/tmp/authorized
 cp /tmp/authorized /etc/runledger/authorized
@@ -177,6 +179,8 @@ token_file = "$CREDENTIALS_DIRECTORY/telegram-token"
 [comfydeploy]
 api_url = "http://127.0.0.1:1"
 api_key_file = "$CREDENTIALS_DIRECTORY/comfydeploy-key"
+[page]
+token_file = "$CREDENTIALS_DIRECTORY/page-token"
 [settle]
 outputs_grace_ms = 0
 TOML

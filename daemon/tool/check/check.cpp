@@ -18,12 +18,10 @@
 #include "daemon/tool/check/ledger.hpp"
 #include "daemon/tool/check/services.hpp"
 #include "daemon/tool/check/sockets.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 
 namespace runledger::tool {
 namespace {
-
-constexpr int exit_ready = 0;
-constexpr int exit_not_ready = 3;
 
 constexpr std::string_view configuration = "configuration";
 
@@ -141,7 +139,7 @@ int CheckCli::run(const std::filesystem::path& config_file, std::FILE* out) {
     }
     const bool is_ready =
         findings.count(Grade::failed) == 0 && (!strict_ || findings.count(Grade::passed) == findings.all().size());
-    return is_ready ? exit_ready : exit_not_ready;
+    return is_ready ? exit_yes : exit_no;
 }
 
 }  // namespace runledger::tool

@@ -1,5 +1,6 @@
 // `runledger check`: whether this machine is ready for the daemon, and with --public-url whether the webhook can be
-// reached from outside. Exit code 0: nothing failed; 3: something did; 1: it could not be tried.
+// reached from outside. Exit code 0: nothing failed; 3: something did; 2: the command line is wrong; 1: the token file
+// can't be used.
 //
 // It changes nothing: it reads, connects and asks.
 #pragma once

@@ -175,6 +175,7 @@ void check_secrets(const Config& config, const fs::path& config_file, const Acco
     };
     add("[telegram] token_file", config.telegram.token_file);
     add("[comfydeploy] api_key_file", config.comfydeploy.api_key_file);
+    add("[page] token_file", config.page.token_file);
     if (config.intake.curve) {
         add("[intake] curve_secret_key_file", config.intake.curve->secret_key_file);
         add("[intake] curve_authorized_keys_file", config.intake.curve->authorized_keys_file);
@@ -190,10 +191,11 @@ void check_secrets(const Config& config, const fs::path& config_file, const Acco
         return has_password(uri) && text.str().find(uri) != std::string::npos;
     };
     struct stat file {};
-    if ((stands_in_file(config.postgres.uri) || stands_in_file(config.postgres.direct_uri)) &&
+    if ((stands_in_file(config.postgres.uri) || stands_in_file(config.postgres.direct_uri) ||
+         stands_in_file(config.page.uri)) &&
         ::stat(config_file.c_str(), &file) == 0 && (file.st_mode & S_IRWXO) != 0) {
         findings.fail(
-            secrets, fmt::format("everybody may read {}, which has a password in [postgres]", config_file.string()),
+            secrets, fmt::format("everybody may read {}, which has a database's password", config_file.string()),
             fmt::format("chmod 0640 {}, and change the password if others could read it", config_file.string()));
         is_sound = false;
     }

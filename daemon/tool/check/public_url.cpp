@@ -25,6 +25,7 @@
 #include "daemon/base/secret.hpp"
 #include "daemon/net/url.hpp"
 #include "daemon/tool/check/probe.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -86,8 +87,7 @@ public:
     explicit Target(std::string url) : url_(std::move(url)) {
         const auto parts = parse_url(replaced("x"));
         if (!parts || (parts->scheme != "https" && parts->scheme != "http")) {
-            throw std::runtime_error(
-                "--public-url is no URL, such as https://hooks.example.com/api/webhook/comfydeploy");
+            throw Misused("--public-url is no URL, such as https://hooks.example.com/api/webhook/comfydeploy");
         }
         parts_ = *parts;
         if (url_.find(placeholder) != std::string::npos) {

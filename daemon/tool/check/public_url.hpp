@@ -24,8 +24,8 @@ struct PublicUrlOptions {
     bool masks_token{false};               // In what is printed.
 };
 
-// Returns the URL to register; empty if something has failed, or the token is not known. Throws std::runtime_error if
-// URL or token file can't be used.
+// Returns the URL to register; empty if something has failed, or the token is not known. Throws Misused if the
+// URL is none, std::runtime_error if the token file can't be used.
 [[nodiscard]] std::string check_public_url(const PublicUrlOptions& options, Findings& findings);
 
 // What to write into each request for a run, so that its `running` arrives.

@@ -12,13 +12,12 @@
 #include "daemon/net/http_client.hpp"
 #include "daemon/overview/json.hpp"
 #include "daemon/overview/overview.hpp"
+#include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/status/text.hpp"
 
 namespace runledger::tool {
 namespace {
 
-constexpr int exit_flowing = 0;
-constexpr int exit_not_flowing = 3;
 constexpr std::chrono::seconds daemon_timeout{3};
 
 // Where a program on this host reaches what listens there.
@@ -163,7 +162,7 @@ int StatusCli::run(const Config& config, std::FILE* out) const {
         }
         std::fflush(out);
         if (!watches_) {
-            return facts.health.verdict == Verdict::flowing && is_read ? exit_flowing : exit_not_flowing;
+            return facts.health.verdict == Verdict::flowing && is_read ? exit_yes : exit_no;
         }
         std::this_thread::sleep_for(every);
     }

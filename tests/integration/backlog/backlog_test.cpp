@@ -82,6 +82,16 @@ TEST_F(BacklogOfSettle, TellsRunsThatAreNewFromThoseThatAreLockedAndThoseThatAre
     EXPECT_THAT(gauges.unsettled_refused.oldest_seconds.load(), AllOf(Ge(7200U), Le(7260U)));
 }
 
+TEST_F(BacklogOfSettle, LeavesOutRunsThatAreMadeUp) {
+    queue("runledger-simulated-0123456789abcdef0123456789abcdef", "1 hour");
+    queue("runledger-simulated-by-the-application", "10 seconds");
+
+    const BacklogGauges& gauges = gauges_after_a_look();
+
+    EXPECT_EQ(gauges.unsettled_new.runs, 1U);
+    EXPECT_THAT(gauges.unsettled_new.oldest_seconds.load(), Le(60U));
+}
+
 TEST_F(BacklogOfSettle, ShowsARowThatAConstraintOfTheApplicationHoldsBackAndNoLongerWhenItIsMended) {
     execute(
         "ALTER TABLE runledger.generations ADD CONSTRAINT never_done CHECK (status <> 'completed' OR cost_usd > 100)");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <iterator>
+#include <thread>
 
 #include "daemon/database/libpqxx.hpp"
 #include "tests/integration/start/start_fixture.hpp"
@@ -196,6 +197,37 @@ TEST_F(Away, HoldsUpNoSignalWhileItHangs) {
 
     EXPECT_THAT(lines_with(daemon.log_text(), "stopped"), SizeIs(1));
     postgres.thaw();
+}
+
+// The stages end at once: only the page's connection hangs.
+TEST_F(Away, HoldsUpNoSignalWhileThePageIsRead) {
+    const std::string token = "a token of the page";
+    DaemonConf configured = conf(postgres.uri());
+    configured.extra += fmt::format("[page]\ntoken_file = \"{}\"\n", folder.write_secret("page-token", token).string());
+    DaemonProcess daemon(folder, configured);
+    daemon.start();
+    eventually("the daemon is ready", [&] { return systemd.heard().find("READY=1") != std::string::npos; });
+    const auto connection = postgres.connect();
+    pqxx::work locking(*connection);
+    locking.exec("LOCK TABLE runledger.quarantine IN ACCESS EXCLUSIVE MODE");
+    const std::string metrics = daemon.metrics_url();
+    const std::jthread reader([&] {
+        (void)http_call({.url = metrics.substr(0, metrics.rfind('/')) + "/numbers",
+                         .method = "GET",
+                         .headers = {"Authorization: Bearer " + token}});
+    });
+    pid_t hanging = 0;
+    eventually("the page waits for an answer", [&] {
+        hanging = libpqxx::run1(locking, "SELECT coalesce(max(pid), 0) FROM pg_locks WHERE NOT granted")[0].as<pid_t>();
+        return hanging != 0;
+    });
+    ASSERT_EQ(::kill(hanging, SIGSTOP), 0);
+
+    EXPECT_NO_THROW(
+        daemon.stop(std::chrono::seconds{25}));  // Throws if it does not end by itself within systemd's bound.
+
+    EXPECT_THAT(lines_with(daemon.log_text(), "info stopped"), SizeIs(1));
+    EXPECT_EQ(::kill(hanging, SIGCONT), 0);
 }
 
 // PostgreSQL, Telegram and ComfyDeploy at once: all take a call, and never answer.

@@ -162,6 +162,8 @@ TEST_F(Reload, ReadsAnotherDatabaseWhileItWaitsForOne) {
     misled.signal(SIGHUP);
 
     eventually("it is ready", [&] { return said("READY=1") == 1; });
+    EXPECT_EQ(samples_of(http_get(misled.metrics_url()).body).at("runledger_postgres_up"), 1)
+        << "the one that it was misled to is no longer asked";
     EXPECT_THAT(systemd().heard(), Not(HasSubstr("RELOADING=1"))) << "READY=1 is for a daemon that is";
     EXPECT_THAT(lines_with(misled.log_text(), "configuration reloaded changed=\"[postgres] uri"), SizeIs(1));
     misled.stop();

@@ -194,13 +194,15 @@ TEST_F(ConfigFile, LeavesSecretsAloneThatTheProgramHasNoUseFor) {
     const auto text =
         "[intake]\nbind = [\"tcp://*:9463\"]\ncurve_secret_key_file = \"/nonexistent\"\n"
         "curve_authorized_keys_file = \"$CREDENTIALS_DIRECTORY/authorized\"\n[postgres]\nuri = \"dbname=x\"\n"
-        "[telegram]\ntoken_file = \"/nonexistent\"\n[comfydeploy]\napi_key_file = \"/nonexistent\"\n";
+        "[telegram]\ntoken_file = \"/nonexistent\"\n[comfydeploy]\napi_key_file = \"/nonexistent\"\n"
+        "[page]\ntoken_file = \"/nonexistent\"\n";
 
     const Config config = load_config(folder_.write_file("c.toml", text), Secrets::leave);
 
     EXPECT_EQ(config.telegram.mode, TelegramMode::send);
     EXPECT_TRUE(config.telegram.token.is_empty());
     EXPECT_TRUE(config.comfydeploy.api_key.is_empty());
+    EXPECT_TRUE(config.page.token.is_empty());
     EXPECT_THAT(fault_of(text), HasSubstr("[intake] curve_"));
 }
 
@@ -230,12 +232,14 @@ TEST_F(ConfigFile, FindsCredentialsOfTheService) {
     };
     const std::string text = "[postgres]\nuri = \"dbname=x\"\npassword_file = \"$CREDENTIALS_DIRECTORY/password\"\n" +
                              named("telegram", "token_file", "token") + named("comfydeploy", "api_key_file", "key") +
+                             named("page", "token_file", "page-token") +
                              named("intake", "curve_secret_key_file", "secret") +
                              "curve_authorized_keys_file = \"$CREDENTIALS_DIRECTORY/authorized\"\n";
     EXPECT_THAT(fault_of(text), AllOf(HasSubstr("$CREDENTIALS_DIRECTORY"), HasSubstr("LoadCredential=")));
     folder_.write_secret("token", "1:token\n");
     folder_.write_secret("key", "cd_key\n");
     folder_.write_secret("password", "sesame\n");
+    folder_.write_secret("page-token", "a token of the page\n");
     folder_.write_secret("secret", std::string(40, 's'));
     folder_.write_secret("authorized", std::string(40, 'a'));
     ::setenv("CREDENTIALS_DIRECTORY", folder_.path().c_str(), 1);
@@ -247,6 +251,8 @@ TEST_F(ConfigFile, FindsCredentialsOfTheService) {
     EXPECT_EQ(config.telegram.token_file, (folder_.path() / "token").string()) << "it is watched while it is refused";
     EXPECT_EQ(config.comfydeploy.api_key.reveal(), "cd_key");
     EXPECT_THAT(config.postgres.uri, HasSubstr("password='sesame'"));
+    EXPECT_EQ(config.page.token.reveal(), "a token of the page");
+    EXPECT_EQ(config.page.token_file, (folder_.path() / "page-token").string()) << "it is watched";
     EXPECT_EQ(config.intake.curve->secret_key.reveal(), std::string(40, 's'));
     EXPECT_EQ(config.intake.curve->authorized_keys_file, folder_.path() / "authorized");
 }

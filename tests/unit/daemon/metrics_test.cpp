@@ -170,7 +170,7 @@ private:
     }
 
     std::string address_{fmt::format("127.0.0.1:{}", free_port())};
-    Metrics metrics_{address_, counters_, outages()};
+    Metrics metrics_{address_, counters_, [] { return outages()->is_away(); }};
 };
 
 TEST_F(DaemonCounters, AreEachServedByTheirOwnName) {

@@ -112,6 +112,20 @@ TEST_F(Reload, TakesAnotherDatabaseBeforeAnyStageIsMade) {
     EXPECT_EQ(counters().keys_for_restart, 1U);
 }
 
+// The page is made with the listener, and reads where [postgres] uri led then.
+TEST_F(Reload, NamesThePagesDatabaseBeforeAnyStageIsMade) {
+    const std::string page =
+        fmt::format("[page]\ntoken_file = \"{}\"\n", folder().write_secret("token", "a token of the page").string());
+    ConfigInUse config = in_use(minimal + page);
+    write("[postgres]\nuri = \"dbname=y\"\n" + page);
+
+    EXPECT_TRUE(config.read_again(ConfigInUse::Phase::starting));
+
+    EXPECT_EQ(config.get().postgres.uri, "dbname=y");
+    EXPECT_EQ(config.get().page.uri, "dbname=x");
+    EXPECT_EQ(counters().keys_for_restart, 1U) << "[page] uri";
+}
+
 TEST_F(Reload, SaysNothingOfAFileThatIsAsItWas) {
     const Config one = load_config(folder().write_file("one.toml", minimal));
     const Config same = load_config(folder().write_file("same.toml", "# A comment.\n" + std::string(minimal)));

@@ -175,7 +175,7 @@ TEST_F(CheckedMachine, NamesAPasswordThatOthersMayRead) {
 
     const CheckReport report = check();
 
-    expect_only_failure(report, "secrets", "has a password in [postgres]", "chmod 0640");
+    expect_only_failure(report, "secrets", "has a database's password", "chmod 0640");
     EXPECT_THAT(report.finished.output, Not(HasSubstr("not-asked-for")));
 }
 

@@ -307,7 +307,7 @@ TEST_F(PublicUrl, RefusesWhatIsNoUrl) {
 
     const Finished finished = run("hooks.example.com", {"--token-file", token_file().string()});
 
-    EXPECT_EQ(finished.status.code, 1);
+    EXPECT_EQ(finished.status.code, 2);
     EXPECT_THAT(finished.output, HasSubstr("--public-url is no URL"));
 }
 
