@@ -126,6 +126,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_curve"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE2, directive<read_curve, MainConf>,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_refused"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, directive<read_refused, MainConf>,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_webhook"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, directive<read_webhook, LocationConf>,
      NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, directive<read_status, LocationConf>,
@@ -144,6 +146,7 @@ void* create_main_conf(ngx_conf_t* cf) noexcept {
             auto& main = make_in_pool<MainConf>(*cf->pool);
             main.cycle = cf->cycle;
             main.courier.edge_name = view(cf->cycle->hostname);
+            main.refused.edge_name = main.courier.edge_name;
             return &main;
         },
         nullptr);

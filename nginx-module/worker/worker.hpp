@@ -7,11 +7,13 @@
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "nginx-module/courier/courier.hpp"
 #include "nginx-module/nginx/conf.hpp"
 #include "nginx-module/nginx/ngx.hpp"
+#include "nginx-module/refused/keeper.hpp"
 #include "nginx-module/status/table.hpp"
 
 namespace runledger::edge {
@@ -52,6 +54,9 @@ public:
     // courier's, or where held requests would leave other sites hardly a connection.
     [[nodiscard]] bool hold(const HeldEventPtr& event, Waiter& waiter);
 
+    // Who keeps refused bodies; nullptr without runledger_refused.
+    [[nodiscard]] Keeper* keeper() noexcept { return keeper_ ? &*keeper_ : nullptr; }
+
     // The waiter is not called any more.
     static void forget(HeldEvent& event) noexcept;
 
@@ -60,6 +65,7 @@ private:
     [[nodiscard]] bool starves_other_sites() const noexcept;
     void keep_house();
     void start_courier();
+    void start_keeper();
     void watch_courier(ngx_cycle_t& cycle);
     void on_wake();
     void keep_spare(HeldEventPtr event) noexcept;
@@ -72,6 +78,9 @@ private:
     Courier courier_;
     bool has_courier_thread_{false};
     bool is_courier_missed_{false};  // It was said that there is no thread for it.
+    std::optional<Keeper> keeper_;
+    bool has_keeper_thread_{false};
+    bool is_keeper_missed_{false};  // As above.
     ngx_connection_t* wake_connection_{nullptr};
     ngx_connection_t timer_owner_{};  // What nginx's debug log looks at when it names a timer.
     ngx_event_t housekeeping_{};
