@@ -1,7 +1,7 @@
 // runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line.
 //
 // Exit codes: 0 done; 1 it could not be done, a sentence says why; 2 there is no such notification (outbox); 3 the
-// answer is no (audit, explain, quarantine replay, replay, spool retire).
+// answer is no (audit, explain, quarantine replay, refused take, replay, spool retire).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -20,6 +20,7 @@
 #include "daemon/tool/migrate.hpp"
 #include "daemon/tool/outbox.hpp"
 #include "daemon/tool/quarantine/quarantine.hpp"
+#include "daemon/tool/refused/refused.hpp"
 #include "daemon/tool/replay/replay.hpp"
 #include "daemon/tool/reprice.hpp"
 #include "daemon/tool/spool/spool.hpp"
@@ -51,6 +52,7 @@ int main(int argc, char** argv) {
     runledger::tool::ExplainCli explain(app);
     runledger::tool::RepriceCli reprice(app);
     runledger::tool::SpoolCli spool(app);
+    runledger::tool::RefusedCli refused(app);
     runledger::tool::OutboxCli outbox(app);
     runledger::tool::KeygenOptions keygen;
     CLI::App* keygen_command =
@@ -88,6 +90,9 @@ int main(int argc, char** argv) {
         }
         if (keygen_command->parsed()) {
             return runledger::tool::make_keys(keygen, stdout);
+        }
+        if (refused.parsed()) {
+            return refused.run(stdout);
         }
         const std::string uri = config_file.empty() ? "" : runledger::load_config(config_file).postgres.direct_uri;
         return spool.run(uri, stdout);
