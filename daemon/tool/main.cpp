@@ -25,6 +25,7 @@
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/output/output.hpp"
 #include "daemon/tool/quarantine/quarantine.hpp"
+#include "daemon/tool/refused/refused.hpp"
 #include "daemon/tool/replay/replay.hpp"
 #include "daemon/tool/reprice.hpp"
 #include "daemon/tool/simulate/simulate.hpp"
@@ -96,7 +97,8 @@ int fail(Output& out, const std::exception& error, int code) {
         sqlstate == "42501"
             ? "The configuration's login has no right to do this. migrate, forget, audit, events, explain, quarantine, "
               "replay and simulate need a member of runledger_owner; outbox and reprice a member of runledger_daemon. "
-              "Name such a login in a configuration of its own, as in the example owner.toml, and give it with --config "
+              "Name such a login in a configuration of its own, as in the example owner.toml, and give it with "
+              "--config "
               "(docs/dba.md, \"Roles\")."
             : "";
     out.fail({.sentence = error.what(), .exit_code = code, .sqlstate = sqlstate, .hint = hint});
@@ -130,6 +132,7 @@ int main(int argc, char** argv) {
     AuditCli audit(app);
     SpoolCli spool(app);
     QuarantineCli quarantine(app);
+    RefusedCli refused(app);
     OutboxCli outbox(app);
     RepriceCli reprice(app);
     ReplayCli replay(app);
@@ -152,9 +155,16 @@ int main(int argc, char** argv) {
     std::vector<LedgerCommand> ledger_commands;
     try {
         app.parse(argc, argv);
-        ledger_commands = {on_ledger(migrate),    on_ledger(audit),   on_ledger(quarantine), with_config(outbox),
-                           on_ledger(forget),     on_ledger(reprice), with_config(explain),  with_config(replay),
-                           with_config(simulate), on_ledger(events),
+        ledger_commands = {on_ledger(migrate),
+                           on_ledger(audit),
+                           on_ledger(quarantine),
+                           with_config(outbox),
+                           on_ledger(forget),
+                           on_ledger(reprice),
+                           with_config(explain),
+                           with_config(replay),
+                           with_config(simulate),
+                           on_ledger(events),
                            {status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }}};
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() != 0 && out.as_json) {
@@ -174,6 +184,9 @@ int main(int argc, char** argv) {
             }
             if (keygen_command->parsed()) {
                 return make_keys(keygen, out);
+            }
+            if (refused.parsed()) {
+                return refused.run(out);
             }
             // On an edge's host the default configuration is seldom that of the ledger.
             const std::string uri =
