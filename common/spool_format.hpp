@@ -78,8 +78,8 @@ struct RecordPlace {
 enum class ScanEnd : std::uint8_t {
     clean,      // After the last record there are only zeros, or nothing.
     torn_tail,  // After the last record there are bytes that are not a record: a write that was never answered.
-    damaged,    // Bytes that are not a record before a valid one, in a sealed file, or where a whole record was written:
-                // answered batches were lost.
+    damaged,  // Bytes that are not a record before a valid one, in a sealed file, or where a whole record was written:
+              // answered batches were lost.
 };
 
 [[nodiscard]] std::string_view to_word(ScanEnd end) noexcept;

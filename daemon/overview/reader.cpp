@@ -9,6 +9,7 @@
 #include "daemon/database/transaction.hpp"
 #include "daemon/overview/health.hpp"
 #include "daemon/overview/views.hpp"
+#include "daemon/overview/words.hpp"
 #include "queries/overview.hpp"
 
 namespace runledger {
@@ -162,15 +163,21 @@ void read_long_looks(const Statements& work, MonthNumbers& numbers) {
              .at = "",
              .command = "runledger explain " + shell_word(run_id)});
     }
+    std::int64_t unpriced = 0;
+    std::string notes;
     for (const auto& row : work.run(queries::overview::unpriced)) {
-        const auto note = row["cost_note"].as<std::string>();
+        unpriced += row["without_cost"].as<std::int64_t>();
+        notes += fmt::format("{}{} {}", notes.empty() ? "" : ", ", row["without_cost"].as<std::string>(),
+                             row["cost_note"].as<std::string>());
+    }
+    if (unpriced > 0) {
         numbers.troubles.push_back(
             {.what = "unpriced",
-             .name = fmt::format("{} completed generations", row["without_cost"].as<std::string>()),
+             .name = counted(unpriced, "completed generation"),
              .run_id = "",
-             .reason = "their cost is unknown: " + note,
+             .reason = fmt::format("Without a known cost: {}. docs/dba.md, \"Money and time\", has the notes.", notes),
              .at = "",
-             .command = note == "gpu_rate_missing" ? "runledger reprice" : ""});
+             .command = "SELECT * FROM runledger.unpriced_generations_v1 WHERE status = 'completed'"});
     }
 }
 

@@ -73,9 +73,10 @@ Markup rate_tile(const PageFacts& facts) {
     Html html;
     html.put("<article class=\"tile\"><h2>Events</h2><p class=\"figure\">{}</p>", as_rate(rates.events));
     html.put("{}", plot_of_minutes(rates.events_by_minute));
-    html.put("<p class=\"aside\">{} in the last hour · settled {} · sent {}</p></article>",
-             in_groups(static_cast<std::int64_t>(rates.events_of_hour)), as_rate(rates.settlements),
-             as_rate(rates.messages));
+    html.put("<dl class=\"pairs\"><div><dt>in the last hour</dt><dd>{}</dd></div>",
+             in_groups(static_cast<std::int64_t>(rates.events_of_hour)));
+    html.put("<div><dt>settled</dt><dd>{}</dd></div><div><dt>messages</dt><dd>{}</dd></div></dl></article>",
+             as_rate(rates.settlements), as_rate(rates.messages));
     return std::move(html).take();
 }
 
@@ -164,38 +165,60 @@ Markup waiting_tile(const Kept<LiveNumbers>& live) {
              now.messages_pending == 0
                  ? "0"
                  : in_groups(now.messages_pending) + ", oldest " + age_of(now.messages_oldest_seconds));
-    html.put("<div><dt>being sent</dt><dd>{}</dd></div></dl>", in_groups(now.messages_leased));
-    html.put("<p class=\"aside\">{} dead and {} uncertain within a day</p></article>", in_groups(now.messages_dead),
-             in_groups(now.messages_uncertain));
+    html.put("<div><dt>being sent</dt><dd>{}</dd></div>", in_groups(now.messages_leased));
+    html.put("<div><dt>given up within a day</dt><dd>{}</dd></div></dl></article>",
+             in_groups(now.messages_dead + now.messages_uncertain));
+    return std::move(html).take();
+}
+
+// ---- the edges
+
+Markup edge_row(const EdgeNumbers& edge) {
+    Html html;
+    if (!edge.error.empty()) {
+        html.put(
+            "<li class=\"edge\"><p><b>{}</b> <span class=\"tag failed\">no answer</span></p>"
+            "<p class=\"reason\">{}</p></li>",
+            edge.name, edge.error);
+        return std::move(html).take();
+    }
+    const double share = edge.spool_bytes_max > 0
+                             ? static_cast<double>(edge.spool_bytes) / static_cast<double>(edge.spool_bytes_max)
+                             : 0;
+    html.put("<li class=\"edge\"><p><b>{}</b> <span>{} of {}</span></p>", edge.name, in_bytes(edge.spool_bytes),
+             in_bytes(edge.spool_bytes_max));
+    html.put(
+        "<svg viewBox=\"0 0 300 6\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Spool\">"
+        "<rect class=\"track\" width=\"300\" height=\"6\"></rect>"
+        "<rect class=\"bar {}\" width=\"{:.1f}\" height=\"6\"></rect></svg>",
+        share > spool_share_max ? "full" : "", 300 * std::min(share, 1.0));
+    html.put("<small>{} not committed yet · {} held · {} accepted, {} refused</small></li>",
+             edge.spool_batches == 1 ? "1 batch" : in_groups(edge.spool_batches) + " batches",
+             in_groups(edge.held_events), in_groups(edge.accepted), in_groups(edge.refused));
+    return std::move(html).take();
+}
+
+Markup edge_section(const Kept<std::vector<EdgeNumbers>>& edges) {
+    Html html;
+    html.put("<article class=\"card\"><header><h2>Spool of each edge</h2></header>");
+    if (!edges.value || edges.value->empty()) {
+        html.put(
+            "<p class=\"empty\">No edge is named. Add the addresses of their <code>runledger_status</code> "
+            "locations to <code>[page] edges</code>.</p></article>");
+        return std::move(html).take();
+    }
+    html.put("<ul class=\"edges\">");
+    for (const EdgeNumbers& edge : *edges.value) {
+        html.put("{}", edge_row(edge));
+    }
+    html.put("</ul></article>");
     return std::move(html).take();
 }
 
 // ---- the month
 
-Markup month_section(const Kept<MonthNumbers>& kept) {
+Markup table_of_days(const MonthNumbers& month) {
     Html html;
-    html.put("<section class=\"month\"><article class=\"card\"><header><h2>Cost this month</h2>");
-    if (!kept.value) {
-        html.put("</header>{}<p class=\"empty\">The month is being added up.</p></article></section>",
-                 notice_of(kept, "The month's numbers"));
-        return std::move(html).take();
-    }
-    const MonthNumbers& month = *kept.value;
-    std::int64_t generations = 0;
-    std::int64_t failed = 0;
-    std::int64_t unpriced = 0;
-    for (const auto& day : month.days) {
-        generations += day.generations;
-        failed += day.failed;
-        unpriced += day.unpriced;
-    }
-    html.put("<p class=\"figure\" title=\"{} USD\">{}</p></header>", month.cost_usd.value_or("no known cost"),
-             month.cost_usd ? "$" + short_dollars(*month.cost_usd) : std::string("$0.00"));
-    html.put("<p class=\"aside\">{}, {} failed{} · days of {}</p>", counted(generations, "generation"),
-             in_groups(failed),
-             unpriced == 0 ? "" : fmt::format(", {} completed without a known cost (dots)", in_groups(unpriced)),
-             month.zone);
-    html.put("{}{}", notice_of(kept, "The month's numbers"), plot_of_days(month));
     html.put(
         "<details><summary>As a table</summary><table><thead><tr><th>day</th><th class=\"n\">generations</th>"
         "<th class=\"n\">failed</th><th class=\"n\">without cost</th><th class=\"n\">USD, exact</th></tr></thead>"
@@ -209,9 +232,44 @@ Markup month_section(const Kept<MonthNumbers>& kept) {
                 day.cost_usd.value_or(dash));
         }
     }
-    html.put("</tbody></table></details></article>");
+    html.put("</tbody></table></details>");
+    return std::move(html).take();
+}
 
-    html.put("<article class=\"card\"><header><h2>By GPU</h2></header>");
+Markup month_section(const Kept<MonthNumbers>& kept, const Markup& edges) {
+    Html html;
+    html.put("<section class=\"month\"><article class=\"card\"><header><h2>Cost this month</h2>");
+    if (!kept.value) {
+        html.put(
+            "</header>{}<p class=\"empty\">The month is being added up.</p></article>"
+            "<div class=\"beside\">{}</div></section>",
+            notice_of(kept, "The month's numbers"), edges);
+        return std::move(html).take();
+    }
+    const MonthNumbers& month = *kept.value;
+    std::int64_t generations = 0;
+    std::int64_t failed = 0;
+    std::int64_t unpriced = 0;
+    for (const auto& day : month.days) {
+        generations += day.generations;
+        failed += day.failed;
+        unpriced += day.unpriced;
+    }
+    html.put("</header><p class=\"figure\" title=\"{} USD\">{}</p>", month.cost_usd.value_or("no known cost"),
+             month.cost_usd ? "$" + short_dollars(*month.cost_usd) : std::string("$0.00"));
+    html.put("{}", notice_of(kept, "The month's numbers"));
+    if (generations == 0) {
+        html.put(
+            "<p class=\"empty\">Nothing has ended this month. Each day with an ending gets a bar here.</p></article>");
+    } else {
+        html.put("<p class=\"aside\">{}, {} failed{} · days of {}</p>", counted(generations, "generation"),
+                 in_groups(failed),
+                 unpriced == 0 ? "" : fmt::format(", {} completed without a known cost (dots)", in_groups(unpriced)),
+                 month.zone);
+        html.put("{}{}</article>", plot_of_days(month), table_of_days(month));
+    }
+
+    html.put("<div class=\"beside\"><article class=\"card\"><header><h2>By GPU</h2></header>");
     if (month.gpus.empty()) {
         html.put("<p class=\"empty\">Nothing has ended this month.</p>");
     }
@@ -230,7 +288,7 @@ Markup month_section(const Kept<MonthNumbers>& kept) {
         html.put("<small>{}{}</small></li>", counted(gpu.generations, "generation"),
                  gpu.unpriced == 0 ? "" : fmt::format(", {} without cost", in_groups(gpu.unpriced)));
     }
-    html.put("</ol></article></section>");
+    html.put("</ol></article>{}</div></section>", edges);
     return std::move(html).take();
 }
 
@@ -289,7 +347,7 @@ Markup trouble_section(const Overview::Numbers& numbers) {
 
 Markup failed_section(const Kept<LiveNumbers>& live) {
     Html html;
-    html.put("<article class=\"card\"><header><h2>Last failed runs</h2></header>");
+    html.put("<article class=\"card failures\"><header><h2>Last failed runs</h2></header>");
     if (!live.value || live.value->failed_runs.empty()) {
         html.put("<p class=\"empty\">{}</p></article>", live.value ? "None within a week." : "Not read yet.");
         return std::move(html).take();
@@ -302,50 +360,6 @@ Markup failed_section(const Kept<LiveNumbers>& live) {
     return std::move(html).take();
 }
 
-// ---- the edges
-
-Markup edge_row(const EdgeNumbers& edge) {
-    Html html;
-    if (!edge.error.empty()) {
-        html.put(
-            "<li class=\"edge\"><p><b>{}</b> <span class=\"tag failed\">no answer</span></p>"
-            "<p class=\"reason\">{}</p></li>",
-            edge.name, edge.error);
-        return std::move(html).take();
-    }
-    const double share = edge.spool_bytes_max > 0
-                             ? static_cast<double>(edge.spool_bytes) / static_cast<double>(edge.spool_bytes_max)
-                             : 0;
-    html.put("<li class=\"edge\"><p><b>{}</b> <span>{} of {}</span></p>", edge.name, in_bytes(edge.spool_bytes),
-             in_bytes(edge.spool_bytes_max));
-    html.put(
-        "<svg viewBox=\"0 0 300 6\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Spool\">"
-        "<rect class=\"track\" width=\"300\" height=\"6\"></rect>"
-        "<rect class=\"bar {}\" width=\"{:.1f}\" height=\"6\"></rect></svg>",
-        share > spool_share_max ? "full" : "", 300 * std::min(share, 1.0));
-    html.put("<small>{} not committed yet · {} held · {} accepted, {} refused</small></li>",
-             edge.spool_batches == 1 ? "1 batch" : in_groups(edge.spool_batches) + " batches",
-             in_groups(edge.held_events), in_groups(edge.accepted), in_groups(edge.refused));
-    return std::move(html).take();
-}
-
-Markup edge_section(const Kept<std::vector<EdgeNumbers>>& edges) {
-    Html html;
-    html.put("<article class=\"card\"><header><h2>Spool of each edge</h2></header>");
-    if (!edges.value || edges.value->empty()) {
-        html.put(
-            "<p class=\"empty\">No edge is named. Add the addresses of their <code>runledger_status</code> "
-            "locations to <code>[page] edges</code>.</p></article>");
-        return std::move(html).take();
-    }
-    html.put("<ul class=\"edges\">");
-    for (const EdgeNumbers& edge : *edges.value) {
-        html.put("{}", edge_row(edge));
-    }
-    html.put("</ul></article>");
-    return std::move(html).take();
-}
-
 Markup numbers_markup(const PageFacts& facts) {
     const Overview::Numbers& numbers = facts.numbers;
     Html html;
@@ -353,8 +367,8 @@ Markup numbers_markup(const PageFacts& facts) {
     html.put("{}{}", verdict_of(facts), notice_of(numbers.live, "The numbers"));
     html.put("<section class=\"tiles\">{}{}{}{}</section>", rate_tile(facts), in_flight_tile(numbers.live),
              lag_tile(numbers.live), waiting_tile(numbers.live));
-    html.put("{}{}", month_section(numbers.month), trouble_section(numbers));
-    html.put("<section class=\"pair\">{}{}</section>", edge_section(numbers.edges), failed_section(numbers.live));
+    html.put("{}{}{}", month_section(numbers.month, edge_section(numbers.edges)), trouble_section(numbers),
+             failed_section(numbers.live));
     html.put(
         "<footer><p>{} · runledgerd {} · events, settled and sent are this daemon's; all else is the ledger's</p>"
         "<p>as of <time>{} UTC</time></p></footer></div>",

@@ -15,7 +15,7 @@ double round_top(double highest) {
         return 1;
     }
     const double power = std::pow(10.0, std::floor(std::log10(highest)));
-    for (const double step : {1.0, 2.0, 2.5, 5.0}) {
+    for (const double step : {1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0}) {
         if (step * power >= highest * (1 - 1e-9)) {
             return step * power;
         }
@@ -35,7 +35,7 @@ std::string short_money(double dollars) {
 
 Markup plot_of_days(const MonthNumbers& month) {
     constexpr double width = 760;
-    constexpr double height = 220;
+    constexpr double height = 270;
     constexpr double left = 52;
     constexpr double right = 8;
     constexpr double top = 14;
@@ -81,7 +81,7 @@ Markup plot_of_days(const MonthNumbers& month) {
             svg.put("</rect>");
         }
         if (day.unpriced > 0) {
-            svg.put("<circle class=\"mark\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}</title></circle>",
+            svg.put("<circle class=\"mark\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.4\"><title>{}</title></circle>",
                     bar_x + bar_width / 2, top + plot_height - shown - 7,
                     counted(day.unpriced, "completed generation") + " without a known cost");
         }

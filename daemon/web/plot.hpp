@@ -17,7 +17,7 @@ namespace runledger::web {
 // A bar for each minute of the last hour, the newest at the right.
 [[nodiscard]] Markup plot_of_minutes(const std::vector<std::uint64_t>& events_by_minute);
 
-// A round number no less than `highest`: 1, 2, 2.5 or 5 times a power of ten. 1 for nothing.
+// A number no less than `highest` whose half is round, too: 1, 1.5, 2, … 8 times a power of ten. 1 for nothing.
 [[nodiscard]] double round_top(double highest);
 
 // "0.42", "12.50", "1 234": for people; NULL or unknown money is a dash elsewhere.

@@ -123,6 +123,7 @@ def look(options):
             if width > view["width"]:
                 faults.append(f"{name}: the page is {width} wide in a window of {view['width']}")
         if options.path == "/":
+            browser.go(options.url + "/")  # With scripts, whatever the last view had.
             browser.run("document.querySelector('#numbers').dataset.old = 'yes'")
             for _ in range(120):
                 if not browser.run("return document.querySelector('#numbers').dataset.old || ''"):

@@ -36,13 +36,13 @@ protected:
                        CASE WHEN n % 23 = 0 THEN 'CUDA out of memory while sampling at step 14 of 30' END,
                        8000 + n % 9000,
                        CASE WHEN n % 23 <> 0 AND n % 57 <> 0
-                            THEN round((0.000337 + 0.0005 * (n % 3)) * (8 + (n % 9000) / 1000.0) * (1 + random()), 12) END,
+                            THEN round((0.000337 + 0.0005 * (n % 3)) * (8 + (n % 9000) / 1000.0) * (1 + n % 10 / 10.0), 12) END,
                        CASE WHEN n % 23 = 0 THEN 'not_charged' WHEN n % 57 = 0 THEN 'gpu_rate_missing' END
                 FROM (SELECT n, date_trunc('month', now())
-                                + (now() - date_trunc('month', now())) * sqrt(n / 6000.0) AS at
+                                + (now() - interval '2 hours' - date_trunc('month', now())) * sqrt(n / 6000.0) AS at
                       FROM generate_series(1, 5990) AS n
                       WHERE extract(dow FROM date_trunc('month', now())
-                                             + (now() - date_trunc('month', now())) * sqrt(n / 6000.0)) NOT IN (0)
+                                             + (now() - interval '2 hours' - date_trunc('month', now())) * sqrt(n / 6000.0)) NOT IN (0)
                          OR n % 3 = 0) AS day
                 RETURNING id, status, response_timestamp, duration_ms, cost_usd, cost_note)
             INSERT INTO runledger.settlements (generation_id, run_id, settled_at, outcome, why, status, finished_at,
@@ -98,7 +98,8 @@ TEST_F(PageStates, Busy) {
 
     const std::string run = value(
         "SELECT run_id FROM runledger.settlements WHERE outcome = 'settled' AND run_id NOT "
-        "LIKE 'history-%' AND cost_usd IS NOT NULL ORDER BY id DESC LIMIT 1");
+        "LIKE 'history-%' AND cost_usd IS NOT NULL AND EXISTS (SELECT FROM runledger.notifications AS n "
+        "WHERE n.run_id = settlements.run_id AND n.state = 'sent') ORDER BY id DESC LIMIT 1");
     look("story", "wide,phone", {"requested", "settled", "How the cost came about"}, "/search?q=" + run);
     look("list", "wide,phone", {"generations"}, "/search?q=4203");
     is_enough = true;
@@ -132,7 +133,7 @@ TEST_F(PageStates, Trouble) {
                [&] { return knock("/readyz").body.find("refuses the bot's token") != std::string::npos; });
 
     look("trouble", "wide,wide-dark,phone,phone-dark",
-         {"A part of the work waits", "runledger outbox retry", "budget_is_kept", "refuses the bot"});
+         {"a part of the work waits", "runledger outbox retry", "budget_is_kept", "refuses the bot"});
 
     postgres().stop(StopMode::immediate);
     eventually("PostgreSQL is away", [&] {

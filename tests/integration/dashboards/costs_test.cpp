@@ -4,6 +4,7 @@
 
 #include <regex>
 
+#include "daemon/database/libpqxx.hpp"
 #include "tests/integration/dashboards/dashboard.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/support/process.hpp"
@@ -71,8 +72,9 @@ TEST_F(CostsDashboard, HasAnAnswerToEachQuestionAndAsksItAsAReader) {
     make_login();
     const auto grafana = connect_to(server().uri_as("grafana", value("SELECT current_database()")));
     pqxx::read_transaction work(*grafana);
-    ASSERT_EQ(work.exec1("SELECT current_user::text || ' ' || current_setting('statement_timeout')")[0].c_str(),
-              std::string("grafana 30s"));
+    ASSERT_EQ(
+        libpqxx::run1(work, "SELECT current_user::text || ' ' || current_setting('statement_timeout')")[0].c_str(),
+        std::string("grafana 30s"));
 
     std::string gpus;
     for (const DashboardQuery& query : dashboard_.variable_queries()) {

@@ -225,8 +225,9 @@ TEST_F(Away, HoldsUpNoSignalThoughEverythingHangs) {
                [&] { return bot.calls().size() >= 2 && !comfy.requests().empty(); });
     pqxx::work locking(*connection);
     locking.exec("LOCK TABLE runledger.settle_queue IN ACCESS EXCLUSIVE MODE");
-    eventually("a stage waits for an answer",
-               [&] { return locking.exec1("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")[0].as<bool>(); });
+    eventually("a stage waits for an answer", [&] {
+        return libpqxx::run1(locking, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")[0].as<bool>();
+    });
     postgres.freeze();
 
     daemon.stop(std::chrono::seconds{25});  // Throws if it does not end by itself within systemd's bound.

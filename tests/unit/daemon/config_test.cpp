@@ -55,6 +55,22 @@ TEST_F(ConfigFile, KeepsEverythingForGoodUnlessItIsToldHowLong) {
                 HasSubstr("no such key"));
 }
 
+TEST_F(ConfigFile, HasNoPageWithoutATokenOfSomeLength) {
+    const std::string base = "[postgres]\nuri = \"dbname=x\"\n[page]\n";
+    const auto with = [&](std::string_view token) { return base + "token_file = \"" + token_file(token) + "\"\n"; };
+
+    EXPECT_TRUE(load("[postgres]\nuri = \"dbname=x\"\n").page.token_file.empty());
+    EXPECT_EQ(load(base).page.uri, "dbname=x");
+    EXPECT_EQ(load(with(" 0123456789abcdef\n")).page.token.reveal(), "0123456789abcdef");
+    EXPECT_THAT(fault_of(with("0123456789abcde")), HasSubstr("fewer than 16 characters"));
+    EXPECT_THAT(fault_of(base + "token_file = \"" + folder_.write_file("open", "0123456789abcdef").string() + "\"\n"),
+                HasSubstr("[page] token_file"));
+    EXPECT_THAT(fault_of(with("0123456789abcdef") + "[metrics]\nlisten = \"\"\n"), HasSubstr("is served there"));
+    EXPECT_THAT(fault_of(base + "edges = [\"edge-1:9145\"]\n"), HasSubstr("neither https:// nor http://"));
+    EXPECT_THAT(fault_of(base + "uri = \"host=a b\"\n"), HasSubstr("[page] uri"));
+    EXPECT_THAT(fault_of(base + "tokens = \"a\"\n"), HasSubstr("no such key"));
+}
+
 TEST_F(ConfigFile, SendsOnceThereIsAToken) {
     const std::string text =
         "[postgres]\nuri = \"dbname=x\"\n[telegram]\ntoken_file = \"" + token_file("  100:secret\n") + "\"\n";

@@ -216,11 +216,11 @@ TEST(RoundTop, IsARoundNumberNoLess) {
     EXPECT_EQ(round_top(0), 1);
     EXPECT_EQ(round_top(std::nan("")), 1);
     EXPECT_EQ(round_top(1), 1);
-    EXPECT_EQ(round_top(1.01), 2);
+    EXPECT_EQ(round_top(1.01), 1.5);
     EXPECT_EQ(round_top(2.2), 2.5);
-    EXPECT_EQ(round_top(30), 50);
+    EXPECT_EQ(round_top(5.8), 6);
     EXPECT_EQ(round_top(99), 100);
-    EXPECT_DOUBLE_EQ(round_top(0.0031), 0.005);
+    EXPECT_DOUBLE_EQ(round_top(0.0031), 0.004);
 }
 
 }  // namespace
