@@ -12,7 +12,7 @@ COMMENT ON COLUMN runledger.notifications_v1.kind IS 'ending, follow_up or corre
 COMMENT ON COLUMN runledger.notifications_v1.for_status IS 'The status that a correction states; empty for the other kinds.';
 COMMENT ON COLUMN runledger.notifications_v1.chat_id IS 'The chat; negative for groups; NULL: metadata.telegramChatId is malformed.';
 COMMENT ON COLUMN runledger.notifications_v1.state IS
-    'pending: it waits. leased: a daemon sends it. sent, logged, uncertain, dead, skipped: as in dba.md, "Notifications".';
+    'pending: it waits. leased: a daemon sends it. sent, logged, uncertain, dead, skipped: as in telegram.md, "The states of a notification".';
 COMMENT ON COLUMN runledger.notifications_v1.attempts IS 'Number of attempts to send it.';
 COMMENT ON COLUMN runledger.notifications_v1.last_error IS 'The error of the last attempt, its links masked; NULL: none.';
 COMMENT ON COLUMN runledger.notifications_v1.created_at IS 'When the settlement created it.';

@@ -4,13 +4,14 @@
 # PostgreSQL, both stop when they are told to. The images' base is a Debian 12 that debootstrap makes here. As root; some
 # minutes. Nothing outside a temporary folder is changed, but packages that are missing are installed.
 #
-#   tests/container/run.sh [--keep]    packages: those that config/packages/build.sh has made
+#   tests/container/run.sh [--keep]    packages: those that config/packages/build.sh has made on a Debian 12
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . config/packages/install.sh
 fail() { echo "container: $*" >&2; exit 1; }
 [ "$(id -u)" -eq 0 ] || fail "debootstrap and buildah want root"
-compgen -G 'build/packages/runledger_*.deb' >/dev/null || fail "build/packages has no packages: run config/packages/build.sh"
+compgen -G 'build/packages/debian-12/runledger_*.deb' >/dev/null ||
+    fail "build/packages/debian-12 has no packages: run config/packages/build.sh on a Debian 12"
 install_missing_packages build/packages.log tests/container/packages.txt
 mirror=$(sed -nE 's/^URIs: ([^ ]+\/debian\/?)$/\1/p; s/^deb ([^ ]+\/debian\/?) .*/\1/p' /etc/apt/sources.list \
     /etc/apt/sources.list.d/* 2>/dev/null | head -n 1 || true)
