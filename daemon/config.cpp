@@ -275,16 +275,17 @@ PageSettings read_page(Section& section, const Config& config) {
             section.fail("edges", fmt::format("contains \"{}\", which begins with neither https:// nor http://", edge));
         }
     }
-    if (!page.token_file.empty()) {
+    if (!page.token_file.empty() && section.reads_secrets()) {
+        page.token_file = in_credentials(section, "token_file", page.token_file);
         page.token = read_guarded_secret(section, "token_file", page.token_file);
         constexpr std::size_t token_bytes_min = 16;
         if (page.token.reveal().size() < token_bytes_min) {
             section.fail("token_file", fmt::format("names \"{}\", whose token has fewer than {} characters",
                                                    page.token_file, token_bytes_min));
         }
-        if (config.metrics.listen.empty()) {
-            section.fail("token_file", "is given, but [metrics] listen is empty: the page is served there");
-        }
+    }
+    if (!page.token_file.empty() && config.metrics.listen.empty()) {
+        section.fail("token_file", "is given, but [metrics] listen is empty: the page is served there");
     }
     return page;
 }

@@ -1,5 +1,5 @@
-#include "common/version.hpp"
 #include "daemon/daemon.hpp"
+#include "common/version.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -14,8 +14,8 @@
 #include <iterator>
 #include <list>
 #include <memory>
-#include <new>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <random>
 #include <system_error>
@@ -246,7 +246,8 @@ Daemon::Daemon(const std::filesystem::path& config_file, const Config& config, c
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
     if (!config.metrics.listen.empty()) {
         tell_health();
-        metrics_ = std::make_unique<Metrics>(config.metrics.listen, counters_, Outages::of(config.postgres.uri), routes());
+        metrics_ =
+            std::make_unique<Metrics>(config.metrics.listen, counters_, Outages::of(config.postgres.uri), routes());
         rates_thread_ = start_thread_([this] { look_at_rates(); });
     }
 }

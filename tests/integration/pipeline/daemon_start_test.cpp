@@ -34,7 +34,7 @@ TEST(Version, IsSaidByBothPrograms) {
         const Finished said = run_to_end({.argv = {program.string(), "--version"}}, folder);
 
         EXPECT_TRUE(said.status.clean()) << said.output;
-        EXPECT_THAT(said.output, testing::MatchesRegex(name + " [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+        EXPECT_THAT(said.output, testing::MatchesRegex(name + " [0-9]+\\.[0-9]+\\.[0-9]+( \\([-.0-9A-Za-z]+\\))?\n"));
     }
 }
 

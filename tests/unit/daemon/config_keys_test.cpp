@@ -181,8 +181,8 @@ TEST_F(ConfigKeys, ArriveEachInItsOwnField) {
         EXPECT_NE(set.field(before), set.arrives) << set.name << ": the table's value is the default";
         for (const Key& other : all) {
             // Without one of their own, direct_uri and the page's are the uri. The password is in all.
-            const bool follows = (set.name == "[postgres] uri" || set.name == "[postgres] password_file") &&
-                                 other.name.ends_with("uri");
+            const bool follows =
+                (set.name == "[postgres] uri" || set.name == "[postgres] password_file") && other.name.ends_with("uri");
             if (other.name != set.name && !follows) {
                 EXPECT_EQ(other.field(after), other.field(before)) << set.name << " changes " << other.name;
             }

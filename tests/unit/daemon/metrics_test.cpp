@@ -1,6 +1,6 @@
 // Each counter of each stage to its own sample: a table in which every counter and every sample stands.
-#include "common/version.hpp"
 #include "daemon/metrics.hpp"
+#include "common/version.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
