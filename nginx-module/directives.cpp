@@ -132,6 +132,8 @@ ngx_command_t commands[] = {
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_curve"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE2, directive<read_curve, MainConf>,
      NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
+    {ngx_string("runledger_refused"), NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE, directive<read_refused, MainConf>,
+     NGX_HTTP_MAIN_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_webhook"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, directive<read_webhook, LocationConf>,
      NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("runledger_status"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, directive<read_status, LocationConf>,

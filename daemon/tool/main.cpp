@@ -25,6 +25,7 @@
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/output/output.hpp"
 #include "daemon/tool/quarantine/quarantine.hpp"
+#include "daemon/tool/refused/refused.hpp"
 #include "daemon/tool/replay/replay.hpp"
 #include "daemon/tool/reprice.hpp"
 #include "daemon/tool/simulate/simulate.hpp"
@@ -131,6 +132,7 @@ int main(int argc, char** argv) {
     AuditCli audit(app);
     SpoolCli spool(app);
     QuarantineCli quarantine(app);
+    RefusedCli refused(app);
     OutboxCli outbox(app);
     RepriceCli reprice(app);
     ReplayCli replay(app);
@@ -182,6 +184,9 @@ int main(int argc, char** argv) {
             }
             if (keygen_command->parsed()) {
                 return make_keys(keygen, out);
+            }
+            if (refused.parsed()) {
+                return refused.run(out);
             }
             // On an edge's host the default configuration is seldom that of the ledger.
             const std::string uri =

@@ -25,13 +25,17 @@ std::string with_seconds(std::string text) {
 
 }  // namespace
 
-std::string read_time_option(std::string_view option, const std::string& text) {
+WallTime parse_time_option(std::string_view option, const std::string& text) {
     const auto time = parse_iso_time(with_seconds(text));
     if (!time) {
         throw Misused(fmt::format(
             "{} \"{}\" is not a time: write 2026-01-31, 2026-01-31T12:00Z or 2026-01-31T12:00:00+02:00", option, text));
     }
-    return timestamp_text(*time);
+    return *time;
+}
+
+std::string read_time_option(std::string_view option, const std::string& text) {
+    return timestamp_text(parse_time_option(option, text));
 }
 
 bool is_day(const std::string& text) {

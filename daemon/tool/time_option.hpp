@@ -5,12 +5,17 @@
 #include <string>
 #include <string_view>
 
+#include "common/clock.hpp"
+
 namespace runledger::tool {
 
 // "2026-01-31", "2026-01-31T12:00Z" or "2026-01-31T12:00:00.5+02:00" (a blank may stand for the T; UTC without a zone),
 // as a text that PostgreSQL reads in one way only. Throws Misused, with a sentence that names the option and the
 // form.
 [[nodiscard]] std::string read_time_option(std::string_view option, const std::string& text);
+
+// The same as a moment.
+[[nodiscard]] WallTime parse_time_option(std::string_view option, const std::string& text);
 
 // Whether it is a day that exists, as "2026-01-31".
 [[nodiscard]] bool is_day(const std::string& text);

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <csignal>
-#include <fstream>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -19,7 +17,9 @@
 #include "nginx-module/link/connection_log.hpp"
 #include "nginx-module/link/delivery.hpp"
 #include "nginx-module/link/link.hpp"
+#include "nginx-module/spool/boot_id.hpp"
 #include "nginx-module/spool/spool.hpp"
+#include "nginx-module/thread/signals_blocked.hpp"
 
 namespace runledger::edge {
 namespace {
@@ -37,37 +37,6 @@ constexpr std::uint64_t gather_events_min = 4;
 constexpr SteadyTime::duration gather_max = std::chrono::microseconds{250};
 
 WallTime wall_now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
-
-BootId read_boot_id(EdgeLog& log) {
-    std::ifstream file("/proc/sys/kernel/random/boot_id");
-    std::string text;
-    file >> text;
-    if (const auto id = BootId::parse(text)) {
-        return *id;
-    }
-    // One that nobody else has: boottimes then compare within this courier's events only, which is still true.
-    log.add(LogLine::Level::crit, "no boot id", "the kernel's boot id can't be read, a random one is used");
-    return {.bytes = fresh_segment_id().bytes};
-}
-
-// Blocks all signals while it lives; a thread made meanwhile has them blocked for ever.
-class SignalsBlocked {
-public:
-    SignalsBlocked() {
-        sigset_t all;
-        sigfillset(&all);
-        const int error = pthread_sigmask(SIG_SETMASK, &all, &before_);
-        if (error != 0) {
-            throw std::system_error(error, std::generic_category(), "pthread_sigmask");
-        }
-    }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-    ~SignalsBlocked() { (void)pthread_sigmask(SIG_SETMASK, &before_, nullptr); }  // Fails only for a bad argument.
-
-private:
-    sigset_t before_{};
-};
 
 }  // namespace
 

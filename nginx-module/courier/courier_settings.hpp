@@ -8,6 +8,7 @@
 #include <string>
 
 #include "nginx-module/link/link_settings.hpp"
+#include "nginx-module/refused/refused_settings.hpp"
 #include "nginx-module/spool/spool_settings.hpp"
 
 namespace runledger::edge {
@@ -49,8 +50,9 @@ struct CourierFigures {
     DeliveryFigures delivery;
     std::uint64_t held_events{};
     std::uint64_t held_bytes{};
-    bool has_started{};  // There was a thread for it.
-    bool is_draining{};  // Needs no link.
+    RefusedFigures refused;  // Of the worker's keeper, which the worker adds.
+    bool has_started{};      // There was a thread for it.
+    bool is_draining{};      // Needs no link.
 
     [[nodiscard]] bool is_link_up() const noexcept { return link.endpoints_up > 0; }
 };

@@ -30,6 +30,7 @@ void warn(ngx_conf_t& cf, const std::string& sentence) {
 void note_cycle(const ngx_conf_t& cf, MainConf& main) {
     main.cycle = cf.cycle;
     main.courier.edge_name = view(cf.cycle->hostname);
+    main.refused.edge_name = main.courier.edge_name;
 }
 
 const MainConf& current_main_conf() noexcept {
@@ -192,16 +193,19 @@ char* read_spool(ngx_conf_t& cf, MainConf& main) {
     return NGX_CONF_OK;
 }
 
-bool check_spool_folder(const MainConf& main, const ngx_log_t* log) {
+std::optional<WorkerUser> worker_user(const MainConf& main) {
     const auto& core = *reinterpret_cast<ngx_core_conf_t*>(ngx_get_conf(main.cycle->conf_ctx, ngx_core_module));
-    std::optional<WorkerUser> user;
-    if (core.username != nullptr && core.user != static_cast<ngx_uid_t>(NGX_CONF_UNSET_UINT)) {
-        user = WorkerUser{core.username, core.user, core.group};
+    if (core.username == nullptr || core.user == static_cast<ngx_uid_t>(NGX_CONF_UNSET_UINT)) {
+        return std::nullopt;
     }
+    return WorkerUser{core.username, core.user, core.group};
+}
+
+bool check_spool_folder(const MainConf& main, const ngx_log_t* log) {
     const auto say = [&](ngx_uint_t level, const std::string& sentence) {
         log_line(log, level, "runledger_spool " + in_quotes(main.courier.spool.folder) + ": " + sentence);
     };
-    if (const auto fault = find_folder_fault(main.courier.spool.folder, user)) {
+    if (const auto fault = find_folder_fault(main.courier.spool.folder, worker_user(main))) {
         say(NGX_LOG_EMERG, *fault);
         return false;
     }

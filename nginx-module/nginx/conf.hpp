@@ -12,13 +12,16 @@
 #include <vector>
 
 #include "nginx-module/courier/courier_settings.hpp"
+#include "nginx-module/nginx/folder_access.hpp"
 #include "nginx-module/nginx/ngx.hpp"
+#include "nginx-module/refused/refused_settings.hpp"
 #include "nginx-module/token/token.hpp"
 
 namespace runledger::edge {
 
 struct MainConf {
     CourierSettings courier;  // The spool's folder is empty without runledger_spool, the endpoints without _daemon.
+    RefusedSettings refused;  // The folder is empty without runledger_refused.
 
     std::string first_webhook;             // "file:line" of the first runledger_webhook; empty without any.
     std::vector<std::string> token_names;  // Of all token files; a name that is in several is here as often.
@@ -54,6 +57,10 @@ char* read_spool(ngx_conf_t& cf, MainConf& main);
 char* read_daemon(ngx_conf_t& cf, MainConf& main);
 char* read_curve(ngx_conf_t& cf, MainConf& main);
 char* read_token(ngx_conf_t& cf, LocationConf& location);
+char* read_refused(ngx_conf_t& cf, MainConf& main);
+
+// Who workers run as, once all of the configuration has been read; nothing where they keep the master's user.
+[[nodiscard]] std::optional<WorkerUser> worker_user(const MainConf& main);
 
 // What the configuration takes from nginx before any directive is read.
 void note_cycle(const ngx_conf_t& cf, MainConf& main);
@@ -61,6 +68,9 @@ void note_cycle(const ngx_conf_t& cf, MainConf& main);
 // When all of the configuration has been read and the worker's user is known: whether that user can write in the
 // spool's folder, on what file system it is, and whether it is this host's. Logs why not.
 [[nodiscard]] bool check_spool_folder(const MainConf& main, const ngx_log_t* log);
+
+// The same for the folder of refused bodies, which any host may share and any file system may have.
+[[nodiscard]] bool check_refused_folder(const MainConf& main, const ngx_log_t* log);
 
 // Warns where the workers' reserved segments alone are more than max_size allows.
 void warn_of_crowded_spool(const ngx_cycle_t& cycle, const MainConf& main);

@@ -20,6 +20,11 @@ namespace runledger::edge {
     return held >= connections / 2 && ngx_cycle->free_connection_n < connections / 8;
 }
 
+// Of the worker's connections, three quarters are in use: the rest is for others than slow strangers.
+[[nodiscard]] inline bool is_last_quarter_of_connections() noexcept {
+    return ngx_cycle->free_connection_n < ngx_cycle->connection_n / 4;
+}
+
 // Watches a descriptor that is not nginx's, level-triggered: nothing is lost by a partial read. It takes one of nginx's
 // connections. The descriptor is not closed.
 class WatchedDescriptor {

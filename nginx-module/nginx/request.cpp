@@ -1,11 +1,25 @@
 #include "nginx-module/nginx/request.hpp"
 
+#include <netinet/in.h>
+
 #include <cstring>
 #include <new>
 
 #include "nginx-module/nginx/body.hpp"
 
 namespace runledger::edge {
+
+namespace {
+
+[[nodiscard]] const ngx_http_core_loc_conf_t& core_conf(const ngx_http_request_t& request) noexcept {
+    return *static_cast<const ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf(&request, ngx_http_core_module));
+}
+
+[[nodiscard]] std::optional<std::string_view> value_of(const ngx_table_elt_t* header) noexcept {
+    return header != nullptr ? std::optional{view(header->value)} : std::nullopt;
+}
+
+}  // namespace
 
 bool is_subrequest(const ngx_http_request_t& request) noexcept { return &request != request.main; }
 
@@ -17,6 +31,27 @@ bool may_lack_context(const ngx_http_request_t& request) noexcept {
 
 bool is_post_action(const ngx_http_request_t& request) noexcept { return request.post_action != 0; }
 
+std::string_view client_address(const ngx_http_request_t& request) noexcept {
+    return view(request.connection->addr_text);
+}
+
+std::span<const std::byte> client_network(const ngx_http_request_t& request) noexcept {
+    constexpr std::size_t network_bytes = 8;
+    const sockaddr* address = request.connection->sockaddr;
+    if (address->sa_family == AF_INET) {
+        // NOLINTNEXTLINE: as the family says.
+        return std::as_bytes(std::span(&reinterpret_cast<const sockaddr_in*>(address)->sin_addr, 1));
+    }
+    if (address->sa_family == AF_INET6) {
+        // NOLINTNEXTLINE: as above.
+        const auto* whole = &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr;
+        return std::as_bytes(std::span(whole, 1)).first(network_bytes);
+    }
+    return {};
+}
+
+std::string_view location_name(const ngx_http_request_t& request) noexcept { return view(core_conf(request).name); }
+
 bool is_post(const ngx_http_request_t& request) noexcept { return request.method == NGX_HTTP_POST; }
 
 bool is_get(const ngx_http_request_t& request) noexcept { return request.method == NGX_HTTP_GET; }
@@ -26,8 +61,11 @@ bool is_get_or_head(const ngx_http_request_t& request) noexcept {
 }
 
 std::optional<std::string_view> content_type(const ngx_http_request_t& request) noexcept {
-    return request.headers_in.content_type != nullptr ? std::optional{view(request.headers_in.content_type->value)}
-                                                      : std::nullopt;
+    return value_of(request.headers_in.content_type);
+}
+
+std::optional<std::string_view> user_agent(const ngx_http_request_t& request) noexcept {
+    return value_of(request.headers_in.user_agent);
 }
 
 std::optional<std::size_t> content_length(const ngx_http_request_t& request) noexcept {
@@ -70,6 +108,11 @@ bool is_body_whole(const ngx_http_request_t& request) noexcept {
            static_cast<off_t>(body_size(request)) == request.headers_in.content_length_n;
 }
 
+std::size_t body_in_memory_bytes_max(const ngx_http_request_t& request) noexcept {
+    const auto& core = core_conf(request);
+    return core.client_body_in_file_only == 0 ? core.client_body_buffer_size : 0;
+}
+
 ngx_uint_t answer_status(const ngx_http_request_t& request) noexcept {
     return request.err_status != 0 ? request.err_status : request.headers_out.status;
 }
@@ -89,8 +132,7 @@ bool was_refused_by_limit_conn(const ngx_http_request_t& request) noexcept {
 // The same condition as that of nginx's own handler of special responses, which takes over when a content handler gives
 // it a bare code.
 bool has_error_page(const ngx_http_request_t& request, ngx_uint_t status) noexcept {
-    const auto& core =
-        *static_cast<ngx_http_core_loc_conf_t*>(ngx_http_get_module_loc_conf(&request, ngx_http_core_module));
+    const auto& core = core_conf(request);
     if (request.error_page != 0 || core.error_pages == nullptr || request.uri_changes == 0) {
         return false;
     }

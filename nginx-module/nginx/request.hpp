@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -27,11 +28,20 @@ namespace runledger::edge {
 [[nodiscard]] bool may_lack_context(const ngx_http_request_t& request) noexcept;
 [[nodiscard]] bool is_post_action(const ngx_http_request_t& request) noexcept;
 
+// Who sent it: the address as nginx's log shows it.
+[[nodiscard]] std::string_view client_address(const ngx_http_request_t& request) noexcept;
+// The network that one client can have for its own: an IPv4 address, or the first 64 bits of an IPv6 one. Empty for a
+// Unix socket. Lives as long as the connection's address.
+[[nodiscard]] std::span<const std::byte> client_network(const ngx_http_request_t& request) noexcept;
+// The location that serves it, as the configuration names it.
+[[nodiscard]] std::string_view location_name(const ngx_http_request_t& request) noexcept;
+
 // Its header.
 [[nodiscard]] bool is_post(const ngx_http_request_t& request) noexcept;
 [[nodiscard]] bool is_get(const ngx_http_request_t& request) noexcept;
 [[nodiscard]] bool is_get_or_head(const ngx_http_request_t& request) noexcept;
 [[nodiscard]] std::optional<std::string_view> content_type(const ngx_http_request_t& request) noexcept;
+[[nodiscard]] std::optional<std::string_view> user_agent(const ngx_http_request_t& request) noexcept;
 // Nothing where the client has not said, or nginx has not yet counted.
 [[nodiscard]] std::optional<std::size_t> content_length(const ngx_http_request_t& request) noexcept;
 // There is a header of this name, written in any case, whose value `is_wanted`.
@@ -44,6 +54,8 @@ namespace runledger::edge {
 // False where another location has passed the body on as it came (proxy_request_buffering off) and nginx then sent the
 // request here: what is left of the body may still look like an event.
 [[nodiscard]] bool is_body_whole(const ngx_http_request_t& request) noexcept;
+// The most bytes of a body that nginx reads into memory; 0 where it writes every body to a file.
+[[nodiscard]] std::size_t body_in_memory_bytes_max(const ngx_http_request_t& request) noexcept;
 
 // Its answer, as it stands; 0 where there is none yet.
 [[nodiscard]] ngx_uint_t answer_status(const ngx_http_request_t& request) noexcept;

@@ -18,6 +18,7 @@ namespace runledger::edge {
 namespace {
 
 constexpr mode_t segment_mode = 0640;
+constexpr mode_t private_mode = 0600;
 
 [[noreturn]] void fail(int error, const char* operation, const std::string& path) {
     throw std::system_error(error, std::generic_category(), std::string(operation) + " " + path);
@@ -45,6 +46,14 @@ auto retrying(Call call) {
         result = call();
     }
     return result;
+}
+
+Fd create_with(const std::string& path, mode_t mode) {
+    const int fd = retrying([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode); });
+    if (fd < 0) {
+        fail(errno, "create", path);
+    }
+    return Fd(fd);
 }
 
 FileFacts to_facts(const struct stat& status) {
@@ -79,13 +88,9 @@ Fd::~Fd() {
     }
 }
 
-Fd PosixFiles::create(const std::string& path) {
-    const int fd = retrying([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, segment_mode); });
-    if (fd < 0) {
-        fail(errno, "create", path);
-    }
-    return Fd(fd);
-}
+Fd PosixFiles::create(const std::string& path) { return create_with(path, segment_mode); }
+
+Fd PosixFiles::create_private(const std::string& path) { return create_with(path, private_mode); }
 
 std::optional<Fd> PosixFiles::open(const std::string& path) {
     // O_NONBLOCK so that a named pipe somebody left here can't hang us; O_NOFOLLOW since we make no links.
@@ -230,12 +235,15 @@ std::vector<std::string> PosixFiles::list(const std::string& folder) {
     }
 }
 
-std::uint64_t PosixFiles::file_system_bytes(const std::string& folder) {
+FileSystemRoom PosixFiles::room(const std::string& folder) {
     struct statvfs status {};
     if (::statvfs(folder.c_str(), &status) < 0) {
         fail(errno, "statvfs", folder);
     }
-    return static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize;
+    return {.bytes = static_cast<std::uint64_t>(status.f_blocks) * status.f_frsize,
+            .bytes_free = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize,
+            .files = static_cast<std::uint64_t>(status.f_files),
+            .files_free = static_cast<std::uint64_t>(status.f_favail)};
 }
 
 std::size_t read_fully(Files& files, int fd, std::span<std::byte> bytes, std::uint64_t offset) {

@@ -55,6 +55,14 @@ struct FileFacts {
     }
 };
 
+// The room of a file system for those who have no privilege.
+struct FileSystemRoom {
+    std::uint64_t bytes{};  // Used or not.
+    std::uint64_t bytes_free{};
+    std::uint64_t files{};  // 0 where the file system makes as many as it needs.
+    std::uint64_t files_free{};
+};
+
 class Files {
 public:
     Files() = default;
@@ -64,6 +72,8 @@ public:
 
     // For reading and writing; fails if there is such a file.
     [[nodiscard]] virtual Fd create(const std::string& path) = 0;
+    // The same, for a file that nobody but its owner may read.
+    [[nodiscard]] virtual Fd create_private(const std::string& path) = 0;
     // For reading and writing, or only reading if the file system allows no more. Nothing if there is no such file.
     // Fails if it is not a regular file; follows no link and does not wait for a pipe's other end.
     [[nodiscard]] virtual std::optional<Fd> open(const std::string& path) = 0;
@@ -92,14 +102,15 @@ public:
     [[nodiscard]] virtual std::optional<FileFacts> facts(const std::string& path) = 0;
     // The names in the folder, in no order.
     [[nodiscard]] virtual std::vector<std::string> list(const std::string& folder) = 0;
-    // The size of the file system that the folder is on, used or not.
-    [[nodiscard]] virtual std::uint64_t file_system_bytes(const std::string& folder) = 0;
+    // Of the file system that the folder is on.
+    [[nodiscard]] virtual FileSystemRoom room(const std::string& folder) = 0;
 };
 
 // The real file system.
 class PosixFiles : public Files {
 public:
     [[nodiscard]] Fd create(const std::string& path) override;
+    [[nodiscard]] Fd create_private(const std::string& path) override;
     [[nodiscard]] std::optional<Fd> open(const std::string& path) override;
     [[nodiscard]] bool try_lock(int fd) override;
     [[nodiscard]] std::size_t write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) override;
@@ -114,7 +125,7 @@ public:
     [[nodiscard]] FileFacts facts(int fd) override;
     [[nodiscard]] std::optional<FileFacts> facts(const std::string& path) override;
     [[nodiscard]] std::vector<std::string> list(const std::string& folder) override;
-    [[nodiscard]] std::uint64_t file_system_bytes(const std::string& folder) override;
+    [[nodiscard]] FileSystemRoom room(const std::string& folder) override;
 };
 
 // Reads until the span is full or the file ends; returns how much there was.

@@ -101,7 +101,7 @@ void SpoolFolder::remove_expired(WallTime now) {
 }
 
 std::uint64_t SpoolFolder::usual_bytes() const {
-    return usual_segment_bytes(std::min(settings_.bytes_max, files_.file_system_bytes(settings_.folder)));
+    return usual_segment_bytes(std::min(settings_.bytes_max, files_.room(settings_.folder).bytes));
 }
 
 std::optional<SegmentFile> SpoolFolder::try_create(std::uint64_t reserved_bytes, WallTime now, std::string& why) {

@@ -108,6 +108,20 @@ inline constexpr std::array courier_figures{
     CourierFigure{"commit_failing_seconds",
                   "For how long commits have failed in the worker that is worst off; 0: none.", FigureKind::largest,
                   [](const CourierFigures& f) { return f.commits.failing_seconds; }},
+    CourierFigure{"refused_kept_total", "Refused bodies that were kept for a second try.", FigureKind::counter,
+                  [](const CourierFigures& f) { return f.refused.kept; }},
+    CourierFigure{"refused_over_rate_total", "Refused bodies not kept, since too many came at once.",
+                  FigureKind::counter, [](const CourierFigures& f) { return f.refused.over_rate; }},
+    CourierFigure{"refused_no_room_total", "Refused bodies not kept, since their folder or its disk has no room.",
+                  FigureKind::counter, [](const CourierFigures& f) { return f.refused.no_room; }},
+    CourierFigure{"refused_unfit_total", "Refused requests that hold nothing to be put through later.",
+                  FigureKind::counter, [](const CourierFigures& f) { return f.refused.unfit; }},
+    CourierFigure{"refused_failed_total", "Refused bodies not kept, since the disk failed.", FigureKind::counter,
+                  [](const CourierFigures& f) { return f.refused.failed; }},
+    CourierFigure{"refused_bodies", "Bodies in the folder of refused bodies.", FigureKind::largest,
+                  [](const CourierFigures& f) { return f.refused.folder_bodies; }},
+    CourierFigure{"refused_bytes", "Bytes of the files of these bodies.", FigureKind::largest,
+                  [](const CourierFigures& f) { return f.refused.folder_bytes; }},
 };
 
 // The upper bound of a bucket of commit_seconds, as a duration and as Prometheus' label.

@@ -53,6 +53,9 @@ ngx_int_t init_status_zone(ngx_shm_zone_t* zone, void* previous) noexcept {
             if (!main.courier.spool.folder.empty() && !check_spool_folder(main, log)) {
                 return NGX_ERROR;
             }
+            if (!main.refused.folder.empty() && !check_refused_folder(main, log)) {
+                return NGX_ERROR;
+            }
             if (previous != nullptr) {  // A reload: the counters go on.
                 set_zone_data(*zone, previous);
                 prepare(*static_cast<StatusTable*>(previous), main);

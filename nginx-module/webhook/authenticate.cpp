@@ -42,6 +42,13 @@ public:
         return name;
     }
 
+    // The last one is the value without its escapes, if it has any.
+    [[nodiscard]] std::optional<TokenDigest> find_presented(const TokenRule& rule) const noexcept {
+        const auto last =
+            std::ranges::find(presented_.rbegin(), presented_.rend(), rule.variable_index, &Presented::variable_index);
+        return last != presented_.rend() ? std::optional{last->digest} : std::nullopt;
+    }
+
     void remember(const TokenRule& rule, bool is_checked) {
         const auto known = std::ranges::find(rules_, &rule, &Seen::rule);
         if (known == rules_.end()) {
@@ -110,6 +117,11 @@ private:
 
 std::optional<std::string_view> authenticate(ngx_http_request_t& request, const TokenRule& rule) {
     return RequestTokens::of(request).check(request, rule);
+}
+
+std::optional<TokenDigest> find_presented(const ngx_http_request_t& request, const TokenRule& rule) noexcept {
+    const auto* tokens = RequestTokens::find(request);
+    return tokens != nullptr ? tokens->find_presented(rule) : std::nullopt;
 }
 
 ngx_int_t remember_token_rule(ngx_http_request_t* request) noexcept {

@@ -17,6 +17,11 @@ namespace runledger::edge {
 // OpenSSL can't digest.
 [[nodiscard]] std::optional<std::string_view> authenticate(ngx_http_request_t& request, const TokenRule& rule);
 
+// The digest of what the request presented to a rule of this variable; nothing if that was nothing. To be asked after
+// authenticate().
+[[nodiscard]] std::optional<TokenDigest> find_presented(const ngx_http_request_t& request,
+                                                        const TokenRule& rule) noexcept;
+
 // The rewrite phase's handler: remembers that the request came by a location that asks for a token, since an
 // error_page may have led it elsewhere by the time it is logged. Changes nothing that other phases see.
 ngx_int_t remember_token_rule(ngx_http_request_t* request) noexcept;

@@ -2,6 +2,7 @@
 
 #include "common/wire.hpp"
 #include "nginx-module/nginx/request.hpp"
+#include "nginx-module/webhook/second_try.hpp"
 
 namespace runledger::edge {
 
@@ -125,7 +126,7 @@ void HeldRequest::on_result(const HeldEventPtr& event) noexcept {
                  log_of(request_), "answer a webhook", [&] { return answer(*event); }, NGX_HTTP_SERVICE_UNAVAILABLE));
 }
 
-ngx_int_t HeldRequest::answer(const HeldEvent& event) {
+ngx_int_t HeldRequest::answer(HeldEvent& event) {
     switch (event.result) {
         case CommitResult::committed:
             if (run_id_.empty()) {  // The courier has validated it.
@@ -136,6 +137,7 @@ ngx_int_t HeldRequest::answer(const HeldEvent& event) {
             log_event(request_, event);
             return send_accepted(request_);
         case CommitResult::refused:
+            keep_refused_json(request_, event, token_name_, event.refusal);
             return refuse(problem_of(event.refusal));
         case CommitResult::failed:
             return refuse(problem_of(RequestOutcome::body_unreadable));

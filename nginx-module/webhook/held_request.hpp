@@ -8,9 +8,11 @@
 #include <chrono>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "nginx-module/nginx/ngx.hpp"
 #include "nginx-module/nginx/timer.hpp"
+#include "nginx-module/refused/keeper.hpp"
 #include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/worker/worker.hpp"
 
@@ -37,6 +39,14 @@ public:
     // Logs and answers. Returns what ngx_http_finalize_request() is to be called with.
     [[nodiscard]] ngx_int_t refuse(const Problem& problem);
 
+    // The token is refused, whatever becomes of the request: it is answered when its body has been read.
+    void refuse_token_after_body(RefusedTicket ticket) noexcept {
+        outcome_ = RequestOutcome::refused_token;
+        ticket_ = std::move(ticket);
+    }
+    // Nothing, unless the last function was called.
+    [[nodiscard]] std::optional<RefusedTicket> take_ticket() noexcept { return std::exchange(ticket_, std::nullopt); }
+
     [[nodiscard]] RequestOutcome outcome() const noexcept { return outcome_; }
     // Of the token that let the request in; empty where none was asked for, or known. The name belongs to the
     // configuration, which outlives its requests.
@@ -53,7 +63,7 @@ private:
     void on_deadline() noexcept;
     void on_request_end() noexcept;
 
-    [[nodiscard]] ngx_int_t answer(const HeldEvent& event);
+    [[nodiscard]] ngx_int_t answer(HeldEvent& event);
     void note_run(const HeldEvent& event);
     // The client left while the request was suspended, and nginx runs the location's post_action in it now: it is
     // nginx's again, and not ours to answer or finalise.
@@ -64,6 +74,7 @@ private:
     ngx_http_request_t& request_;
     const bool is_post_action_;  // The request came here as another location's post_action.
     HeldEventPtr event_;         // Set while the request is suspended.
+    std::optional<RefusedTicket> ticket_;
     RequestOutcome outcome_{RequestOutcome::none};
     std::string_view token_name_;
     std::string_view run_id_;  // In the request's pool, as is the next.

@@ -17,6 +17,7 @@
 #include "nginx-module/webhook/answer.hpp"
 #include "nginx-module/webhook/authenticate.hpp"
 #include "nginx-module/webhook/held_request.hpp"
+#include "nginx-module/webhook/second_try.hpp"
 #include "nginx-module/worker/worker.hpp"
 
 namespace runledger::edge {
@@ -47,6 +48,11 @@ namespace {
     return has_header(request, "content-encoding", [](std::string_view value) noexcept {
         return !value.empty() && !is_same_ignoring_case(value, "identity");
     });
+}
+
+// Whether a request with another token would be read to its end.
+[[nodiscard]] bool is_fit(const ngx_http_request_t& request) noexcept {
+    return is_type_json(request) && !is_encoded(request) && is_body_whole(request);
 }
 
 // What the request's header alone gives away. In this order: a stranger learns nothing but that he is one.
@@ -125,6 +131,7 @@ namespace {
     event->flags = is_get(request) ? wire::redelivered : 0U;
     take_body(request, *event);
     if (const auto refusal = find_fault(*event)) {
+        keep_refused_json(request, *event, held.token_name(), *refusal);
         return problem_of(*refusal);
     }
     return held.suspend(std::move(event), location_conf(request).timeout);
@@ -136,6 +143,10 @@ void on_body(ngx_http_request_t* request) noexcept {
         log_of(*request), "take a body",
         [&]() -> ngx_int_t {
             HeldRequest& held = *HeldRequest::find(*request);
+            if (auto ticket = held.take_ticket()) {
+                keep_refused_token(*request, stamp_now(), std::move(*ticket));
+                return held.refuse(problem_of(RequestOutcome::refused_token));
+            }
             const auto problem = accept_body(*request, held);
             return problem ? held.refuse(*problem) : NGX_DONE;
         },
@@ -148,7 +159,12 @@ void on_body(ngx_http_request_t* request) noexcept {
 [[nodiscard]] ngx_int_t receive(ngx_http_request_t& request) {
     HeldRequest& held = HeldRequest::make(request);
     if (const auto problem = find_header_problem(request, held)) {
-        return held.refuse(*problem);
+        auto ticket =
+            problem->outcome == RequestOutcome::refused_token ? admit_refused(request, is_fit(request)) : std::nullopt;
+        if (!ticket) {
+            return held.refuse(*problem);
+        }
+        held.refuse_token_after_body(std::move(*ticket));
     }
     const ngx_int_t rc = ngx_http_read_client_request_body(&request, nginx_callback(on_body));
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;

@@ -15,6 +15,7 @@ namespace runledger::edge {
 namespace {
 
 constexpr std::chrono::milliseconds stop_patience{5000};
+constexpr std::chrono::milliseconds keeper_stop_patience{1000};  // What it has is no promise.
 constexpr ngx_msec_t housekeeping_every = 1000;
 
 // Requests answered before the event loop gets to look at its other events.
@@ -101,6 +102,9 @@ Worker::Worker(ngx_cycle_t& cycle, const MainConf& main)
                         worker.housekeeping_.set(housekeeping_every);
                     },
                     this} {
+    if (!main.refused.folder.empty()) {
+        keeper_.emplace(main.refused);
+    }
     spare_events_.reserve(spare_events_max);
     housekeeping_.set(housekeeping_every);
     // Nothing may throw any more: nginx knows the timer.
@@ -114,7 +118,11 @@ void Worker::keep_house() {
     if (!has_courier_thread_) {
         start_courier();
     }
+    if (keeper_ && !has_keeper_thread_) {
+        start_keeper();
+    }
     publish_status();
+    write_log_lines();
 }
 
 // A task limit may leave no thread for it now. Requests are held meanwhile, as while a disk fails.
@@ -135,12 +143,32 @@ void Worker::start_courier() {
     }
 }
 
+// Without it nothing is kept, which is counted.
+void Worker::start_keeper() {
+    try {
+        keeper_->start();
+        has_keeper_thread_ = true;
+    } catch (const std::system_error& e) {
+        if (!is_keeper_missed_) {
+            log_line(current_log(), NGX_LOG_ERR,
+                     "the keeper's thread can't be started, trying again every second; refused bodies are lost "
+                     "meanwhile: " +
+                         std::string{e.what()});
+            is_keeper_missed_ = true;
+        }
+    }
+}
+
 Worker::~Worker() {
     housekeeping_.cancel();
     guarded_run(current_log(), "stop the courier", [this] {
         if (!courier_.stop(stop_patience)) {
             log_line(current_log(), NGX_LOG_CRIT,
                      "the courier did not stop in time: the disk hangs, events that are not stored were not answered");
+        }
+        if (keeper_ && !keeper_->stop(keeper_stop_patience)) {
+            log_line(current_log(), NGX_LOG_ERR,
+                     "the keeper did not stop in time: the disk of the refused bodies hangs, some were not kept");
         }
         write_log_lines();
         publish_status();
@@ -214,8 +242,19 @@ void Worker::write_log_lines() {
     for (const LogLine& line : courier_.take_log_lines()) {
         log_line(current_log(), to_nginx(line.level), line.text);
     }
+    if (keeper_) {
+        for (const LogLine& line : keeper_->take_log_lines()) {
+            log_line(current_log(), to_nginx(line.level), line.text);
+        }
+    }
 }
 
-void Worker::publish_status() { status_table_->publish(courier_.figures()); }
+void Worker::publish_status() {
+    CourierFigures figures = courier_.figures();
+    if (keeper_) {
+        figures.refused = keeper_->figures();
+    }
+    status_table_->publish(figures);
+}
 
 }  // namespace runledger::edge

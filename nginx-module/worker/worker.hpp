@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "nginx-module/courier/courier.hpp"
@@ -14,6 +15,7 @@
 #include "nginx-module/nginx/event_loop.hpp"
 #include "nginx-module/nginx/ngx.hpp"
 #include "nginx-module/nginx/timer.hpp"
+#include "nginx-module/refused/keeper.hpp"
 #include "nginx-module/status/table.hpp"
 
 namespace runledger::edge {
@@ -54,6 +56,9 @@ public:
     // courier's, or where held requests would leave other sites hardly a connection.
     [[nodiscard]] bool hold(const HeldEventPtr& event, Waiter& waiter);
 
+    // Who keeps refused bodies; nullptr without runledger_refused.
+    [[nodiscard]] Keeper* keeper() noexcept { return keeper_ ? &*keeper_ : nullptr; }
+
     // The waiter is not called any more.
     static void forget(HeldEvent& event) noexcept;
 
@@ -62,6 +67,7 @@ private:
     [[nodiscard]] bool starves_other_sites() const noexcept;
     void keep_house();
     void start_courier();
+    void start_keeper();
     void on_wake();
     void keep_spare(HeldEventPtr event) noexcept;
     void write_log_lines();
@@ -73,7 +79,10 @@ private:
     Courier courier_;
     bool has_courier_thread_{false};
     bool is_courier_missed_{false};  // It was said that there is no thread for it.
-    WatchedDescriptor wake_;         // Goes before the courier, which closes the descriptor.
+    std::optional<Keeper> keeper_;
+    bool has_keeper_thread_{false};
+    bool is_keeper_missed_{false};  // As above.
+    WatchedDescriptor wake_;        // Goes before the courier, which closes the descriptor.
     Timer housekeeping_;
     std::size_t waiters_{0};
     std::deque<HeldEventPtr> results_;        // Posted back by the courier, not yet told to their waiters.

@@ -20,7 +20,7 @@ eventually() {  # what, command: within half a minute
 echo "== installing the packages"
 apt-get install -y -qq --no-install-recommends /root/packages/*.deb >/root/install.log 2>&1 || { cat /root/install.log; fail apt; }
 systemd-tmpfiles --create runledger.conf runledger-edge.conf  # At boot systemd does it.
-stat -c '%A %U:%G %n' /run/runledger /etc/runledger /var/lib/runledger/spool
+stat -c '%A %U:%G %n' /run/runledger /etc/runledger /var/lib/runledger/spool /var/lib/runledger/refused
 nginx -t 2>&1 | tail -n 1
 [ -s /usr/share/doc/runledger/docs/operations.md ] || fail "the document that the unit names is not there"
 

@@ -22,6 +22,7 @@
 
 #include "common/event.hpp"
 #include "common/limits.hpp"
+#include "common/probe.hpp"
 #include "daemon/base/secret.hpp"
 #include "daemon/net/url.hpp"
 #include "daemon/tool/check/probe.hpp"
@@ -565,7 +566,7 @@ void PublicUrl::check_time() {
 
 std::string make_probe_body(std::size_t bytes) {
     // It is JSON, so that a firewall that reads bodies lets it pass as it would an event.
-    constexpr std::string_view begin = R"({"event_type":"run.updated","run_id":"runledger-check-)";
+    constexpr std::string_view begin = probe_body_begin;
     constexpr std::string_view end = "\"}";
     static_assert(small_bytes > begin.size() + end.size() + run_id_bytes_max);
     std::string body(begin);

@@ -23,20 +23,6 @@ namespace {
     return SpoolError(fmt::format("{}: can't {}: {}", path.string(), doing, std::generic_category().message(errno)));
 }
 
-void sync_folder(const std::filesystem::path& folder) {
-    const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd == -1) {
-        throw error(folder, "open the folder");
-    }
-    const int result = ::fsync(fd);
-    const int code = errno;
-    ::close(fd);
-    if (result == -1) {
-        errno = code;
-        throw error(folder, "sync the folder");
-    }
-}
-
 // A file under a name that no courier looks at; gone again unless it was given its own.
 class HalfFile {
 public:
@@ -141,6 +127,20 @@ void say_imported(const SegmentPath& name, std::size_t batches, Output& out) {
 
 }  // namespace
 
+void sync_folder(const std::filesystem::path& folder) {
+    const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1) {
+        throw error(folder, "open the folder");
+    }
+    const int result = ::fsync(fd);
+    const int code = errno;
+    ::close(fd);
+    if (result == -1) {
+        errno = code;
+        throw error(folder, "sync the folder");
+    }
+}
+
 bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
                   CopyAs as) {
     const SegmentId& id = look.name.id;
@@ -159,9 +159,17 @@ bool copy_segment(const SegmentLook& look, const SegmentContent& content, const 
                                                .reserved_bytes = segment_header_bytes + records.size(),
                                                .created_at = created_at,
                                                .is_copy = as == CopyAs::copy || was_copy});
+    std::vector<std::byte> file(header.begin(), header.end());
+    file.insert(file.end(), records.begin(), records.end());
+    return put_segment(id, file, folder);
+}
+
+bool put_segment(const SegmentId& id, std::span<const std::byte> bytes, const std::filesystem::path& folder) {
+    if (has_segment(folder, id)) {
+        return false;
+    }
     HalfFile file(folder, id.hex(), 0600);
-    file.write(header);
-    file.write(records);
+    file.write(bytes);
     file.give_to_owner_of(folder);
     if (!file.take_name(folder / file_name(id, SegmentKind::live))) {
         return false;
@@ -174,6 +182,15 @@ void replace_file(const std::filesystem::path& path, std::string_view text) {
     const auto folder = path.parent_path();
     HalfFile file(folder, path.filename().string(), 0644);
     file.write(std::as_bytes(std::span(text)));
+    file.give_to_owner_of(folder);
+    file.replace(path);
+    sync_folder(folder);
+}
+
+void write_private_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+    const auto folder = path.parent_path();
+    HalfFile file(folder, path.filename().string(), 0600);
+    file.write(bytes);
     file.give_to_owner_of(folder);
     file.replace(path);
     sync_folder(folder);

@@ -1,7 +1,10 @@
 // Copies of segments, made so that a courier can only ever meet a whole one.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <span>
+#include <string_view>
 
 #include "daemon/tool/spool/folder.hpp"
 
@@ -17,8 +20,17 @@ enum class CopyAs : std::uint8_t {
 bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
                   CopyAs as);
 
+// Writes a whole segment file's bytes into `folder` as "<id>.seg". As copy_segment() otherwise.
+bool put_segment(const SegmentId& id, std::span<const std::byte> bytes, const std::filesystem::path& folder);
+
 // Writes the text under that name, durable on return: whoever reads finds the old or the new, whole. Owned by the
 // folder's owner. Throws SpoolError.
 void replace_file(const std::filesystem::path& path, std::string_view text);
+
+// The same, for bytes that nobody but the folder's owner may read.
+void write_private_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+// On return the folder's entries are on stable storage. Throws SpoolError.
+void sync_folder(const std::filesystem::path& folder);
 
 }  // namespace runledger::tool

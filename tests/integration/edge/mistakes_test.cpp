@@ -83,6 +83,37 @@ std::vector<Mistake> mistakes() {
         {"spool_not_writable", Place::spool, "runledger_spool @TEST_FOLDER@/closed;",
          "runledger: runledger_spool \"@TEST_FOLDER@/closed\": the folder can't be written by the user that nginx runs "
          "as: Permission denied"},
+        {"refused_without_folder", Place::http, "runledger_refused;",
+         "invalid number of arguments in \"runledger_refused\" directive"},
+        {"refused_empty", Place::http, "runledger_refused \"\";", "runledger_refused \"\" is not a folder"},
+        {"refused_twice", Place::http, "runledger_refused @TEST_FOLDER@; runledger_refused /elsewhere;",
+         "runledger_refused is given twice; all locations share one folder"},
+        {"refused_in_location", Place::location, "runledger_refused /elsewhere;",
+         "\"runledger_refused\" directive is not allowed here"},
+        {"refused_size", Place::http, "runledger_refused @TEST_FOLDER@ max_size=12q;",
+         "runledger_refused: \"max_size=12q\" is not a size, such as max_size=64m"},
+        {"refused_too_small", Place::http, "runledger_refused @TEST_FOLDER@ max_size=1023k;",
+         "runledger_refused: \"max_size=1023k\" is less than 1m"},
+        {"refused_age", Place::http, "runledger_refused @TEST_FOLDER@ max_age=0;",
+         "runledger_refused: \"max_age=0\" is not a time, such as max_age=7d"},
+        {"refused_count", Place::http, "runledger_refused @TEST_FOLDER@ max_count=0;",
+         "runledger_refused: \"max_count=0\" is not a number of bodies, from 1 to 1000000"},
+        {"refused_parameter", Place::http, "runledger_refused @TEST_FOLDER@ size=1m;",
+         "runledger_refused: \"size=1m\" is not a parameter; max_size=<size>, max_age=<time> and max_count=<number> "
+         "are"},
+        {"refused_parameter_twice", Place::http, "runledger_refused @TEST_FOLDER@ max_size=1m max_size=2m;",
+         "runledger_refused: \"max_size=2m\" is given a second time"},
+        {"refused_variable", Place::http, "runledger_refused /var/lib/$hostname;",
+         "runledger_refused: \"/var/lib/$hostname\" holds a variable, which is not expanded here"},
+        {"refused_not_there", Place::http, "runledger_refused @TEST_FOLDER@/nothing;",
+         "runledger: runledger_refused \"@TEST_FOLDER@/nothing\": the folder can't be reached by the user that nginx "
+         "runs as: No such file or directory"},
+        {"refused_not_writable", Place::http, "runledger_refused @TEST_FOLDER@/closed;",
+         "runledger: runledger_refused \"@TEST_FOLDER@/closed\": the folder can't be written by the user that nginx "
+         "runs as: Permission denied"},
+        {"refused_in_spool", Place::http, "runledger_refused @SPOOL@;",
+         "runledger: runledger_refused \"@SPOOL@\": it is the folder of runledger_spool, too; refused bodies need a "
+         "folder of their own"},
         {"daemon_missing", Place::daemon, "",
          "runledger_webhook in @FOLDER@/nginx.conf:13 needs runledger_daemon at http level: there is nobody to send "
          "events to"},
@@ -286,6 +317,7 @@ TEST_P(Mistakes, AreRefusedWithASentence) {
     NginxServer server{folder(), conf_with(GetParam()), NginxOptions{.name = "checked"}};
     std::string sentence = replaced(GetParam().sentence, "@TEST_FOLDER@", folder().path().string());
     sentence = replaced(sentence, "@FOLDER@", server.folder().string());
+    sentence = replaced(sentence, "@SPOOL@", server.spool().string());
 
     const Finished result = server.check_conf();
 

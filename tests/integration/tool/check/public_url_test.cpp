@@ -2,8 +2,12 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <iterator>
+
 #include "tests/integration/edge/edge_fixture.hpp"
 #include "tests/integration/tool/check/report.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/process.hpp"
 
 namespace runledger::test {
@@ -92,6 +96,19 @@ TEST_F(PublicUrl, PassesIfEverythingArrives) {
         EXPECT_EQ(line.result, "passed") << line.check << ": " << line.found;
     }
     EXPECT_EQ(report.url, fmt::format("{}?token={}", proxy_url("https"), secret));
+}
+
+TEST_F(PublicUrl, LeavesNothingAmongTheRefusedBodies) {
+    const fs::path refused = folder().make_folder("refused");
+    start("", {.http_extra = "runledger_refused @TEST_FOLDER@/refused;"});
+
+    const CheckReport report = probe(edge_url());
+
+    EXPECT_EQ(report.finished.status.code, 0) << report.finished.output;
+    EXPECT_EQ(post("no event", fmt::format("?token={}", secret)).status, 400);
+    // The keeper writes in the order in which bodies come.
+    eventually("what is no event is kept", [&] { return !fs::is_empty(refused); });
+    EXPECT_EQ(std::distance(fs::directory_iterator(refused), fs::directory_iterator{}), 1);
 }
 
 TEST_F(PublicUrl, SaysWhatToRegister) {

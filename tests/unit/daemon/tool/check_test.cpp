@@ -8,6 +8,7 @@
 
 #include "common/event.hpp"
 #include "common/limits.hpp"
+#include "common/probe.hpp"
 #include "daemon/net/url.hpp"
 #include "daemon/tool/check/account.hpp"
 #include "daemon/tool/check/clock.hpp"
@@ -39,6 +40,7 @@ TEST(ProbeBody, IsNoEventOfAnySize) {
         const auto result = validate_event(body);
 
         EXPECT_EQ(body.size(), bytes);
+        EXPECT_TRUE(is_probe(body));
         ASSERT_TRUE(std::holds_alternative<Refusal>(result)) << bytes;
         EXPECT_EQ(std::get<Refusal>(result).fault, EventFault::run_id_too_long);
     }
