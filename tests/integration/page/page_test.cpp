@@ -4,6 +4,7 @@
 #include <rapidjson/document.h>
 
 #include "tests/integration/page/page_fixture.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace runledger::test {
 namespace {
@@ -231,11 +232,12 @@ TEST_F(Page, IsOffUnlessConfigured) {
     for (const std::string path : {"/login", "/numbers", "/overview.json", "/search", "/page.js"}) {
         EXPECT_EQ(knock(path).status, 404) << path;
     }
-    EXPECT_EQ(knock("/readyz").status, 200);
+    eventually("the daemon is ready", [&] { return knock("/readyz").status == 200; });
 }
 
 TEST_F(Page, AnswersHealthAsTextAndAsJson) {
     start_all();
+    eventually("the daemon is ready", [&] { return knock("/readyz").status == 200; });
 
     const HttpAnswer text = knock("/readyz");
     const HttpAnswer by_query = knock("/readyz?format=json");
