@@ -91,25 +91,25 @@ public:
     // A key that is not known belongs to a later build of the same version.
     [[nodiscard]] bool read(std::string_view key, std::string_view value) {
         if (key == "received_at") {
-            return keep(received_at_, parse_number<std::int64_t>(value));
+            return keep(received_at_, has_received_at, parse_number<std::int64_t>(value));
         }
         if (key == "boottime") {
-            return keep(boottime_, parse_number<std::int64_t>(value));
+            return keep(boottime_, has_boottime, parse_number<std::int64_t>(value));
         }
         if (key == "boot") {
-            return keep(boot_, BootId::parse(value));
+            return keep(boot_, has_boot, BootId::parse(value));
         }
         if (key == "flags") {
-            return keep(flags_, parse_number<std::uint32_t>(value));
+            return keep(flags_, has_flags, parse_number<std::uint32_t>(value));
         }
         if (key == "body_bytes") {
-            return keep(body_bytes_, parse_number<std::uint64_t>(value));
+            return keep(body_bytes_, has_body_bytes, parse_number<std::uint64_t>(value));
         }
         if (key == "reason") {
             const auto reason = value == to_word(RefusedFor::token)  ? std::optional{RefusedFor::token}
                                 : value == to_word(RefusedFor::json) ? std::optional{RefusedFor::json}
                                                                      : std::nullopt;
-            return keep(reason_, reason);
+            return keep(reason_, has_reason, reason);
         }
         for (const auto& [name, text] : texts_) {
             if (key == name) {
@@ -120,23 +120,37 @@ public:
     }
 
     [[nodiscard]] bool finish(std::string_view body) {
-        if (!received_at_ || !boottime_ || !boot_ || !flags_ || !reason_ || body_bytes_ != body.size()) {
+        constexpr unsigned all = has_received_at | has_boottime | has_boot | has_flags | has_body_bytes | has_reason;
+        if (has_ != all || body_bytes_ != body.size()) {
             return false;
         }
-        refused_.stamp = {WallTime{std::chrono::microseconds{*received_at_}},
-                          BootTime{std::chrono::microseconds{*boottime_}}};
-        refused_.boot = *boot_;
-        refused_.flags = *flags_;
-        refused_.reason = *reason_;
+        refused_.stamp = {WallTime{std::chrono::microseconds{received_at_}},
+                          BootTime{std::chrono::microseconds{boottime_}}};
+        refused_.boot = boot_;
+        refused_.flags = flags_;
+        refused_.reason = reason_;
         refused_.body = body;
         return true;
     }
 
 private:
+    // What has been read, a bit for each.
+    enum Has : unsigned {
+        has_received_at = 1,
+        has_boottime = 2,
+        has_boot = 4,
+        has_flags = 8,
+        has_body_bytes = 16,
+        has_reason = 32,
+    };
     template <class Value>
-    [[nodiscard]] static bool keep(std::optional<Value>& place, std::optional<Value> value) {
-        place = std::move(value);
-        return place.has_value();
+    [[nodiscard]] bool keep(Value& place, Has what, const std::optional<Value>& value) {
+        if (!value) {
+            return false;
+        }
+        place = *value;
+        has_ |= what;
+        return true;
     }
 
     struct Text {
@@ -153,12 +167,13 @@ private:
                                        Text{"user_agent", &RefusedBody::user_agent}};
 
     RefusedBody& refused_;
-    std::optional<std::int64_t> received_at_;
-    std::optional<std::int64_t> boottime_;
-    std::optional<BootId> boot_;
-    std::optional<std::uint32_t> flags_;
-    std::optional<RefusedFor> reason_;
-    std::optional<std::uint64_t> body_bytes_;
+    std::int64_t received_at_{};
+    std::int64_t boottime_{};
+    BootId boot_{};
+    std::uint32_t flags_{};
+    RefusedFor reason_{};
+    unsigned has_{0};
+    std::uint64_t body_bytes_{};
 };
 
 }  // namespace

@@ -263,6 +263,7 @@ private:
                                .spool = spool_.figures(),
                                .link = link_ ? link_->figures() : link_figures_,
                                .delivery = delivery_.figures(),
+                               .refused = {},
                                .is_draining = shared_.exchange.is_draining()};
         if (figures.is_draining) {  // The folder is not looked at any more: the others say how it is now.
             figures.spool.folder_bytes = 0;
