@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <iterator>
 #include <stdexcept>
 
 #include "common/wire.hpp"
@@ -212,7 +213,9 @@ void Product::run(const Replay& command, const Model& before) {
                                   "SELECT id FROM runledger.quarantine WHERE scope = 'batch' AND resolved_at IS "
                                   "NULL AND segment_id = $1::uuid AND batch_number = $2 ORDER BY id",
                                   segment_id_of(batch->segment).hex(), batch->number);
-        replay(rows[static_cast<int>(before.place_of(*batch))][0].as<std::int64_t>());
+        auto row = rows.begin();
+        std::advance(row, before.place_of(*batch));
+        replay((*row)[0].as<std::int64_t>());
     }
 }
 
