@@ -102,6 +102,9 @@ TEST_F(Reload, GivesTheMessagesTheirNewWords) {
     replace_in(daemon().configuration(), "[metrics]", "[telegram.text]\ncompleted = \"It is done\"\n[metrics]");
 
     reload();
+    // A turn that has begun before ends with the old words.
+    there_is_a_message_to(41);
+    eventually("the first message is there", [&] { return bot_.sent_to("41").size() == 1; });
     there_is_a_message_to(42);
 
     eventually("the message is there", [&] { return bot_.sent_to("42").size() == 1; });
