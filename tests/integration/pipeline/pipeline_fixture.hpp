@@ -66,6 +66,8 @@ protected:
 
     // Worker deaths are expected: nginx itself writes an alert for each.
     void expect_worker_deaths() { expects_worker_deaths_ = true; }
+    // Lines of nginx's log at alert or above that have this text are no failure.
+    void allow_alarm(std::string text) { allowed_alarms_.push_back(std::move(text)); }
 
     // Sends the runs while the application inserts its records; what the oracle finds amiss is waited out.
     // `on_delivered` is called for each event whose fate is known, on the calling thread; once `stop` says true, no
@@ -91,6 +93,7 @@ private:
     std::unique_ptr<DaemonProcess> daemon_;
     std::string uri_;
     bool expects_worker_deaths_{false};
+    std::vector<std::string> allowed_alarms_;
 };
 
 // A file of tests/data/payloads.
