@@ -165,7 +165,7 @@ private:
     }
     [[nodiscard]] bool some_stage_hangs();
     // What an operator wants to know first, in a line.
-    [[nodiscard]] std::string status() const;
+    [[nodiscard]] std::string status();
     void reload() noexcept;
     // Gives the stages what has changed since they have it.
     void hand_over();
@@ -185,7 +185,6 @@ private:
     const StartThread& start_thread_;
     const std::string lease_owner_;
     Systemd systemd_;
-    std::shared_ptr<Outages> outages_;  // Of [postgres] uri.
 
     struct Beat {
         std::string stage;
@@ -242,8 +241,8 @@ Daemon::Daemon(const std::filesystem::path& config_file, const Config& config, c
     : config_(config_file, config, counters_.config), start_thread_(start), lease_owner_(lease_owner()) {
     constexpr std::size_t stages_without_appliers = 7;
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
+    tell_health();
     if (!config.metrics.listen.empty()) {
-        tell_health();
         metrics_ = std::make_unique<Metrics>(
             config.metrics.listen, counters_, [this] { return postgres()->is_away(); }, routes());
         rates_thread_ = start_thread_([this] { look_at_rates(); });
@@ -395,7 +394,6 @@ void Daemon::start() {
     handed_over_ = config_.get();
     const Config& config = handed_over_;
     const std::string& uri = config.postgres.uri;
-    outages_ = Outages::of(uri);
     intake_.emplace(config.intake, queue_, counters_.intake);
     for (unsigned i = 0; i < config.postgres.appliers; ++i) {
         appliers_.emplace_back(uri, queue_, stop_, settle_wakeup_, counters_.apply);
@@ -535,11 +533,11 @@ void Daemon::hand_over() {
     tell_health();
 }
 
-std::string Daemon::status() const {
+std::string Daemon::status() {
     std::string text;
     if (!hanging_.empty()) {
         text = fmt::format("stage {} hangs", hanging_);
-    } else if (outages_->is_away()) {
+    } else if (postgres()->is_away()) {
         text = "PostgreSQL is away: the edges keep what comes";
     } else {
         text = fmt::format("flowing: {} events applied, {} runs settled, {} messages sent since the start",
