@@ -7,7 +7,7 @@
 #include "daemon/database/libpqxx.hpp"
 #include "tests/integration/dashboards/dashboard.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
-#include "tests/support/process.hpp"
+#include "tests/support/benchmark_rows.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace runledger::test {
@@ -25,15 +25,7 @@ class CostsDashboard : public Ledger {
 protected:
     // As the benchmark fills its database, and what went wrong beside it.
     void fill() {
-        const TempFolder folder;
-        for (const char* const file : {"ten_million_load.sql", "loaded_rows.sql"}) {
-            folder.write_file(file, read_text(source_folder / "tests/bench" / file));
-        }
-        const Finished loaded =
-            run_to_end({.argv = {(PostgresServer::bin_folder() / "psql").string(), "-X", "-q", "-d", uri(), "-v",
-                                 "rows=4000", "-f", (folder / "ten_million_load.sql").string()}},
-                       folder);
-        ASSERT_TRUE(loaded.status.clean()) << loaded.output;
+        ASSERT_NO_FATAL_FAILURE(load_benchmark_rows(uri()));
         execute(
             "UPDATE runledger.runs SET applied_at = now() - interval '1 day' WHERE terminal_status IS NULL;"
             "INSERT INTO runledger.settle_queue (run_id, attempts, last_error) VALUES ('run-1', 3, 'locked')");

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "tests/integration/views/views_fixture.hpp"
-#include "tests/support/process.hpp"
+#include "tests/support/benchmark_rows.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace runledger::test {
@@ -30,16 +30,7 @@ class Examples : public Views {
 protected:
     // What the benchmark's load does not have: something to find for those who look for what went wrong.
     void fill() {
-        const TempFolder folder;
-        // Copies, since psql may run as somebody who can't read this checkout.
-        for (const char* const file : {"ten_million_load.sql", "loaded_rows.sql"}) {
-            folder.write_file(file, read_text(source_folder / "tests/bench" / file));
-        }
-        const Finished loaded =
-            run_to_end({.argv = {(PostgresServer::bin_folder() / "psql").string(), "-X", "-q", "-d", uri(), "-v",
-                                 "rows=4000", "-f", (folder / "ten_million_load.sql").string()}},
-                       folder);
-        ASSERT_TRUE(loaded.status.clean()) << loaded.output;
+        ASSERT_NO_FATAL_FAILURE(load_benchmark_rows(uri()));
         apply_events({{.body = event_text({.run_id = "nobody's"})}});
         execute(
             "UPDATE runledger.runs SET first_received_at = now() WHERE run_id = 'nobody''s';"
