@@ -192,11 +192,22 @@ void EventHandler::on_value(OutputsShape shape) {
     }
 }
 
-bool EventHandler::is_joined_to_constant() const {
+bool EventHandler::is_misread_constant() const {
     const std::string_view taken = body_.substr(0, stream_.Tell());
     const std::size_t before = taken.find_last_not_of("0123456789+-.eE");
-    return before != std::string_view::npos && before + 1 != taken.size() &&
-           std::string_view("Nfy").find(taken[before]) != std::string_view::npos;
+    if (before == std::string_view::npos) {
+        return false;
+    }
+    if (before + 1 != taken.size()) {
+        return std::string_view("Nfy").find(taken[before]) != std::string_view::npos;
+    }
+    for (const std::string_view word : {"Infinity", "Inf"}) {
+        if (taken.ends_with(word)) {
+            const std::string_view front = taken.substr(0, taken.size() - word.size());
+            return front.ends_with('N') || front.ends_with('a');
+        }
+    }
+    return false;
 }
 
 bool EventHandler::on_number(double value) {

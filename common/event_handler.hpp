@@ -44,7 +44,7 @@ public:
     bool Int64(std::int64_t value) { return on_number(static_cast<double>(value)); }
     bool Uint64(std::uint64_t value) { return on_number(static_cast<double>(value)); }
     bool Double(double value) {
-        if (is_joined_to_constant()) {
+        if (is_misread_constant()) {
             fault_ = EventFault::body_not_json;
             return false;
         }
@@ -91,8 +91,9 @@ private:
     // A value begins: what an earlier one of the same key said is forgotten.
     void on_value(OutputsShape shape);
     // Behind NaN and Infinity the reader goes on to look for a fraction and an exponent, and takes `NaN.5` for 0.5. No
-    // other number has a letter before its digits. Called with the number taken.
-    [[nodiscard]] bool is_joined_to_constant() const;
+    // other number has a letter before its digits. A NaN that breaks off it forgets: it takes `NInf` and `NaInfinity`
+    // for Infinity. Called with the number taken.
+    [[nodiscard]] bool is_misread_constant() const;
     [[nodiscard]] bool on_number(double value);
     void on_string(const char* text, std::size_t length);
 

@@ -43,11 +43,12 @@ std::optional<Stat> stat_of(pid_t pid) {
     return fields ? std::optional{stat} : std::nullopt;
 }
 
-// Names the port for this machine's tests: an abstract socket is gone with the process that holds it.
-bool claim(std::uint16_t port) {
+// Names the port for this machine's tests: an abstract socket is gone with the process that holds it. The claim's
+// descriptor, for as long as it lasts; -1 if another test has the port.
+int claim(std::uint16_t port) {
     const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        return false;
+        return -1;
     }
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -57,11 +58,13 @@ bool claim(std::uint16_t port) {
     // reinterpret_cast: the sockets API's own way of passing addresses.
     if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0) {
         ::close(fd);
-        return false;
+        return -1;
     }
-    return true;  // Left open on purpose: the claim lasts until this process ends.
+    return fd;
 }
 
+// Without SO_REUSEADDR, as the strictest of servers: a port is not free while a connection of an ended server waits its
+// minute (TIME_WAIT).
 bool can_bind(std::uint16_t port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
@@ -71,8 +74,6 @@ bool can_bind(std::uint16_t port) {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int yes = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // As servers do; without it we are only stricter.
     const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     ::close(fd);
     return bound;
@@ -125,8 +126,13 @@ std::uint16_t free_port() {
     std::uniform_int_distribution<int> any(std::min(20'000, last - 1'000), last);
     for (int attempt = 0; attempt < 1'000; ++attempt) {
         const auto port = static_cast<std::uint16_t>(any(random));
-        if (can_bind(port) && claim(port)) {
-            return port;
+        // Claimed first: a port of another test, who may be about to listen on it, is not even tried.
+        const int claimed = claim(port);
+        if (claimed >= 0 && can_bind(port)) {
+            return port;  // The claim is left open on purpose: it lasts until this process ends.
+        }
+        if (claimed >= 0) {
+            ::close(claimed);
         }
     }
     throw std::runtime_error("no free port on 127.0.0.1");

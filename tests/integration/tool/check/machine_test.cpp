@@ -11,6 +11,7 @@
 
 #include "tests/integration/tool/check/machine_fixture.hpp"
 #include "tests/support/daemon_process.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace runledger::test {
 namespace {
@@ -84,6 +85,8 @@ TEST_F(CheckedMachine, PassesBesideTheDaemonThatItIsFor) {
         folder(),
         {.postgres_uri = server().direct_daemon_uri(), .telegram_api_url = telegram().url(), .migrates = false});
     daemon.start();
+    eventually("the daemon listens",
+               [&] { return daemon.log_text().find("listening for edges") != std::string::npos; });
 
     const auto program = install_executable(folder(), fs::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger");
     const CheckReport report =
