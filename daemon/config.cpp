@@ -367,8 +367,7 @@ Config read_config(Source& source) {
     postgres.read("uri", config.postgres.uri);
     postgres.read("direct_uri", config.postgres.direct_uri);
     postgres.read("appliers", config.postgres.appliers, 1, 64);
-    std::string password_file;
-    postgres.read("password_file", password_file);
+    postgres.read("password_file", config.postgres.password_file);
     postgres.refuse_unknown_keys();
     if (config.postgres.uri.empty()) {
         postgres.fail("uri", "is missing; it has no default");
@@ -384,7 +383,7 @@ Config read_config(Source& source) {
     if (config.postgres.direct_uri.empty()) {
         config.postgres.direct_uri = config.postgres.uri;
     }
-    if (!password_file.empty()) {
+    if (std::string& password_file = config.postgres.password_file; !password_file.empty()) {
         password_file = in_credentials(postgres, "password_file", password_file);
         config.postgres.password = read_guarded_secret(postgres, "password_file", password_file);
         if (config.postgres.password.reveal().find_first_of(std::string_view("\n\r\0", 3)) != std::string_view::npos) {

@@ -179,6 +179,8 @@ private:
     // A thread's body.
     void look_at_rates();
 
+    // One for the whole of the end, from the first wish for it until everything below is gone.
+    std::optional<StopBound> stop_bound_;
     Counters counters_;
     ConfigInUse config_;
     Config handed_over_;  // What the stages have.
@@ -321,7 +323,6 @@ HealthFacts Daemon::health() {
 
 bool Daemon::wait_for_schema(const sigset_t& signals) {
     constexpr milliseconds look_interval{20};
-    std::optional<StopBound> stop_bound;  // Outlives the thread that asks.
     Backoff backoff({});
     std::optional<Database> database;
     while (true) {
@@ -344,7 +345,7 @@ bool Daemon::wait_for_schema(const sigset_t& signals) {
         while (answered.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
             const Wish latest = wish_within(signals, look_interval);
             if (latest == Wish::end) {
-                stop_bound.emplace();
+                stop_bound_.emplace();
                 interrupt_connections();
                 return false;
             }
@@ -438,7 +439,9 @@ void Daemon::start() {
 // In the order of data, so that each stage hands on what it has. The listener, whose threads look at the stages, is
 // last.
 void Daemon::stop() noexcept {
-    const StopBound bound;
+    if (!stop_bound_) {
+        stop_bound_.emplace();
+    }
     if (intake_thread_) {
         spdlog::info("draining");
         try {

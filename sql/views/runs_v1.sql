@@ -4,7 +4,7 @@ SELECT r.run_id, r.status, r.terminal_status, r.first_received_at, r.queued_at, 
        r.event_count, r.applied_at, r.changed_at
 FROM runledger.runs AS r;
 COMMENT ON VIEW runledger.runs_v1 IS
-    'Each run as its events tell it: how far it has come and when. terminal_status IS NULL: the runs in flight, read from an index; without an index on the other columns, a condition on run_id or changed_at (of ended runs) is quick.';
+    'Each run as its events tell it: how far it has come and when. terminal_status IS NULL: the runs in flight, read from an index; without an index on the other columns, a condition on run_id or changed_at (of ended runs) is quick. Made-up runs of `runledger simulate` are in it until it removes them: runledger.is_simulated(run_id).';
 COMMENT ON COLUMN runledger.runs_v1.run_id IS 'The provider''s id of the run.';
 COMMENT ON COLUMN runledger.runs_v1.status IS 'The ending if there is one, else the furthest known status that was received.';
 COMMENT ON COLUMN runledger.runs_v1.terminal_status IS 'success, failed, timeout or cancelled; NULL: in flight.';

@@ -173,6 +173,7 @@ void check_secrets(const Config& config, const fs::path& config_file, const Acco
             files.emplace_back(key, path);
         }
     };
+    add("[postgres] password_file", config.postgres.password_file);
     add("[telegram] token_file", config.telegram.token_file);
     add("[comfydeploy] api_key_file", config.comfydeploy.api_key_file);
     add("[page] token_file", config.page.token_file);

@@ -105,6 +105,9 @@ TEST_F(HostilePublic, IsCalledByNothingOfOurs) {
     const std::vector<std::vector<std::string>> commands{
         {"migrate"},
         {"explain", "hostile-1"},
+        {"events", "--run", "hostile-1"},
+        {"status"},
+        {"check"},
         {"audit", "--segments"},
         {"replay", "--from", "2000-01-01", "--to", "2100-01-01", "--into", "scratch"},
         {"reprice", "--gpu", "A10G", "--from", "2000-01-01", "--to", "2100-01-01", "--list"},

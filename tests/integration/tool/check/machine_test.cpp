@@ -173,6 +173,14 @@ TEST_F(CheckedMachine, NamesASecretThatAGroupMayChange) {
     expect_only_failure(check(), "secrets", "[comfydeploy] api_key_file", "chmod go-w");
 }
 
+TEST_F(CheckedMachine, NamesADatabasesPasswordThatAGroupMayChange) {
+    const fs::path file = folder().write_secret("database.password", "not-asked-for\n");
+    set_text("postgres.password_file", file.string());
+    fs::permissions(file, fs::perms{0660});
+
+    expect_only_failure(check(), "secrets", "[postgres] password_file", "chmod go-w");
+}
+
 TEST_F(CheckedMachine, NamesAPasswordThatOthersMayRead) {
     set_text("postgres.uri", server().direct_daemon_uri() + "&password=not-asked-for");
 
