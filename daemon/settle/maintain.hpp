@@ -45,7 +45,7 @@ public:
     void took(std::chrono::nanoseconds time) noexcept {
         if (time > std::chrono::milliseconds{30}) {
             rows_ = std::max(rows_ / 2, min);
-        } else if (time < std::chrono::milliseconds{10}) {
+        } else if (time < std::chrono::milliseconds{15}) {
             rows_ = std::min(rows_ * 2, max);
         }
     }

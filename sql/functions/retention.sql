@@ -1,11 +1,14 @@
 -- Retention: removes rows that are older than the operator wants to keep, a bounded number at a time.
 -- A step begins where the last one ended (p_from, its up_to): what that one removed stays in the index until vacuum, and
 -- while a pg_dump runs it can't, so that a step from the beginning would walk all that the steps before it removed.
+-- For the same reason the queue is asked run by run, by its index: an anti join would walk it as a whole, with every entry
+-- that settle has taken out since the dump began.
 CREATE OR REPLACE FUNCTION runledger.remove_expired(
     p_what text, p_days integer, p_rows_max integer, p_from timestamptz DEFAULT '-infinity',
     p_waits boolean DEFAULT true,
     OUT removed bigint, OUT looked_at bigint, OUT up_to timestamptz)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
+    SET enable_seqscan = off AS $$
 DECLARE
     cutoff timestamptz := now() - p_days * interval '1 day';
     run_ids text[];
@@ -28,7 +31,7 @@ BEGIN
                   AND r.changed_at >= p_from
                   AND (EXISTS (SELECT FROM runledger.settlements AS s WHERE s.run_id = r.run_id)
                        OR NOT EXISTS (SELECT FROM runledger.generations AS g WHERE g.run_id = r.run_id))
-                  AND NOT EXISTS (SELECT FROM runledger.settle_queue AS q WHERE q.run_id = r.run_id)
+                  AND (SELECT q.run_id FROM runledger.settle_queue AS q WHERE q.run_id = r.run_id LIMIT 1) IS NULL
             ORDER BY r.changed_at LIMIT p_rows_max) AS e;
         IF looked_at = 0 THEN
             removed := 0;
@@ -51,7 +54,7 @@ BEGIN
             WHERE r.run_id = ANY (run_ids) AND r.changed_at < cutoff AND r.applied_at < cutoff
                   AND (EXISTS (SELECT FROM runledger.settlements AS s WHERE s.run_id = r.run_id)
                        OR NOT EXISTS (SELECT FROM runledger.generations AS g WHERE g.run_id = r.run_id))
-                  AND NOT EXISTS (SELECT FROM runledger.settle_queue AS q WHERE q.run_id = r.run_id)
+                  AND (SELECT q.run_id FROM runledger.settle_queue AS q WHERE q.run_id = r.run_id LIMIT 1) IS NULL
             FOR UPDATE SKIP LOCKED);
         DELETE FROM runledger.run_outputs WHERE run_id = ANY (run_ids);
         DELETE FROM runledger.run_other_statuses WHERE run_id = ANY (run_ids);

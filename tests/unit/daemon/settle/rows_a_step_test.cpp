@@ -24,7 +24,7 @@ TEST(RowsAStep, DoublesAfterAQuickStepUpToItsMost) {
     EXPECT_EQ(after({1, 1, 1, 1, 1, 1}), RowsAStep::max);
 }
 
-TEST(RowsAStep, StaysAfterOneThatIsNeitherQuickNorSlow) { EXPECT_EQ(after({1, 10, 20, 30}), 100U); }
+TEST(RowsAStep, StaysAfterOneThatIsNeitherQuickNorSlow) { EXPECT_EQ(after({1, 15, 20, 30}), 100U); }
 
 TEST(RowsAStep, HalvesAfterASlowStepDownToItsLeast) {
     EXPECT_EQ(after({1, 1, 31}), 100U);
