@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "nginx-module/nginx/canary.hpp"
 #include "nginx-module/nginx/conf.hpp"
@@ -53,7 +54,8 @@ constexpr std::array formats{
     if (format == nullptr) {
         return NGX_HTTP_BAD_REQUEST;
     }
-    const auto& text = make_in_request<std::string>(request, render(*format, main_conf(request)));
+    std::string rendered = render(*format, main_conf(request));
+    const auto& text = make_in_request<std::string>(request, std::move(rendered));
     add_header(request, "Cache-Control", "no-store");
     return send_text(request, NGX_HTTP_OK, format->content_type, text);
 }

@@ -1,6 +1,7 @@
 #include "nginx-module/webhook/answer.hpp"
 
 #include <stdexcept>
+#include <utility>
 
 #include "common/limits.hpp"
 #include "nginx-module/nginx/request.hpp"
@@ -100,7 +101,8 @@ ngx_int_t send_problem(ngx_http_request_t& request, const Problem& problem) {
     if (has_error_page(request, problem.http_status)) {
         return static_cast<ngx_int_t>(problem.http_status);
     }
-    const auto& document = make_in_request<std::string>(request, to_document(problem));
+    std::string written = to_document(problem);
+    const auto& document = make_in_request<std::string>(request, std::move(written));
     want_no_body(request);
     if (problem.http_status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
         close_after_answer(request);  // As nginx does: a connection is cheaper than the rest of the body.
