@@ -134,7 +134,8 @@ Outbox::Taken Outbox::lease(const Statements& work, const Request& request) {
         look_for_aged();  // Before it is said that nothing is there.
     }
     if (!used_up.empty()) {
-        taken.given_up += ask(work, queries::notify::give_up_expired, array_of(used_up)).size();
+        taken.given_up +=
+            static_cast<std::size_t>(ask(work, queries::notify::give_up_expired, array_of(used_up)).size());
     }
     if (!chosen.empty()) {
         const auto rows =
