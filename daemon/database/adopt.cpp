@@ -36,7 +36,8 @@ constexpr std::array columns{
     Column{"cost_note", "text", ""},
     Column{"updated_at", "timestamp with time zone", "NOT NULL DEFAULT now()"},
 };
-constexpr std::array<std::string_view, 3> columns_of_ours{"run_id", "telegram_chat_id", "adopted_at"};
+constexpr std::array<std::string_view, 7> columns_of_ours{"run_id",     "telegram_chat_id", "adopted_at", "group_key",
+                                                          "group_size", "account_key",      "tool_key"};
 
 constexpr int rows_a_batch = 5000;
 
@@ -190,11 +191,11 @@ std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
         fmt::format("move {} ({} rows, {}) to runledger.generations, in one transaction, without rewriting it", table,
                     libpqxx::run1(work, "SELECT count(*) FROM " + table)[0].as<std::int64_t>(),
                     state[2].as<std::string>()),
-        fmt::format("add the columns {}{}run_id, telegram_chat_id, adopted_at", fmt::join(made, ", "),
-                    made.empty() ? "" : ", "),
-        "keep run_id and telegram_chat_id by a trigger, from metadata",
+        fmt::format("add the columns {}{}{}", fmt::join(made, ", "), made.empty() ? "" : ", ",
+                    fmt::join(columns_of_ours, ", ")),
+        "keep run_id, telegram_chat_id, group_key, group_size, account_key and tool_key by a trigger, from metadata",
         fmt::format("leave a view {} of its columns, with its privileges, for the application's statements", table),
-        fmt::format("fill run_id and telegram_chat_id of the rows that are there, {} at a time", rows_a_batch),
+        fmt::format("fill these six of the rows that are there, {} at a time", rows_a_batch),
         "build the unique index on run_id concurrently",
         "notify nobody of a row that is there already",
         fmt::format("refuse, by the name {}: COPY, TRUNCATE, MERGE, ON CONFLICT ON CONSTRAINT, new foreign keys, ALTER "
@@ -248,7 +249,9 @@ void Adoption::take_over(pqxx::work& work, std::string_view migration_sql) const
     work.exec(
         fmt::format("ALTER TABLE runledger.generations {}ADD COLUMN run_id text COLLATE \"C\", ADD COLUMN "
                     "telegram_chat_id bigint, "
-                    "ADD COLUMN adopted_at timestamptz DEFAULT now()",
+                    "ADD COLUMN adopted_at timestamptz DEFAULT now(), ADD COLUMN group_key text COLLATE \"C\", "
+                    "ADD COLUMN group_size integer, ADD COLUMN account_key text COLLATE \"C\", "
+                    "ADD COLUMN tool_key text COLLATE \"C\"",
                     added));
     libpqxx::run(work, queries::adopt::keep_columns);
     work.exec(fmt::format("CREATE VIEW {} AS SELECT {} FROM runledger.generations", table, fmt::join(names, ", ")));
@@ -292,7 +295,7 @@ void finish_adoption(pqxx::connection& connection, const std::function<void(std:
         filled += row[1].as<std::int64_t>();
         work.commit();
     }
-    report(fmt::format("filled run_id and telegram_chat_id of {} rows", filled));
+    report(fmt::format("filled the columns that are kept from metadata of {} rows", filled));
     {
         // No transaction, so no search path of ours either: these statements call no function and name no type, and the
         // operator classes are the types' own.

@@ -21,6 +21,9 @@ COMMENT ON FUNCTION runledger.scrubbed_body(text, text, text, jsonb) IS
 CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN jsonb_strip_nulls(jsonb_build_object(
+        coalesce((runledger.metadata_keys('tool_key'))[1], 'tool'),
+        CASE WHEN octet_length(runledger.tool_key_of(metadata)) <= 64 THEN runledger.tool_key_of(metadata) END)
+        || jsonb_build_object(
         'run_id', runledger.pseudonym_of(runledger.run_id_of(metadata)),
         'gpu', CASE WHEN jsonb_typeof(runledger.said_in(metadata) -> 'gpu') = 'string' AND octet_length(runledger.said_in(metadata) ->> 'gpu') <= 64
                     THEN runledger.said_in(metadata) -> 'gpu' END,
@@ -34,7 +37,7 @@ CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS j
                              THEN runledger.said_in(metadata) -> 'costRate' -> 'unit' ELSE '"forgotten"' END)
             WHEN jsonb_typeof(runledger.said_in(metadata) -> 'costRate') <> 'null' THEN '"forgotten"' END));
 COMMENT ON FUNCTION runledger.scrubbed_metadata(jsonb) IS
-    'The metadata that a forgotten generation keeps: the run''s pseudonym, the rate and the GPU.';
+    'The metadata that a forgotten generation keeps: the run''s pseudonym, the rate, the GPU and the tool. It leaves its group and its account.';
 
 CREATE OR REPLACE FUNCTION runledger.late_events_of(
     p_run_ids text[], OUT run_id text, OUT pseudonym text, OUT is_removed boolean)

@@ -17,6 +17,10 @@ CREATE TABLE runledger.generations (
     cost_note text,
     updated_at timestamptz NOT NULL DEFAULT now(),
     adopted_at timestamptz,
+    group_key text COLLATE "C" GENERATED ALWAYS AS (runledger.group_key_of(metadata)) STORED,
+    group_size integer GENERATED ALWAYS AS (runledger.group_size_of(metadata)) STORED,
+    account_key text COLLATE "C" GENERATED ALWAYS AS (runledger.account_key_of(metadata)) STORED,
+    tool_key text COLLATE "C" GENERATED ALWAYS AS (runledger.tool_key_of(metadata)) STORED,
     CONSTRAINT generations_run_id_unique UNIQUE (run_id),
     CONSTRAINT generations_status_is_known
         CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
@@ -55,3 +59,11 @@ COMMENT ON COLUMN runledger.generations.cost_note IS
 COMMENT ON COLUMN runledger.generations.updated_at IS 'When the daemon last changed the row, or when it was inserted.';
 COMMENT ON COLUMN runledger.generations.adopted_at IS
     'When `runledger migrate --adopt` adopted the row with its table: nobody is notified about it. NULL: it was inserted into the ledger. Written by migrate.';
+COMMENT ON COLUMN runledger.generations.group_key IS
+    'The batch or chain that it is a member of: metadata.groupId or parentRunId, unless runledger.use_metadata_keys has chosen other keys. NULL: none, or unusable (unusable_metadata_v1). Generated.';
+COMMENT ON COLUMN runledger.generations.group_size IS
+    'How many members its group will have, as this row says: metadata.groupSize. NULL: it does not say. Generated.';
+COMMENT ON COLUMN runledger.generations.account_key IS
+    'The account that it is for: metadata.accountId. NULL: none, or unusable. Generated.';
+COMMENT ON COLUMN runledger.generations.tool_key IS
+    'The tool that it was made with: metadata.tool. NULL: none, or unusable. Generated.';

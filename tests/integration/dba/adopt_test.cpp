@@ -30,6 +30,7 @@ protected:
             INSERT INTO public.generations (metadata, status)
             SELECT CASE WHEN i % 10 = 0 THEN NULL
                         ELSE jsonb_build_object('run_id', 'run-' || i, 'telegramChatId', (i % 100)::text,
+                                                'groupId', 'group-' || i % 1000, 'accountId', i, 'tool', 'portrait',
                                                 'costRate', '{{"amount": "0.5", "currency": "USD", "unit": "run"}}'::jsonb) END,
                    CASE WHEN i % 3 = 0 THEN 'completed' ELSE 'pending' END
             FROM generate_series(1, {}) AS i)",
@@ -99,8 +100,14 @@ TEST_F(Adopt, TakesOverALargeTableWithoutRewritingItWhileTheApplicationWrites) {
     EXPECT_EQ(value("SELECT count(*) FROM runledger.generations"), std::to_string(rows + inserted));
     EXPECT_EQ(
         value("SELECT count(*) FROM runledger.generations WHERE run_id IS DISTINCT FROM runledger.run_id_of(metadata) "
-              "OR telegram_chat_id IS DISTINCT FROM runledger.chat_id_of(metadata)"),
+              "OR telegram_chat_id IS DISTINCT FROM runledger.chat_id_of(metadata) "
+              "OR group_key IS DISTINCT FROM runledger.group_key_of(metadata) "
+              "OR account_key IS DISTINCT FROM runledger.account_key_of(metadata) "
+              "OR tool_key IS DISTINCT FROM runledger.tool_key_of(metadata)"),
         "0");
+    EXPECT_EQ(value("SELECT count(DISTINCT group_key) || ' ' || count(account_key) || ' ' || min(tool_key) "
+                    "FROM runledger.generations"),
+              "900 0 portrait");
     EXPECT_EQ(value("SELECT count(*) FROM runledger.generations WHERE adopted_at IS NULL AND run_id NOT LIKE 'live-%'"),
               "0");
     EXPECT_EQ(
