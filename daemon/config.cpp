@@ -335,8 +335,9 @@ Config read_config(Source& source) {
     const std::string& file = source.file;
     const toml::table& root = source.root;
     for (const auto& [key, node] : root) {
-        static constexpr std::array<std::string_view, 9> sections{
-            "intake", "postgres", "settle", "retention", "telegram", "comfydeploy", "metrics", "page", "log"};
+        static constexpr std::array<std::string_view, 10> sections{
+            "intake",   "postgres",    "settle",  "retention", "application",
+            "telegram", "comfydeploy", "metrics", "page",      "log"};
         if (std::find(sections.begin(), sections.end(), key.str()) == sections.end()) {
             throw ConfigError(
                 fmt::format("{}: [{}] (line {}): no such section", file, key.str(), node.source().begin.line));
@@ -407,7 +408,12 @@ Config read_config(Source& source) {
     retention.read("settlements_days", config.retention.settlements_days, 0, days_max);
     retention.read("quarantine_days", config.retention.quarantine_days, 0, days_max);
     retention.read("tombstones_days", config.retention.tombstones_days, 0, days_max);
+    retention.read("news_days", config.retention.news_days, 0, days_max);
     retention.refuse_unknown_keys();
+
+    Section application(source, "application");
+    application.read_duration("progress_interval_ms", config.application.progress_interval, 3'600'000);
+    application.refuse_unknown_keys();
 
     Section telegram(source, "telegram");
     telegram.read("token_file", config.telegram.token_file);

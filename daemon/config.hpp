@@ -18,6 +18,7 @@
 #include "daemon/overview/settings.hpp"
 #include "daemon/reconcile/settings.hpp"
 #include "daemon/settle/settings.hpp"
+#include "daemon/tell/settings.hpp"
 
 namespace runledger {
 
@@ -32,6 +33,7 @@ struct Config {
     PostgresSettings postgres;
     SettleSettings settle;
     RetentionSettings retention;
+    ApplicationSettings application;
     TelegramSettings telegram;
     ReconcileSettings comfydeploy;
 

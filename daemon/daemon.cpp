@@ -41,6 +41,7 @@
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
 #include "daemon/systemd.hpp"
+#include "daemon/tell/tell.hpp"
 #include "daemon/web/page_routes.hpp"
 
 namespace runledger {
@@ -59,6 +60,7 @@ constexpr seconds reconcile_silence_max{300};  // A turn: some statements, and l
 constexpr seconds notify_silence_max{300};     // The same.
 constexpr seconds maintain_silence_max{120};   // A step: some statements of 5 s at most.
 constexpr seconds backlog_silence_max{120};    // The same.
+constexpr seconds tell_silence_max{120};       // Two transactions: some statements of 10 s at most.
 
 // ZeroMQ's two, the outbox's listener, some for libcurl, which resolves names in threads, and those that serve HTTP and
 // look at the rates.
@@ -208,7 +210,7 @@ private:
     std::jthread rates_thread_;
     std::unique_ptr<Metrics> metrics_;
 
-    Wakeup stop_;  // Appliers between two attempts, and the backlog.
+    Wakeup stop_;  // Appliers between two attempts, the backlog, and tell.
     Wakeup settle_wakeup_;
     Wakeup slow_settle_wakeup_;
     Wakeup notify_wakeup_;
@@ -226,6 +228,7 @@ private:
     std::optional<OutboxListener> outbox_listener_;
     std::optional<Maintainer> maintainer_;
     std::optional<Backlog> backlog_;
+    std::optional<Teller> teller_;
 
     std::unique_ptr<StageThread> intake_thread_;
     std::vector<std::unique_ptr<StageThread>> apply_threads_;
@@ -235,13 +238,14 @@ private:
     std::unique_ptr<StageThread> notify_thread_;
     std::unique_ptr<StageThread> maintain_thread_;
     std::unique_ptr<StageThread> backlog_thread_;
+    std::unique_ptr<StageThread> tell_thread_;
 
     std::string hanging_;  // The stage that the log has named.
 };
 
 Daemon::Daemon(const std::filesystem::path& config_file, const Config& config, const StartThread& start)
     : config_(config_file, config, counters_.config), start_thread_(start), lease_owner_(lease_owner()) {
-    constexpr std::size_t stages_without_appliers = 7;
+    constexpr std::size_t stages_without_appliers = 8;
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
     tell_health();
     if (!config.metrics.listen.empty()) {
@@ -408,6 +412,7 @@ void Daemon::start() {
     if (metrics_) {
         backlog_.emplace(uri, stop_, counters_.backlog);
     }
+    teller_.emplace(config.application, uri, stop_, counters_.tell);
 
     notify_thread_ = start_stage("notify", *notifier_, notify_silence_max);
     try {
@@ -418,6 +423,7 @@ void Daemon::start() {
         throw ThreadNotStarted(
             fmt::format("the thread that listens to the outbox can't be started: {}", error.code().message()));
     }
+    tell_thread_ = start_stage("tell", *teller_, tell_silence_max);
     settle_thread_ = start_stage("settle", *settler_, settle_silence_max);
     slow_settle_thread_ = start_stage("settle slow", *slow_settler_, settle_silence_max);
     reconcile_thread_ = start_stage("reconcile", *reconciler_, reconcile_silence_max);
@@ -474,6 +480,7 @@ void Daemon::stop() noexcept {
     outbox_listener_.reset();
     maintain_thread_.reset();
     backlog_thread_.reset();
+    tell_thread_.reset();
     // Health was served until now. A page's reader may hang in PostgreSQL, too: within the bound.
     metrics_.reset();
 }
@@ -532,6 +539,7 @@ void Daemon::hand_over() {
     });
     hand(&Config::retention, [this](const RetentionSettings& retention) { maintainer_->use(retention); });
     hand(&Config::telegram, [this](const TelegramSettings& telegram) { notifier_->use(telegram); });
+    hand(&Config::application, [this](const ApplicationSettings& application) { teller_->use(application); });
     hand(&Config::comfydeploy, [this](const ReconcileSettings& comfydeploy) { reconciler_->use(comfydeploy); });
     tell_health();
 }
@@ -566,7 +574,7 @@ bool Daemon::some_stage_hangs() {
     const auto now = steady_clock::now();
     std::vector<const StageThread*> threads{intake_thread_.get(),    settle_thread_.get(), slow_settle_thread_.get(),
                                             reconcile_thread_.get(), notify_thread_.get(), maintain_thread_.get(),
-                                            backlog_thread_.get()};
+                                            backlog_thread_.get(),   tell_thread_.get()};
     for (const auto& thread : apply_threads_) {
         threads.push_back(thread.get());
     }

@@ -98,7 +98,7 @@ public:
                                const std::vector<Sample>& samples) {
             return family(MetricType::Gauge, std::move(name), std::move(help), label, samples);
         };
-        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog, config, web] = counters_;
+        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog, tell, config, web] = counters_;
         // What is not known yet is left out, and is not 0.
         const bool is_measured = backlog.measured_at > 0;
         const auto measured = [&](std::string name, std::string help, const std::string& label,
@@ -166,7 +166,8 @@ public:
                      {as_double(maintain.notifications_removed), "notifications"},
                      {as_double(maintain.settlements_removed), "settlements"},
                      {as_double(maintain.quarantine_removed), "quarantine"},
-                     {as_double(maintain.tombstones_removed), "tombstones"}}),
+                     {as_double(maintain.tombstones_removed), "tombstones"},
+                     {as_double(maintain.news_removed), "news"}}),
             counter("runledger_runs_requeued_total", "Runs that had ended, were not settled, and were in no queue.", "",
                     {{as_double(maintain.runs_requeued)}}),
             counter("runledger_maintain_steps_failed_total", "Steps of maintenance that failed and were retried.", "",
@@ -232,6 +233,12 @@ public:
                   as_double(backlog.measured_at)),
             counter("runledger_backlog_looks_failed_total", "Looks at what waits in the database that failed.", "",
                     {{as_double(backlog.looks_failed)}}),
+            counter("runledger_groups_ended_total", "Groups of generations that were told of as ended.", "",
+                    {{as_double(tell.groups_told)}}),
+            counter("runledger_progress_told_total", "Notifications about the progress of a run.", "",
+                    {{as_double(tell.progress_told)}}),
+            counter("runledger_tell_turns_failed_total", "Tell transactions that failed and were retried.", "",
+                    {{as_double(tell.turns_failed)}}),
             gauge("runledger_postgres_up", "0 while PostgreSQL is away or refuses the daemon.",
                   postgres_is_away_() ? 0 : 1),
             gauge("runledger_start_time_seconds", "Unix time at which the daemon started.",

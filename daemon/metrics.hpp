@@ -19,6 +19,7 @@
 #include "daemon/reload.hpp"
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
+#include "daemon/tell/tell.hpp"
 #include "daemon/web/listener.hpp"
 
 namespace runledger {
@@ -36,6 +37,7 @@ struct Counters {
     MaintainCounters maintain;
     ReconcileCounters reconcile;
     BacklogGauges backlog;
+    TellCounters tell;
     ConfigCounters config;
     WebCounters web;
 };

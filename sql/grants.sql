@@ -55,6 +55,7 @@ BEGIN
             ('runledger_application', 'INSERT, SELECT, UPDATE (metadata, request_timestamp, request_payload)',
              'generations'),
             ('runledger_application', 'SELECT', 'runs'),
+            ('runledger_application', 'SELECT', 'application_news_v1'),
             ('runledger_application', 'SELECT', 'group_costs_v1'),
             ('runledger_application', 'SELECT', 'misspelt_metadata_v1'),
             ('runledger_application', 'SELECT', 'unusable_metadata_v1'),
@@ -81,7 +82,10 @@ BEGIN
             ('runledger_daemon', 'SELECT, INSERT', 'provider_reports'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'reconcile_lookups'),
             ('runledger_daemon', 'SELECT', 'forgotten_runs'),
-            ('runledger_daemon', 'SELECT', 'stuck_runs_v1')
+            ('runledger_daemon', 'SELECT', 'stuck_runs_v1'),
+            ('runledger_daemon', 'SELECT, DELETE', 'group_queue'),
+            ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'generation_groups'),
+            ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'progress_news')
         ) AS wanted (role, rights, name)
     LOOP
         EXECUTE format('GRANT %s ON runledger.%I TO %I', given.rights, given.name, given.role);

@@ -21,3 +21,44 @@ CREATE OR REPLACE TRIGGER quarantine_note_removed AFTER DELETE ON runledger.quar
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION runledger.note_removed_events();
 CREATE OR REPLACE TRIGGER runs_note_removed AFTER DELETE ON runledger.runs
     REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION runledger.note_removed_events();
+
+-- A group is looked at again if one of its members comes, goes, ends or is open again. A generation without a group
+-- costs the condition.
+CREATE OR REPLACE TRIGGER generations_queue_group_on_insert
+    AFTER INSERT ON runledger.generations
+    FOR EACH ROW WHEN (NEW.group_key IS NOT NULL)
+    EXECUTE FUNCTION runledger.queue_group();
+CREATE OR REPLACE TRIGGER generations_queue_group_on_update
+    AFTER UPDATE ON runledger.generations
+    FOR EACH ROW WHEN ((OLD.group_key IS NOT NULL OR NEW.group_key IS NOT NULL)
+                       AND (OLD.group_key IS DISTINCT FROM NEW.group_key OR OLD.group_size IS DISTINCT FROM NEW.group_size
+                            OR (OLD.status IN ('pending', 'processing')) <> (NEW.status IN ('pending', 'processing'))))
+    EXECUTE FUNCTION runledger.queue_group();
+CREATE OR REPLACE TRIGGER generations_queue_group_on_delete
+    AFTER DELETE ON runledger.generations
+    FOR EACH ROW WHEN (OLD.group_key IS NOT NULL)
+    EXECUTE FUNCTION runledger.queue_group();
+
+-- News for the application. Deferred: the lock that gives them their numbers is taken at COMMIT, behind all others.
+DROP TRIGGER IF EXISTS notifications_tell_unsent ON runledger.notifications;
+CREATE CONSTRAINT TRIGGER notifications_tell_unsent
+    AFTER UPDATE ON runledger.notifications DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (OLD.state <> NEW.state
+                       AND (NEW.state IN ('dead', 'uncertain')
+                            OR NEW.state = 'skipped' AND NEW.last_error LIKE 'waited past not_after%'))
+    EXECUTE FUNCTION runledger.tell_unsent();
+DROP TRIGGER IF EXISTS telegram_chats_tell_refused_on_insert ON runledger.telegram_chats;
+CREATE CONSTRAINT TRIGGER telegram_chats_tell_refused_on_insert
+    AFTER INSERT ON runledger.telegram_chats DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.refused_at IS NOT NULL)
+    EXECUTE FUNCTION runledger.tell_refused_chat();
+DROP TRIGGER IF EXISTS telegram_chats_tell_refused_on_update ON runledger.telegram_chats;
+CREATE CONSTRAINT TRIGGER telegram_chats_tell_refused_on_update
+    AFTER UPDATE ON runledger.telegram_chats DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.refused_at IS DISTINCT FROM OLD.refused_at AND NEW.refused_at IS NOT NULL)
+    EXECUTE FUNCTION runledger.tell_refused_chat();
+DROP TRIGGER IF EXISTS settle_queue_tell_refused ON runledger.settle_queue;
+CREATE CONSTRAINT TRIGGER settle_queue_tell_refused
+    AFTER UPDATE ON runledger.settle_queue DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.last_error LIKE 'failed:%' AND NEW.last_error IS DISTINCT FROM OLD.last_error)
+    EXECUTE FUNCTION runledger.tell_refused_settlement();

@@ -339,7 +339,7 @@ std::string text_in(std::string_view schema_name, std::string_view sql) {
     if (schema_name == "runledger") {
         return text;
     }
-    for (const std::string_view behind : {".", "_settled"}) {
+    for (const std::string_view behind : {".", "_settled", "_group", "_news", "_progress"}) {
         const std::string ours = fmt::format("runledger{}", behind);
         const std::string theirs = fmt::format("{}{}", schema_name, behind);
         for (std::size_t at = text.find(ours); at != std::string::npos; at = text.find(ours, at + theirs.size())) {

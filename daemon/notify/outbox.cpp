@@ -191,8 +191,7 @@ void Outbox::store_chat(const Statements& work, const AttemptOutcome& outcome, S
             }
             break;
         case ChatEffect::refused:
-            for (const auto& row : ask(work, queries::notify::chat_refused, outcome.chat_id,
-                                       decision.error + " (to another message in this chat)")) {
+            for (const auto& row : ask(work, queries::notify::chat_refused, outcome.chat_id, decision.error)) {
                 ++(row[0].as<std::string>() == to_word(NextState::dead) ? stored.dead_chats : stored.uncertain);
             }
             break;

@@ -48,6 +48,7 @@ bool Maintainer::turn() {
     done &= remove_expired("settlements", retention_.settlements_days, counters_.settlements_removed) == Step::done;
     done &= remove_expired("quarantine", retention_.quarantine_days, counters_.quarantine_removed) == Step::done;
     done &= remove_expired("tombstones", retention_.tombstones_days, counters_.tombstones_removed) == Step::done;
+    done &= remove_expired("news", retention_.news_days, counters_.news_removed) == Step::done;
     done &= queue_lost() == Step::done;
     database_.disconnect();  // Not held for an hour: a pooler's, or the server's, connections are counted.
     return done;

@@ -31,6 +31,7 @@ struct MaintainCounters {
     std::atomic<std::uint64_t> settlements_removed{0};
     std::atomic<std::uint64_t> quarantine_removed{0};
     std::atomic<std::uint64_t> tombstones_removed{0};
+    std::atomic<std::uint64_t> news_removed{0};
     std::atomic<std::uint64_t> runs_requeued{0};  // They had ended and were in no queue.
     std::atomic<std::uint64_t> steps_failed{0};   // Tried again a minute later.
 };

@@ -20,6 +20,7 @@ struct RetentionSettings {
     unsigned settlements_days{0};  // Of those that a newer one has replaced.
     unsigned quarantine_days{0};
     unsigned tombstones_days{0};
+    unsigned news_days{0};  // For the application.
 
     bool operator==(const RetentionSettings&) const = default;
 };

@@ -244,6 +244,13 @@ bool Settler::turn(const Portion& portion) {
     }
     bool slow = false;
     bool stays_behind = false;
+    struct Postponed {
+        const std::string& run_id;
+        const std::vector<Entry>& entries;
+        Settled settled;
+        bool slow;
+    };
+    std::vector<Postponed> postponed;
     for (const auto& [run_id, run_entries] : runs) {
         if (since(turn_began_at) >= turn_time && run_id != runs.begin()->first) {
             stays_behind = true;  // What is settled becomes visible, and its rows free.
@@ -256,7 +263,7 @@ bool Settler::turn(const Portion& portion) {
         const Settled settled = read_settled(row);
         if (is_postponed(settled.outcome)) {
             ++tally.postponed;
-            postpone(work, run_id, run_entries, settled, slow);
+            postponed.push_back({run_id, run_entries, settled, slow});
         } else {
             tally.add(run_id, run_entries, settled);
         }
@@ -265,6 +272,10 @@ bool Settler::turn(const Portion& portion) {
         }
     }
     keep_pace(runs_taken, since(turn_began_at));
+    // Behind the rows: an error is news for the application, whose writers wait for the end of this transaction.
+    for (const auto& [run_id, run_entries, settled, was_slow] : postponed) {
+        postpone(work, run_id, run_entries, settled, was_slow);
+    }
     ask(work, queries::settle::done, tally.done.str());
     Mark next = next_mark(work, *mark_);
     database_.commit(work);

@@ -68,11 +68,12 @@ COMMENT ON FUNCTION runledger.late_events_of(text[]) IS
 CREATE OR REPLACE FUNCTION runledger.wait_for_calls() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- The daemon enters a run here, in short transactions of its own, before it calls Telegram or the provider. What it
+    -- The daemon enters a run here, in short transactions of its own, before it calls Telegram or the provider, or tells
+    -- the application. What it
     -- enters unseen by this transaction would stay. So it waits, and then finds nobody to enter. Not settle_queue: the
     -- application's transactions write that, and nobody may wait for those; settle empties it anyway. Nor
     -- telegram_chats: it is written by transactions that have the message's row, for which forgetting waits.
-    LOCK TABLE runledger.progress_messages, runledger.reconcile_lookups IN SHARE ROW EXCLUSIVE MODE;
+    LOCK TABLE runledger.progress_messages, runledger.progress_news, runledger.reconcile_lookups IN SHARE ROW EXCLUSIVE MODE;
 END
 $$;
 COMMENT ON FUNCTION runledger.wait_for_calls() IS
@@ -218,7 +219,7 @@ BEGIN
         WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
               AND a.attname = 'run_id' AND NOT a.attisdropped
               AND c.relname NOT IN ('generations', 'settlements', 'runs', 'run_outputs', 'run_other_statuses',
-                                    'webhook_events', 'quarantine', 'notifications')
+                                    'webhook_events', 'quarantine', 'notifications', 'application_news')
         ORDER BY c.relname
     LOOP
         EXECUTE format('DELETE FROM runledger.%I WHERE run_id = ANY ($1)', holder.relname) USING old_ids;
@@ -226,6 +227,12 @@ BEGIN
         table_name := holder.relname;
         RETURN NEXT;
     END LOOP;
+    -- Whoever adds news takes this lock behind all others, and sees then who is forgotten.
+    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.application_news', 0));
+    DELETE FROM runledger.application_news WHERE run_id = ANY (old_ids);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    table_name := 'application_news';
+    RETURN NEXT;
 
     -- Everything about the chat, if no other generation names it.
     IF g.telegram_chat_id IS NOT NULL
@@ -249,7 +256,8 @@ BEGIN
         SELECT c.relname, a.attname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
         WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
               AND a.attname IN ('chat_id', 'migrated_to') AND NOT a.attisdropped
-        ORDER BY c.relname, a.attname
+        -- News last: whoever adds some has taken the locks of what they are about before.
+        ORDER BY c.relname = 'application_news', c.relname, a.attname
     LOOP
         EXECUTE format('DELETE FROM runledger.%I WHERE %I = $1', holder.relname, holder.attname) USING p_chat_id;
         GET DIAGNOSTICS row_count = ROW_COUNT;

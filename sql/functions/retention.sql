@@ -87,11 +87,17 @@ BEGIN
                   AND NOT EXISTS (SELECT FROM runledger.ingested_batches AS b WHERE b.segment_id = s.segment_id)
             ORDER BY s.retired_at LIMIT p_rows_max FOR UPDATE SKIP LOCKED) AS e;
         DELETE FROM runledger.spool_segments WHERE segment_id = ANY (segment_ids);
+    WHEN 'news' THEN
+        SELECT array_agg(e.id), count(*), max(e.happened_at) INTO ids, looked_at, up_to FROM (
+            SELECT id, happened_at FROM runledger.application_news
+            WHERE happened_at < cutoff AND happened_at >= p_from
+            ORDER BY happened_at LIMIT p_rows_max) AS e;
+        DELETE FROM runledger.application_news WHERE id = ANY (ids);
     ELSE
-        RAISE EXCEPTION 'remove_expired: "%" is not one of runs, notifications, settlements, quarantine, tombstones', p_what;
+        RAISE EXCEPTION 'remove_expired: "%" is not one of runs, notifications, settlements, quarantine, tombstones, news', p_what;
     END CASE;
     GET DIAGNOSTICS removed = ROW_COUNT;
 END
 $$;
 COMMENT ON FUNCTION runledger.remove_expired(text, integer, integer, timestamptz, boolean) IS
-    'Removes at most this many rows that are older than this many days and not older than p_from. Returns how many were removed, how many it looked at (others may have locked a few), and the instant of the last one, from which the next step goes on; NULL for all, and nothing was done, if an apply turn is under way and p_waits is false. They are settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';
+    'Removes at most this many rows that are older than this many days and not older than p_from. Returns how many were removed, how many it looked at (others may have locked a few), and the instant of the last one, from which the next step goes on; NULL for all, and nothing was done, if an apply turn is under way and p_waits is false. They are settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments, news for the application. With its owner''s rights, for the daemon.';

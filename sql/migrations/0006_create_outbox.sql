@@ -108,6 +108,7 @@ CREATE TABLE runledger.telegram_chats (
     held_until timestamptz,
     last_error text NOT NULL,
     changed_at timestamptz NOT NULL DEFAULT now(),
+    refused_at timestamptz,
     CONSTRAINT telegram_chats_migrate_to_another CHECK (migrated_to <> chat_id)
 );
 COMMENT ON TABLE runledger.telegram_chats IS
@@ -119,6 +120,8 @@ COMMENT ON COLUMN runledger.telegram_chats.held_until IS
     'After a 429 no daemon sends to the chat before this moment; NULL: there was no 429.';
 COMMENT ON COLUMN runledger.telegram_chats.last_error IS 'What Telegram said.';
 COMMENT ON COLUMN runledger.telegram_chats.changed_at IS 'When it said so.';
+COMMENT ON COLUMN runledger.telegram_chats.refused_at IS
+    'When Telegram last refused the chat for good, as a person who has blocked the bot; NULL: never. Later messages are tried all the same.';
 
 CREATE TABLE runledger.progress_messages (
     run_id text COLLATE "C" PRIMARY KEY,

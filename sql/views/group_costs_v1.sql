@@ -13,7 +13,8 @@ SELECT g.group_key AS group_id,
        sum(g.cost_usd) AS cost_usd,
        min(g.request_timestamp) AS first_request_at,
        max(g.response_timestamp) AS last_ended_at,
-       bool_and(runledger.is_ended(g.status)) AND count(*) >= coalesce(max(g.group_size), 0) AS all_ended
+       bool_and(runledger.is_ended(g.status)) AND count(*) >= coalesce(max(g.group_size), 0) AS all_ended,
+       (SELECT told.told_at FROM runledger.generation_groups AS told WHERE told.group_key = g.group_key) AS told_at
 FROM runledger.generations AS g
 LEFT JOIN LATERAL (
     SELECT audit.outcome FROM runledger.settlements AS audit
@@ -45,3 +46,5 @@ COMMENT ON COLUMN runledger.group_costs_v1.last_ended_at IS
     'When the last ending so far was received; NULL: none was.';
 COMMENT ON COLUMN runledger.group_costs_v1.all_ended IS
     'Whether all have ended, and there are as many as group_size says.';
+COMMENT ON COLUMN runledger.group_costs_v1.told_at IS
+    'When NOTIFY runledger_group last said that all have ended; NULL: not yet, or a member is open again since.';

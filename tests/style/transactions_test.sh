@@ -12,7 +12,7 @@ if [ -n "$made" ]; then
     status=1
 fi
 if grep -rnE '(^|[^a-z_])SET (SESSION |)(statement_timeout|lock_timeout|synchronous_commit|search_path|TIME ZONE)|\.prepare\(|exec_prepared|pg_advisory_lock\(' \
-    daemon/{base,net,database,ingest,settle,reconcile,notify,telegram,overview,web}/*.?pp sql/queries | grep -v -e ':[0-9]*: *//' -e '^daemon/database/schema.cpp:' -e '^daemon/database/transaction.cpp:.*prepare(' -e '^daemon/database/libpqxx.hpp:.*exec_prepared' -e '^daemon/database/transaction.cpp:.*SET idle_session_timeout' -e 'SECURITY DEFINER SET search_path'; then
+    daemon/{base,net,database,ingest,settle,reconcile,notify,telegram,tell,overview,web}/*.?pp sql/queries | grep -v -e ':[0-9]*: *//' -e '^daemon/database/schema.cpp:' -e '^daemon/database/transaction.cpp:.*prepare(' -e '^daemon/database/libpqxx.hpp:.*exec_prepared' -e '^daemon/database/transaction.cpp:.*SET idle_session_timeout' -e 'SECURITY DEFINER SET search_path'; then
     printf 'state of a session, which a pooler may give to somebody else\n'
     status=1
 fi

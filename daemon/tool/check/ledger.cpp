@@ -97,8 +97,10 @@ std::vector<std::string> find_missing_objects(const Statements& work) {
     for (const auto& view : sql.views) {
         views.emplace(view.name);
     }
-    return first_column(work.run(queries::check::missing_objects, array_of(views), array_of(functions),
-                                 array_of(names_behind("CREATE OR REPLACE TRIGGER ", sql.triggers))));
+    std::set<std::string> triggers = names_behind("CREATE OR REPLACE TRIGGER ", sql.triggers);
+    triggers.merge(names_behind("CREATE CONSTRAINT TRIGGER ", sql.triggers));
+    return first_column(
+        work.run(queries::check::missing_objects, array_of(views), array_of(functions), array_of(triggers)));
 }
 
 void check_server(Database& database, Findings& findings) {

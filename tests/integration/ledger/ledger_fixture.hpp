@@ -73,6 +73,9 @@ protected:
     [[nodiscard]] std::string uri() const { return server().uri(database_); }
     [[nodiscard]] pqxx::connection& db() { return *connection_; }
     [[nodiscard]] std::unique_ptr<pqxx::connection> another_connection() const { return connect_to(uri()); }
+    [[nodiscard]] std::unique_ptr<pqxx::connection> another_connection_as_application() const {
+        return connect_to(server().application_uri(database_));
+    }
 
     // Segments are numbered within a test.
     [[nodiscard]] static SegmentId segment(std::uint8_t number);

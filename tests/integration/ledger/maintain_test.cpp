@@ -236,30 +236,35 @@ TEST_F(Maintain, KeepsEachTableForItsOwnDaysAndRemovesNothingOfTheOthers) {
         "INSERT INTO runledger.quarantine (quarantined_at, scope, reason, segment_id, batch_number, event_index, edge, "
         "content) VALUES (now() - interval '40 days', 'event', 'r', gen_random_uuid(), 0, 0, 'e', '');"
         "INSERT INTO runledger.spool_segments (segment_id, edge, retired_at, batch_count) "
-        "VALUES (gen_random_uuid(), 'e', now() - interval '40 days', 1)");
+        "VALUES (gen_random_uuid(), 'e', now() - interval '40 days', 1);"
+        "INSERT INTO runledger.application_news (happened_at, kind, detail) "
+        "VALUES (now() - interval '40 days', 'chat_refused', '')");
     const auto rows = [&] {
-        return fmt::format("runs {} notifications {} settlements {} quarantine {} tombstones {}", count("runs"),
+        return fmt::format("runs {} notifications {} settlements {} quarantine {} tombstones {} news {}", count("runs"),
                            count("notifications"), count("settlements"), count("quarantine"),
-                           count("spool_segments WHERE retired_at IS NOT NULL"));
+                           count("spool_segments WHERE retired_at IS NOT NULL"), count("application_news"));
     };
-    ASSERT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 1");
+    ASSERT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 1 news 1");
 
     EXPECT_TRUE(turn({.runs_days = 50,
                       .notifications_days = 50,
                       .settlements_days = 50,
                       .quarantine_days = 50,
-                      .tombstones_days = 50}));
-    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 1");
+                      .tombstones_days = 50,
+                      .news_days = 50}));
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 1 news 1");
+    EXPECT_TRUE(turn({.news_days = 30}));
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 1 news 0");
     EXPECT_TRUE(turn({.tombstones_days = 30}));
-    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 0");
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 1 tombstones 0 news 0");
     EXPECT_TRUE(turn({.quarantine_days = 30}));
-    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 0 tombstones 0");
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 2 quarantine 0 tombstones 0 news 0");
     EXPECT_TRUE(turn({.settlements_days = 30}));
-    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 1 quarantine 0 tombstones 0");
+    EXPECT_EQ(rows(), "runs 1 notifications 1 settlements 1 quarantine 0 tombstones 0 news 0");
     EXPECT_TRUE(turn({.notifications_days = 30}));
-    EXPECT_EQ(rows(), "runs 1 notifications 0 settlements 1 quarantine 0 tombstones 0");
+    EXPECT_EQ(rows(), "runs 1 notifications 0 settlements 1 quarantine 0 tombstones 0 news 0");
     EXPECT_TRUE(turn({.runs_days = 30}));
-    EXPECT_EQ(rows(), "runs 0 notifications 0 settlements 1 quarantine 0 tombstones 0");
+    EXPECT_EQ(rows(), "runs 0 notifications 0 settlements 1 quarantine 0 tombstones 0 news 0");
 }
 
 TEST_F(Maintain, RemovesByRetentionThatChangesWhileItRestsForAnHour) {

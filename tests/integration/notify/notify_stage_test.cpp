@@ -281,6 +281,13 @@ TEST_F(NotifyStage, GivesUpWhatElseWaitsForAChatThatBlockedTheBot) {
     EXPECT_THAT(row(second).last_error, HasSubstr("blocked by the user (to another message in this chat)"));
     EXPECT_THAT(sends(), SizeIs(2)) << "the person may have come back, so what is made later is tried";
     EXPECT_EQ(counters().dead, 2U);
+    EXPECT_EQ(value("SELECT string_agg(concat_ws(' ', kind, chat_id, detail), ', ' ORDER BY kind, news_id) "
+                    "FROM runledger.application_news_v1"),
+              "chat_refused 42 403 Forbidden: bot was blocked by the user, "
+              "message_dead 42 403 Forbidden: bot was blocked by the user, "
+              "message_dead 42 403 Forbidden: bot was blocked by the user (to another message in this chat), "
+              "message_uncertain 42 403 Forbidden: bot was blocked by the user (to another message in this chat)");
+    EXPECT_EQ(value("SELECT refused_at IS NOT NULL FROM runledger.telegram_chats WHERE chat_id = 42"), "t");
 }
 
 TEST_F(NotifyStage, KeepsAHoldThoughTheDaemonIsAnother) {

@@ -34,7 +34,7 @@ Wire wire(std::string sample, std::atomic<Value>& counter) {
 // A counter that is added to a stage does not compile here until it has a name, and then is a warning until it has a
 // row. What is in no row on purpose: the histograms and measured_at, which have tests of their own.
 std::vector<Wire> wires(Counters& counters) {
-    auto& [intake, apply, settle, notify, maintain, reconcile, backlog, config, web] = counters;
+    auto& [intake, apply, settle, notify, maintain, reconcile, backlog, tell, config, web] = counters;
     auto& [messages, busy, damaged, answers, handshakes_denied] = intake;
     auto& [turns, apply_turns_failed, batches_applied, batch_copies, batch_conflicts, batches_refused, events_applied,
            events_quarantined, segments_retired, set_back, apply_lag, events_ahead_of_clock] = apply;
@@ -42,7 +42,7 @@ std::vector<Wire> wires(Counters& counters) {
     auto& [sent, logged, retried, dead, uncertain, skipped, expired, too_many_requests, notify_turns_failed,
            notify_in_flight, last_too_many_requests_at, unanswered, token_is_refused] = notify;
     auto& [days_made, days_dropped, runs_removed, notifications_removed, settlements_removed, quarantine_removed,
-           tombstones_removed, runs_requeued, steps_failed] = maintain;
+           tombstones_removed, news_removed, runs_requeued, steps_failed] = maintain;
     auto& [ended, not_ended, not_found, refused, too_many, failed, given_up, too_late, reconcile_turns_failed,
            lookups_in_flight, key_is_refused] = reconcile;
     auto& [unsettled_new, unsettled_locked, unsettled_refused, stuck_runs, outbox_pending, outbox_retrying,
@@ -50,6 +50,7 @@ std::vector<Wire> wires(Counters& counters) {
            outbox_oldest_dead_seconds, lookups_due, lookups_later, lookups_given_up, lookups_oldest_due_seconds,
            measured_at, looks_failed] = backlog;
     auto& [reloads_done, reloads_refused, config_is_refused, config_read_at, keys_for_restart] = config;
+    auto& [groups_told, progress_told, tell_turns_failed] = tell;
     auto& [tokens_refused] = web;
     return {
         wire("runledger_intake_messages_total", messages),
@@ -92,6 +93,7 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_rows_expired_total{of=\"settlements\"}", settlements_removed),
         wire("runledger_rows_expired_total{of=\"quarantine\"}", quarantine_removed),
         wire("runledger_rows_expired_total{of=\"tombstones\"}", tombstones_removed),
+        wire("runledger_rows_expired_total{of=\"news\"}", news_removed),
         wire("runledger_runs_requeued_total", runs_requeued),
         wire("runledger_maintain_steps_failed_total", steps_failed),
         wire("runledger_lookups_total{outcome=\"ended\"}", ended),
@@ -125,6 +127,9 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_lookups_enrolled{state=\"given_up\"}", lookups_given_up),
         wire("runledger_lookups_oldest_due_seconds", lookups_oldest_due_seconds),
         wire("runledger_backlog_looks_failed_total", looks_failed),
+        wire("runledger_groups_ended_total", groups_told),
+        wire("runledger_progress_told_total", progress_told),
+        wire("runledger_tell_turns_failed_total", tell_turns_failed),
         wire("runledger_events_ahead_of_clock_total", events_ahead_of_clock),
         wire("runledger_config_reloads_total{outcome=\"done\"}", reloads_done),
         wire("runledger_config_reloads_total{outcome=\"refused\"}", reloads_refused),

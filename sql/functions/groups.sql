@@ -1,0 +1,96 @@
+-- Groups of generations: noticed by triggers, told when the last member has ended.
+CREATE OR REPLACE FUNCTION runledger.queue_group() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' AND OLD.group_key IS NOT NULL
+       AND (TG_OP = 'DELETE' OR OLD.group_key IS DISTINCT FROM NEW.group_key) THEN
+        INSERT INTO runledger.group_queue (group_key, opens) VALUES (OLD.group_key, false);
+    END IF;
+    IF TG_OP <> 'DELETE' AND NEW.group_key IS NOT NULL THEN
+        INSERT INTO runledger.group_queue (group_key, opens) VALUES (
+            NEW.group_key,
+            TG_OP = 'INSERT' OR OLD.group_key IS DISTINCT FROM NEW.group_key
+                OR runledger.is_ended(OLD.status) AND NOT runledger.is_ended(NEW.status));
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.queue_group() IS
+    'Queues the group of a generation that was inserted or deleted, has ended or is open again, or names another group or size, in the transaction that does it. With its owner''s rights, because the application has none on the queue.';
+
+CREATE OR REPLACE FUNCTION runledger.tell_group(
+    p_group_key text, p_members bigint, p_completed bigint, p_failed bigint, p_cancelled bigint) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- As in tell_settled: a full notification queue would refuse the transaction.
+    IF pg_notification_queue_usage() < 0.5 THEN
+        PERFORM pg_notify('runledger_group', json_build_object(
+            'group_id', p_group_key, 'runs', p_members, 'completed', p_completed, 'failed', p_failed,
+            'cancelled', p_cancelled)::text);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.tell_group(text, bigint, bigint, bigint, bigint) IS
+    'NOTIFY runledger_group, {"group_id": …, "runs": …, "completed": …, "failed": …, "cancelled": …}: all of the group have ended.';
+
+CREATE OR REPLACE FUNCTION runledger.tell_groups(
+    p_from xid8, p_entries_max integer, OUT looked_at bigint, OUT told bigint, OUT is_all boolean, OUT up_to xid8)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Whatever an older transaction has queued, the statements from here on see.
+    oldest CONSTANT xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    keys text[];
+    entries bigint;
+    key text;
+    state runledger.generation_groups;
+    seen record;
+BEGIN
+    looked_at := 0;
+    told := 0;
+    SELECT array_agg(DISTINCT q.group_key ORDER BY q.group_key), count(*) INTO keys, entries
+        FROM (SELECT group_key FROM runledger.group_queue WHERE queued_in >= p_from
+              ORDER BY queued_in LIMIT p_entries_max) AS q;
+    is_all := entries < p_entries_max;
+    up_to := p_from;
+    FOREACH key IN ARRAY coalesce(keys, '{}') LOOP
+        -- One look at a group at a time. Another daemon's leaves what it does not see to the next look.
+        IF NOT pg_try_advisory_xact_lock(hashtextextended('runledger.group ' || key, 0)) THEN
+            is_all := false;
+            CONTINUE;
+        END IF;
+        INSERT INTO runledger.generation_groups (group_key) VALUES (key) ON CONFLICT DO NOTHING;
+        SELECT * INTO state FROM runledger.generation_groups WHERE group_key = key;
+        -- In one statement, so of one moment: a change is in the count exactly if its entry is removed. What is not
+        -- committed yet leaves an entry for later. So the end of a group is told by the look that first sees all of
+        -- it, however its members' transactions overlap.
+        WITH gone AS (DELETE FROM runledger.group_queue WHERE group_key = key RETURNING opens)
+        SELECT (SELECT bool_or(opens) FROM gone) AS opened,
+               count(*) AS members,
+               count(*) FILTER (WHERE g.status = 'completed') AS completed,
+               count(*) FILTER (WHERE g.status = 'failed') AS failed,
+               count(*) FILTER (WHERE g.status = 'cancelled') AS cancelled,
+               bool_and(runledger.is_ended(g.status)) AND count(*) >= coalesce(max(g.group_size), 0) AS have_ended
+            INTO seen
+            FROM runledger.generations AS g WHERE g.group_key = key;
+        looked_at := looked_at + 1;
+        IF seen.members = 0 THEN
+            DELETE FROM runledger.generation_groups WHERE group_key = key;
+        ELSIF seen.have_ended AND (state.told_at IS NULL OR seen.opened) THEN
+            UPDATE runledger.generation_groups
+                SET members = seen.members, told_at = clock_timestamp(), told_count = told_count + 1
+                WHERE group_key = key;
+            PERFORM runledger.tell_group(key, seen.members, seen.completed, seen.failed, seen.cancelled);
+            told := told + 1;
+        ELSIF state.members <> seen.members OR state.told_at IS NOT NULL AND NOT seen.have_ended THEN
+            UPDATE runledger.generation_groups
+                SET members = seen.members, told_at = CASE WHEN seen.have_ended THEN told_at END
+                WHERE group_key = key;
+        END IF;
+    END LOOP;
+    IF is_all THEN
+        up_to := oldest;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.tell_groups(xid8, integer) IS
+    'Looks at the groups in group_queue, of up to so many entries, and says NOTIFY runledger_group for each whose members have all ended, and are as many as it will have: once, and again after it was open again. p_from: no entry is of an older transaction; up_to: the same, for the next look. is_all: nothing that can be seen now is left. Called by the daemon.';

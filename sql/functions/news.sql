@@ -1,0 +1,73 @@
+-- News for the application: what keeps its rows or its messages back. Written by deferred triggers, so at COMMIT.
+CREATE OR REPLACE FUNCTION runledger.add_news(
+    p_kind text, p_generation_id bigint, p_run_id text, p_chat_id bigint, p_detail text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    news_id bigint;
+BEGIN
+    -- Until this transaction has ended nobody else takes a number. So numbers become visible in their order, and an
+    -- application that reads those above the last that it has seen misses none.
+    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.application_news', 0));
+    -- A run can have been forgotten until then. Forgetting takes the lock behind all others, too.
+    IF p_run_id IS NOT NULL AND EXISTS (SELECT FROM runledger.forgotten_runs
+                                        WHERE run_digest = sha256(convert_to(p_run_id, 'UTF8'))) THEN
+        RETURN;
+    END IF;
+    INSERT INTO runledger.application_news (kind, generation_id, run_id, chat_id, detail)
+        VALUES (p_kind, p_generation_id, p_run_id, p_chat_id,
+                left(coalesce(runledger.masked_links(p_detail), ''), 500))
+        RETURNING id INTO news_id;
+    -- As in tell_settled: a full notification queue would refuse the transaction.
+    IF pg_notification_queue_usage() < 0.5 THEN
+        PERFORM pg_notify('runledger_news', json_build_object(
+            'news_id', news_id, 'kind', p_kind, 'generation_id', p_generation_id, 'run_id', p_run_id,
+            'chat_id', p_chat_id)::text);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.add_news(text, bigint, text, bigint, text) IS
+    'Adds a row to application_news and says NOTIFY runledger_news, {"news_id": …, "kind": …, "generation_id": …, "run_id": …, "chat_id": …}. Call it late in a transaction: others that add news wait for its end.';
+
+CREATE OR REPLACE FUNCTION runledger.tell_unsent() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM runledger.add_news(
+        CASE NEW.state WHEN 'skipped' THEN 'message_expired' ELSE 'message_' || NEW.state END,
+        NEW.generation_id, NEW.run_id, NEW.chat_id, NEW.last_error);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.tell_unsent() IS
+    'Tells the application that a message is dead, uncertain or expired. With its owner''s rights, because the role that gives up needs none on the news.';
+
+CREATE OR REPLACE FUNCTION runledger.tell_refused_chat() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = NEW.chat_id)
+       OR EXISTS (SELECT FROM runledger.notifications WHERE chat_id = NEW.chat_id) THEN  -- Else it was forgotten.
+        PERFORM runledger.add_news('chat_refused', NULL, NULL, NEW.chat_id, NEW.last_error);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.tell_refused_chat() IS
+    'Tells the application that Telegram refuses a chat. With its owner''s rights, likewise.';
+
+CREATE OR REPLACE FUNCTION runledger.tell_refused_settlement() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    told text := left(runledger.masked_links(NEW.last_error), 500);
+BEGIN
+    -- A run can have several entries, each is tried again and again, and a lock may come in between: each error is told
+    -- once a day.
+    IF NOT EXISTS (SELECT FROM runledger.application_news AS n
+                   WHERE n.run_id = NEW.run_id AND n.kind = 'settlement_refused' AND n.detail = told
+                         AND n.happened_at > now() - interval '1 day') THEN
+        PERFORM runledger.add_news('settlement_refused', g.id, NEW.run_id, NULL, NEW.last_error)
+            FROM runledger.generations AS g WHERE g.run_id = NEW.run_id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.tell_refused_settlement() IS
+    'Tells the application that its own trigger or constraint refuses the settlement of a row. With its owner''s rights, likewise.';

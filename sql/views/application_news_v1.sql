@@ -1,0 +1,14 @@
+CREATE OR REPLACE VIEW runledger.application_news_v1 AS
+SELECT n.id AS news_id, n.happened_at, n.kind, n.generation_id, n.run_id, n.chat_id, n.detail
+FROM runledger.application_news AS n;
+COMMENT ON VIEW runledger.application_news_v1 IS
+    'What the application has to know beside the results of its rows. Read those with a higher news_id than the last that you have seen: no lower one comes later. Each is announced by NOTIFY runledger_news.';
+COMMENT ON COLUMN runledger.application_news_v1.news_id IS 'Ascending in the order in which the news became visible; there are gaps.';
+COMMENT ON COLUMN runledger.application_news_v1.happened_at IS 'When it happened.';
+COMMENT ON COLUMN runledger.application_news_v1.kind IS
+    'chat_refused: Telegram refuses the chat, as a person who has blocked the bot. message_dead: a message was refused for good, or all attempts failed. message_uncertain: it may have arrived, and is not sent again. message_expired: it has waited too long, and is not sent. settlement_refused: a trigger or constraint refuses the settlement of the row, which waits and is retried.';
+COMMENT ON COLUMN runledger.application_news_v1.generation_id IS 'The generation that it is about; NULL: a chat.';
+COMMENT ON COLUMN runledger.application_news_v1.run_id IS 'Its run; NULL: a chat.';
+COMMENT ON COLUMN runledger.application_news_v1.chat_id IS 'Telegram''s chat; negative for groups; NULL: no chat has to do with it.';
+COMMENT ON COLUMN runledger.application_news_v1.detail IS
+    'What Telegram or PostgreSQL said, its links masked, cut after 500 characters.';
