@@ -47,7 +47,7 @@ rc::Gen<Command> insert() {
     return command_of<Insert>(below(row_count), rc::gen::weightedElement<int>({{3, 0}, {3, 1}, {3, 2}, {1, 3}}),
                               rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}}),
                               rc::gen::weightedElement<int>({{1, 0}, {4, 1}, {1, 2}}), below(4),
-                              rc::gen::weightedElement<int>({{6, 0}, {1, 1}, {1, 2}}));
+                              rc::gen::weightedElement<int>({{6, 0}, {1, 1}, {1, 2}}), below(group_count));
 }
 
 rc::Gen<Command> settle() {
@@ -80,8 +80,9 @@ struct Text {
     std::string operator()(const Replay& c) const { return fmt::format("Replay{{{}}}", c.what); }
     std::string operator()(const Retire& c) const { return fmt::format("Retire{{{}, {}}}", c.segment, c.off); }
     std::string operator()(const Insert& c) const {
-        return fmt::format("Insert{{.row = {}, .run = {}, .rate = {}, .gpu = {}, .chat = {}, .status = {}}}", c.row,
-                           c.run, c.rate, c.gpu, c.chat, c.status);
+        return fmt::format(
+            "Insert{{.row = {}, .run = {}, .rate = {}, .gpu = {}, .chat = {}, .status = {}, .group = {}}}", c.row,
+            c.run, c.rate, c.gpu, c.chat, c.status, c.group);
     }
     std::string operator()(const Change& c) const {
         return fmt::format("Change{{.row = {}, .what = {}, .value = {}}}", c.row, c.what, c.value);
@@ -126,8 +127,8 @@ rc::Gen<Command> some_command() {
         {2, command_of<Replay>(below(4))},
         {2, command_of<Retire>(below(segment_count), rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, -1}}))},
         {12, insert()},
-        {12, command_of<Change>(below(row_count), rc::gen::weightedElement<int>({{3, 0}, {1, 1}, {1, 2}, {1, 3}}),
-                                below(5))},
+        {12, command_of<Change>(below(row_count),
+                                rc::gen::weightedElement<int>({{3, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}}), below(5))},
         {2, command_of<Hold>(below(row_count))},
         {3, command_of<Release>()},
         {2, command_of<Delete>(below(row_count))},

@@ -94,6 +94,8 @@ struct Retire {
 enum class Rate : std::uint8_t { none, of_a_second, of_a_minute, of_a_run, malformed };
 enum class Gpu : std::uint8_t { none, priced, unknown };
 enum class Chat : std::uint8_t { none, number, text, malformed };
+enum class Group : std::uint8_t { none, batch, pair };  // A pair has not ended before it has two members.
+inline constexpr int group_count = 3;
 
 // The application.
 struct Insert {
@@ -103,10 +105,11 @@ struct Insert {
     int gpu{};
     int chat{};
     int status{};  // 0: pending; 1: completed; 2: failed.
+    int group{};
 };
 struct Change {
     int row{};
-    enum What { run, rate, gpu, chat };
+    enum What { run, rate, gpu, chat, group };
     int what{};
     int value{};
 };

@@ -79,6 +79,18 @@ std::string chat_of(Chat chat) {
     throw std::logic_error("Chat");
 }
 
+const char* word_of(Group group) {
+    switch (group) {
+        case Group::none:
+            return "";
+        case Group::batch:
+            return "batch";
+        case Group::pair:
+            return "pair";
+    }
+    throw std::logic_error("Group");
+}
+
 std::string metadata_of(const Row& row) {
     std::string text = R"({"of": "the application")";
     if (row.run) {
@@ -107,11 +119,68 @@ std::string metadata_of(const Row& row) {
         const char* quote = row.chat == Chat::number ? "" : "\"";
         text += fmt::format(R"(, "telegramChatId": {}{}{})", quote, chat_of(row.chat), quote);
     }
+    if (row.group != Group::none) {
+        text += fmt::format(R"(, "groupId": "{}"{})", word_of(row.group),
+                            row.group == Group::pair ? R"(, "groupSize": 2)" : "");
+    }
     return text + "}";
 }
 
 void Model::run(const Command& command) {
+    const Members before = members();
+    reopened_.clear();
     std::visit([this](const auto& c) { run(c); }, command);
+    tell_groups(before);
+}
+
+Model::Members Model::members() const {
+    Members members;
+    for (const auto& [id, row] : rows_) {
+        if (row.group != Group::none) {
+            members.emplace(id, std::pair{row.group, row.status != "pending" && row.status != "processing"});
+        }
+    }
+    return members;
+}
+
+void Model::tell_groups(const Members& before) {
+    const Members now = members();
+    std::set<Group> changed = reopened_;
+    std::set<Group> opened = reopened_;
+    for (const auto& [id, member] : now) {
+        const auto was = before.find(id);
+        if (was == before.end() || was->second.first != member.first) {
+            opened.insert(member.first);
+        }
+        if (was == before.end() || was->second != member) {
+            changed.insert(member.first);
+        }
+    }
+    for (const auto& [id, member] : before) {
+        const auto is = now.find(id);
+        if (is == now.end() || is->second.first != member.first) {
+            changed.insert(member.first);
+        }
+    }
+    for (const Group group : changed) {
+        GroupState& state = groups_[group];
+        state.members = 0;
+        bool have_ended = true;
+        for (const auto& [id, member] : now) {
+            if (member.first == group) {
+                ++state.members;
+                have_ended = have_ended && member.second;
+            }
+        }
+        have_ended = have_ended && state.members >= (group == Group::pair ? 2U : 1U);
+        if (have_ended && (!state.is_told || opened.contains(group))) {
+            ++state.times_told;
+        }
+        state.is_told = have_ended;
+        if (state.members == 0) {
+            groups_.erase(group);
+        }
+    }
 }
 
 std::optional<std::int64_t> Model::find_row(int row) const {
@@ -139,6 +208,7 @@ void Model::run(const Insert& command) {
             .status = command.status == 0   ? "pending"
                       : command.status == 1 ? "completed"
                                             : "failed"};
+    row.group = Group{static_cast<std::uint8_t>(command.group)};
     if (row.run) {
         queue_.insert(*row.run);
     }
@@ -171,6 +241,9 @@ void Model::run(const Change& command) {
             break;
         case Change::chat:
             row.chat = Chat{static_cast<std::uint8_t>(command.value % 4)};
+            break;
+        case Change::group:
+            row.group = Group{static_cast<std::uint8_t>(command.value % group_count)};
             break;
         default:
             throw std::logic_error("Change");
@@ -334,6 +407,7 @@ void Model::forget(std::int64_t id) {
 
     row.is_forgotten = true;
     row.chat = Chat::none;
+    row.group = Group::none;
     if (row.run && !is_pseudonym(*row.run)) {
         const std::string pseudonym = pseudonym_of(*row.run);
         row.run = row_of(pseudonym) ? std::nullopt : std::optional{pseudonym};  // A run is one row's.
@@ -432,6 +506,10 @@ Rows Model::rows() const {
         if (!history.empty()) {
             rows[fmt::format("settlements {}", id)] = text_of(history);
         }
+    }
+    for (const auto& [group, state] : groups_) {
+        rows[fmt::format("group {}", word_of(group))] = fmt::format("{} members | told {} times | {}", state.members,
+                                                                    state.times_told, state.is_told ? "ended" : "open");
     }
     for (const auto& [key, n] : notifications_) {
         rows[fmt::format("notification {} {} {} {}", key.row, key.run, key.kind, key.for_status)] =

@@ -51,6 +51,7 @@ struct Row {
     Rate rate{};
     Gpu gpu{};
     Chat chat{};
+    Group group{};
     std::string status{"pending"};
     std::optional<std::string> reason{};
     std::optional<Instant> response{};
@@ -76,6 +77,12 @@ struct Notification {
     std::string told{};  // The payload.
     bool is_withdrawn{};
     std::size_t number{};  // In the order of creation.
+};
+
+struct GroupState {
+    std::size_t members{};
+    bool is_told{};  // And not open again.
+    int times_told{};
 };
 
 struct BatchPlan {
@@ -191,6 +198,13 @@ private:
     std::array<int, segment_count> current_{1, 2};
     int last_segment_{segment_count};
     std::vector<BatchPlan> batches_{};
+    // Of each member of a group: which, and whether it has ended.
+    using Members = std::map<std::int64_t, std::pair<Group, bool>>;
+    [[nodiscard]] Members members() const;
+    void tell_groups(const Members& before);
+
+    std::map<Group, GroupState> groups_{};
+    std::set<Group> reopened_{};  // By the command under way.
     std::map<std::string, Run> runs_{};
     std::map<std::string, std::set<std::string>> reports_{};
     std::int64_t events_stored_{};
@@ -212,6 +226,7 @@ private:
 // How the ledger names it.
 [[nodiscard]] const char* word_of(Gpu gpu);
 [[nodiscard]] std::string chat_of(Chat chat);
+[[nodiscard]] const char* word_of(Group group);
 // metadata, as the application writes it.
 [[nodiscard]] std::string metadata_of(const Row& row);
 

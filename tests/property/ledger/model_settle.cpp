@@ -138,6 +138,10 @@ bool Model::reopen(std::int64_t id) {
         report_edit(row, last);
         return false;
     }
+    if (!last.keeps_status && row.status != "pending" && row.status != "processing") {
+        reopened_.insert(row.group);
+        reopened_.erase(Group::none);
+    }
     write(row, {.run = last.run,
                 .outcome = "reopened",
                 .status = last.keeps_status ? row.status : "pending",

@@ -160,6 +160,7 @@ void Product::empty() {
 
 void Product::run(const Command& command, const Model& before) {
     std::visit([&](const auto& c) { run(c, before); }, command);
+    (void)execute(daemon_, "SELECT runledger.tell_groups('0', 1000)");
 }
 
 void Product::apply(const std::vector<BatchPlan>& turn, bool one_by_one, End end) {

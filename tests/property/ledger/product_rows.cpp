@@ -61,6 +61,15 @@ FROM runledger.notifications
 UNION ALL
 SELECT DISTINCT 'queued ' || run_id, '' FROM runledger.settle_queue
 UNION ALL
+SELECT 'group ' || group_key, format('%s members | told %s times | %s', members, told_count,
+                                     CASE WHEN told_at IS NULL THEN 'open' ELSE 'ended' END)
+FROM runledger.generation_groups
+UNION ALL
+SELECT 'a group that nobody looks at: ' || group_key, id::text FROM runledger.group_queue
+UNION ALL
+SELECT 'a group that is told of as it is not: ' || group_id, format('%s, told at %s', all_ended, told_at)
+FROM runledger.group_costs_v1 WHERE all_ended <> (told_at IS NOT NULL)
+UNION ALL
 SELECT 'events', count(*)::text FROM runledger.webhook_events
 UNION ALL
 -- What no row may ever say, whatever the model does.
