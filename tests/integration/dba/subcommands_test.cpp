@@ -47,6 +47,9 @@ std::vector<Row> rows() {
          done,
          refused,
          refused},
+        {{"close", "2001-01", "--dry-run"}, done, refused, refused, done},
+        {{"close", "2001-01"}, done, refused, refused, refused},
+        {{"statement", "2001-01"}, done, refused, refused, done},
         {{"replay", "--from", "2026-01-01", "--to", "2026-02-01", "--into", "trial"},
          refused,
          refused,
@@ -154,6 +157,10 @@ TEST_F(Subcommands, EndWithTheirDocumentedCodes) {
         {{"migrate", "--adopt", "public.not_there"}, refused, "not_there"},
         {{"no-such-subcommand"}, misused, "A subcommand is required"},
         {{"reprice", "--gpu", "none", "--from", "2026-01-01", "--to", "2026-02-01"}, answer_is_no, "none"},
+        {{"close", "2999-01"}, answer_is_no, "2999-01"},
+        {{"close", "January"}, misused, "January"},
+        {{"statement", "2001-01"}, answer_is_no, "not closed"},
+        {{"statement", "2001-01", "--as-of", "tomorrow"}, misused, "tomorrow"},
         {{"reprice", "--gpu", "A10G", "--from", "01.11.2026", "--to", "2026-02-01"}, misused, "01.11.2026"},
     };
     for (const Wrong& one : all) {
