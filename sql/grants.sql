@@ -55,6 +55,9 @@ BEGIN
             ('runledger_application', 'INSERT, SELECT, UPDATE (metadata, request_timestamp, request_payload)',
              'generations'),
             ('runledger_application', 'SELECT', 'runs'),
+            -- Quotes.
+            ('runledger_application', 'SELECT', 'completed_runs_v1'),
+            ('runledger_application', 'SELECT', 'run_estimates_v1'),
             -- Each stage of the daemon. FOR UPDATE and FOR SHARE need UPDATE on a column, ON CONFLICT … SELECT.
             ('runledger_daemon', 'SELECT', 'schema_migrations'),
             ('runledger_daemon', 'SELECT', 'schema_definitions'),
