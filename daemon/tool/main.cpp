@@ -18,6 +18,7 @@
 #include "daemon/tool/check/check.hpp"
 #include "daemon/tool/events/events.hpp"
 #include "daemon/tool/explain/explain.hpp"
+#include "daemon/tool/export/export.hpp"
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/migrate.hpp"
@@ -54,7 +55,7 @@ const std::array<Chapter, 5>& chapters() {
         {"Set up, and see that it works", {"migrate", "keygen", "check", "simulate"}},
         {"Look at what comes in and what became of it", {"status", "events", "explain", "audit"}},
         {"Mend what went wrong", {"spool", "quarantine", "refused", "outbox"}},
-        {"Money", {"reprice", "replay"}},
+        {"Money", {"reprice", "replay", "export"}},
         {"Privacy", {"forget"}},
     }};
     return all;
@@ -96,7 +97,9 @@ int fail(Output& out, const std::exception& error, int code) {
     const std::string_view hint =
         sqlstate == "42501"
             ? "The configuration's login has no right to do this. migrate, forget, audit, events, explain, quarantine, "
-              "replay and simulate need a member of runledger_owner; outbox and reprice a member of runledger_daemon. "
+              "replay and simulate need a member of runledger_owner; outbox and reprice a member of runledger_daemon; "
+              "export "
+              "a member of runledger_reader. "
               "Name such a login in a configuration of its own, as in the example owner.toml, and give it with "
               "--config "
               "(docs/dba.md, \"Roles\")."
@@ -136,6 +139,7 @@ int main(int argc, char** argv) {
     OutboxCli outbox(app);
     RepriceCli reprice(app);
     ReplayCli replay(app);
+    ExportCli export_costs(app);
     ForgetCli forget(app);
     Output out(stdout, stderr);
     // Also if the command line can't be parsed.
@@ -163,6 +167,7 @@ int main(int argc, char** argv) {
                            on_ledger(reprice),
                            with_config(explain),
                            with_config(replay),
+                           with_config(export_costs),
                            with_config(simulate),
                            on_ledger(events),
                            {status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }}};
