@@ -59,6 +59,9 @@ BEGIN
             ('runledger_application', 'SELECT', 'group_costs_v1'),
             ('runledger_application', 'SELECT', 'misspelt_metadata_v1'),
             ('runledger_application', 'SELECT', 'unusable_metadata_v1'),
+            -- Quotes.
+            ('runledger_application', 'SELECT', 'completed_runs_v1'),
+            ('runledger_application', 'SELECT', 'run_estimates_v1'),
             -- Each stage of the daemon. FOR UPDATE and FOR SHARE need UPDATE on a column, ON CONFLICT … SELECT.
             ('runledger_daemon', 'SELECT', 'schema_migrations'),
             ('runledger_daemon', 'SELECT', 'schema_definitions'),

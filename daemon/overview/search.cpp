@@ -59,8 +59,11 @@ void explain_cost(RunStory& story, const pqxx::row& cost) {
             fmt::format("The rate is {} USD per {}, from {}.", amount, unit,
                         is_gpus ? fmt::format("gpu_rates for {}", text(cost["gpu"])) : "metadata.costRate"));
     }
-    if (!story.cost_usd.empty() && unit == "run") {
+    if (!story.cost_usd.empty() && (unit == "run" || unit == "request")) {
         story.cost_lines.push_back(fmt::format("A flat price: {} USD.", story.cost_usd));
+    } else if (!story.cost_usd.empty() && unit == "token") {
+        story.cost_lines.push_back(fmt::format("{} USD x {} tokens = {} USD, rounded to 12 decimals.", amount,
+                                               text(cost["token_count"]), story.cost_usd));
     } else if (!story.cost_usd.empty() && !unit.empty() && !story.duration_ms.empty()) {
         story.cost_lines.push_back(fmt::format("{} USD x {} ms x 1000 / {} us = {} USD, rounded to 12 decimals.",
                                                amount, story.duration_ms, microseconds_of(unit), story.cost_usd));

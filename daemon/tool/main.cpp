@@ -18,6 +18,7 @@
 #include "daemon/tool/check/check.hpp"
 #include "daemon/tool/events/events.hpp"
 #include "daemon/tool/explain/explain.hpp"
+#include "daemon/tool/export/export.hpp"
 #include "daemon/tool/forget.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/migrate.hpp"
@@ -56,7 +57,7 @@ const std::array<Chapter, 5>& chapters() {
         {"Set up, and see that it works", {"migrate", "keygen", "check", "simulate"}},
         {"Look at what comes in and what became of it", {"status", "events", "explain", "audit"}},
         {"Mend what went wrong", {"spool", "quarantine", "refused", "outbox"}},
-        {"Money", {"reprice", "close", "statement", "replay"}},
+        {"Money", {"reprice", "close", "statement", "replay", "export"}},
         {"Privacy", {"forget"}},
     }};
     return all;
@@ -98,7 +99,7 @@ int fail(Output& out, const std::exception& error, int code) {
     const std::string_view hint =
         sqlstate == "42501"
             ? "The configuration's login has no right to do this. migrate, close, forget, audit, events, explain, "
-              "quarantine, replay and simulate need a member of runledger_owner; statement one of runledger_reader; "
+              "quarantine, replay and simulate need a member of runledger_owner; statement and export one of runledger_reader; "
               "outbox and reprice a member of runledger_daemon. "
               "Name such a login in a configuration of its own, as in the example owner.toml, and give it with "
               "--config "
@@ -141,6 +142,7 @@ int main(int argc, char** argv) {
     CloseCli close_month(app);
     StatementCli statement(app);
     ReplayCli replay(app);
+    ExportCli export_costs(app);
     ForgetCli forget(app);
     Output out(stdout, stderr);
     // Also if the command line can't be parsed.
@@ -170,6 +172,7 @@ int main(int argc, char** argv) {
                            on_ledger(statement),
                            with_config(explain),
                            with_config(replay),
+                           with_config(export_costs),
                            with_config(simulate),
                            on_ledger(events),
                            {status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }}};

@@ -35,9 +35,12 @@ CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS j
                                  THEN runledger.said_in(metadata) -> 'costRate' -> 'currency' ELSE '"forgotten"' END,
                 'unit', CASE WHEN octet_length(runledger.said_in(metadata) -> 'costRate' ->> 'unit') <= 16
                              THEN runledger.said_in(metadata) -> 'costRate' -> 'unit' ELSE '"forgotten"' END)
-            WHEN jsonb_typeof(runledger.said_in(metadata) -> 'costRate') <> 'null' THEN '"forgotten"' END));
+            WHEN jsonb_typeof(runledger.said_in(metadata) -> 'costRate') <> 'null' THEN '"forgotten"' END,
+        'tokenCount', CASE
+            WHEN runledger.token_count_of(metadata) IS NOT NULL THEN runledger.said_in(metadata) -> 'tokenCount'
+            WHEN jsonb_typeof(runledger.said_in(metadata) -> 'tokenCount') <> 'null' THEN '"forgotten"' END));
 COMMENT ON FUNCTION runledger.scrubbed_metadata(jsonb) IS
-    'The metadata that a forgotten generation keeps: the run''s pseudonym, the rate, the GPU and the tool. It leaves its group and its account.';
+    'The metadata that a forgotten generation keeps: the run''s pseudonym, the rate with its count of tokens, the GPU and the tool. It leaves its group and its account.';
 
 CREATE OR REPLACE FUNCTION runledger.late_events_of(
     p_run_ids text[], OUT run_id text, OUT pseudonym text, OUT is_removed boolean)

@@ -13,11 +13,22 @@ CREATE OR REPLACE FUNCTION runledger.unit_us(unit text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE unit WHEN 'second' THEN 1000000 WHEN 'minute' THEN 60000000 WHEN 'hour' THEN 3600000000 END;
 COMMENT ON FUNCTION runledger.unit_us(text) IS
-    'Microseconds of a rate''s unit: second, minute, hour. NULL for run, which is a flat price, and for any other word.';
+    'Microseconds of a rate''s unit: second, minute, hour. NULL for run and request, which are flat prices, for token, and for any other word.';
+
+CREATE OR REPLACE FUNCTION runledger.token_count_of(metadata jsonb) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN runledger.said_in(metadata) ->> 'tokenCount'
+             ~ CASE jsonb_typeof(runledger.said_in(metadata) -> 'tokenCount')
+                   WHEN 'number' THEN '^[0-9]{1,18}(\.0+)?$' WHEN 'string' THEN '^[0-9]{1,18}$' END
+            THEN split_part(runledger.said_in(metadata) ->> 'tokenCount', '.', 1)::bigint
+    END;
+COMMENT ON FUNCTION runledger.token_count_of(jsonb) IS
+    'metadata.tokenCount if it is a whole number (1200, 1200.0) or a string of digits, of 1 to 18 digits, else NULL. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.rate_of(
     metadata jsonb,
-    OUT amount numeric, OUT unit text, OUT unit_us bigint, OUT note text)
+    OUT amount numeric, OUT unit text, OUT unit_us bigint, OUT note text, OUT token_count bigint)
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rate jsonb := runledger.said_in(metadata) -> 'costRate';
@@ -56,6 +67,16 @@ BEGIN
         WHEN 'minute', 'minutes' THEN unit := 'minute';
         WHEN 'hour', 'hours' THEN unit := 'hour';
         WHEN 'run', 'fixed' THEN unit := 'run';
+        WHEN 'request', 'requests' THEN unit := 'request';
+        WHEN 'token', 'tokens' THEN
+            -- A price without its count is no usable rate: nothing is copied, and a count that comes later prices the row.
+            token_count := runledger.token_count_of(metadata);
+            IF token_count IS NULL THEN
+                note := CASE WHEN coalesce(jsonb_typeof(runledger.said_in(metadata) -> 'tokenCount'), 'null') = 'null'
+                             THEN 'tokens_missing' ELSE 'tokens_malformed' END;
+                RETURN;
+            END IF;
+            unit := 'token';
         ELSE
             note := 'unit_unknown';
             RETURN;
@@ -66,11 +87,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.rate_of(jsonb) IS
-    'The rate in metadata.costRate: amount in US dollars per unit, and the unit''s microseconds (NULL for run, a flat price); or, if there is no usable rate, a note that says why and NULL for the rest. An amount is a number or a decimal string, below 10^12, with up to 48 decimals. Never raises.';
+    'The rate in metadata.costRate: amount in US dollars per unit, the unit''s microseconds (NULL for run and request, which are flat prices, and for token), and for token the count in metadata.tokenCount; or, if there is no usable rate, a note that says why and NULL for the rest. An amount is a number or a decimal string, below 10^12, with up to 48 decimals. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.rate_for(
     metadata jsonb, finished_at timestamptz,
-    OUT amount numeric, OUT unit text, OUT source text, OUT gpu text, OUT note text)
+    OUT amount numeric, OUT unit text, OUT source text, OUT gpu text, OUT note text, OUT token_count bigint)
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -81,6 +102,7 @@ BEGIN
     IF said.amount IS NOT NULL THEN
         amount := said.amount;
         unit := said.unit;
+        token_count := said.token_count;
         source := 'metadata';
     -- An unusable costRate is still the application's statement: gpu_rates apply only if there is none.
     ELSIF said.note <> 'rate_missing' OR gpu IS NULL THEN
@@ -100,13 +122,15 @@ $$;
 COMMENT ON FUNCTION runledger.rate_for(jsonb, timestamptz) IS
     'The rate of a run that ended at finished_at: metadata.costRate; if there is none, the rate of metadata.gpu in gpu_rates at that time. Without a usable rate, a note says why, and amount, unit and source are NULL.';
 
-CREATE OR REPLACE FUNCTION runledger.cost_of(amount numeric, unit text, duration_us bigint) RETURNS numeric
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE OR REPLACE FUNCTION runledger.cost_of(amount numeric, unit text, duration_us bigint, token_count bigint)
+    RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
     -- An amount has at most 48 decimals. Past the 48th and those of the unit's powers of ten, a quotient repeats one
     -- digit, never a 9; so its 64 decimals, rounded once more to 12, are what rounding the exact quotient gives.
     RETURN CASE unit
         WHEN 'run' THEN round(amount, 12)
+        WHEN 'request' THEN round(amount, 12)
+        WHEN 'token' THEN round(amount * token_count, 12)
         ELSE round(round(amount * duration_us, 64) / runledger.unit_us(unit), 12)
     END;
-COMMENT ON FUNCTION runledger.cost_of(numeric, text, bigint) IS
-    'round(amount × duration_us / unit_us, 12) in US dollars, half away from zero; the amount itself for unit run. NULL without a duration that is needed.';
+COMMENT ON FUNCTION runledger.cost_of(numeric, text, bigint, bigint) IS
+    'round(amount × duration_us / unit_us, 12) in US dollars, half away from zero; the amount itself for the units run and request, and amount × token_count for token. NULL without a duration, or a count of tokens, that is needed.';

@@ -17,7 +17,7 @@ BEGIN ATOMIC
            END,
            s.rate_amount, trim_scale(rate.usd_per_second), s.cost_usd,
            CASE WHEN s.cost_note IS DISTINCT FROM 'not_charged'
-               THEN runledger.cost_of(rate.usd_per_second, 'second', s.duration_us) END
+               THEN runledger.cost_of(rate.usd_per_second, 'second', s.duration_us, NULL) END
     FROM runledger.settlements AS s
     JOIN runledger.generations AS g ON g.id = s.generation_id
     LEFT JOIN runledger.gpu_rates AS rate ON rate.gpu = p_gpu AND rate.effective @> s.finished_at

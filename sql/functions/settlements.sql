@@ -95,11 +95,13 @@ BEGIN
         s.rate_amount := last.rate_amount;
         s.rate_unit := last.rate_unit;
         s.rate_source := last.rate_source;
+        s.token_count := last.token_count;
         s.gpu := CASE last.rate_source WHEN 'gpu_rates' THEN last.gpu ELSE coalesce(rate.gpu, last.gpu) END;
     ELSE
         s.rate_amount := rate.amount;
         s.rate_unit := rate.unit;
         s.rate_source := rate.source;
+        s.token_count := rate.token_count;
         s.gpu := rate.gpu;
     END IF;
 
@@ -109,8 +111,9 @@ BEGIN
     ELSIF s.rate_amount IS NULL THEN
         s.cost_note := rate.note;
     ELSE
-        s.cost_usd := runledger.cost_of(s.rate_amount, s.rate_unit, s.duration_us);
-        IF s.rate_unit <> 'run' THEN
+        s.cost_usd := runledger.cost_of(s.rate_amount, s.rate_unit, s.duration_us, s.token_count);
+        -- A price that no duration is in needs none.
+        IF runledger.unit_us(s.rate_unit) IS NOT NULL THEN
             s.cost_note := s.duration_note;
         END IF;
     END IF;
@@ -197,10 +200,11 @@ BEGIN
             INSERT INTO runledger.settlements (
                 generation_id, run_id, outcome, why, status, status_reason, keeps_status, running_at, finished_at,
                 duration_us, duration_clock, duration_note, gpu, rate_amount, rate_unit, rate_source, cost_usd,
-                cost_note, output_count, response_payload_md5, before)
+                cost_note, output_count, response_payload_md5, before, token_count)
             SELECT generation_id, run_id, outcome, why, status, status_reason, keeps_status, running_at, finished_at,
                    duration_us, duration_clock, duration_note, gpu, rate_amount, rate_unit, rate_source, cost_usd,
-                   cost_note, output_count, md5(payload::text), stood_before
+                   cost_note, output_count, md5(payload::text), stood_before,
+                   token_count
             FROM draft ORDER BY generation_id
         ),
         replaced AS (

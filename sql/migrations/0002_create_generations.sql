@@ -30,7 +30,7 @@ CREATE TABLE runledger.generations (
         CHECK (cost_note IN ('no_running_event', 'running_after_end', 'clocks_differ', 'clock_implausible',
                              'provider_times', 'provider_times_missing', 'provider_times_implausible',
                              'rate_missing', 'gpu_rate_missing', 'rate_malformed', 'rate_negative',
-                             'currency_not_usd', 'unit_unknown', 'not_charged'))
+                             'currency_not_usd', 'unit_unknown', 'tokens_missing', 'tokens_malformed', 'not_charged'))
 );
 COMMENT ON TABLE runledger.generations IS
     'One picture or video that the application asked for. The application inserts the row and owns metadata and request_*; the daemon settles the rest, once the run''s ending is known.';

@@ -56,6 +56,7 @@ CREATE TABLE runledger.settlements (
     keeps_status boolean NOT NULL DEFAULT false,
     response_payload_md5 text,
     is_replaced boolean NOT NULL DEFAULT false,
+    token_count bigint,
     CONSTRAINT settlements_outcome_is_known
         CHECK (outcome IN ('settled', 'resettled', 'kept', 'edited_by_hand', 'reopened', 'repriced')),
     CONSTRAINT settlements_finished_at_unless_reopened CHECK ((finished_at IS NULL) = (outcome = 'reopened')),
@@ -67,12 +68,15 @@ CREATE TABLE runledger.settlements (
     CONSTRAINT settlements_rate_source_is_known CHECK (rate_source IN ('metadata', 'gpu_rates')),
     CONSTRAINT settlements_rate_source_iff_rate CHECK ((rate_source IS NULL) = (rate_amount IS NULL)),
     CONSTRAINT settlements_rate_unit_iff_rate CHECK ((rate_unit IS NULL) = (rate_amount IS NULL)),
+    CONSTRAINT settlements_token_count_iff_rate_is_of_tokens
+        CHECK ((token_count IS NULL) = (rate_unit IS DISTINCT FROM 'token')),
+    CONSTRAINT settlements_token_count_is_not_negative CHECK (token_count >= 0),
     CONSTRAINT settlements_rate_of_a_gpu_names_it CHECK (rate_source <> 'gpu_rates' OR gpu IS NOT NULL),
     CONSTRAINT settlements_cost_note_is_known
         CHECK (cost_note IN ('no_running_event', 'running_after_end', 'clocks_differ', 'clock_implausible',
                              'provider_times', 'provider_times_missing', 'provider_times_implausible',
                              'rate_missing', 'gpu_rate_missing', 'rate_malformed', 'rate_negative',
-                             'currency_not_usd', 'unit_unknown', 'not_charged')),
+                             'currency_not_usd', 'unit_unknown', 'tokens_missing', 'tokens_malformed', 'not_charged')),
     CONSTRAINT settlements_unknown_cost_says_why
         CHECK (cost_usd IS NOT NULL OR cost_note IS NOT NULL OR outcome = 'reopened'),
     CONSTRAINT settlements_known_cost_has_no_reason_to_be_null
@@ -112,7 +116,7 @@ COMMENT ON COLUMN runledger.settlements.duration_clock IS
     'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. provider: the provider''s ended_at minus its started_at (runs.provider_…), because no webhook ended the run. NULL: no duration.';
 COMMENT ON COLUMN runledger.settlements.rate_amount IS
     'US dollars per rate_unit, as copied at the settlement, even if nothing was charged; NULL: no usable rate.';
-COMMENT ON COLUMN runledger.settlements.rate_unit IS 'second, minute, hour or run; NULL: no usable rate.';
+COMMENT ON COLUMN runledger.settlements.rate_unit IS 'second, minute, hour, run, request or token; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements.cost_usd IS 'US dollars, 12 decimals; NULL if nothing is charged or the cost is unknown.';
 COMMENT ON COLUMN runledger.settlements.cost_note IS 'Why cost_usd is NULL, or what to know about it.';
 COMMENT ON COLUMN runledger.settlements.output_count IS 'How many outputs the run had.';
@@ -127,6 +131,8 @@ COMMENT ON COLUMN runledger.settlements.keeps_status IS
     'True: the status is the one that the application had written itself, not the run''s.';
 COMMENT ON COLUMN runledger.settlements.response_payload_md5 IS
     'MD5 of the response_payload that was written, as text: an edit by hand is noticed by it. NULL: none was written, or it was not recorded.';
+COMMENT ON COLUMN runledger.settlements.token_count IS
+    'metadata.tokenCount, copied with a rate whose unit is token, even if nothing was charged; NULL: the rate has another unit, or there is none.';
 COMMENT ON COLUMN runledger.settlements.is_replaced IS 'A newer settlement of the same generation and run has taken its place: retention may remove it.';
 
 CREATE TYPE runledger.settlement_draft AS (

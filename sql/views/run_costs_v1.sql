@@ -1,7 +1,8 @@
 CREATE OR REPLACE VIEW runledger.run_costs_v1 AS
 SELECT g.id AS generation_id, g.run_id, g.status, g.request_timestamp, g.response_timestamp, g.duration_ms,
        g.cost_usd, g.cost_note, s.rate_amount, s.rate_unit, s.duration_clock, s.running_at, s.finished_at,
-       s.rate_source, s.gpu, g.telegram_chat_id, runledger.masked_links(g.status_reason) AS status_reason
+       s.rate_source, s.gpu, g.telegram_chat_id, runledger.masked_links(g.status_reason) AS status_reason,
+       s.token_count
 FROM runledger.generations AS g
 LEFT JOIN LATERAL (
     SELECT * FROM runledger.settlements AS audit
@@ -23,7 +24,7 @@ COMMENT ON COLUMN runledger.run_costs_v1.cost_usd IS
     'US dollars, 12 decimals; NULL if nothing is charged or the cost is unknown: see cost_note.';
 COMMENT ON COLUMN runledger.run_costs_v1.cost_note IS 'Why cost_usd is NULL, or what to know about it; NULL: nothing to say.';
 COMMENT ON COLUMN runledger.run_costs_v1.rate_amount IS 'US dollars per rate_unit, as copied at the settlement; NULL: no usable rate.';
-COMMENT ON COLUMN runledger.run_costs_v1.rate_unit IS 'second, minute, hour or run; NULL: no usable rate.';
+COMMENT ON COLUMN runledger.run_costs_v1.rate_unit IS 'second, minute, hour, run, request or token; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.run_costs_v1.duration_clock IS
     'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. NULL: no duration.';
 COMMENT ON COLUMN runledger.run_costs_v1.running_at IS 'The instant that the duration counts from; NULL: none was received.';
@@ -31,3 +32,5 @@ COMMENT ON COLUMN runledger.run_costs_v1.finished_at IS 'The instant that it cou
 COMMENT ON COLUMN runledger.run_costs_v1.telegram_chat_id IS 'The chat; negative for groups; NULL: none, or malformed.';
 COMMENT ON COLUMN runledger.run_costs_v1.status_reason IS
     'What is known about why it failed or was cancelled, its links masked; NULL for other statuses.';
+COMMENT ON COLUMN runledger.run_costs_v1.token_count IS
+    'metadata.tokenCount as copied with a rate whose unit is token; NULL: the rate has another unit, or there is none.';

@@ -1,10 +1,16 @@
 -- Fills a migrated, empty database with :rows generations that ended within the last twelve months, their runs, their
 -- settlements, and a month of notifications; with runs_only set, with the runs alone. Repeatable: seeded. Run by
--- ten_million.sh, and by run.sh.
+-- ten_million.sh, by focus_export.sh, and by run.sh. With days set, they ended within so many days before :until, an
+-- expression.
 --
 -- Of the rows 5 % failed, 1.5 % were cancelled, 1 % succeeded without a cost, 2 % were settled twice; one in
 -- ten thousand is open. 2,000 chats, a few of which ask for most; ten GPUs at their usual rates; durations log-normal around 12 s.
 \set ON_ERROR_STOP on
+\if :{?days}
+\else
+    \set days 365
+    \set until 'date_trunc(''second'', now())'
+\endif
 SET synchronous_commit = off;
 SET maintenance_work_mem = '512MB';
 SELECT setseed(0.4);
@@ -49,7 +55,7 @@ SELECT
 FROM (
     SELECT i, chat,
            i > :rows - :rows / 10000 AS open,
-           date_trunc('second', now()) - interval '365 days' + (i - fate) * (interval '365 days' / :rows) AS ended_at,
+           :until - :days * interval '1 day' + (i - fate) * (:days * interval '1 day' / :rows) AS ended_at,
            (exp(2.5 + 0.7 * (fate + chat + machine + length - 2) * 1.7) * 1000000)::bigint AS duration_us,
            CASE WHEN fate < 0.05 THEN 'failed' WHEN fate < 0.065 THEN 'cancelled' ELSE 'completed' END AS status,
            CASE WHEN fate > 0.9966 THEN 'rate_missing' WHEN fate > 0.9933 THEN 'rate_malformed'

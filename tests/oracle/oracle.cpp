@@ -121,6 +121,9 @@ void charge(ExpectedGeneration& expected, const PlannedRate& rate, bool same_clo
     if (is_flat(rate.unit)) {
         expected.cost_usd = cost_of({.amount = amount, .duration_us = 1, .unit_us = 1});
         expected.cost_note.clear();
+    } else if (rate.unit == "token" || rate.unit == "tokens") {
+        expected.cost_usd = cost_of({.amount = amount, .duration_us = rate.tokens.value(), .unit_us = 1});
+        expected.cost_note.clear();
     } else if (expected.duration_us) {
         expected.cost_usd =
             cost_of({.amount = amount, .duration_us = *expected.duration_us, .unit_us = unit_us_of(rate.unit).value()});
@@ -198,7 +201,9 @@ std::optional<std::int64_t> unit_us_of(std::string_view unit) {
     return std::nullopt;
 }
 
-bool is_flat(std::string_view unit) { return unit == "run" || unit == "fixed"; }
+bool is_flat(std::string_view unit) {
+    return unit == "run" || unit == "fixed" || unit == "request" || unit == "requests";
+}
 
 ExpectedGeneration expected_generation(const RunPlan& run, const std::vector<const StoredEvent*>& events) {
     const Milestones found = milestones_of(run, events);

@@ -44,7 +44,8 @@ struct ExpectedGeneration {
 // before the GET, then the lower XXH3-64 of the body.
 [[nodiscard]] ExpectedGeneration expected_generation(const RunPlan& run, const std::vector<const StoredEvent*>& events);
 
-// The duration of one unit of a rate; nothing for a flat rate ("run", "fixed") and for what is no unit.
+// The duration of one unit of a rate; nothing for a flat rate ("run", "fixed", "request"), for tokens, and for what is
+// no unit.
 [[nodiscard]] std::optional<std::int64_t> unit_us_of(std::string_view unit);
 [[nodiscard]] bool is_flat(std::string_view unit);
 

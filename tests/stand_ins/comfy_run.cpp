@@ -34,13 +34,17 @@ PlannedRate make_rate(Dice& dice, const Habits& habits) {
     PlannedRate rate{.amount = std::string{dice.pick(amounts)}, .unit = "second", .currency = "USD"};
     bool as_string = false;
     if (dice.chance(habits.other_unit)) {
-        constexpr std::array<std::string_view, 5> units{"seconds", "minute", "minutes", "hour", "hours"};
+        constexpr std::array<std::string_view, 10> units{"seconds", "minute",  "minutes",  "hour",  "hours",
+                                                         "run",     "request", "requests", "token", "tokens"};
         rate.unit = dice.pick(units);
         as_string = dice.chance(0.5);
+        if (rate.unit.starts_with("token")) {
+            rate.tokens = static_cast<std::int64_t>(dice.below(100'000));
+        }
     }
     if (dice.chance(habits.odd_rate)) {
         rate.usable = false;
-        switch (dice.below(5)) {
+        switch (dice.below(6)) {
             case 0:
                 return rate;  // No costRate at all.
             case 1:
@@ -51,6 +55,10 @@ PlannedRate make_rate(Dice& dice, const Habits& habits) {
                 break;
             case 3:
                 rate.currency = "EUR";
+                break;
+            case 4:
+                rate.unit = "token";  // Which nobody has counted.
+                rate.tokens.reset();
                 break;
             default:
                 rate.unit = "fortnight";
@@ -274,6 +282,9 @@ std::string RunPlan::metadata() const {
     std::vector<std::pair<std::string, std::string>> members{{"run_id", python_string(run_id)}};
     if (!rate.json.empty()) {
         members.emplace_back("costRate", rate.json);
+    }
+    if (rate.tokens) {
+        members.emplace_back("tokenCount", std::to_string(*rate.tokens));
     }
     if (chat_id) {
         // A number or a decimal string: the application has been seen to store both.

@@ -43,6 +43,7 @@ struct PlannedRate {
     std::string currency{};
     std::string json{};  // Empty: no costRate at all.
     bool usable{true};
+    std::optional<std::int64_t> tokens{};  // As tokenCount says; nothing: it does not.
 };
 
 struct RunPlan {

@@ -61,7 +61,7 @@ std::string amounts(const pqxx::field& duration_ms, const pqxx::field& cost_usd,
 }
 
 std::string advice_on(std::string_view cost_note) {
-    static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> notes{{
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 13> notes{{
         {"no_running_event",
          "no running event was received, so the beginning is unknown; if one still comes, the run is priced then"},
         {"running_after_end",
@@ -84,8 +84,15 @@ std::string advice_on(std::string_view cost_note) {
          "metadata.costRate is not in USD, and nothing is converted; write a rate in USD, and the run is priced within "
          "a second"},
         {"unit_unknown",
-         "the unit of metadata.costRate is not second(s), minute(s), hour(s), run or fixed; repair it, and the run is "
-         "priced within a second"},
+         "the unit of metadata.costRate is not second(s), minute(s), hour(s), run, fixed, request(s) or token(s); "
+         "repair "
+         "it, and the run is priced within a second"},
+        {"tokens_missing",
+         "the unit of metadata.costRate is token, and metadata has no tokenCount; write it, and the run is priced "
+         "within a second"},
+        {"tokens_malformed",
+         "the unit of metadata.costRate is token, and metadata.tokenCount is not a whole number of 1 to 18 digits; "
+         "repair it, and the run is priced within a second"},
         {"not_charged", "only a success is charged"},
     }};
     for (const auto& [note, advice] : notes) {
@@ -146,14 +153,18 @@ std::string timing_lines(const pqxx::row& run) {
 std::string rate_lines(const pqxx::row& generation) {
     if (generation["amount"].is_null()) {
         const std::string note = text_or(generation["rate_note"], "rate_missing");
-        return fmt::format("  None ({}): {}.\n  metadata.costRate: {}; metadata.gpu: {}\n", note, advice_on(note),
-                           text_or(generation["said_rate"], "absent"), text_or(generation["said_gpu"], "absent"));
+        const bool is_about_tokens = note.starts_with("tokens_");
+        return fmt::format(
+            "  None ({}): {}.\n  metadata.costRate: {}; metadata.gpu: {}{}\n", note, advice_on(note),
+            text_or(generation["said_rate"], "absent"), text_or(generation["said_gpu"], "absent"),
+            is_about_tokens ? "; metadata.tokenCount: " + text_or(generation["said_token_count"], "absent") : "");
     }
     const auto unit = generation["unit"].as<std::string>();
     const bool from_metadata = generation["source"].as<std::string>() == "metadata";
+    const bool is_flat = unit == "run" || unit == "request";
     return fmt::format(
-        "  {} USD {}{}, from {}{}\n", generation["amount"].as<std::string>(), unit == "run" ? "a run" : "per ",
-        unit == "run" ? ", whatever it took" : unit,
+        "  {} USD {}{}, from {}{}\n", generation["amount"].as<std::string>(), is_flat ? "a " : "per ",
+        is_flat ? unit + ", whatever it took" : unit,
         from_metadata ? std::string("metadata.costRate")
                       : fmt::format("gpu_rates for {}, as in force at the ending", text_or(generation["gpu"], "?")),
         generation["is_settled"].as<bool>() ? "; copied at the settlement" : "");
@@ -167,8 +178,11 @@ std::string sum_lines(const pqxx::row& generation) {
     const auto cost = generation["settled_cost"].as<std::string>();
     const auto unit = generation["unit"].as<std::string>();
     std::string text;
-    if (unit == "run") {
+    if (unit == "run" || unit == "request") {
         text = fmt::format("  a flat price: {} USD\n", cost);
+    } else if (unit == "token") {
+        text = fmt::format("  {} USD x {} tokens = {} USD, rounded to 12 decimals\n",
+                           generation["amount"].as<std::string>(), generation["token_count"].as<std::string>(), cost);
     } else {
         const std::string_view unit_us = unit == "second" ? "1000000" : unit == "minute" ? "60000000" : "3600000000";
         text = fmt::format("  {} USD x {} us / {} us = {} USD, rounded to 12 decimals\n",

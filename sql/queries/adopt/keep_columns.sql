@@ -13,7 +13,7 @@ ALTER TABLE runledger.generations
         CHECK (cost_note IN ('no_running_event', 'running_after_end', 'clocks_differ', 'clock_implausible',
                              'provider_times', 'provider_times_missing', 'provider_times_implausible',
                              'rate_missing', 'gpu_rate_missing', 'rate_malformed', 'rate_negative',
-                             'currency_not_usd', 'unit_unknown', 'not_charged')) NOT VALID;
+                             'currency_not_usd', 'unit_unknown', 'tokens_missing', 'tokens_malformed', 'not_charged')) NOT VALID;
 
 -- Its name comes last in the alphabet, so that it runs after the application's own triggers have changed metadata.
 CREATE TRIGGER zz_runledger_keep_generated_columns

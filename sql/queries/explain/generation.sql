@@ -10,8 +10,10 @@ SELECT g.id, g.run_id, g.status, g.status_reason, g.duration_ms, g.cost_usd, g.c
        CASE WHEN last.rate_amount IS NULL THEN rate.unit ELSE last.rate_unit END AS unit,
        CASE WHEN last.rate_amount IS NULL THEN rate.source ELSE last.rate_source END AS source,
        CASE WHEN last.rate_amount IS NULL THEN rate.gpu ELSE last.gpu END AS gpu,
+       CASE WHEN last.rate_amount IS NULL THEN rate.token_count ELSE last.token_count END AS token_count,
        rate.note AS rate_note, left(runledger.said_in(g.metadata) ->> 'costRate', 200) AS said_rate,
-       left(runledger.said_in(g.metadata) ->> 'gpu', 200) AS said_gpu
+       left(runledger.said_in(g.metadata) ->> 'gpu', 200) AS said_gpu,
+       left(runledger.said_in(g.metadata) ->> 'tokenCount', 200) AS said_token_count
 FROM runledger.generations AS g
 LEFT JOIN runledger.runs AS r ON r.run_id = $1
 CROSS JOIN runledger.last_settlement(g.id) AS last

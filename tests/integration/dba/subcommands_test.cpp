@@ -55,6 +55,7 @@ std::vector<Row> rows() {
          refused,
          refused,
          refused},
+        {{"export", "focus", "--month", "2025-08"}, done, refused, refused, done},
         {{"status"}, done, answer_is_no, answer_is_no, done},
         {{"forget", "--chat", "42", "--dry-run"}, done, refused, refused, refused},
         {{"forget", "--chat", "42"}, done, refused, refused, refused},
@@ -162,6 +163,8 @@ TEST_F(Subcommands, EndWithTheirDocumentedCodes) {
         {{"statement", "2001-01"}, answer_is_no, "not closed"},
         {{"statement", "2001-01", "--as-of", "tomorrow"}, misused, "tomorrow"},
         {{"reprice", "--gpu", "A10G", "--from", "01.11.2026", "--to", "2026-02-01"}, misused, "01.11.2026"},
+        {{"export", "focus", "--month", "2026-13"}, misused, "2026-13"},
+        {{"export", "focus", "--month", "2026-01", "--output", "/dev/null"}, misused, "not a regular file"},
     };
     for (const Wrong& one : all) {
         const Finished ended = tool(one.words);

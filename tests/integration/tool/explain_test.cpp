@@ -190,6 +190,33 @@ Notifications
 )text");
 }
 
+TEST_F(Explain, APriceByTokens) {
+    insert_metadata(
+        R"({"run_id": "run-1", "costRate": {"amount": "0.0000025", "currency": "USD", "unit": "token"}, "tokenCount": 1200})");
+    receive("run-1", {{event_text({}), 0}, {event_text({.status = "success"}), 10'000'000}});
+
+    EXPECT_THAT(explained(),
+                HasSubstr("  0.0000025 USD per token, from metadata.costRate; copied at the settlement\n"));
+    EXPECT_THAT(explained(), HasSubstr("  0.0000025 USD x 1200 tokens = 0.003000000000 USD, rounded to 12 decimals\n"));
+}
+
+TEST_F(Explain, APriceByTokensThatNobodyCounted) {
+    insert_metadata(
+        R"({"run_id": "run-1", "costRate": {"amount": 1, "currency": "USD", "unit": "token"}, "tokenCount": "many"})");
+    receive("run-1", {{event_text({}), 0}, {event_text({.status = "success"}), 10'000'000}});
+
+    EXPECT_THAT(explained(), HasSubstr("  None (tokens_malformed): the unit of metadata.costRate is token, and "));
+    EXPECT_THAT(explained(), HasSubstr("metadata.gpu: absent; metadata.tokenCount: many\n"));
+}
+
+TEST_F(Explain, APriceOfARequest) {
+    insert_metadata(R"({"run_id": "run-1", "costRate": {"amount": 0.25, "currency": "USD", "unit": "request"}})");
+    receive("run-1", {{event_text({}), 0}, {event_text({.status = "success"}), 10'000'000}});
+
+    EXPECT_THAT(explained(), HasSubstr("  0.25 USD a request, whatever it took, from metadata.costRate; copied"));
+    EXPECT_THAT(explained(), HasSubstr("  a flat price: 0.250000000000 USD\n"));
+}
+
 TEST_F(Explain, AFlatRate) {
     insert_metadata(R"({"run_id": "run-1", "costRate": {"amount": 0.25, "currency": "USD", "unit": "run"}})");
     receive("run-1", {{event_text({}), 0}, {event_text({.status = "success"}), 10'000'000}});

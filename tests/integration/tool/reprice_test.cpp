@@ -118,6 +118,22 @@ TEST_F(Reprice, LeavesWhatMetadataPricesUsableOrNot) {
     EXPECT_EQ(count("settlements WHERE outcome = 'repriced'"), 0);
 }
 
+TEST_F(Reprice, LeavesRequestsAndTokensCountedOrNot) {
+    ten_seconds("a", R"("gpu": "A10G", "costRate": {"amount": 1, "currency": "USD", "unit": "request"})");
+    ten_seconds("b",
+                R"("gpu": "A10G", "costRate": {"amount": 1, "currency": "USD", "unit": "token"}, "tokenCount": 3)");
+    ten_seconds("c", R"("gpu": "A10G", "costRate": {"amount": 1, "currency": "USD", "unit": "token"})");
+    set_rate("0.0004");
+
+    const Finished applied = reprice({"--apply"});
+
+    EXPECT_THAT(applied.output, HasSubstr("3 left: metadata.costRate decides"));
+    EXPECT_EQ(cost_of_run("a"), "1.000000000000");
+    EXPECT_EQ(cost_of_run("b"), "3.000000000000");
+    EXPECT_EQ(cost_of_run("c"), "NULL");
+    EXPECT_EQ(count("settlements WHERE outcome = 'repriced'"), 0);
+}
+
 TEST_F(Reprice, ReportsWhatWasEditedByHandAndLeavesIt) {
     ten_seconds("a");
     execute("UPDATE runledger.generations SET cost_usd = 5");

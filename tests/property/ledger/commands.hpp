@@ -91,7 +91,17 @@ struct Retire {
     int off{};  // The count that the edge says is wrong by so much.
 };
 
-enum class Rate : std::uint8_t { none, of_a_second, of_a_minute, of_a_run, malformed };
+enum class Rate : std::uint8_t {
+    none,
+    of_a_second,
+    of_a_minute,
+    of_a_run,
+    malformed,
+    of_a_request,
+    of_tokens,
+    of_uncounted_tokens,
+    of_malformed_tokens,
+};
 enum class Gpu : std::uint8_t { none, priced, unknown };
 enum class Chat : std::uint8_t { none, number, text, malformed };
 enum class Group : std::uint8_t { none, batch, pair };  // A pair has not ended before it has two members.

@@ -43,10 +43,11 @@ std::string text_of(const Segment& s) {
 std::string text_of(const std::vector<Settlement>& history) {
     std::string text;
     for (const Settlement& s : history) {
-        text += fmt::format("\n        {} {} {} {} | {} us {} {} | {} {} {} {} | {} {} | at {} | {} outputs", s.outcome,
-                            s.run, s.status, text_of(s.reason), s.duration_us ? std::to_string(*s.duration_us) : "",
-                            s.clock, s.duration_note, s.gpu, text_of(s.rate), s.unit, s.source, text_of(s.cost), s.note,
-                            text_of(s.finished), s.output_count);
+        text += fmt::format("\n        {} {} {} {} | {} us {} {} | {} {} {} {} {} | {} {} | at {} | {} outputs",
+                            s.outcome, s.run, s.status, text_of(s.reason),
+                            s.duration_us ? std::to_string(*s.duration_us) : "", s.clock, s.duration_note, s.gpu,
+                            text_of(s.rate), s.unit, s.tokens ? std::to_string(*s.tokens) : "", s.source,
+                            text_of(s.cost), s.note, text_of(s.finished), s.output_count);
     }
     return text;
 }
@@ -110,6 +111,19 @@ std::string metadata_of(const Row& row) {
             break;
         case Rate::malformed:
             text += R"(, "costRate": "error: no rate")";
+            break;
+        case Rate::of_a_request:
+            text += R"(, "costRate": {"amount": "0.25", "currency": "USD", "unit": "request"})";
+            break;
+        case Rate::of_tokens:
+            text += R"(, "costRate": {"amount": "0.0000000000025", "currency": "USD", "unit": "tokens"})";
+            text += R"(, "tokenCount": "1201")";
+            break;
+        case Rate::of_uncounted_tokens:
+            text += R"(, "costRate": {"amount": 3, "currency": "USD", "unit": "token"})";
+            break;
+        case Rate::of_malformed_tokens:
+            text += R"(, "costRate": {"amount": 3, "currency": "USD", "unit": "token"}, "tokenCount": 1.5)";
             break;
     }
     if (row.gpu != Gpu::none) {

@@ -39,6 +39,7 @@ struct Settlement {
     std::string gpu{};
     std::optional<Decimal> rate{};
     std::string unit{};
+    std::optional<std::int64_t> tokens{};
     std::string source{};
     std::optional<Decimal> cost{};
     std::string note{};

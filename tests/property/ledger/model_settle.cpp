@@ -61,6 +61,7 @@ struct SaidRate {
     std::optional<Decimal> amount{};
     std::string unit{};
     std::string note{};
+    std::optional<std::int64_t> tokens{};
 };
 
 SaidRate rate_in_metadata(Rate rate) {
@@ -75,6 +76,14 @@ SaidRate rate_in_metadata(Rate rate) {
             return {.amount = Decimal::parse("0.5"), .unit = "run"};
         case Rate::malformed:
             return {.note = "rate_malformed"};
+        case Rate::of_a_request:
+            return {.amount = Decimal::parse("0.25"), .unit = "request"};
+        case Rate::of_tokens:
+            return {.amount = Decimal::parse("0.0000000000025"), .unit = "token", .tokens = 1201};
+        case Rate::of_uncounted_tokens:
+            return {.note = "tokens_missing"};
+        case Rate::of_malformed_tokens:
+            return {.note = "tokens_malformed"};
     }
     throw std::logic_error("Rate");
 }
@@ -88,8 +97,14 @@ std::size_t place_in_time(Instant at) {
         std::count_if(walls.begin(), walls.end(), [at](Instant wall) { return wall <= at; }));
 }
 
-std::optional<Decimal> cost_at(const Decimal& rate, const std::string& unit, std::optional<std::int64_t> duration_us) {
-    if (unit == "run") {
+bool is_by_time(const std::string& unit) { return unit == "second" || unit == "minute"; }
+
+std::optional<Decimal> cost_at(const Decimal& rate, const std::string& unit, std::optional<std::int64_t> duration_us,
+                               std::optional<std::int64_t> tokens) {
+    if (unit == "token") {
+        return cost_of({.amount = rate, .duration_us = tokens.value(), .unit_us = 1});
+    }
+    if (!is_by_time(unit)) {
         return rate;
     }
     return duration_us ? std::optional{cost_of({.amount = rate,
@@ -295,7 +310,9 @@ void Model::price(Settlement& s, const Row& row, const Settlement* last, bool is
         const bool is_of_gpu = last->source == "gpu_rates";
         s.gpu = is_of_gpu || gpu.empty() ? last->gpu : gpu;
         const bool is_looked_up_again = is_of_gpu && last->finished != s.finished;
-        rate = {.amount = is_looked_up_again ? rate_in_force(last->gpu, *s.finished) : last->rate, .unit = last->unit};
+        rate = {.amount = is_looked_up_again ? rate_in_force(last->gpu, *s.finished) : last->rate,
+                .unit = last->unit,
+                .tokens = last->tokens};
         source = last->source;
         if (!rate.amount) {
             rate = {.note = "gpu_rate_missing"};
@@ -304,14 +321,15 @@ void Model::price(Settlement& s, const Row& row, const Settlement* last, bool is
     }
     s.rate = rate.amount;
     s.unit = rate.unit;
+    s.tokens = rate.tokens;
     s.source = source;
     if (!is_success) {
         s.note = "not_charged";
     } else if (!rate.amount) {
         s.note = rate.note;
     } else {
-        s.cost = cost_at(*rate.amount, rate.unit, s.duration_us);
-        s.note = rate.unit == "run" ? "" : s.duration_note;
+        s.cost = cost_at(*rate.amount, rate.unit, s.duration_us, s.tokens);
+        s.note = is_by_time(rate.unit) ? s.duration_note : "";
     }
 }
 
@@ -364,7 +382,7 @@ void Model::run(const Reprice& command) {
         s.source = "gpu_rates";
         s.payload = row.payload;
         if (s.note != "not_charged") {
-            s.cost = cost_at(*rate, s.unit, s.duration_us);
+            s.cost = cost_at(*rate, s.unit, s.duration_us, s.tokens);
             s.note = s.duration_note;
         }
         write(row, s);

@@ -48,8 +48,8 @@ SELECT 'row ' || id, format('%s | %s %s | %s ms | %s USD %s | at %s | %s', run_i
 FROM runledger.generations
 UNION ALL
 SELECT 'settlements ' || generation_id, string_agg(format(
-    E'\n        %s %s %s %s | %s us %s %s | %s %s %s %s | %s %s | at %s | %s outputs', outcome, run_id, status,
-    status_reason, duration_us, duration_clock, duration_note, gpu, trim_scale(rate_amount), rate_unit, rate_source,
+    E'\n        %s %s %s %s | %s us %s %s | %s %s %s %s %s | %s %s | at %s | %s outputs', outcome, run_id, status,
+    status_reason, duration_us, duration_clock, duration_note, gpu, trim_scale(rate_amount), rate_unit, token_count, rate_source,
     trim_scale(cost_usd), cost_note, {settled}, output_count), '' ORDER BY id)
 FROM runledger.settlements GROUP BY generation_id
 UNION ALL

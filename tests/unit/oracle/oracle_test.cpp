@@ -232,6 +232,21 @@ TEST_F(GenerationCheck, ReadsANumberThatIsBeyondItsParser) {
     EXPECT_THAT(findings(), IsEmpty());
 }
 
+TEST_F(GenerationCheck, TakesAPriceByTokensTimesTheirNumber) {
+    run_.rate = {.amount = "0.0000025", .unit = "token", .currency = "USD", .tokens = 1200};
+    row().cost_usd = "0.003000000000";
+    EXPECT_THAT(findings(), IsEmpty());
+
+    row().cost_usd = "0.0000025";
+    EXPECT_THAT(findings(), ElementsAre(HasSubstr("cost_usd is 0.0000025, not 0.003")));
+}
+
+TEST_F(GenerationCheck, TakesAPriceOfARequestAsItIs) {
+    run_.rate = {.amount = "0.25", .unit = "request", .currency = "USD"};
+    row().cost_usd = "0.250000000000";
+    EXPECT_THAT(findings(), IsEmpty());
+}
+
 TEST_F(GenerationCheck, FindsAReasonMissingForARateThatIsNone) {
     run_.rate.usable = false;
     row().cost_usd = std::nullopt;

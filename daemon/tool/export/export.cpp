@@ -1,0 +1,121 @@
+#include "daemon/tool/export/export.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string_view>
+
+#include "daemon/database/database.hpp"
+#include "daemon/tool/output/csv.hpp"
+#include "daemon/tool/output/exit_code.hpp"
+#include "daemon/tool/output/json_object.hpp"
+#include "daemon/tool/output/replaced_file.hpp"
+#include "daemon/tool/time_option.hpp"
+#include "queries/focus.hpp"
+
+namespace runledger::tool {
+namespace {
+
+std::optional<std::string_view> text_of(const pqxx::field& field) {
+    return field.is_null() ? std::nullopt : std::optional(std::string_view(field.c_str(), field.size()));
+}
+
+}  // namespace
+
+ExportCli::ExportCli(CLI::App& app)
+    : command_(app.add_subcommand("export", "Write a month's costs for other systems")) {
+    command_->require_subcommand(1);
+    CLI::App* focus = command_->add_subcommand(
+        "focus", "Write a month's charges as CSV in the columns of FOCUS 1.2, the FinOps cost format");
+    focus
+        ->add_option("--month", month_,
+                     "The month, such as 2026-06, by the database's runledger.report_time_zone; UTC if it is not set")
+        ->required()
+        ->check([](const std::string& text) { return is_day(text + "-01") ? "" : text + " is no month: 2026-06"; });
+    focus->add_option("--output", file_, "Write this file, as a whole or not at all, instead of standard output");
+}
+
+template <class Write>
+std::uint64_t ExportCli::write_charges(const Statements& work, std::uint64_t expected, Output& out, Write write) const {
+    std::uint64_t charges = 0;
+    work.run(queries::focus::open_charges, month_);
+    for (;;) {
+        const pqxx::result rows = work.run(queries::focus::next_charges);
+        write(rows);
+        charges += static_cast<std::uint64_t>(rows.size());
+        if (rows.empty()) {
+            return charges;
+        }
+        out.show_progress("writing charges", charges, expected);
+    }
+}
+
+template <class Write>
+std::uint64_t ExportCli::write_csv(const Statements& work, std::uint64_t expected, Output& out, Write write) const {
+    CsvLines lines;
+    bool has_heading = false;
+    return write_charges(work, expected, out, [&](const pqxx::result& rows) {
+        if (!has_heading) {
+            for (pqxx::row_size_type column = 0; column < rows.columns(); ++column) {
+                lines.add(rows.column_name(column));
+            }
+            lines.end_line();
+            has_heading = true;
+        }
+        for (const auto& row : rows) {
+            for (const auto& field : row) {
+                lines.add(text_of(field));
+            }
+            lines.end_line();
+        }
+        write(lines.text());
+        lines.clear();
+    });
+}
+
+int ExportCli::run(const Config& config, Output& out) {
+    std::optional<ReplacedFile> file;
+    if (!file_.empty()) {
+        file.emplace(file_);
+    }
+    Database database(config.page.uri, "export");
+    const Snapshot work(database);
+    const auto month = work.run1(queries::focus::month, month_);
+    const auto expected = month["charges"].as<std::uint64_t>();
+    const auto without_cost = month["without_cost"].as<std::uint64_t>();
+    if (file) {
+        const std::uint64_t charges =
+            write_csv(work, expected, out, [&](std::string_view lines) { file->write(lines); });
+        file->put_in_place();
+        if (out.as_json) {
+            out.print(JsonObject()
+                          .add("month", month_)
+                          .add("charges", charges)
+                          .add("without_cost", without_cost)
+                          .add("file", file_));
+        } else {
+            out.print("{}: {} charges in {}\n", month_, charges, file_);
+        }
+    } else if (out.as_json) {
+        static_cast<void>(write_charges(work, expected, out, [&](const pqxx::result& rows) {  // The lines are counted.
+            for (const auto& row : rows) {
+                out.print(JsonObject().add(row));
+            }
+        }));
+    } else {
+        static_cast<void>(
+            write_csv(work, expected, out, [&](std::string_view lines) { out.write(lines); }));  // Likewise.
+    }
+    if (!month["has_ended"].as<bool>()) {
+        out.warn(fmt::format("{} has not ended: more charges come", month_));
+    }
+    if (without_cost > 0) {
+        out.warn(
+            fmt::format("{} completed generations of {} have no known cost and are left out; "
+                        "runledger.unpriced_generations_v1 says why",
+                        without_cost, month_));
+    }
+    return without_cost > 0 ? exit_no : exit_yes;
+}
+
+}  // namespace runledger::tool
