@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/notify/media.hpp"
+#include "daemon/telegram/left_out.hpp"
 
 namespace runledger {
 namespace {
@@ -16,12 +17,18 @@ using telegram::Verdict;
 constexpr std::string_view stopped = "the daemon is being stopped, or its configuration changes";
 constexpr std::string_view only_logged = "written to the daemon's log only, because [telegram] mode is \"log\"";
 
+// Pictures, films and sound as documents; documents, if the record had asked for those, as what they are.
+std::optional<telegram::Message> other_media(const telegram::Message& message) {
+    auto documents = telegram::as_documents(message);
+    return documents ? documents : telegram::as_previews(message);
+}
+
 telegram::Message in_form(const telegram::Message& message, MessageForm form) {
     switch (form) {
         case MessageForm::media:
             return message;
         case MessageForm::documents:
-            return telegram::as_documents(message).value_or(message);
+            return other_media(message).value_or(message);
         case MessageForm::text:
             return telegram::as_text(message);
     }
@@ -34,23 +41,30 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
     const auto kind = telegram::find_notice_kind(row_.kind);
     const auto notice =
         kind ? telegram::read_notice({.kind = *kind, .run_id = row_.run_id, .payload = row_.payload}) : std::nullopt;
+    if (notice) {
+        left_out_ = notice->left_out;
+        language_ = notice->options.language;
+    }
     if (notice && notice->links_unusable > 0) {
         last_error_ = fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
                                   telegram::url_bytes_max, notice->links_unusable);
     }
+    names_files_ = notice && !notice->options.file_name.empty();
     row_.payload = {};  // Up to megabytes; the notice holds what is used of it.
     if (!notice) {
         return end({.state = NextState::dead, .error = "the payload can't be read"});
     }
-    parts_ = telegram::compose(*notice, rules_->wording,
-                               {.parts_sent = row_.parts_sent, .may_have_arrived = row_.uncertain_attempts > 0});
+    parts_ = telegram::compose(*notice, wording(),
+                               {.parts_sent = row_.parts_sent, .may_have_arrived = row_.uncertain_attempts > 0},
+                               rules_->options);
     if (parts_.empty()) {
         return end({.state = NextState::skipped, .error = "its outputs hold nothing that can be shown"});
     }
+    telegram::add_left_out(left_out_, parts_.back().left_out);
     part_ = row_.parts_sent;
     progress_ = row_.next_part;
     if (part_ >= parts_.size()) {
-        return end({.state = NextState::sent});  // All of it was confirmed before.
+        return end({.state = NextState::sent, .error = left_out_});  // All of it was confirmed before.
     }
     return begin_part(now);
 }
@@ -59,6 +73,9 @@ NotificationDelivery::Action NotificationDelivery::begin_part(WallTime now) {
     message_ = parts_[part_];
     if (progress_.without_thread) {
         message_.thread_id.reset();
+    }
+    if (progress_.without_buttons) {
+        message_.buttons.clear();
     }
     if (rules_->only_logs) {
         return WriteToLog{};
@@ -71,7 +88,7 @@ NotificationDelivery::Action NotificationDelivery::on_written_to_log() {
 }
 
 NotificationDelivery::Action NotificationDelivery::prepare_media(WallTime now) {
-    message_ = without_expired_links(message_, now, rules_->wording);
+    message_ = without_expired_links(message_, now, wording());
     message_ = in_form(message_, progress_.form);
     fetched_.assign(message_.media.size(),
                     telegram::Fetched{.verdict = FetchVerdict::too_large});  // Those are left to Telegram.
@@ -116,7 +133,12 @@ NotificationDelivery::Action NotificationDelivery::send_media() {
                                       attachment.name);
         }
     }
-    message_ = with_fetched(std::move(message_), std::exchange(fetched_, {}), rules_->wording);
+    message_ = with_fetched(std::move(message_), std::exchange(fetched_, {}), wording());
+    if (names_files_ && !message_.media.empty() && !message_.has_uploads()) {
+        telegram::add_left_out(left_out_,
+                               "the file name needs an upload, and no link's host is in [telegram] fetch_hosts");
+        names_files_ = false;  // Once.
+    }
     return send();
 }
 
@@ -137,6 +159,9 @@ NotificationDelivery::Action NotificationDelivery::on_answer(const telegram::Ans
     if (decision.remedy == Remedy::no_thread && !message_.thread_id) {
         decision = {.state = NextState::dead, .error = answer.description};  // It named none.
     }
+    if (decision.remedy == Remedy::no_buttons && message_.buttons.empty()) {
+        decision = {.state = NextState::dead, .error = answer.description};  // It had none.
+    }
     if (answer.verdict == Verdict::too_many) {
         ++progress_.refusals_for_pace;
     }
@@ -150,6 +175,8 @@ NotificationDelivery::Action NotificationDelivery::on_answer(const telegram::Ans
         if (part_ + 1 < parts_.size()) {
             decision.state = NextState::send_again;
             decision.confirms_part = true;
+        } else {
+            telegram::add_left_out(decision.error, left_out_);
         }
     }
     return end(std::move(decision), answer.message_id);
@@ -163,13 +190,17 @@ NotificationDelivery::Action NotificationDelivery::on_stored(const Decision& dec
     switch (decision.remedy) {
         case Remedy::none:
             ++part_;
-            progress_ = {.without_thread = progress_.without_thread};
+            progress_ = next_part();
             return begin_part(now);
         case Remedy::new_chat:
             row_.chat_id = decision.new_chat_id.value_or(row_.chat_id);
+            row_.chat_name.clear();
             return send();
         case Remedy::no_thread:
             message_.thread_id.reset();
+            return send();
+        case Remedy::no_buttons:
+            message_.buttons.clear();
             return send();
         case Remedy::other_form:
         case Remedy::text_only:
@@ -186,12 +217,19 @@ void NotificationDelivery::count_remedy(Remedy remedy) {
     ++progress_.fallbacks;
     if (remedy == Remedy::no_thread) {
         progress_.without_thread = true;
+    } else if (remedy == Remedy::no_buttons) {
+        progress_.without_buttons = true;
     } else if (remedy != Remedy::new_chat) {
-        const bool may_be_documents = remedy == Remedy::other_form && progress_.form == MessageForm::media &&
-                                      telegram::as_documents(message_).has_value();
+        const bool may_be_documents =
+            remedy == Remedy::other_form && progress_.form == MessageForm::media && other_media(message_).has_value();
         progress_.form = may_be_documents ? MessageForm::documents : MessageForm::text;
         progress_.refusals_for_pace = 0;
     }
+}
+
+// What stays of it for the part behind this one.
+PartProgress NotificationDelivery::next_part() const {
+    return {.without_thread = progress_.without_thread, .without_buttons = progress_.without_buttons};
 }
 
 AttemptOutcome NotificationDelivery::give_back(std::string error, std::chrono::milliseconds delay) {
@@ -222,7 +260,7 @@ AttemptOutcome NotificationDelivery::end(Decision decision, std::optional<std::i
             .decision = std::move(decision),
             .message_id = message_id,
             .parts_sent = std::min(part_ + (confirms_part ? 1 : 0), parts_.size()),
-            .next_part = confirms_part ? PartProgress{.without_thread = progress_.without_thread} : progress_};
+            .next_part = confirms_part ? next_part() : progress_};
 }
 
 }  // namespace runledger

@@ -33,7 +33,8 @@ public:
 
     struct Rules {
         NotifyPolicy policy{};
-        telegram::Wording wording{};
+        telegram::Wordings wordings{};
+        telegram::OptionDefaults options{};
         bool only_logs{false};  // Nothing is sent.
         // Which links are fetched before a message is sent; empty: none. All media of a message share the bound.
         std::function<bool(std::string_view url)> may_fetch{};
@@ -93,6 +94,8 @@ private:
     [[nodiscard]] Action send_media();
     [[nodiscard]] Action send();
     void count_remedy(Remedy remedy);
+    [[nodiscard]] PartProgress next_part() const;
+    [[nodiscard]] const telegram::Wording& wording() const { return rules_->wordings.get(language_); }
     [[nodiscard]] AttemptOutcome end(Decision decision, std::optional<std::int64_t> message_id = {});
 
     LeasedNotification row_;
@@ -102,6 +105,9 @@ private:
     std::size_t part_{0};
     telegram::Message message_{};
     PartProgress progress_{};   // Of the part that is under way.
+    std::string language_{};    // Of the record; empty: none.
+    std::string left_out_{};    // Of what metadata asks for.
+    bool names_files_{false};   // It gives the outputs a name.
     std::string last_error_{};  // What the calls before this one met.
     std::size_t fetching_{0};
     std::vector<telegram::Fetched> fetched_{};  // For each of the message's media.

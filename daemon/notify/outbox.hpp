@@ -20,7 +20,8 @@
 
 namespace runledger {
 
-// How the next part is sent: media, or after a refusal documents, or a text with links.
+// How the next part is sent: as it was composed; or after a refusal as documents, or if the record asks for documents,
+// as media; or as a text with links.
 enum class MessageForm : std::uint8_t { media, documents, text };
 
 // As in runledger.notifications.form.
@@ -33,12 +34,14 @@ struct PartProgress {
     bool without_thread{false};     // For the following parts, too.
     unsigned fallbacks{0};          // Calls that needed another way.
     unsigned refusals_for_pace{0};  // 429 answers in this form.
+    bool without_buttons{false};    // For the following parts, too.
 };
 
 // A notification that this daemon holds.
 struct LeasedNotification {
     std::int64_t id{};
     std::int64_t chat_id{};
+    std::string chat_name{};  // @channelname, if the record names the chat so; then chat_id is only the ledger's.
     std::string run_id{};
     std::string kind{};
     std::string payload{};            // JSON.

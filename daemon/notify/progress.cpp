@@ -26,10 +26,6 @@ bool says(const telegram::Answer& answer, std::string_view words) {
 
 }  // namespace
 
-ProgressMessages::ProgressMessages(std::string postgres_uri, std::chrono::milliseconds interval,
-                                   telegram::Wording wording)
-    : database_(std::move(postgres_uri), "progress"), interval_(interval), wording_(std::move(wording)) {}
-
 void ProgressMessages::look(Time now, telegram::BotApi& bot, Pace& pace) noexcept {
     next_look_ = now + std::min(interval_, look_interval);
     try {
@@ -64,15 +60,19 @@ void ProgressMessages::tell(Time now, telegram::BotApi& bot, Pace& pace) {
         if (!row["percent"].is_null()) {
             values["percent"] = row["percent"].as<std::string>();
         }
+        const std::string language =
+            row["language"].is_null()
+                ? std::string{}
+                : telegram::find_language(row["language"].as<std::string>()).value_or(std::string{});
         telegram::HtmlText html(telegram::text_units_max);
-        html.add(telegram::clean(wording_.progress.fill(values)));
+        html.add(telegram::clean(wordings_.get(language).progress.fill(values)));
         pace.take(chat_id, 1, now);
         if (is_first) {
-            telegram::Message message{.text = html.take()};
+            telegram::Message message{.text = html.take(), .is_silent = is_silent_};
             if (!row["thread_id"].is_null()) {
                 message.thread_id = row["thread_id"].as<std::int64_t>();
             }
-            bot.call(add({Kind::send, run_id, chat_id}), "sendMessage", telegram::to_json(message, chat_id));
+            bot.call(add({Kind::send, run_id, chat_id}), "sendMessage", telegram::to_json(message, {.id = chat_id}));
         } else {
             bot.call(add({Kind::edit, run_id, chat_id}), "editMessageText",
                      telegram::to_edit_json(html.take(), chat_id, row["message_id"].as<std::int64_t>()));

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <optional>
+#include <utility>
 
 #include "daemon/base/json.hpp"
 
@@ -72,6 +74,32 @@ void write_reply(Writer& writer, std::int64_t message_id) {
     writer.EndObject();
 }
 
+void write_buttons(Writer& writer, const Rows<Button>& rows) {
+    writer.StartObject();
+    writer.Key("inline_keyboard");
+    writer.StartArray();
+    for (const auto& row : rows) {
+        writer.StartArray();
+        for (const Button& button : row) {
+            writer.StartObject();
+            write_field(writer, "text", button.text);
+            if (button.url.empty()) {
+                write_field(writer, "callback_data", button.callback_data);
+            } else {
+                write_field(writer, "url", button.url);
+            }
+            writer.EndObject();
+        }
+        writer.EndArray();
+    }
+    writer.EndArray();
+    writer.EndObject();
+}
+
+std::array<std::pair<const char*, bool>, 2> flags_of(const Message& message) {
+    return {{{"disable_notification", message.is_silent}, {"protect_content", message.is_protected}}};
+}
+
 template <class Write>
 std::string json_of(Write write) {
     JsonText buffer;
@@ -82,11 +110,15 @@ std::string json_of(Write write) {
 
 }  // namespace
 
-std::string to_json(const Message& message, std::int64_t chat_id) {
+std::string to_json(const Message& message, const Chat& chat) {
     return json_of([&](Writer& writer) {
         writer.StartObject();
-        writer.Key("chat_id");
-        writer.Int64(chat_id);
+        if (chat.name.empty()) {
+            writer.Key("chat_id");
+            writer.Int64(chat.id);
+        } else {
+            write_field(writer, "chat_id", chat.name);
+        }
         if (const auto thread_id = thread_of(message)) {
             writer.Key("message_thread_id");
             writer.Int64(*thread_id);
@@ -94,6 +126,16 @@ std::string to_json(const Message& message, std::int64_t chat_id) {
         if (message.reply_to) {
             writer.Key("reply_parameters");
             write_reply(writer, *message.reply_to);
+        }
+        for (const auto& [key, is_set] : flags_of(message)) {
+            if (is_set) {
+                writer.Key(key);
+                writer.Bool(true);
+            }
+        }
+        if (!message.buttons.empty()) {
+            writer.Key("reply_markup");
+            write_buttons(writer, message.buttons);
         }
         if (message.method == Method::send_media_group) {
             writer.Key("media");
@@ -135,15 +177,24 @@ std::string to_delete_json(std::int64_t chat_id, std::int64_t message_id) {
     });
 }
 
-HttpForm to_form(const Message& message, std::int64_t chat_id) {
+HttpForm to_form(const Message& message, const Chat& chat) {
     HttpForm form;
-    form.fields.emplace_back("chat_id", std::to_string(chat_id));
+    form.fields.emplace_back("chat_id", chat.name.empty() ? std::to_string(chat.id) : std::string(chat.name));
     if (const auto thread_id = thread_of(message)) {
         form.fields.emplace_back("message_thread_id", std::to_string(*thread_id));
     }
     if (message.reply_to) {
         form.fields.emplace_back("reply_parameters",
                                  json_of([&](Writer& writer) { write_reply(writer, *message.reply_to); }));
+    }
+    for (const auto& [key, is_set] : flags_of(message)) {
+        if (is_set) {
+            form.fields.emplace_back(key, "true");
+        }
+    }
+    if (!message.buttons.empty()) {
+        form.fields.emplace_back("reply_markup",
+                                 json_of([&](Writer& writer) { write_buttons(writer, message.buttons); }));
     }
     if (message.method == Method::send_media_group) {
         form.fields.emplace_back("media", json_of([&](Writer& writer) { write_album(writer, message); }));

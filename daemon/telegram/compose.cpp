@@ -185,6 +185,42 @@ Method method_for(const std::vector<Attachment>& media) noexcept {
                                : Method::send_media_group;
 }
 
+std::string_view word_of(EndStatus status) noexcept {
+    switch (status) {
+        case EndStatus::completed:
+            return "completed";
+        case EndStatus::failed:
+            return "failed";
+        case EndStatus::cancelled:
+            return "cancelled";
+    }
+    return "failed";
+}
+
+// Under the last part; an album can't have any, so they come with a text of their own behind it.
+void add_buttons(const SettlementNotice& notice, const Wording& wording, const OptionDefaults& defaults,
+                 std::vector<Message>& parts) {
+    const bool are_the_records = notice.options.buttons.has_value();
+    const Template::Values values{{"run_id", notice.run_id},
+                                  {"generation_id", notice.generation_id},
+                                  {"status", std::string(word_of(notice.status))}};
+    std::string left_out;
+    Rows<Button> buttons =
+        fill_buttons(are_the_records ? *notice.options.buttons : defaults.buttons, values,
+                     are_the_records ? "metadata.deliveryHints.telegram.buttons" : "[telegram] buttons", left_out);
+    if (!buttons.empty() && parts.back().method == Method::send_media_group) {
+        const Message& album = parts.back();
+        HtmlText text(text_units_max);
+        text.add(clean(wording.buttons.fill({{"run_id", notice.run_id}, {"generation_id", notice.generation_id}})));
+        parts.push_back({.text = text.take(),
+                         .thread_id = album.thread_id,
+                         .is_silent = true,  // The album has alerted.
+                         .is_protected = album.is_protected});
+    }
+    parts.back().buttons = std::move(buttons);
+    parts.back().left_out = std::move(left_out);
+}
+
 // What Telegram takes into one album: pictures and films together, sound and files each by themselves, animations not.
 enum class AlbumKind : std::uint8_t { visual, animation, audio, document };
 
@@ -203,15 +239,26 @@ AlbumKind album_kind_of(MediumKind kind) noexcept {
     return AlbumKind::document;
 }
 
+// "out.png", "out-2.png", …
+void name_files(std::vector<Medium>& media, const std::string& name) {
+    const std::size_t dot = name.rfind('.');
+    const std::size_t stem = dot == std::string::npos || dot == 0 ? name.size() : dot;
+    for (std::size_t i = 0; i < media.size(); ++i) {
+        media[i].name = i == 0 ? name : fmt::format("{}-{}{}", name.substr(0, stem), i + 1, name.substr(stem));
+    }
+}
+
 // Fills albums in the outputs' order, kind by kind; what is left over is to be linked.
-std::vector<const Medium*> make_albums(const SettlementNotice& notice, std::vector<Message>& parts) {
+std::vector<const Medium*> make_albums(const SettlementNotice& notice, bool are_documents,
+                                       std::vector<Message>& parts) {
     std::vector<const Medium*> left_over;
     for (const AlbumKind album_kind :
          {AlbumKind::visual, AlbumKind::animation, AlbumKind::audio, AlbumKind::document}) {
         const std::size_t album_max = album_kind == AlbumKind::animation ? 1 : album_media_max;
         bool begins = true;
         for (const Medium& medium : notice.media) {
-            if (album_kind_of(medium.kind) != album_kind) {
+            const MediumKind kind = are_documents ? MediumKind::document : medium.kind;
+            if (album_kind_of(kind) != album_kind) {
                 continue;
             }
             if (begins || parts.back().media.size() == album_max) {
@@ -222,7 +269,10 @@ std::vector<const Medium*> make_albums(const SettlementNotice& notice, std::vect
                 parts.emplace_back();
                 begins = false;
             }
-            parts.back().media.push_back({.kind = medium.kind, .url = medium.url, .name = medium.name});
+            parts.back().media.push_back({.kind = kind,
+                                          .url = medium.url,
+                                          .name = medium.name,
+                                          .preview = are_documents ? std::optional(medium.kind) : std::nullopt});
         }
     }
     for (Message& part : parts) {
@@ -257,7 +307,8 @@ bool Message::has_uploads() const noexcept {
     return std::any_of(media.begin(), media.end(), [](const Attachment& each) { return each.bytes != nullptr; });
 }
 
-std::vector<Message> compose(const SettlementNotice& notice, const Wording& wording, const EarlierAttempts& earlier) {
+std::vector<Message> compose(const SettlementNotice& notice, const Wording& wording, const EarlierAttempts& earlier,
+                             const OptionDefaults& defaults) {
     if (notice.kind == NoticeKind::follow_up && notice.media.empty() && notice.texts.empty()) {
         return {};
     }
@@ -270,8 +321,12 @@ std::vector<Message> compose(const SettlementNotice& notice, const Wording& word
     } else if (!shown.media.empty() || !shown.texts.empty()) {
         shown.media_left_out += shown.links_unusable;  // Else the headline says that nothing can be shown.
     }
+    if (!notice.options.file_name.empty()) {
+        name_files(shown.media, notice.options.file_name);
+    }
     std::vector<Message> parts;
-    const std::vector<const Medium*> links = make_albums(shown, parts);
+    const std::vector<const Medium*> links =
+        make_albums(shown, notice.options.sends_documents.value_or(defaults.sends_documents), parts);
     const std::size_t album_count = parts.size();
     const std::string note = clean(wording.duplicate.fill({}));
     const std::size_t note_units = count_units(note) + 2;
@@ -315,10 +370,14 @@ std::vector<Message> compose(const SettlementNotice& notice, const Wording& word
             part.text += marked.take();
         }
         part.thread_id = notice.thread_id;
+        part.is_silent = notice.options.is_silent.value_or(
+            notice.status == EndStatus::completed ? defaults.silent_success : defaults.silent_failure);
+        part.is_protected = notice.options.is_protected.value_or(defaults.protect_content);
         if (i == 0) {
             part.reply_to = notice.reply_to;
         }
     }
+    add_buttons(notice, wording, defaults, parts);
     return parts;
 }
 
@@ -331,9 +390,31 @@ std::optional<Message> as_documents(const Message& message) {
     Message documents = message;
     for (Attachment& attachment : documents.media) {
         attachment.kind = MediumKind::document;
+        attachment.preview.reset();
     }
     documents.method = method_for(documents.media);
     return documents;
+}
+
+std::optional<Message> as_previews(const Message& message) {
+    Message previews = message;
+    for (Attachment& attachment : previews.media) {
+        attachment.kind = attachment.preview.value_or(attachment.kind);
+    }
+    const auto is_document = [](const Attachment& each) { return each.kind == MediumKind::document; };
+    if (std::all_of(previews.media.begin(), previews.media.end(), is_document)) {
+        return std::nullopt;
+    }
+    const AlbumKind first = album_kind_of(previews.media.front().kind);
+    const bool fits = previews.media.size() == 1 ||
+                      (first != AlbumKind::animation &&
+                       std::all_of(previews.media.begin(), previews.media.end(),
+                                   [&](const Attachment& each) { return album_kind_of(each.kind) == first; }));
+    if (!fits) {
+        return std::nullopt;
+    }
+    previews.method = method_for(previews.media);
+    return previews;
 }
 
 Message as_text(const Message& message) {

@@ -42,6 +42,7 @@ struct Attachment {
     std::string url{};
     std::string name{};
     std::shared_ptr<const std::string> bytes{};
+    std::optional<MediumKind> preview{};  // What it is, if the record asked for a document.
 };
 
 struct Message {
@@ -50,6 +51,10 @@ struct Message {
     std::vector<Attachment> media{};  // None, one, or 2 to 10.
     std::optional<std::int64_t> thread_id{};
     std::optional<std::int64_t> reply_to{};
+    bool is_silent{false};     // It alerts nobody.
+    bool is_protected{false};  // Telegram's apps neither forward nor save it.
+    Rows<Button> buttons{};    // Never of an album, which can't have any.
+    std::string left_out{};    // Of the last part: what of the buttons can't be used.
 
     [[nodiscard]] bool has_media() const noexcept { return !media.empty(); }
     [[nodiscard]] bool has_uploads() const noexcept;
@@ -65,10 +70,13 @@ struct EarlierAttempts {
 // All parts, including those that were sent. Empty if there is nothing to send: a follow-up whose outputs can't be
 // shown.
 [[nodiscard]] std::vector<Message> compose(const SettlementNotice& notice, const Wording& wording,
-                                           const EarlierAttempts& earlier);
+                                           const EarlierAttempts& earlier, const OptionDefaults& defaults = {});
 
 // The same message with its media as documents, if that makes a difference: for media that Telegram can't show.
 [[nodiscard]] std::optional<Message> as_documents(const Message& message);
+// The same message with its documents as the pictures, films and sound that they are, if the record had asked for
+// documents and they fit into one message: for documents that Telegram could not fetch.
+[[nodiscard]] std::optional<Message> as_previews(const Message& message);
 // The same message as a text with links: for media that Telegram could not fetch, or may not post there.
 [[nodiscard]] Message as_text(const Message& message);
 // The message without the media for which `is_gone` is true, with a sentence that says how many; a text if none is

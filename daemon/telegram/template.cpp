@@ -13,6 +13,7 @@ constexpr std::array<std::string_view, 6> of_an_ending{"duration", "cost",   "re
                                                        "detail",   "run_id", "generation_id"};
 constexpr std::array<std::string_view, 2> of_a_correction{"message", "run_id"};
 constexpr std::array<std::string_view, 1> of_more{"count"};
+constexpr std::array<std::string_view, 2> of_buttons{"run_id", "generation_id"};
 constexpr std::array<std::string_view, 4> of_progress{"step", "percent", "run_id", "generation_id"};
 
 std::string names_of(std::span<const std::string_view> known) {
@@ -30,8 +31,8 @@ struct Default {
     Template Wording::*member;
 };
 
-const std::array<Default, 13>& defaults() {
-    static const std::array<Default, 13> all{{
+const std::array<Default, 14>& defaults() {
+    static const std::array<Default, 14> all{{
         {"completed", "Finished[ in {duration}]", of_an_ending, &Wording::completed},
         {"no_outputs", "Finished[ in {duration}], no outputs", of_an_ending, &Wording::no_outputs},
         {"unshowable", "Finished[ in {duration}], but its outputs can't be shown here", of_an_ending,
@@ -46,6 +47,7 @@ const std::array<Default, 13>& defaults() {
         {"some_expired", "Not shown, because the links have expired: {count}", of_more, &Wording::some_expired},
         {"more", "… and {count} more", of_more, &Wording::more},
         {"progress", "Working[: {step}][ ({percent} %)]", of_progress, &Wording::progress},
+        {"buttons", "What next?", of_buttons, &Wording::buttons},
     }};
     return all;
 }
@@ -155,7 +157,8 @@ Wording::Wording()
       link_expired(made("link_expired")),
       some_expired(made("some_expired")),
       more(made("more")),
-      progress(made("progress")) {}
+      progress(made("progress")),
+      buttons(made("buttons")) {}
 
 void Wording::set(std::string_view key, std::string_view text) {
     for (const Default& each : defaults()) {
@@ -176,12 +179,44 @@ void Wording::set(std::string_view key, std::string_view text) {
 
 std::span<const std::string_view> Wording::keys() noexcept {
     static const auto all = [] {
-        std::array<std::string_view, 13> names{};
+        std::array<std::string_view, 14> names{};
         std::transform(defaults().begin(), defaults().end(), names.begin(),
                        [](const Default& each) { return each.key; });
         return names;
     }();
     return all;
+}
+
+std::optional<std::string> find_language(std::string_view text) {
+    constexpr std::size_t bytes_max = 35;  // RFC 5646, section 4.4.1.
+    const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    std::string tag;
+    std::size_t part = 0;
+    for (const char c : text) {
+        const bool is_break = c == '-' || c == '_';
+        const bool fits =
+            is_break ? part > 0 : is_letter(c) || (c >= '0' && c <= '9' && tag.find('-') != std::string::npos);
+        part = is_break ? 0 : part + 1;
+        if (!fits || part > 8) {
+            return std::nullopt;
+        }
+        tag += is_break ? '-' : is_letter(c) ? static_cast<char>(c | 0x20) : c;
+    }
+    const std::size_t first = std::min(tag.find('-'), tag.size());
+    return part > 0 && tag.size() <= bytes_max && (first == 2 || first == 3) ? std::optional(tag) : std::nullopt;
+}
+
+const Wording& Wordings::get(std::string_view tag) const {
+    for (std::string_view wanted : {tag, std::string_view(language)}) {
+        while (!wanted.empty()) {
+            if (const auto found = by_language.find(std::string(wanted)); found != by_language.end()) {
+                return found->second;
+            }
+            const std::size_t end = wanted.rfind('-');
+            wanted = wanted.substr(0, end == std::string_view::npos ? 0 : end);
+        }
+    }
+    return plain;
 }
 
 }  // namespace runledger::telegram

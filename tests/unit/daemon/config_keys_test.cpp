@@ -37,6 +37,7 @@ protected:
     // What the others need to be read at all.
     [[nodiscard]] std::map<std::string, std::string> base() const {
         return {{"[postgres] uri", "\"dbname=base\""},
+                {"[telegram] text", "{fr = {completed = \"bien\"}}"},
                 {"[telegram] token_file", quoted(folder_.write_secret("token", "1:base"))},
                 {"[comfydeploy] api_key_file", quoted(folder_.write_secret("key", "base"))},
                 {"[intake] curve_secret_key_file", quoted(folder_.write_secret("secret", std::string(40, 'b')))},
@@ -120,8 +121,21 @@ protected:
             number("[telegram] fetch_timeout_ms", 310, field(&C::telegram, &T::fetch_timeout)),
             number("[telegram] fetch_bytes_max", 311, field(&C::telegram, &T::fetch_bytes_max)),
             number("[telegram] daemons", 12, field(&C::telegram, &T::daemons)),
+            {"[telegram] buttons", "[[{text = \"Again\", callback_data = \"again\"}]]", "Again",
+             [](const C& c) {
+                 return c.telegram.options.buttons.empty() ? "" : c.telegram.options.buttons[0][0].text.fill({});
+             }},
+            {"[telegram] send_as", "\"document\"", "true",
+             [](const C& c) { return fmt::format("{}", c.telegram.options.sends_documents); }},
+            {"[telegram] silent_success", "true", "true",
+             [](const C& c) { return fmt::format("{}", c.telegram.options.silent_success); }},
+            {"[telegram] silent_failure", "true", "true",
+             [](const C& c) { return fmt::format("{}", c.telegram.options.silent_failure); }},
+            {"[telegram] protect_content", "true", "true",
+             [](const C& c) { return fmt::format("{}", c.telegram.options.protect_content); }},
             {"[telegram] text", "{completed = \"well\"}", "well",
-             [](const Config& c) { return c.telegram.text.completed.fill({}); }},
+             [](const Config& c) { return c.telegram.text.plain.completed.fill({}); }},
+            text("[telegram] language", "fr", [](const C& c) { return c.telegram.text.language; }),
             text("[comfydeploy] api_url", "https://comfy.example.com", field(&C::comfydeploy, &R::api_url)),
             {"[comfydeploy] api_key_file", quoted(folder_.write_secret("other_key", "other")), "other",
              [](const Config& c) { return std::string(c.comfydeploy.api_key.reveal()); }},
