@@ -25,6 +25,8 @@
 #include "daemon/tool/outbox.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/output/output.hpp"
+#include "daemon/tool/periods/close.hpp"
+#include "daemon/tool/periods/statement.hpp"
 #include "daemon/tool/quarantine/quarantine.hpp"
 #include "daemon/tool/refused/refused.hpp"
 #include "daemon/tool/replay/replay.hpp"
@@ -55,7 +57,7 @@ const std::array<Chapter, 5>& chapters() {
         {"Set up, and see that it works", {"migrate", "keygen", "check", "simulate"}},
         {"Look at what comes in and what became of it", {"status", "events", "explain", "audit"}},
         {"Mend what went wrong", {"spool", "quarantine", "refused", "outbox"}},
-        {"Money", {"reprice", "replay", "export"}},
+        {"Money", {"reprice", "close", "statement", "replay", "export"}},
         {"Privacy", {"forget"}},
     }};
     return all;
@@ -96,10 +98,9 @@ int fail(Output& out, const std::exception& error, int code) {
     const std::string_view sqlstate = runledger::sqlstate_of(error);
     const std::string_view hint =
         sqlstate == "42501"
-            ? "The configuration's login has no right to do this. migrate, forget, audit, events, explain, quarantine, "
-              "replay and simulate need a member of runledger_owner; outbox and reprice a member of runledger_daemon; "
-              "export "
-              "a member of runledger_reader. "
+            ? "The configuration's login has no right to do this. migrate, close, forget, audit, events, explain, "
+              "quarantine, replay and simulate need a member of runledger_owner; statement and export one of runledger_reader; "
+              "outbox and reprice a member of runledger_daemon. "
               "Name such a login in a configuration of its own, as in the example owner.toml, and give it with "
               "--config "
               "(docs/dba.md, \"Roles\")."
@@ -138,6 +139,8 @@ int main(int argc, char** argv) {
     RefusedCli refused(app);
     OutboxCli outbox(app);
     RepriceCli reprice(app);
+    CloseCli close_month(app);
+    StatementCli statement(app);
     ReplayCli replay(app);
     ExportCli export_costs(app);
     ForgetCli forget(app);
@@ -165,6 +168,8 @@ int main(int argc, char** argv) {
                            with_config(outbox),
                            on_ledger(forget),
                            on_ledger(reprice),
+                           on_ledger(close_month),
+                           on_ledger(statement),
                            with_config(explain),
                            with_config(replay),
                            with_config(export_costs),

@@ -68,10 +68,12 @@ BEGIN
         DELETE FROM runledger.notifications WHERE id = ANY (ids);
     WHEN 'settlements' THEN
         -- The newest one of a generation stays: the row is compared with it, and a late event's run is recognised by
-        -- it.
+        -- it. So do those that the lines and corrections of closed months name.
         SELECT array_agg(e.id), count(*), max(e.settled_at) INTO ids, looked_at, up_to FROM (
             SELECT id, settled_at FROM runledger.settlements
             WHERE settled_at < cutoff AND settled_at >= p_from AND is_replaced
+                  AND NOT EXISTS (SELECT FROM runledger.closed_runs AS line WHERE line.settlement_id = settlements.id)
+                  AND NOT EXISTS (SELECT FROM runledger.corrections AS c WHERE c.settlement_id = settlements.id)
             ORDER BY settled_at LIMIT p_rows_max) AS e;
         DELETE FROM runledger.settlements WHERE id = ANY (ids);
     WHEN 'quarantine' THEN
@@ -94,4 +96,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.remove_expired(text, integer, integer, timestamptz, boolean) IS
-    'Removes at most this many rows that are older than this many days and not older than p_from. Returns how many were removed, how many it looked at (others may have locked a few), and the instant of the last one, from which the next step goes on; NULL for all, and nothing was done, if an apply turn is under way and p_waits is false. They are settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';
+    'Removes at most this many rows that are older than this many days and not older than p_from. Returns how many were removed, how many it looked at (others may have locked a few), and the instant of the last one, from which the next step goes on; NULL for all, and nothing was done, if an apply turn is under way and p_waits is false. They are settled runs and those without a generation, with their outputs, notifications that were sent or given up, settlements that a newer one has replaced and no closed month stands on, quarantine, tombstones of retired segments. With its owner''s rights, for the daemon.';

@@ -81,6 +81,13 @@ SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' 
     ('runledger_daemon', $$ INSERT INTO runledger.schema_migrations (version, name) VALUES (9999, 'x') $$, '42501'),
     ('runledger_daemon', $$ DROP TABLE runledger.webhook_events_default $$, '42501'),
     ('runledger_daemon', $$ CREATE TABLE runledger.mine (a int) $$, '42501'),
+    ('runledger_daemon', $$ SELECT runledger.close_period('2001-01') $$, '42501'),
+    ('runledger_daemon', $$ SELECT * FROM runledger.closed_periods $$, '42501'),
+    ('runledger_daemon', $$ UPDATE runledger.closed_runs SET cost_usd = 0 $$, '42501'),
+    ('runledger_daemon', $$ INSERT INTO runledger.corrections (period) VALUES ('2001-01') $$, '42501'),
+
+    ('runledger_owner', $$ SELECT runledger.close_period('2001-01') $$, 'allowed'),
+    ('runledger_application', $$ SELECT runledger.close_period('2001-01') $$, '42501'),
 
     ('runledger_reader', $$ SELECT * FROM runledger.run_costs_v1 $$, 'allowed'),
     ('runledger_reader', $$ SELECT * FROM runledger.generations $$, '42501'),
@@ -90,7 +97,12 @@ SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' 
     ('runledger_reader', $$ UPDATE runledger.unpriced_generations_v1 SET cost_note = '' $$, '42501'),
     ('runledger_reader', $$ INSERT INTO runledger.generations (metadata) VALUES ('{}') $$, '42501'),
     ('runledger_reader', $$ SELECT runledger.make_event_day('2020-01-01') $$, '42501'),
-    ('runledger_reader', $$ CREATE TABLE runledger.mine (a int) $$, '42501')
+    ('runledger_reader', $$ CREATE TABLE runledger.mine (a int) $$, '42501'),
+    ('runledger_reader', $$ SELECT runledger.close_period('2001-01') $$, '42501'),
+    ('runledger_reader', $$ SELECT * FROM runledger.statement('2001-01') $$, 'allowed'),
+    ('runledger_reader', $$ SELECT * FROM runledger.statement('2001-01', '2001-03-01') $$, 'allowed'),
+    ('runledger_reader', $$ SELECT * FROM runledger.period_to_close('2001-01') $$, 'allowed'),
+    ('runledger_reader', $$ SELECT * FROM runledger.corrections $$, '42501')
 ) AS cases (role, statement, wanted);
 
 -- Every view, whoever made it, and no table.

@@ -178,6 +178,18 @@ SpoolSums judge_spool(const std::filesystem::path& folder, KnownSegments known, 
     return sums;
 }
 
+void judge_periods(const Statements& work, const AuditScope& scope, std::vector<std::string>& findings) {
+    for (const auto& row : work.run(queries::audit::periods, scope.since)) {
+        findings.push_back(fmt::format(
+            "closed month {}: {} runs and {} USD as it was closed and {} runs and {} USD of corrections are not the {} "
+            "runs and {} USD of the settlements, or its lines are not what was frozen",
+            row["period"].as<std::string>(), row["runs_closed"].as<std::string>(),
+            row["cost_usd_closed"].as<std::string>(), row["runs_corrected"].as<std::string>(),
+            row["cost_usd_corrected"].as<std::string>(), row["runs_live"].as<std::string>(),
+            row["cost_usd_live"].as<std::string>()));
+    }
+}
+
 }  // namespace
 
 BookSums& BookSums::operator+=(const BookSums& other) {
@@ -221,6 +233,7 @@ Books audit_books(Database& database, const AuditScope& scope, const AuditProgre
         books.findings.push_back(fmt::format("{} applied in all, but the runs have counted {}{}", applied,
                                              books.events_in_runs, removed_text(books.events_in_removed_runs)));
     }
+    judge_periods(work, scope, books.findings);
     compare_rows(work, scope, progress, books);
     books.open_edges = read_open_edges(work);
     if (!scope.spool.empty()) {

@@ -112,6 +112,8 @@ TEST_F(HostilePublic, IsCalledByNothingOfOurs) {
         {"replay", "--from", "2000-01-01", "--to", "2100-01-01", "--into", "scratch"},
         {"reprice", "--gpu", "A10G", "--from", "2000-01-01", "--to", "2100-01-01", "--list"},
         {"export", "focus", "--month", "2025-08"},
+        {"close", "2001-01"},
+        {"statement", "2001-01", "--as-of", "2001-03-01"},
         {"quarantine", "list"},
         {"quarantine", "replay", "--all"},
         {"outbox", "list"},

@@ -111,6 +111,7 @@ struct Text {
         return fmt::format("Expire{{{}, {}}}", c.what, text_of(c.beside_a_turn));
     }
     std::string operator()(const DropDay&) const { return "DropDay{}"; }
+    std::string operator()(const Close& c) const { return fmt::format("Close{{{}}}", c.month); }
 };
 
 }  // namespace
@@ -144,10 +145,28 @@ rc::Gen<Command> some_command() {
          command_of<Tell>(rc::gen::weightedElement<int>({{3, Tell::sent}, {1, Tell::logged}, {1, Tell::send_logged}}))},
         {5, command_of<Expire>(rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}}), rarely())},
         {1, command_of<DropDay>()},
+        {3, command_of<Close>(place_in(months))},
     });
 }
 
 rc::Gen<Command> some_rate_change() { return rate_change(); }
+
+rc::Gen<Command> some_command_after_a_closing() {
+    return rc::gen::weightedOneOf<Command>({
+        {4, apply()},
+        {3, insert()},
+        {5, command_of<Change>(below(row_count), rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, 2}}), below(5))},
+        {2, command_of<Delete>(below(row_count))},
+        {1, command_of<Edit>(below(row_count), below(4))},
+        {2, rate_change()},
+        {2, command_of<Reprice>(rc::gen::just(0), rc::gen::just(6))},
+        {1, command_of<Forget>(below(row_count), rc::gen::just(false))},
+        {10, rc::gen::just(Command{Settle{.runs = (1 << run_count) - 1}})},
+        {1, command_of<Report>(below(run_count), rc::gen::inRange(1, 6), below(5), below(5))},
+        {3, command_of<Expire>(rc::gen::element<int>(Expire::runs, Expire::settlements), rc::gen::just(false))},
+        {1, command_of<Close>(place_in(months))},
+    });
+}
 
 rc::Gen<Command> some_commutable_command() {
     return rc::gen::weightedOneOf<Command>({

@@ -176,8 +176,14 @@ struct Expire {
 };
 struct DropDay {};
 
+// The months that an event can end in, both long over.
+inline constexpr std::array<const char*, 2> months{"2024-02", "2024-03"};
+struct Close {
+    int month{};
+};
+
 using Command = std::variant<Apply, Copy, Conflict, Replay, Retire, Insert, Change, Hold, Release, Delete, Edit,
-                             RateChange, Reprice, Forget, ForgetChat, Settle, Report, Tell, Expire, DropDay>;
+                             RateChange, Reprice, Forget, ForgetChat, Settle, Report, Tell, Expire, DropDay, Close>;
 
 // As it would be written in C++, so that what was found can be pasted into a test.
 [[nodiscard]] std::string text_of(const Command& command);
@@ -187,5 +193,7 @@ void showValue(const Command& command, std::ostream& out);
 // What commutes: events, rows that the application inserts (row i for run i), settlements.
 [[nodiscard]] rc::Gen<Command> some_commutable_command();
 [[nodiscard]] rc::Gen<Command> some_rate_change();
+// What can change a month after it was closed, and what could take away what it stands on.
+[[nodiscard]] rc::Gen<Command> some_command_after_a_closing();
 
 }  // namespace runledger::test::whole_ledger

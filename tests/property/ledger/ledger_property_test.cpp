@@ -142,6 +142,35 @@ RC_GTEST_PROP(WholeLedger, SaysWhatTheModelSaysAfterEachCommand, ()) {
     }
 }
 
+// Settled runs, and the months that they ended in closed.
+Commands closed_months() {
+    Commands commands{RateChange{0, 6, 1}};
+    for (int run = 0; run < run_count; ++run) {
+        commands.push_back(Insert{.row = run,
+                                  .run = run,
+                                  .rate = run == 0 ? static_cast<int>(Rate::of_a_second) : 0,
+                                  .gpu = run == 0 ? 0 : static_cast<int>(Gpu::priced)});
+        commands.push_back(Apply{
+            .events = {{.run = run, .status = 0}, {.run = run, .status = 1, .wall = run + 1, .boottime = run + 1}}});
+    }
+    commands.push_back(Settle{.runs = (1 << run_count) - 1});
+    for (int month = 0; month < static_cast<int>(months.size()); ++month) {
+        commands.push_back(Close{month});
+    }
+    return commands;
+}
+
+RC_GTEST_PROP(WholeLedger, ChangesNoClosedMonthAndItsCorrectionsAddUp, ()) {
+    Commands commands = closed_months();
+    for (const Command& command : *rc::gen::resize(25, rc::gen::container<Commands>(some_command_after_a_closing()))) {
+        commands.push_back(command);
+    }
+    const std::string difference = run_all(product(), commands);
+    if (!difference.empty()) {
+        RC_FAIL(difference);
+    }
+}
+
 // But for the audit and what people are told, which depend on when things were settled, and the books of segments,
 // which do on how events were batched.
 Rows that_commute(Rows rows) {

@@ -346,6 +346,7 @@ void Model::forget(std::int64_t id) {
     forgotten_.insert(runs.begin(), runs.end());
     const auto name_of = [&](const std::string& run) { return runs.contains(run) ? pseudonym_of(run) : run; };
 
+    rename_in_months(runs);
     row.is_forgotten = true;
     row.chat = Chat::none;
     if (row.run && !is_pseudonym(*row.run)) {
@@ -471,6 +472,7 @@ Rows Model::rows() const {
     rows["balance"] = fmt::format("{0} events, {0} in runs | {1} and {2} batches aside", events_applied_, events_aside_,
                                   batches_aside_.size());
     rows["events"] = fmt::format("{}", events_stored_);
+    add_months_to(rows);
     return rows;
 }
 

@@ -45,6 +45,7 @@ struct Settlement {
     std::string note{};
     std::size_t output_count{};
     std::optional<std::string> payload{};
+    std::size_t number{};  // In the order in which they were written.
 };
 
 struct Row {
@@ -135,6 +136,8 @@ public:
     [[nodiscard]] const std::set<std::string>& forgotten() const { return forgotten_; }
     // Runs that retention removes, if all are old enough.
     [[nodiscard]] std::vector<std::string> runs_to_remove() const;
+    // Otherwise it is refused.
+    [[nodiscard]] bool may_close(const Close& command) const;
     // Runs that Settle is about, forgotten ones under their pseudonyms.
     [[nodiscard]] std::vector<std::string> runs_of(const Settle& command) const;
 
@@ -162,6 +165,7 @@ private:
     void run(const Tell& command);
     void run(const Expire& command);
     void run(const DropDay& command);
+    void run(const Close& command);
 
     // model_intake.cpp
     // One by one: each event is compared with what stood before it, so that a run can be queued for nothing.
@@ -188,6 +192,14 @@ private:
     void forget(std::int64_t id);
     [[nodiscard]] std::set<std::string> runs_to_forget(std::int64_t id) const;
 
+    // model_periods.cpp
+    void write(Row& row, const Settlement& s);
+    [[nodiscard]] std::map<std::string, Settlement> billed() const;
+    // The settlement of this number was written.
+    void post(const std::string& run, std::size_t number);
+    void rename_in_months(const std::set<std::string>& runs);
+    void add_months_to(Rows& rows) const;
+
     std::map<int, Segment> segments_{};
     std::array<int, segment_count> current_{1, 2};
     int last_segment_{segment_count};
@@ -208,6 +220,10 @@ private:
     std::map<NotificationKey, Notification> notifications_{};
     std::size_t notifications_made_{};
     std::set<std::string> forgotten_{};
+    std::size_t settlements_made_{};
+    std::map<int, std::string> closed_{};                         // The sums of each closed month.
+    std::map<std::pair<std::string, int>, Settlement> stated_{};  // By run and month, with all corrections.
+    std::set<std::size_t> stood_on_{};                            // Settlements that retention keeps.
 };
 
 // How the ledger names it.

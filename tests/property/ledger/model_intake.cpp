@@ -268,14 +268,14 @@ void Model::run(const Expire& command) {
             std::erase_if(notifications_, [](const auto& n) { return n.second.state != "pending"; });
             break;
         case Expire::settlements: {
-            const auto remove_replaced = [](std::vector<Settlement>& history) {
+            const auto remove_replaced = [this](std::vector<Settlement>& history) {
                 for (std::size_t i = 0; i < history.size();) {
                     const bool is_replaced =
                         std::any_of(history.begin() + static_cast<std::ptrdiff_t>(i) + 1, history.end(),
                                     [&](const Settlement& newer) {
                                         return newer.run == history[i].run && newer.outcome != "edited_by_hand";
                                     });
-                    if (is_replaced) {
+                    if (is_replaced && !stood_on_.contains(history[i].number)) {
                         history.erase(history.begin() + static_cast<std::ptrdiff_t>(i));
                     } else {
                         ++i;

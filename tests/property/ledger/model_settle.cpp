@@ -23,17 +23,6 @@ bool is_edited(const Row& row, const Settlement& last) {
            (last.payload && row.payload != last.payload);
 }
 
-void write(Row& row, const Settlement& s) {
-    row.history.push_back(s);
-    row.status = s.status;
-    row.reason = s.reason;
-    row.response = s.finished;
-    row.payload = s.payload;
-    row.duration_us = s.duration_us;
-    row.cost = s.cost;
-    row.note = s.note;
-}
-
 std::string told_of(const Settlement& s) {
     return s.status + " " + s.reason.value_or("-") + " " +
            (s.duration_us ? milliseconds_of(*s.duration_us).text() : "-") + " " + (s.cost ? s.cost->text() : "-") +

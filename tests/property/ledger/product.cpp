@@ -497,6 +497,21 @@ void Product::run(const DropDay&, const Model&) {
     }
 }
 
+void Product::run(const Close& command, const Model& before) {
+    const std::string month = months[static_cast<std::size_t>(command.month)];
+    try {
+        execute(owner_, "SELECT runledger.close_period($1, true)", month);
+    } catch (const pqxx::sql_error& error) {
+        if (error.sqlstate() == "55000" && !before.may_close(command)) {
+            return;
+        }
+        throw;
+    }
+    if (!before.may_close(command)) {
+        throw std::runtime_error("a month was closed that is before the first one");
+    }
+}
+
 void Product::queue_all() {
     execute(daemon_, "INSERT INTO runledger.settle_queue (run_id) SELECT run_id FROM runledger.runs");
 }

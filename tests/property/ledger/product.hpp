@@ -59,6 +59,7 @@ private:
     void run(const Tell& command, const Model& before);
     void run(const Expire& command, const Model& before);
     void run(const DropDay& command, const Model& before);
+    void run(const Close& command, const Model& before);
 
     void replay(std::int64_t id);
     enum class End { commit, abort };

@@ -118,6 +118,28 @@ SELECT 'balance', format('%s events, %s in runs | %s and %s batches aside', even
 FROM runledger.ledger_balance_v1
 )";
 
+constexpr const char* months_query = R"(
+SELECT 'month ' || period, format('%s runs | %s priced | %s us | %s USD', runs, priced,
+                                  trim_scale(coalesce(duration_ms, 0) * 1000), trim_scale(coalesce(cost_usd, 0)))
+FROM runledger.closed_periods_v1
+UNION ALL
+SELECT 'month ' || p.period || ' as of its closing',
+       format('%s runs | %s priced | %s us | %s USD', s.runs, s.priced, trim_scale(coalesce(s.duration_ms, 0) * 1000),
+              trim_scale(coalesce(s.restated_usd, 0)))
+FROM runledger.closed_periods_v1 AS p CROSS JOIN LATERAL runledger.statement(p.period, p.closed_at) AS s
+UNION ALL
+SELECT 'month ' || period || ' with its corrections', format(
+    '%s runs | %s priced | %s us | %s USD', runs_closed + runs_corrected, priced_closed + priced_corrected,
+    trim_scale((duration_ms_closed + duration_ms_corrected) * 1000), trim_scale(cost_usd_closed + cost_usd_corrected))
+FROM runledger.period_balance_v1
+UNION ALL
+SELECT 'a month that does not add up: ' || period, b::text FROM runledger.period_balance_v1 AS b WHERE NOT agrees
+UNION ALL
+SELECT 'a line without a run: ' || settlement_id, period FROM runledger.closed_runs_v1 WHERE run_id IS NULL
+UNION ALL
+SELECT 'a correction without a run: ' || correction_id, period FROM runledger.corrections_v1 WHERE run_id IS NULL
+)";
+
 }  // namespace
 
 Rows Product::rows(const std::set<std::string>& forgotten) {
@@ -130,8 +152,10 @@ Rows Product::rows(const std::set<std::string>& forgotten) {
     for (const auto& row : execute(dba_, tables, gone.str())) {
         rows.emplace(row[0].as<std::string>(), row[1].c_str());
     }
-    for (const auto& row : execute(reader_, books_query)) {
-        rows.emplace(row[0].as<std::string>(), row[1].c_str());
+    for (const char* query : {books_query, months_query}) {
+        for (const auto& row : execute(reader_, query)) {
+            rows.emplace(row[0].as<std::string>(), row[1].c_str());
+        }
     }
     return rows;
 }

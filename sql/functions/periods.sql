@@ -1,0 +1,339 @@
+-- Closed months. close_period() copies the lines of a month and adds them up; from then on a trigger on settlements
+-- posts a correction for each change of a run in it. Two advisory locks order them, so that each settlement is either in
+-- the lines or a correction, never both and never neither:
+--   runledger.periods      shared by each transaction that settles, before it has the number of its settlement, until
+--                          it has ended; close_period() takes it alone for the last step.
+--   runledger.corrections  shared by each that posts a correction, before it reads the clock, until it has ended;
+--                          close_period() and statement() take it alone, so that no correction with an earlier instant
+--                          appears afterwards.
+-- They are taken in this order.
+CREATE OR REPLACE FUNCTION runledger.next_period(period text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN to_char(to_date(period || '-01', 'YYYY-MM-DD') + interval '1 month', 'YYYY-MM');
+COMMENT ON FUNCTION runledger.next_period(text) IS 'The month after this one: 2026-07 after 2026-06.';
+
+CREATE OR REPLACE FUNCTION runledger.check_is_month(p_period text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF p_period IS NULL OR p_period !~ '^[1-9][0-9]{3}-(0[1-9]|1[0-2])$' THEN
+        RAISE EXCEPTION '"%" is no month', p_period
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'Write a month as 2026-06.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.check_is_month(text) IS 'Raises invalid_parameter_value if it is not a month, as 2026-06.';
+
+CREATE OR REPLACE FUNCTION runledger.check_sees_commits() RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+        RAISE EXCEPTION 'a month is settled, closed and stated in a transaction that is READ COMMITTED, not %',
+            upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'invalid_transaction_state',
+                  DETAIL = 'With an older snapshot it would not see what was committed while it waited for a lock.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.check_sees_commits() IS
+    'Raises invalid_transaction_state unless each statement of the transaction sees what was committed before it.';
+
+CREATE OR REPLACE FUNCTION runledger.take_lock_alone(p_name text, p_waits boolean) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET lock_timeout = '500ms' AS $$
+DECLARE
+    lock_key CONSTANT bigint := hashtextextended(p_name, 0);
+BEGIN
+    -- Transactions that settle are short and have gaps between them. Who waits in the lock's queue has all the later
+    -- ones wait behind him, so this comes last, and never for long.
+    FOR attempt IN 1..2000 LOOP
+        IF pg_try_advisory_xact_lock(lock_key) THEN
+            RETURN;
+        END IF;
+        PERFORM pg_sleep(0.002);
+    END LOOP;
+    FOR attempt IN 1..5 LOOP
+        EXIT WHEN NOT p_waits;
+        BEGIN
+            PERFORM pg_advisory_xact_lock(lock_key);
+            RETURN;
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(0.5);
+        END;
+    END LOOP;
+    RAISE EXCEPTION 'a transaction that settles runs has been open for seconds'
+        USING ERRCODE = 'lock_not_available', HINT = 'Nothing was changed. Try again when it has ended.';
+END
+$$;
+COMMENT ON FUNCTION runledger.take_lock_alone(text, boolean) IS
+    'Takes the advisory lock of this name until the transaction or savepoint ends, within a few seconds. p_waits: at last also by waiting in its queue, half a second at a time. Raises lock_not_available.';
+
+CREATE OR REPLACE FUNCTION runledger.hold_periods() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM runledger.check_sees_commits();
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('runledger.periods', 0));
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.hold_periods() IS
+    'Before settlements are inserted: until the transaction ends, no month is closed. Its numbers come after the lock.';
+
+CREATE OR REPLACE FUNCTION runledger.post_corrections() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last_closed runledger.closed_periods;
+    drafts runledger.corrections[];
+BEGIN
+    SELECT * INTO last_closed FROM runledger.closed_periods ORDER BY ends_at DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    -- What the closed months say of these runs, beside the live books. By run, not by row: a run that was given to
+    -- another row, or whose row was deleted, is billed once.
+    SELECT array_agg(ROW(0, changed.period, '', '-infinity', '', n.outcome, n.id, was.settlement_id, n.generation_id,
+                         was.status, now.status, was.duration_us, now.duration_us, was.rate_amount, now.rate_amount,
+                         was.rate_unit, now.rate_unit, was.cost_usd, now.cost_usd, was.cost_note, now.cost_note,
+                         0)::runledger.corrections ORDER BY n.id)
+        INTO drafts
+        FROM (
+            SELECT DISTINCT ON (s.run_id, said.period) s.run_id, said.*
+            FROM (SELECT DISTINCT w.run_id FROM written AS w WHERE w.outcome <> 'edited_by_hand') AS touched
+            JOIN runledger.settlements AS s ON s.run_id = touched.run_id
+            CROSS JOIN LATERAL (
+                SELECT line.period, 0 AS correction_id, line.settlement_id, line.status, line.duration_us,
+                       line.rate_amount, line.rate_unit, line.cost_usd, line.cost_note
+                FROM runledger.closed_runs AS line WHERE line.settlement_id = s.id
+                UNION ALL
+                SELECT c.period, c.id, c.settlement_id, c.status_after, c.duration_us_after, c.rate_amount_after,
+                       c.rate_unit_after, c.cost_usd_after, c.cost_note_after
+                FROM runledger.corrections AS c WHERE c.settlement_id = s.id) AS said
+            ORDER BY s.run_id, said.period, said.correction_id DESC) AS was
+        FULL JOIN (
+            SELECT b.*, p.period
+            FROM (SELECT DISTINCT w.run_id FROM written AS w WHERE w.outcome <> 'edited_by_hand') AS touched
+            JOIN runledger.billed_runs_v1 AS b ON b.run_id = touched.run_id
+            JOIN runledger.closed_periods AS p ON b.finished_at >= p.begins_at AND b.finished_at < p.ends_at) AS now
+            USING (run_id, period) AS changed
+        CROSS JOIN LATERAL (
+            SELECT w.id, w.outcome, w.generation_id FROM written AS w
+            WHERE w.run_id = changed.run_id AND w.outcome <> 'edited_by_hand' ORDER BY w.id DESC LIMIT 1) AS n
+        WHERE (was.status, was.duration_us, was.rate_amount, was.rate_unit, was.cost_usd, was.cost_note)
+              IS DISTINCT FROM
+              (now.status, now.duration_us, now.rate_amount, now.rate_unit, now.cost_usd, now.cost_note);
+    IF drafts IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('runledger.corrections', 0));
+    INSERT INTO runledger.corrections (
+        period, posted_in, posted_at, posted_by, reason, settlement_id, replaced_settlement_id, generation_id,
+        status_before, status_after, duration_us_before, duration_us_after, rate_amount_before, rate_amount_after,
+        rate_unit_before, rate_unit_after, cost_usd_before, cost_usd_after, cost_note_before, cost_note_after)
+    SELECT d.period, runledger.next_period(last_closed.period), clock_timestamp(), session_user, d.reason,
+           d.settlement_id, d.replaced_settlement_id, d.generation_id,
+           d.status_before, d.status_after, d.duration_us_before, d.duration_us_after, d.rate_amount_before,
+           d.rate_amount_after, d.rate_unit_before, d.rate_unit_after, d.cost_usd_before, d.cost_usd_after,
+           d.cost_note_before, d.cost_note_after
+    FROM unnest(drafts) AS d;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.post_corrections() IS
+    'After settlements are inserted: posts a correction for each that changes a line of a closed month, adds one, or takes one out. With its owner''s rights, because the daemon has none on closed months.';
+
+CREATE OR REPLACE FUNCTION runledger.refuse_change_of_closed_period() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- While it is being closed, close_period() takes back lines of runs that were settled again meanwhile.
+    IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'closed_runs' THEN
+        IF NOT EXISTS (SELECT FROM runledger.closed_periods WHERE period = OLD.period) THEN
+            RETURN OLD;
+        END IF;
+    END IF;
+    RAISE EXCEPTION '% on %: a closed month is never changed', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'object_not_in_prerequisite_state',
+              HINT = 'What changes later is posted as a correction into the open month.';
+END
+$$;
+COMMENT ON FUNCTION runledger.refuse_change_of_closed_period() IS
+    'Refuses UPDATE, DELETE and TRUNCATE on closed_periods, closed_runs and corrections, whoever asks.';
+
+CREATE OR REPLACE FUNCTION runledger.period_to_close(
+    p_period text, OUT begins_at timestamptz, OUT ends_at timestamptz, OUT time_zone text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last_closed record;
+BEGIN
+    PERFORM runledger.check_is_month(p_period);
+    time_zone := runledger.report_time_zone();
+    ends_at := runledger.report_day_begins_at(to_date(runledger.next_period(p_period) || '-01', 'YYYY-MM-DD'), time_zone);
+    SELECT p.period, p.ends_at INTO last_closed FROM runledger.closed_periods_v1 AS p ORDER BY p.ends_at DESC LIMIT 1;
+    IF NOT FOUND THEN
+        begins_at := runledger.report_day_begins_at(to_date(p_period || '-01', 'YYYY-MM-DD'), time_zone);
+    ELSIF p_period <= last_closed.period THEN
+        RAISE EXCEPTION 'the month % is before the first month that was closed', p_period
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'The closed months begin with that one; no month before it can be closed any more.';
+    ELSIF p_period <> runledger.next_period(last_closed.period) THEN
+        RAISE EXCEPTION 'the month % can''t be closed before %', p_period, runledger.next_period(last_closed.period)
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Close the months in their order.';
+    ELSE
+        -- Without a gap, also if report_time_zone() has changed since.
+        begins_at := last_closed.ends_at;
+    END IF;
+    IF ends_at > clock_timestamp() THEN
+        RAISE EXCEPTION 'the month % ends at %, which has not come', p_period, ends_at
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Close it when it has ended.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.period_to_close(text) IS
+    'The bounds of a month that is not closed and may be closed now. Raises object_not_in_prerequisite_state if it may not: it has not ended, or another one has to be closed first.';
+
+CREATE OR REPLACE FUNCTION runledger.close_period(
+    p_period text, p_allows_unsettled boolean DEFAULT false,
+    OUT closed runledger.closed_periods, OUT is_new boolean)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bounds record;
+    last_id bigint;
+    settled_since bigint[];
+    waiting text[];
+BEGIN
+    PERFORM runledger.check_sees_commits();
+    PERFORM runledger.check_is_month(p_period);
+    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.close_period', 0));
+    SELECT * INTO closed FROM runledger.closed_periods AS p WHERE p.period = p_period;
+    is_new := NOT FOUND;
+    IF NOT is_new THEN
+        RETURN;
+    END IF;
+    SELECT * INTO bounds FROM runledger.period_to_close(p_period);
+    waiting := ARRAY(SELECT u.run_id FROM runledger.unsettled_endings_v1 AS u
+                     WHERE u.ended_at >= bounds.begins_at AND u.ended_at < bounds.ends_at ORDER BY u.ended_at, u.run_id);
+    IF cardinality(waiting) > 0 AND NOT p_allows_unsettled THEN
+        RAISE EXCEPTION '% runs that ended in % wait to be settled', cardinality(waiting), p_period
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'The first ones: ' || array_to_string(waiting[1:10], ', '),
+                  HINT = 'runledger.unsettled_v1 says why. If the month is closed without them, they become corrections.';
+    END IF;
+
+    -- All settlements up to last_id have been committed. The savepoint ends at once, and the lock with it: the lines
+    -- are copied while settling goes on.
+    BEGIN
+        PERFORM runledger.take_lock_alone('runledger.periods', true);
+        SELECT coalesce(max(s.id), 0) INTO last_id FROM runledger.settlements AS s;
+        RAISE EXCEPTION USING ERRCODE = 'RL001', MESSAGE = 'ends the savepoint';
+    EXCEPTION WHEN SQLSTATE 'RL001' THEN
+        NULL;  -- The variable keeps its value.
+    END;
+    INSERT INTO runledger.closed_runs
+    SELECT b.settlement_id, p_period, b.generation_id, b.finished_at, b.status, b.duration_us, b.gpu, b.rate_amount,
+           b.rate_unit, b.cost_usd, b.cost_note
+    FROM runledger.billed_runs_v1 AS b WHERE b.finished_at >= bounds.begins_at AND b.finished_at < bounds.ends_at;
+
+    -- From here on nothing is settled, for a moment: the lines of the runs that were settled meanwhile are copied
+    -- again. By settlement, because forgetting may change the id of a run between two statements.
+    PERFORM runledger.take_lock_alone('runledger.periods', true);
+    settled_since := ARRAY(SELECT s.id FROM runledger.settlements AS s WHERE s.id > last_id);
+    DELETE FROM runledger.closed_runs AS line
+    USING runledger.each_of(settled_since) AS since (id)
+    JOIN runledger.settlements AS newer ON newer.id = since.id
+    JOIN runledger.settlements AS copied ON copied.run_id = newer.run_id
+    WHERE line.settlement_id = copied.id AND line.period = p_period;
+    INSERT INTO runledger.closed_runs
+    SELECT DISTINCT ON (b.settlement_id) b.settlement_id, p_period, b.generation_id, b.finished_at, b.status,
+           b.duration_us, b.gpu, b.rate_amount, b.rate_unit, b.cost_usd, b.cost_note
+    FROM runledger.each_of(settled_since) AS since (id)
+    JOIN runledger.settlements AS newer ON newer.id = since.id
+    JOIN runledger.billed_runs_v1 AS b ON b.run_id = newer.run_id
+    WHERE b.finished_at >= bounds.begins_at AND b.finished_at < bounds.ends_at;
+    PERFORM runledger.take_lock_alone('runledger.corrections', true);
+    INSERT INTO runledger.closed_periods
+    SELECT p_period, bounds.begins_at, bounds.ends_at, bounds.time_zone, clock_timestamp(), session_user,
+           cardinality(waiting), line.*, posted.*
+    FROM (SELECT count(*), count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed'),
+                 count(*) FILTER (WHERE status = 'cancelled'), count(cost_usd),
+                 count(*) FILTER (WHERE status = 'completed' AND cost_usd IS NULL), sum(duration_us), sum(cost_usd)
+          FROM runledger.closed_runs WHERE period = p_period) AS line,
+         (SELECT count(*), coalesce(sum(difference_usd), 0)
+          FROM runledger.corrections WHERE posted_in = p_period) AS posted
+    RETURNING * INTO closed;
+END
+$$;
+COMMENT ON FUNCTION runledger.close_period(text, boolean) IS
+    'Closes a month: freezes its lines and sums. is_new is false if it was closed before; then closed says when and by whom. Raises object_not_in_prerequisite_state if it has not ended, is not the next one, or runs in it are unsettled and p_allows_unsettled is false; lock_not_available if a transaction that settles stays open. With its owner''s rights: who may close is who may execute it. Called by `runledger close`.';
+
+CREATE OR REPLACE FUNCTION runledger.statement(
+    p_period text, p_as_of timestamptz DEFAULT NULL,
+    OUT period text, OUT state text, OUT as_of timestamptz, OUT begins_at timestamptz, OUT ends_at timestamptz,
+    OUT time_zone text, OUT closed_at timestamptz, OUT closed_by text,
+    OUT runs bigint, OUT completed bigint, OUT failed bigint, OUT cancelled bigint, OUT priced bigint, OUT unpriced bigint,
+    OUT duration_ms numeric, OUT cost_usd numeric,
+    OUT corrections_taken bigint, OUT corrections_taken_usd numeric, OUT billed_usd numeric,
+    OUT corrections_since bigint, OUT corrections_since_usd numeric, OUT restated_usd numeric)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    frozen record;
+BEGIN
+    PERFORM runledger.check_is_month(p_period);
+    period := p_period;
+    as_of := coalesce(p_as_of, clock_timestamp());
+    IF p_as_of IS NOT NULL THEN
+        IF p_as_of > clock_timestamp() THEN
+            RAISE EXCEPTION 'a statement as of % has no answer yet', p_as_of
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Ask for an instant that has passed.';
+        END IF;
+        PERFORM runledger.check_sees_commits();
+        -- Corrections that have an instant and are not committed; later ones get later instants. The lock ends with the
+        -- savepoint.
+        BEGIN
+            PERFORM runledger.take_lock_alone('runledger.corrections', false);
+            RAISE EXCEPTION USING ERRCODE = 'RL001', MESSAGE = 'ends the savepoint';
+        EXCEPTION WHEN SQLSTATE 'RL001' THEN
+            NULL;
+        END;
+    END IF;
+    SELECT * INTO frozen FROM runledger.closed_periods_v1 AS p WHERE p.period = p_period;
+    IF FOUND THEN
+        begins_at := frozen.begins_at;
+        ends_at := frozen.ends_at;
+        time_zone := frozen.time_zone;
+        IF frozen.closed_at > as_of THEN
+            state := 'open';
+            RETURN;
+        END IF;
+        state := 'closed';
+        closed_at := frozen.closed_at;
+        closed_by := frozen.closed_by;
+        SELECT frozen.runs, frozen.completed, frozen.failed, frozen.cancelled, frozen.priced, frozen.unpriced,
+               frozen.duration_ms, frozen.cost_usd, frozen.corrections_taken, frozen.corrections_taken_usd
+            INTO runs, completed, failed, cancelled, priced, unpriced, duration_ms, cost_usd, corrections_taken,
+                 corrections_taken_usd;
+        SELECT count(*), coalesce(sum(c.difference_usd), 0) INTO corrections_since, corrections_since_usd
+            FROM runledger.corrections_v1 AS c WHERE c.period = p_period AND c.posted_at <= as_of;
+        restated_usd := CASE WHEN priced > 0 OR corrections_since > 0
+                             THEN coalesce(cost_usd, 0) + corrections_since_usd END;
+    ELSE
+        state := 'open';
+        time_zone := runledger.report_time_zone();
+        begins_at := coalesce(
+            (SELECT p.ends_at FROM runledger.closed_periods_v1 AS p WHERE runledger.next_period(p.period) = p_period),
+            runledger.report_day_begins_at(to_date(p_period || '-01', 'YYYY-MM-DD'), time_zone));
+        ends_at := runledger.report_day_begins_at(to_date(runledger.next_period(p_period) || '-01', 'YYYY-MM-DD'), time_zone);
+        IF p_as_of IS NOT NULL THEN
+            RETURN;
+        END IF;
+        SELECT count(*), count(*) FILTER (WHERE b.status = 'completed'), count(*) FILTER (WHERE b.status = 'failed'),
+               count(*) FILTER (WHERE b.status = 'cancelled'), count(b.cost_usd),
+               count(*) FILTER (WHERE b.status = 'completed' AND b.cost_usd IS NULL),
+               round(sum(b.duration_us) / 1000.0, 3), sum(b.cost_usd)
+            INTO runs, completed, failed, cancelled, priced, unpriced, duration_ms, cost_usd
+            FROM runledger.billed_runs_v1 AS b WHERE b.finished_at >= begins_at AND b.finished_at < ends_at;
+        SELECT count(*), coalesce(sum(c.difference_usd), 0) INTO corrections_taken, corrections_taken_usd
+            FROM runledger.corrections_v1 AS c WHERE c.posted_in = p_period;
+    END IF;
+    billed_usd := CASE WHEN priced > 0 OR corrections_taken > 0 THEN coalesce(cost_usd, 0) + corrections_taken_usd END;
+END
+$$;
+COMMENT ON FUNCTION runledger.statement(text, timestamptz) IS
+    'What was billed for a month, as of an instant. The answer never changes: all but corrections_since and restated_usd is frozen when the month is closed, and those count corrections up to the instant. As of an instant before the closing the state is open and the numbers are NULL: nothing had been billed. Without an instant: as of now; an open month then has the numbers so far. Columns as in statement_v1.';

@@ -1,0 +1,543 @@
+// Closed months: nothing changes what one says, what changes later is a correction, and the two add up to the live
+// books; whichever of a settlement and the closing commits first.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <future>
+
+#include "tests/integration/ledger/ledger_fixture.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+namespace {
+
+using testing::HasSubstr;
+
+// All moments are of August 2025, unless a test says otherwise.
+constexpr std::int64_t second_us = 1'000'000;
+constexpr std::int64_t three_days_us = 3LL * 24 * 3600 * second_us;  // To September.
+
+class Periods : public Ledger {
+protected:
+    Periods() : Ledger(DatabaseOf::the_suite) {}
+
+    void execute(const std::string& statements) {
+        pqxx::work work(db());
+        work.exec(statements);
+        work.commit();
+    }
+    // An event that came so many microseconds after the epoch.
+    void receive(const std::string& run_id, const std::string& status, std::int64_t at_us) {
+        const MadeBatch batch({segment(0xCC), batches_++}, {{event_text({.run_id = run_id, .status = status}), at_us}});
+        apply({&batch});
+    }
+    void run_and_end(const std::string& run_id, std::int64_t seconds, std::int64_t begin_us = 0) {
+        receive(run_id, "running", begin_us);
+        receive(run_id, "success", begin_us + seconds * second_us);
+    }
+    // A settled run of so many seconds at 0.000337 USD.
+    std::int64_t settled_run(const std::string& run_id, std::int64_t seconds, std::int64_t begin_us = 0) {
+        const std::int64_t id = insert_generation(run_id);
+        run_and_end(run_id, seconds, begin_us);
+        settle_all();
+        return id;
+    }
+    void settle_all() {
+        for (const char* const again : {"first", "again"}) {  // A run can be settled by what another one has left.
+            (void)again;
+            pqxx::work work(db());
+            work.exec(
+                "SELECT runledger.settle_run(run_id, interval '3 seconds', interval '7 days') FROM (SELECT DISTINCT "
+                "run_id FROM runledger.settle_queue ORDER BY run_id) AS q");
+            work.commit();
+        }
+        execute("DELETE FROM runledger.settle_queue");
+    }
+    static std::string close_in(pqxx::work& work, const std::string& month, bool allows_unsettled = false) {
+        return work
+            .exec(fmt::format("SELECT is_new FROM runledger.close_period('{}', {})", month, allows_unsettled))[0][0]
+            .as<std::string>();
+    }
+    std::string close(const std::string& month = "2025-08", bool allows_unsettled = false) {
+        pqxx::work work(db());
+        std::string is_new = close_in(work, month, allows_unsettled);
+        work.commit();
+        return is_new;
+    }
+    // SQLSTATE and sentence.
+    std::string refusal_of(const std::string& statement) {
+        try {
+            execute(statement);
+        } catch (const pqxx::sql_error& error) {
+            return error.sqlstate() + " " + error.what();
+        }
+        return "";
+    }
+    // All that the month says, but for what is looked up: run ids, chats.
+    [[nodiscard]] std::string said(const std::string& month = "2025-08") {
+        return value(fmt::format(
+            "SELECT (SELECT p::text FROM runledger.closed_periods_v1 AS p WHERE period = '{0}') || string_agg(l::text, "
+            "E'\\n' ORDER BY l.settlement_id) FROM (SELECT settlement_id, generation_id, finished_at, status, "
+            "duration_ms, gpu, rate_amount, rate_unit, cost_usd, cost_note FROM runledger.closed_runs_v1 WHERE period "
+            "= "
+            "'{0}') AS l",
+            month));
+    }
+    [[nodiscard]] std::string corrections() {
+        return value(
+            "SELECT coalesce(string_agg(format('%s %s %s->%s: %s', period, reason, coalesce(cost_usd_before::text, "
+            "'-'), coalesce(cost_usd_after::text, '-'), difference_usd), ', ' ORDER BY correction_id), 'none') FROM "
+            "runledger.corrections_v1");
+    }
+    void expect_balance() {
+        EXPECT_EQ(value("SELECT coalesce(string_agg(b::text, ' '), 'agrees') FROM runledger.period_balance_v1 AS b "
+                        "WHERE NOT agrees"),
+                  "agrees");
+    }
+    // Another session that waits there.
+    static void wait_until_it_waits(pqxx::connection& look, int pid, const std::string& where) {
+        eventually("the other session waits", [&] {
+            pqxx::nontransaction work(look);
+            return work.exec(fmt::format("SELECT coalesce(wait_event, '') FROM pg_stat_activity WHERE pid = {}",
+                                         pid))[0][0]
+                       .as<std::string>() == where;
+        });
+    }
+
+private:
+    std::uint64_t batches_{0};
+};
+
+TEST_F(Periods, FreezesAMonthWithALineForEachRun) {
+    settled_run("a", 10);
+    settled_run("b", 20);
+    settled_run("later", 10, three_days_us);
+
+    EXPECT_EQ(close(), "t");
+
+    EXPECT_EQ(
+        value("SELECT concat_ws('|', period, begins_at AT TIME ZONE 'UTC', ends_at AT TIME ZONE 'UTC', time_zone, "
+              "closed_by, runs, completed, priced, unpriced, duration_ms, cost_usd, billed_usd) FROM "
+              "runledger.closed_periods_v1"),
+        "2025-08|2025-08-01 00:00:00|2025-09-01 00:00:00|UTC|postgres|2|2|2|0|30000.000|0.010110000000|"
+        "0.010110000000");
+    EXPECT_EQ(value("SELECT string_agg(concat_ws('|', run_id, telegram_chat_id, status, duration_ms, rate_amount, "
+                    "rate_unit, cost_usd), ' ' ORDER BY run_id) FROM runledger.closed_runs_v1"),
+              "a|42|completed|10000.000|0.000337|second|0.003370000000 "
+              "b|42|completed|20000.000|0.000337|second|0.006740000000");
+    expect_balance();
+}
+
+TEST_F(Periods, AreClosedOnceAndSayWhenAndByWhom) {
+    settled_run("a", 10);
+    close();
+    const std::string closed_at = value("SELECT closed_at FROM runledger.closed_periods_v1");
+
+    EXPECT_EQ(close(), "f");
+
+    EXPECT_EQ(value("SELECT (closed).closed_at || ' ' || (closed).closed_by FROM runledger.close_period('2025-08')"),
+              closed_at + " postgres");
+}
+
+TEST_F(Periods, AreClosedInTheirOrderAfterTheirEnd) {
+    EXPECT_THAT(refusal_of("SELECT runledger.close_period('2999-12')"),
+                HasSubstr("55000 ERROR:  the month 2999-12 ends"));
+    EXPECT_THAT(refusal_of("SELECT runledger.close_period('2025-13')"),
+                HasSubstr("22023 ERROR:  \"2025-13\" is no month"));
+    close("2025-08");
+
+    EXPECT_THAT(refusal_of("SELECT runledger.close_period('2025-10')"),
+                HasSubstr("55000 ERROR:  the month 2025-10 can't be closed before 2025-09"));
+    EXPECT_THAT(refusal_of("SELECT runledger.close_period('2025-07')"),
+                HasSubstr("55000 ERROR:  the month 2025-07 is before the first month"));
+    EXPECT_EQ(close("2025-09"), "t");
+    EXPECT_EQ(close("2025-10"), "t");
+}
+
+TEST_F(Periods, HaveNoGapAndNoOverlapIfTheTimeZoneChanges) {
+    execute("SET runledger.report_time_zone = 'Europe/Paris'");
+    close("2025-08");
+    execute("SET runledger.report_time_zone = 'America/New_York'");
+    close("2025-09");
+
+    EXPECT_EQ(
+        value("SELECT string_agg(concat_ws('|', period, begins_at AT TIME ZONE 'UTC', ends_at AT TIME ZONE 'UTC', "
+              "time_zone), ' ' ORDER BY period) FROM runledger.closed_periods_v1"),
+        "2025-08|2025-07-31 22:00:00|2025-08-31 22:00:00|Europe/Paris "
+        "2025-09|2025-08-31 22:00:00|2025-10-01 04:00:00|America/New_York");
+}
+
+TEST_F(Periods, AreNotClosedWhileTheirRunsWaitToBeSettledUnlessThatIsAllowed) {
+    settled_run("a", 10);
+    insert_generation("waits");
+    run_and_end("waits", 5);
+    insert_generation("waits-in-september");
+    run_and_end("waits-in-september", 5, three_days_us);
+
+    EXPECT_THAT(refusal_of("SELECT runledger.close_period('2025-08')"),
+                testing::AllOf(HasSubstr("55000 ERROR:  1 runs that ended in 2025-08 wait to be settled"),
+                               HasSubstr("The first ones: waits\n")));
+    EXPECT_EQ(count("closed_runs"), 0);
+
+    EXPECT_EQ(close("2025-08", true), "t");
+    settle_all();
+
+    EXPECT_EQ(value("SELECT concat_ws('|', runs, unsettled) FROM runledger.closed_periods_v1"), "1|1");
+    EXPECT_EQ(corrections(), "2025-08 settled -->0.001685000000: 0.001685000000");
+    expect_balance();
+}
+
+struct Change {
+    const char* name;
+    std::function<void(Periods&)> make;
+    const char* corrections;
+};
+void PrintTo(const Change& change, std::ostream* out) { *out << change.name; }
+
+class ChangesAfterTheClosing : public Periods, public testing::WithParamInterface<Change> {
+public:
+    using Periods::execute;
+    using Periods::insert_generation;
+    using Periods::receive;
+    using Periods::run_and_end;
+    using Periods::settle_all;
+    using Periods::settled_run;
+    using Periods::value;
+};
+
+ChangesAfterTheClosing& in(Periods& test) { return static_cast<ChangesAfterTheClosing&>(test); }
+
+std::vector<Change> changes() {
+    return {
+        {"nothing", [](Periods&) {}, "none"},
+        {"an_earlier_running",
+         [](Periods& t) {
+             in(t).receive("a", "running", -5 * second_us);
+             in(t).settle_all();
+         },
+         "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000"},
+        {"a_run_that_comes_late", [](Periods& t) { in(t).settled_run("late", 20, second_us); },
+         "2025-08 settled -->0.006740000000: 0.006740000000"},
+        {"an_ending_that_moves_to_another_month",
+         [](Periods& t) {
+             in(t).execute(
+                 "UPDATE runledger.runs SET finished_at = '2025-09-02 12:00Z' WHERE run_id = 'a'; INSERT INTO "
+                 "runledger.settle_queue (run_id) VALUES ('a')");
+             in(t).settle_all();
+         },
+         "2025-08 resettled 0.003370000000->-: -0.003370000000"},
+        {"an_ending_that_moves_into_the_month",
+         [](Periods& t) {
+             in(t).execute(
+                 "UPDATE runledger.runs SET finished_at = '2025-08-31 12:00Z' WHERE run_id = 'september'; "
+                 "INSERT INTO runledger.settle_queue (run_id) VALUES ('september')");
+             in(t).settle_all();
+         },
+         "2025-08 resettled -->0.003370000000: 0.003370000000"},
+        {"another_price",
+         [](Periods& t) {
+             in(t).execute("UPDATE runledger.gpu_rates SET usd_per_second = 0.0004 WHERE gpu = 'A10G'");
+             in(t).execute(
+                 "SELECT runledger.reprice_generation(id, 'A10G', '2025-08-01Z', '2025-09-01Z') FROM "
+                 "runledger.generations WHERE run_id = 'gpu'");
+         },
+         "2025-08 repriced 0.003370000000->0.004000000000: 0.000630000000"},
+        {"a_price_for_what_had_none",
+         [](Periods& t) {
+             in(t).execute(
+                 "UPDATE runledger.generations SET metadata = metadata || '{\"costRate\": {\"amount\": 1, "
+                 "\"currency\": \"USD\", \"unit\": \"run\"}}' WHERE run_id = 'unpriced'");
+             in(t).settle_all();
+         },
+         "2025-08 resettled -->1.000000000000: 1.000000000000"},
+        {"new_outputs_alone",
+         [](Periods& t) {
+             in(t).execute(
+                 "INSERT INTO runledger.run_outputs (run_id, output_key, updated_at, received_at, boot_id, "
+                 "boottime_us, digest, position, output) VALUES ('a', 'k', now(), now(), gen_random_uuid(), 1, "
+                 "1, 0, '{}'); INSERT INTO runledger.settle_queue (run_id) VALUES ('a')");
+             in(t).settle_all();
+         },
+         "none"},
+        {"the_row_names_another_run",
+         [](Periods& t) {
+             in(t).execute(
+                 "UPDATE runledger.generations SET metadata = metadata || '{\"run_id\": \"other\"}' WHERE "
+                 "run_id = 'a'");
+             in(t).settle_all();
+         },
+         "2025-08 reopened 0.003370000000->-: -0.003370000000"},
+        {"the_run_is_given_to_another_row",
+         [](Periods& t) {
+             in(t).execute(
+                 "UPDATE runledger.generations SET metadata = metadata || '{\"run_id\": \"other\"}' WHERE "
+                 "run_id = 'a'");
+             in(t).insert_generation("a");
+             in(t).settle_all();
+         },
+         "2025-08 reopened 0.003370000000->-: -0.003370000000, 2025-08 settled -->0.003370000000: 0.003370000000"},
+        {"the_application_deletes_the_row",
+         [](Periods& t) {
+             in(t).execute("DELETE FROM runledger.generations WHERE run_id = 'a'");
+             in(t).receive("a", "running", -5 * second_us);
+             in(t).settle_all();
+         },
+         "none"},
+        {"the_deleted_rows_run_comes_again_in_another",
+         [](Periods& t) {
+             in(t).execute("DELETE FROM runledger.generations WHERE run_id = 'a'");
+             in(t).insert_generation("a");
+             in(t).settle_all();
+         },
+         "none"},
+        {"the_deleted_rows_run_comes_again_at_another_price",
+         [](Periods& t) {
+             in(t).execute(
+                 "DELETE FROM runledger.generations WHERE run_id = 'a'; INSERT INTO runledger.generations "
+                 "(metadata) VALUES ('{\"run_id\": \"a\", \"costRate\": {\"amount\": 1, \"currency\": \"USD\", "
+                 "\"unit\": \"run\"}}')");
+             in(t).settle_all();
+         },
+         "2025-08 settled 0.003370000000->1.000000000000: 0.996630000000"},
+        {"an_edit_by_hand_and_news",
+         [](Periods& t) {
+             in(t).execute("UPDATE runledger.generations SET cost_usd = 7 WHERE run_id = 'a'");
+             in(t).receive("a", "running", -5 * second_us);
+             in(t).settle_all();
+         },
+         "none"},
+        {"a_report_of_the_provider",
+         [](Periods& t) {
+             in(t).execute(
+                 "UPDATE runledger.runs SET reported_status = 'failed', reported_at = now(), reported_digest = "
+                 "1 WHERE run_id = 'a'; INSERT INTO runledger.settle_queue (run_id) VALUES ('a')");
+             in(t).settle_all();
+         },
+         "none"},
+        {"retention_of_everything_after_a_change",
+         [](Periods& t) {
+             in(t).receive("a", "running", -5 * second_us);
+             in(t).settle_all();
+             in(t).execute(
+                 "UPDATE runledger.settlements SET settled_at = settled_at - interval '400 days'; UPDATE "
+                 "runledger.runs SET changed_at = changed_at - interval '400 days', applied_at = applied_at - "
+                 "interval '400 days'");
+             for (const char* what : {"runs", "settlements", "notifications"}) {
+                 in(t).execute(fmt::format("SELECT runledger.remove_expired('{}', 365, 1000)", what));
+             }
+             EXPECT_EQ(in(t).value("SELECT count(*) FROM runledger.closed_runs_v1 WHERE run_id IS NULL"), "0");
+             EXPECT_EQ(in(t).value("SELECT count(*) FROM runledger.corrections_v1 WHERE run_id IS NULL"), "0");
+         },
+         "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000"},
+        {"forgetting_a_person",
+         [](Periods& t) {
+             in(t).execute("SELECT runledger.forget_generation(id) FROM runledger.generations WHERE run_id = 'a'");
+             EXPECT_EQ(in(t).value("SELECT string_agg(concat_ws('|', left(run_id, 10), telegram_chat_id), ' ') FROM "
+                                   "runledger.closed_runs_v1 WHERE cost_usd = 0.00337 AND gpu IS NULL"),
+                       "forgotten-");
+         },
+         "none"},
+        {"news_of_a_forgotten_person",
+         [](Periods& t) {
+             in(t).execute("SELECT runledger.forget_generation(id) FROM runledger.generations WHERE run_id = 'a'");
+             in(t).execute(
+                 "UPDATE runledger.runs SET running_boottime_us = running_boottime_us - 5000000 WHERE run_id "
+                 "LIKE 'forgotten-%'; INSERT INTO runledger.settle_queue (run_id) SELECT run_id FROM "
+                 "runledger.runs WHERE run_id LIKE 'forgotten-%'");
+             in(t).settle_all();
+         },
+         "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000"},
+    };
+}
+
+TEST_P(ChangesAfterTheClosing, ChangeNothingThatTheMonthSaysAndAddUp) {
+    settled_run("a", 10);
+    settled_run("september", 10, three_days_us);
+    const auto with = [this](const std::string& metadata, const std::string& run_id) {
+        insert_metadata(metadata);
+        run_and_end(run_id, 10);
+        settle_all();
+    };
+    with(R"({"run_id": "gpu", "gpu": "A10G"})", "gpu");
+    with(R"({"run_id": "unpriced"})", "unpriced");
+    close();
+    const std::string before = said();
+    const std::string asked_at = value("SELECT clock_timestamp()");
+    const std::string statement = fmt::format(
+        "SELECT (s.runs, s.priced, s.duration_ms, s.cost_usd, s.billed_usd, s.corrections_since, "
+        "s.restated_usd)::text FROM runledger.statement('2025-08', '{}') AS s",
+        asked_at);
+    const std::string stated = value(statement);
+
+    GetParam().make(*this);
+
+    EXPECT_EQ(corrections(), GetParam().corrections);
+    EXPECT_EQ(said(), before);
+    EXPECT_EQ(value(statement), stated);
+    expect_balance();
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.corrections_v1 WHERE posted_in <> '2025-09'"), "0");
+    EXPECT_EQ(
+        value("SELECT string_agg((sum = coalesce(billed_usd, 0))::text, '') FROM (SELECT sum(coalesce(amount_usd, "
+              "0)), period FROM runledger.statement_lines_v1 GROUP BY period) AS l JOIN "
+              "runledger.closed_periods_v1 USING (period)"),
+        "true");
+
+    // With the next month they are billed.
+    close("2025-09");
+    EXPECT_EQ(value("SELECT corrections_taken_usd = (SELECT coalesce(sum(difference_usd), 0) FROM "
+                    "runledger.corrections_v1) FROM runledger.closed_periods_v1 WHERE period = '2025-09'"),
+              "t");
+    expect_balance();
+}
+
+INSTANTIATE_TEST_SUITE_P(Periods, ChangesAfterTheClosing, testing::ValuesIn(changes()),
+                         [](const auto& change) { return std::string(change.param.name); });
+
+TEST_F(Periods, HaveASettlementThatCommitsBeforeTheClosing) {
+    settled_run("a", 10);
+    insert_generation("b");
+    run_and_end("b", 20);
+    execute("DELETE FROM runledger.settle_queue");
+    const auto other = another_connection();
+    pqxx::work settling(*other);
+    settling.exec("SELECT runledger.settle_run('b', interval '3 seconds', interval '7 days')");
+
+    const auto closer = another_connection();
+    const int pid = closer->backendpid();
+    auto closing = std::async(std::launch::async, [&] {
+        pqxx::work work(*closer);
+        close_in(work, "2025-08");
+        work.commit();
+    });
+    wait_until_it_waits(db(), pid, "PgSleep");
+    EXPECT_EQ(count("closed_periods"), 0);
+    settling.commit();
+    closing.get();
+
+    EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "2 0.010110000000");
+    EXPECT_EQ(corrections(), "none");
+    expect_balance();
+}
+
+TEST_F(Periods, CorrectASettlementThatCommitsAfterTheClosing) {
+    settled_run("a", 10);
+    insert_generation("b");
+    run_and_end("b", 20);
+    execute("DELETE FROM runledger.settle_queue");
+    const auto closer = another_connection();
+    pqxx::work closing(*closer);
+    close_in(closing, "2025-08");
+
+    const auto other = another_connection();
+    const int pid = other->backendpid();
+    auto settling = std::async(std::launch::async, [&] {
+        pqxx::work work(*other);
+        work.exec("SELECT runledger.settle_run('b', interval '3 seconds', interval '7 days')");
+        work.commit();
+    });
+    wait_until_it_waits(db(), pid, "advisory");
+    EXPECT_EQ(count("settlements"), 1);
+    closing.commit();
+    settling.get();
+
+    EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "1 0.003370000000");
+    EXPECT_EQ(corrections(), "2025-08 settled -->0.006740000000: 0.006740000000");
+    expect_balance();
+}
+
+// The lines are copied while settling goes on: what is settled meanwhile is copied again.
+TEST_F(Periods, HaveWhatIsSettledWhileTheLinesAreCopied) {
+    settled_run("a", 10);
+    insert_generation("b");
+    run_and_end("b", 20);
+    receive("a", "running", -5 * second_us);
+    execute("DELETE FROM runledger.settle_queue");
+    const auto blocker = another_connection();
+    pqxx::work blocking(*blocker);
+    blocking.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
+
+    const auto closer = another_connection();
+    const int pid = closer->backendpid();
+    auto closing = std::async(std::launch::async, [&] {
+        pqxx::work work(*closer);
+        close_in(work, "2025-08");
+        work.commit();
+    });
+    wait_until_it_waits(db(), pid, "relation");  // It is about to copy.
+    const auto other = another_connection();
+    pqxx::work settling(*other);
+    settling.exec("SELECT runledger.settle_run('a', interval '3 seconds', interval '7 days')");
+    settling.exec("SELECT runledger.settle_run('b', interval '3 seconds', interval '7 days')");
+    blocking.commit();
+    wait_until_it_waits(db(), pid, "PgSleep");  // It has copied, and waits for what is being settled.
+    settling.commit();
+    closing.get();
+
+    EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "2 0.011795000000");
+    EXPECT_EQ(corrections(), "none");
+    expect_balance();
+}
+
+TEST_F(Periods, AnswerAsOfAnInstantOnlyWhenNoEarlierCorrectionCanAppear) {
+    settled_run("a", 10);
+    close();
+    receive("a", "running", -5 * second_us);
+    execute("DELETE FROM runledger.settle_queue");
+    const auto other = another_connection();
+    pqxx::work settling(*other);
+    settling.exec("SELECT runledger.settle_run('a', interval '3 seconds', interval '7 days')");
+    const std::string instant = value("SELECT clock_timestamp()");
+
+    const auto reader = another_connection();
+    const int pid = reader->backendpid();
+    auto asking = std::async(std::launch::async, [&] {
+        pqxx::work work(*reader);
+        return work
+            .exec(fmt::format("SELECT corrections_since FROM runledger.statement('2025-08', '{}')", instant))[0][0]
+            .as<std::string>();
+    });
+    wait_until_it_waits(db(), pid, "PgSleep");
+    settling.commit();
+
+    EXPECT_EQ(asking.get(), "1");
+    EXPECT_EQ(value("SELECT corrections_since_usd FROM runledger.statement('2025-08')"), "0.001685000000");
+}
+
+TEST_F(Periods, HaveBilledNothingBeforeTheyWereClosed) {
+    settled_run("a", 10);
+    const std::string instant = value("SELECT clock_timestamp()");
+    const std::string asked = fmt::format(
+        "SELECT concat_ws('|', state, coalesce(runs::text, '-'), coalesce(billed_usd::text, '-')) FROM "
+        "runledger.statement('2025-08', '{}')",
+        instant);
+    EXPECT_EQ(value(asked), "open|-|-");
+    EXPECT_EQ(value("SELECT concat_ws('|', state, runs, billed_usd) FROM runledger.statement('2025-08')"),
+              "open|1|0.003370000000")
+        << "so far";
+
+    close();
+
+    EXPECT_EQ(value(asked), "open|-|-");
+    EXPECT_EQ(value("SELECT concat_ws('|', state, runs, billed_usd, restated_usd) FROM runledger.statement('2025-08')"),
+              "closed|1|0.003370000000|0.003370000000");
+    EXPECT_THAT(refusal_of("SELECT runledger.statement('2025-08', now() + interval '1 hour')"),
+                HasSubstr("22023 ERROR"));
+}
+
+TEST_F(Periods, AreNeverChangedByAnybody) {
+    settled_run("a", 10);
+    close();
+    settled_run("late", 10);
+    ASSERT_EQ(count("corrections"), 1);
+
+    for (const char* table : {"closed_periods", "closed_runs", "corrections"}) {
+        for (const std::string& statement :
+             {fmt::format("UPDATE runledger.{} SET period = period", table),
+              fmt::format("DELETE FROM runledger.{}", table), fmt::format("TRUNCATE runledger.{}", table)}) {
+            EXPECT_THAT(refusal_of(statement), HasSubstr("55000 ERROR:")) << statement;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace runledger::test
