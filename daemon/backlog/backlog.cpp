@@ -68,6 +68,7 @@ Backlog::Look Backlog::look() {
         gauges_.outbox_dead = number(outbox, "dead");
         gauges_.outbox_uncertain = number(outbox, "uncertain");
         gauges_.outbox_skipped = number(outbox, "skipped");
+        gauges_.outbox_elsewhere = number(outbox, "elsewhere");
         gauges_.outbox_oldest_pending_seconds = number(outbox, "oldest_pending_seconds");
         gauges_.outbox_oldest_dead_seconds = number(outbox, "oldest_dead_seconds");
         gauges_.lookups_due = number(lookups, "due");

@@ -33,6 +33,7 @@ struct BacklogGauges {
     std::atomic<std::uint64_t> outbox_dead{0};
     std::atomic<std::uint64_t> outbox_uncertain{0};
     std::atomic<std::uint64_t> outbox_skipped{0};
+    std::atomic<std::uint64_t> outbox_elsewhere{0};
     std::atomic<std::uint64_t> outbox_oldest_pending_seconds{0};
     std::atomic<std::uint64_t> outbox_oldest_dead_seconds{0};
     std::atomic<std::uint64_t> lookups_due{0};

@@ -84,10 +84,11 @@ void Notifier::send_what_may_go(Time now) {
     for (const std::int64_t id : due.may_go) {
         NotificationDelivery& delivery = deliveries_.at(id);
         const telegram::Message& message = delivery.message();
+        const telegram::Chat chat{.id = delivery.row().chat_id, .name = delivery.row().chat_name};
         if (message.has_uploads()) {
-            bot_->call(id, to_word(message.method), to_form(message, delivery.row().chat_id));
+            bot_->call(id, to_word(message.method), to_form(message, chat));
         } else {
-            bot_->call(id, to_word(message.method), to_json(message, delivery.row().chat_id));
+            bot_->call(id, to_word(message.method), to_json(message, chat));
         }
         delivery.on_call();
     }

@@ -34,9 +34,13 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
     const auto kind = telegram::find_notice_kind(row_.kind);
     const auto notice =
         kind ? telegram::read_notice({.kind = *kind, .run_id = row_.run_id, .payload = row_.payload}) : std::nullopt;
+    if (notice) {
+        last_error_ = notice->left_out;
+    }
     if (notice && notice->links_unusable > 0) {
-        last_error_ = fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
-                                  telegram::url_bytes_max, notice->links_unusable);
+        last_error_ += last_error_.empty() ? "" : "; ";
+        last_error_ += fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
+                                   telegram::url_bytes_max, notice->links_unusable);
     }
     row_.payload = {};  // Up to megabytes; the notice holds what is used of it.
     if (!notice) {
@@ -167,6 +171,7 @@ NotificationDelivery::Action NotificationDelivery::on_stored(const Decision& dec
             return begin_part(now);
         case Remedy::new_chat:
             row_.chat_id = decision.new_chat_id.value_or(row_.chat_id);
+            row_.chat_name.clear();
             return send();
         case Remedy::no_thread:
             message_.thread_id.reset();

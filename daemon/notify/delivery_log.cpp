@@ -15,6 +15,10 @@ std::string message_id_text(const AttemptOutcome& outcome) {
     return outcome.message_id ? std::to_string(*outcome.message_id) : std::string{"none"};
 }
 
+std::string chat_text(const LeasedNotification& row) {
+    return row.chat_name.empty() ? std::to_string(row.chat_id) : row.chat_name;
+}
+
 }  // namespace
 
 std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", telegram::clean_line(text)); }
@@ -27,7 +31,7 @@ void log_messages(const NotificationDelivery& delivery) {
         }
         spdlog::info(
             "notification written to the log only notification={} run_id={} chat={} method={} text={} media={}",
-            delivery.row().id, in_quotes(delivery.row().run_id), delivery.row().chat_id, to_word(message.method),
+            delivery.row().id, in_quotes(delivery.row().run_id), chat_text(delivery.row()), to_word(message.method),
             in_quotes(message.text), in_quotes(fmt::format("{}", fmt::join(links, " "))));
     }
 }
@@ -35,8 +39,9 @@ void log_messages(const NotificationDelivery& delivery) {
 void log_outcome(const NotificationDelivery& delivery, const AttemptOutcome& outcome) {
     const Decision& decision = outcome.decision;
     const LeasedNotification& row = delivery.row();
-    const auto who = fmt::format("notification={} run_id={} chat={} method={} attempt={}", row.id,
-                                 in_quotes(row.run_id), row.chat_id, to_word(delivery.message().method), row.attempts);
+    const auto who =
+        fmt::format("notification={} run_id={} chat={} method={} attempt={}", row.id, in_quotes(row.run_id),
+                    chat_text(row), to_word(delivery.message().method), row.attempts);
     switch (decision.state) {
         case NextState::sent:
             spdlog::info("notification sent {} message_id={} waited_ms={}", who, message_id_text(outcome),

@@ -143,6 +143,7 @@ Outbox::Taken Outbox::lease(const Statements& work, const Request& request) {
         for (const auto& row : rows) {
             taken.leased.push_back({.id = row["id"].as<std::int64_t>(),
                                     .chat_id = row["chat_id"].as<std::int64_t>(),
+                                    .chat_name = row["chat_name"].as<std::string>(),
                                     .run_id = row["run_id"].as<std::string>(),
                                     .kind = row["kind"].as<std::string>(),
                                     .payload = row["payload"].as<std::string>(),

@@ -39,6 +39,7 @@ struct PartProgress {
 struct LeasedNotification {
     std::int64_t id{};
     std::int64_t chat_id{};
+    std::string chat_name{};  // @channelname, if the record names the chat so; then chat_id is only the ledger's.
     std::string run_id{};
     std::string kind{};
     std::string payload{};            // JSON.

@@ -72,7 +72,7 @@ void ProgressMessages::tell(Time now, telegram::BotApi& bot, Pace& pace) {
             if (!row["thread_id"].is_null()) {
                 message.thread_id = row["thread_id"].as<std::int64_t>();
             }
-            bot.call(add({Kind::send, run_id, chat_id}), "sendMessage", telegram::to_json(message, chat_id));
+            bot.call(add({Kind::send, run_id, chat_id}), "sendMessage", telegram::to_json(message, {.id = chat_id}));
         } else {
             bot.call(add({Kind::edit, run_id, chat_id}), "editMessageText",
                      telegram::to_edit_json(html.take(), chat_id, row["message_id"].as<std::int64_t>()));

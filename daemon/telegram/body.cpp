@@ -82,11 +82,15 @@ std::string json_of(Write write) {
 
 }  // namespace
 
-std::string to_json(const Message& message, std::int64_t chat_id) {
+std::string to_json(const Message& message, const Chat& chat) {
     return json_of([&](Writer& writer) {
         writer.StartObject();
-        writer.Key("chat_id");
-        writer.Int64(chat_id);
+        if (chat.name.empty()) {
+            writer.Key("chat_id");
+            writer.Int64(chat.id);
+        } else {
+            write_field(writer, "chat_id", chat.name);
+        }
         if (const auto thread_id = thread_of(message)) {
             writer.Key("message_thread_id");
             writer.Int64(*thread_id);
@@ -135,9 +139,9 @@ std::string to_delete_json(std::int64_t chat_id, std::int64_t message_id) {
     });
 }
 
-HttpForm to_form(const Message& message, std::int64_t chat_id) {
+HttpForm to_form(const Message& message, const Chat& chat) {
     HttpForm form;
-    form.fields.emplace_back("chat_id", std::to_string(chat_id));
+    form.fields.emplace_back("chat_id", chat.name.empty() ? std::to_string(chat.id) : std::string(chat.name));
     if (const auto thread_id = thread_of(message)) {
         form.fields.emplace_back("message_thread_id", std::to_string(*thread_id));
     }

@@ -312,7 +312,8 @@ std::optional<SettlementNotice> read_notice(const NoticeSource& source) {
             .cost_usd = find_number(document, "cost_usd"),
             .generation_id = clean_line(cut_to_bytes(find_text(document, "generation_id"), id_bytes_max)),
             .thread_id = find_message_number(document, "message_thread_id"),
-            .reply_to = find_message_number(document, "reply_to_message_id")};
+            .reply_to = find_message_number(document, "reply_to_message_id"),
+            .left_out = clean_line(cut_to_bytes(find_text(document, "left_out"), text_kept_bytes_max))};
         if (const Value* outputs = find_member(document, "outputs")) {
             notice.has_outputs =
                 (outputs->IsArray() && !outputs->Empty()) || (outputs->IsObject() && !outputs->ObjectEmpty());

@@ -18,6 +18,7 @@
 #include "daemon/database/transaction.hpp"
 #include "daemon/ingest/late_events.hpp"
 #include "daemon/ingest/turn_rows.hpp"
+#include "daemon/tool/output/chat_option.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "queries/forget.hpp"
 
@@ -62,8 +63,11 @@ public:
     }
 
     // The chat's own id, and those that Telegram gave the group before and after.
-    std::set<std::int64_t> ids_of(std::int64_t chat) {
+    std::set<std::int64_t> ids_of(const std::string& named) {
         const Snapshot work(database_);
+        const auto chat = named.starts_with('@')
+                              ? work.run1("SELECT runledger.chat_named($1)", named)[0].as<std::int64_t>()
+                              : std::stoll(named);  // At most 18 digits: is_chat().
         std::set<std::int64_t> ids{chat};
         if (work.run1("SELECT to_regclass('runledger.telegram_chats') IS NOT NULL")[0].as<bool>()) {
             for (const auto& row : work.run(
@@ -78,7 +82,8 @@ public:
         return ids;
     }
 
-    // By the messages too: metadata may have been changed since they were made.
+    // By the messages too: metadata may have been changed since they were made. And by metadata itself: only the first
+    // of several chats has a column.
     std::vector<std::int64_t> generations_of(const std::set<std::int64_t>& chats) {
         ArrayLiteral array;
         for (const std::int64_t chat : chats) {
@@ -89,7 +94,10 @@ public:
         for (const auto& row :
              work.run("SELECT id FROM runledger.generations WHERE telegram_chat_id = ANY ($1::bigint[]) UNION "
                       "SELECT g.id FROM runledger.notifications AS n JOIN runledger.generations AS g ON g.id = "
-                      "n.generation_id WHERE n.chat_id = ANY ($1::bigint[]) ORDER BY 1",
+                      "n.generation_id WHERE n.chat_id = ANY ($1::bigint[]) UNION "
+                      "SELECT g.id FROM runledger.generations AS g CROSS JOIN LATERAL "
+                      "runledger.recipients_of(g.metadata) AS whom WHERE whom.chat_id = ANY ($1::bigint[]) AND "
+                      "runledger.may_name_more_chats(g.metadata) ORDER BY 1",
                       array.str())) {
             ids.push_back(row[0].as<std::int64_t>());
         }
@@ -181,7 +189,7 @@ private:
 ForgetCli::ForgetCli(CLI::App& app) : command_(app.add_subcommand("forget", "Remove a person's data from the ledger")) {
     CLI::Option_group* whom = command_->add_option_group("whom");
     generation_option_ = whom->add_option("--generation", generation_, "The generation with this id");
-    whom->add_option("--chat", chat_, "Every generation of this Telegram chat, and the chat");
+    whom->add_option("--chat", chat_, "Every generation of this Telegram chat, and the chat")->check(is_chat());
     whom->require_option(1);
     command_->add_flag(
         "--dry-run", dry_run_,
@@ -204,8 +212,8 @@ int ForgetCli::run(const std::string& postgres_uri, Output& out) const {
         rows_in_all += rows;
     }
     if (rows_in_all == 0) {
-        throw NotThere(fmt::format("nothing is stored about {} {}", chats.empty() ? "generation" : "chat",
-                                   chats.empty() ? generation_ : chat_));
+        throw NotThere(fmt::format("nothing is stored about {}",
+                                   chats.empty() ? fmt::format("generation {}", generation_) : "chat " + chat_));
     }
     for (const auto& [what, rows] : forgetter.tally()) {
         if (out.as_json) {

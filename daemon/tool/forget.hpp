@@ -29,7 +29,7 @@ public:
 
 private:
     std::int64_t generation_{0};
-    std::int64_t chat_{0};
+    std::string chat_{};  // A number or @channelname.
     bool dry_run_{false};
     CLI::App* command_;
     CLI::Option* generation_option_;

@@ -7,13 +7,15 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/tool/output/chat_option.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "queries/outbox.hpp"
 
 namespace runledger::tool {
 namespace {
 
-const std::vector<std::string> all_states{"pending", "leased", "sent", "logged", "uncertain", "dead", "skipped"};
+const std::vector<std::string> all_states{"pending",   "leased", "sent",    "logged",
+                                          "uncertain", "dead",   "skipped", "elsewhere"};
 
 // Seconds of "90s", "15m", "6h", "2d".
 std::int64_t seconds_of(std::string_view option, const std::string& text) {
@@ -36,6 +38,13 @@ std::string age_text(std::int64_t seconds) {
 
 std::string text_of(const pqxx::field& field) { return field.is_null() ? "-" : field.as<std::string>(); }
 
+// The name that the record has for it, if the number is only the ledger's or there is none.
+std::string chat_text(const pqxx::row& row) {
+    const auto recipient = row["recipient"].as<std::string>();
+    const bool is_named = recipient.starts_with('@') || row["state"].as<std::string>() == "elsewhere";
+    return is_named ? recipient : text_of(row["chat_id"]);
+}
+
 }  // namespace
 
 OutboxCli::OutboxCli(CLI::App& app)
@@ -57,7 +66,7 @@ OutboxCli::OutboxCli(CLI::App& app)
     send_logged_command_ = command_->add_subcommand(
         "send-logged", "Send messages that were only logged, because [telegram] mode was log; the oldest first");
     send_logged_command_->add_option("ID", choice_.ids, "The notifications' ids");
-    send_logged_command_->add_option("--chat", choice_.chat, "Only those for this chat");
+    send_logged_command_->add_option("--chat", choice_.chat, "Only those for this chat")->check(is_chat());
     send_logged_command_->add_option("--newer-than", newer_than_, "Only those made since: 90s, 15m, 6h, 2d");
     send_logged_command_->add_flag("--all", all_, "All of them; required if no other option chooses");
     send_logged_command_->add_option("--limit", send_count_max_, "Send at most this many")
@@ -70,7 +79,7 @@ void OutboxCli::add_choice(CLI::App& command, const std::vector<std::string>& st
     command.add_option("ID", choice_.ids, "The notifications' ids");
     command.add_option("--state", choice_.states, "Only those in this state; may be repeated")
         ->check(CLI::IsMember(states));
-    command.add_option("--chat", choice_.chat, "Only those for this chat");
+    command.add_option("--chat", choice_.chat, "Only those for this chat")->check(is_chat());
     command.add_option("--error", choice_.error, "Only those whose last error contains this text");
     command.add_option("--older-than", choice_.older_than, "Only those older than this: 90s, 15m, 6h, 2d");
 }
@@ -85,7 +94,10 @@ OutboxCli::Parameters OutboxCli::parameters() const {
     for (const std::string& state : choice_.states) {
         states.add(std::string_view(state));
     }
-    Parameters given{.ids = {}, .states = {}, .chat = choice_.chat, .error = {}, .least_age_seconds = {}};
+    Parameters given{.ids = {}, .states = {}, .chat = {}, .error = {}, .least_age_seconds = {}};
+    if (!choice_.chat.empty()) {
+        given.chat = choice_.chat;
+    }
     if (ids.size() > 0) {
         given.ids = ids.str();
     }
@@ -121,7 +133,7 @@ int OutboxCli::list(const Statements& work, Output& out) const {
     }
     for (const pqxx::row& row : rows) {
         out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", text_of(row["id"]), text_of(row["state"]),
-                  text_of(row["kind"]), text_of(row["chat_id"]), age_text(row["age_seconds"].as<std::int64_t>()),
+                  text_of(row["kind"]), chat_text(row), age_text(row["age_seconds"].as<std::int64_t>()),
                   text_of(row["attempts"]), text_of(row["run_id"]), text_of(row["last_error"]));
     }
     out.print("{} notifications{}\n", rows.size(),
@@ -149,8 +161,8 @@ int OutboxCli::show(const Statements& work, Output& out) const {
 }
 
 int OutboxCli::change(Database& database, bool retries, Output& out) const {
-    const bool chooses = !choice_.ids.empty() || !choice_.states.empty() || choice_.chat || !choice_.error.empty() ||
-                         !choice_.older_than.empty();
+    const bool chooses = !choice_.ids.empty() || !choice_.states.empty() || !choice_.chat.empty() ||
+                         !choice_.error.empty() || !choice_.older_than.empty();
     if (chooses == all_) {
         throw Misused("choose by ids, --state, --chat, --error or --older-than, or give --all");
     }
@@ -173,7 +185,7 @@ int OutboxCli::change(Database& database, bool retries, Output& out) const {
 }
 
 int OutboxCli::send_logged(Database& database, Output& out) const {
-    if ((!choice_.ids.empty() || choice_.chat || !newer_than_.empty()) == all_) {
+    if ((!choice_.ids.empty() || !choice_.chat.empty() || !newer_than_.empty()) == all_) {
         throw Misused("choose by ids, --chat or --newer-than, or give --all");
     }
     std::optional<std::int64_t> greatest_age_seconds;

@@ -34,7 +34,7 @@ private:
     struct Choice {
         std::vector<std::int64_t> ids;
         std::vector<std::string> states;
-        std::optional<std::int64_t> chat;
+        std::string chat;  // A number or @channelname.
         std::string error;
         std::string older_than;  // "90s", "15m", "6h", "2d"
     };
@@ -43,7 +43,7 @@ private:
     struct Parameters {
         std::optional<std::string> ids;
         std::optional<std::string> states;
-        std::optional<std::int64_t> chat;
+        std::optional<std::string> chat;
         std::optional<std::string> error;
         std::optional<std::int64_t> least_age_seconds;
     };

@@ -116,6 +116,8 @@ DECLARE
     g runledger.generations;
     old_ids text[];
     holder record;
+    chats bigint[] := '{}';
+    chat bigint;
     empty_payload CONSTANT jsonb := '{"outputs": []}';
 BEGIN
     old_ids := runledger.runs_to_forget(p_id);
@@ -227,8 +229,21 @@ BEGIN
     -- Everything about the chat, if no other generation names it.
     IF g.telegram_chat_id IS NOT NULL
        AND NOT EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = g.telegram_chat_id) THEN
-        RETURN QUERY SELECT * FROM runledger.forget_chat(g.telegram_chat_id);
+        chats := ARRAY[g.telegram_chat_id];
     END IF;
+    -- Of the other chats that it names, as of the first: not if a message to the chat is another generation's.
+    chats := chats || ARRAY(
+        SELECT whom.chat_id FROM runledger.recipients_of(g.metadata) AS whom
+        WHERE whom.chat_id IS NOT NULL AND whom.chat_id IS DISTINCT FROM g.telegram_chat_id
+              AND NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.telegram_chat_id = whom.chat_id));
+    FOREACH chat IN ARRAY chats LOOP
+        IF NOT EXISTS (
+            SELECT FROM runledger.notifications AS n JOIN runledger.generations AS other ON other.id = n.generation_id
+                 CROSS JOIN LATERAL runledger.recipients_of(other.metadata) AS whom
+            WHERE n.chat_id = chat AND whom.chat_id = chat) THEN
+            RETURN QUERY SELECT * FROM runledger.forget_chat(chat);
+        END IF;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION runledger.forget_generation(bigint) IS

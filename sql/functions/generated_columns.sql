@@ -27,16 +27,31 @@ CREATE OR REPLACE FUNCTION runledger.run_id_of(metadata jsonb) RETURNS text
 COMMENT ON FUNCTION runledger.run_id_of(jsonb) IS
     'metadata.run_id if it is a string of 1 to 128 bytes, else NULL. Never raises.';
 
+CREATE OR REPLACE FUNCTION runledger.first_chat_of(metadata jsonb) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT whom.chat_id FROM runledger.recipients_of(metadata) AS whom
+            WHERE whom.chat_id IS NOT NULL AND whom.recipient NOT LIKE '@%' LIMIT 1);
+END
+$$;
+COMMENT ON FUNCTION runledger.first_chat_of(jsonb) IS
+    'The first chat that metadata names by a number; NULL: none. Never raises.';
+
 CREATE OR REPLACE FUNCTION runledger.chat_id_of(metadata jsonb) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
-        WHEN runledger.said_in(metadata) ->> 'telegramChatId'
+        -- Most often it is one number. The length comes first: a pattern is not tried on a text of megabytes.
+        WHEN octet_length(runledger.said_in(metadata) ->> 'telegramChatId') <= 64
+             AND runledger.said_in(metadata) ->> 'telegramChatId'
              ~ CASE jsonb_typeof(runledger.said_in(metadata) -> 'telegramChatId')
                    WHEN 'number' THEN '^-?[0-9]{1,18}(\.0+)?$' WHEN 'string' THEN '^-?[0-9]{1,18}$' END
             THEN split_part(runledger.said_in(metadata) ->> 'telegramChatId', '.', 1)::bigint
+        WHEN jsonb_typeof(runledger.said_in(metadata) -> 'telegramChatId') = 'array'
+             OR jsonb_typeof(runledger.said_in(metadata) -> 'notificationContext') = 'object'
+            THEN runledger.first_chat_of(metadata)
     END;
 COMMENT ON FUNCTION runledger.chat_id_of(jsonb) IS
-    'metadata.telegramChatId if it is a whole number (42, 42.0) or a string of digits, of 1 to 18 digits with an optional minus, else NULL. Never raises.';
+    'The first chat that metadata names by a number, in telegramChatId or notificationContext.chatId: a whole number (42, 42.0) or a string of digits, of 1 to 18 digits with an optional minus; else NULL. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.keep_generated_columns() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,26 +1,4 @@
 -- Writes notifications to the outbox.
-CREATE OR REPLACE FUNCTION runledger.message_number_of(metadata jsonb, VARIADIC p_keys text[]) RETURNS bigint
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    key text;
-    digits text;
-    said jsonb := runledger.said_in(metadata);
-BEGIN
-    FOREACH key IN ARRAY p_keys LOOP
-        digits := said ->> key;
-        IF jsonb_typeof(said -> key) = 'number' THEN
-            digits := regexp_replace(digits, '\.0+$', '');
-        END IF;
-        IF digits ~ '^[0-9]{1,18}$' AND digits !~ '^0+$' AND jsonb_typeof(said -> key) IN ('number', 'string') THEN
-            RETURN digits::bigint;
-        END IF;
-    END LOOP;
-    RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION runledger.message_number_of(jsonb, text[]) IS
-    'The value of the first of these keys of metadata that is a positive whole number, as a number or a string of digits; NULL if none is. Never raises.';
-
 CREATE OR REPLACE FUNCTION runledger.telegram_chat_now(p_chat_id bigint) RETURNS bigint
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -40,12 +18,9 @@ CREATE OR REPLACE FUNCTION runledger.notice_payload(
     RETURN jsonb_build_object(
         'status', p_status, 'status_reason', p_reason, 'duration_ms', round(p_duration_us / 1000.0, 3),
         'cost_usd', p_cost, 'cost_note', p_note, 'outputs', p_outputs,
-        'generation_id', g.id,
-        'message_thread_id', runledger.message_number_of(g.metadata, 'message_thread_id', 'telegramMessageThreadId'),
-        'reply_to_message_id',
-            runledger.message_number_of(g.metadata, 'reply_to_message_id', 'telegramMessageId'));
+        'generation_id', g.id);
 COMMENT ON FUNCTION runledger.notice_payload(runledger.generations, text, text, bigint, numeric, text, jsonb) IS
-    'notifications.payload: the content of the message about a settlement, and its place in the chat.';
+    'notifications.payload: the content of the message about a settlement, without its place in each chat, which recipients_of gives.';
 
 CREATE OR REPLACE FUNCTION runledger.withdrawn() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -57,9 +32,9 @@ CREATE OR REPLACE FUNCTION runledger.is_corrected(n runledger.notifications) RET
     LANGUAGE sql STABLE
     RETURN EXISTS (SELECT FROM runledger.notifications AS later
                    WHERE later.generation_id = n.generation_id AND later.id > n.id AND later.kind = 'correction'
-                         AND later.state IN ('pending', 'leased', 'sent', 'uncertain'));
+                         AND later.recipient = n.recipient AND later.state IN ('pending', 'leased', 'sent', 'uncertain'));
 COMMENT ON FUNCTION runledger.is_corrected(runledger.notifications) IS
-    'Whether a later correction about the generation was sent, or is to be sent: this message must not come after it.';
+    'Whether a later correction about the generation was sent to the same recipient, or is to be sent: this message must not come after it.';
 
 CREATE OR REPLACE FUNCTION runledger.wake_outbox() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -79,21 +54,19 @@ DECLARE
     is_told boolean;
 BEGIN
     WITH notified AS (
-        -- Without a chat there is nobody to notify. For a malformed one there is a row that says so.
+        -- Without a chat there is nobody to notify. For what is no chat there is a row that says so.
         INSERT INTO runledger.notifications (
-            generation_id, run_id, kind, for_status, chat_id, payload, not_before, state, last_error)
-        SELECT s.generation_id, s.run_id, 'ending', '', runledger.telegram_chat_now((draft.generation).telegram_chat_id),
+            generation_id, run_id, kind, for_status, recipient, chat_id, payload, not_before, state, last_error)
+        SELECT s.generation_id, s.run_id, 'ending', '', whom.recipient, runledger.telegram_chat_now(whom.chat_id),
                runledger.notice_payload(draft.generation, s.status, s.status_reason, s.duration_us, s.cost_usd,
-                                        s.cost_note, draft.payload -> 'outputs'),
+                                        s.cost_note, CASE WHEN NOT whom.is_elsewhere THEN draft.payload -> 'outputs' END)
+                   || whom.place,
                CASE WHEN s.status = 'completed' AND s.output_count = 0 THEN now() + p_outputs_grace ELSE now() END,
-               CASE WHEN (draft.generation).telegram_chat_id IS NULL THEN 'skipped' ELSE 'pending' END,
-               CASE WHEN (draft.generation).telegram_chat_id IS NULL
-                    THEN 'metadata.telegramChatId is neither a number nor a string of digits' END
+               CASE WHEN whom.is_elsewhere THEN 'elsewhere' WHEN whom.chat_id IS NULL THEN 'skipped' ELSE 'pending' END,
+               whom.fault
         FROM runledger.each_of(p_drafts) AS draft CROSS JOIN LATERAL (SELECT (draft.settlement).*) AS s
+             CROSS JOIN LATERAL runledger.recipients_of((draft.generation).metadata) AS whom
         WHERE NOT s.keeps_status
-          AND ((draft.generation).telegram_chat_id IS NOT NULL
-               OR coalesce(jsonb_typeof(runledger.said_in((draft.generation).metadata) -> 'telegramChatId'), 'null') <> 'null')
-        ORDER BY s.generation_id
         ON CONFLICT DO NOTHING
         RETURNING state
     )
@@ -104,7 +77,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.queue_endings(runledger.settlement_draft[], interval) IS
-    'Writes the notification of each of these first settlements to the outbox; none if the application had ended the row itself, or if there is no chat.';
+    'Writes the notifications of each of these first settlements to the outbox, one for each recipient; none if the application had ended the row itself, or if it names nobody.';
 
 CREATE OR REPLACE FUNCTION runledger.queue_notification(
     g runledger.generations, last runledger.settlements, p_status text, p_reason text, p_duration_us bigint,
@@ -114,6 +87,7 @@ DECLARE
     told jsonb := runledger.notice_payload(g, p_status, p_reason, p_duration_us, p_cost, p_note, p_outputs);
     new_kind text;
     new_for_status text := '';
+    changed text[];
 BEGIN
     IF p_status <> last.status THEN
         new_kind := 'correction';
@@ -123,25 +97,36 @@ BEGIN
     ELSE
         RETURN;
     END IF;
-    -- A message that is not sent yet gets the newer result instead, so nothing is sent twice.
-    UPDATE runledger.notifications SET
-        payload = told,
-        not_before = CASE WHEN attempts = 0 THEN least(not_before, now()) ELSE not_before END
-    WHERE generation_id = g.id AND state = 'pending' AND kind = 'ending' AND parts_sent = 0;
-    IF NOT FOUND THEN
-        IF g.telegram_chat_id IS NULL THEN
-            RETURN;
-        END IF;
-        INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, not_before)
-        VALUES (g.id, g.run_id, new_kind, new_for_status, runledger.telegram_chat_now(g.telegram_chat_id), told, now())
-        ON CONFLICT ON CONSTRAINT notifications_are_made_once DO NOTHING;
+    -- A message that is not sent yet gets the newer result instead, so nothing is sent twice. Its place stays.
+    WITH newer AS (
+        UPDATE runledger.notifications AS n SET
+            payload = n.payload || told,
+            not_before = CASE WHEN n.attempts = 0 THEN least(n.not_before, now()) ELSE n.not_before END
+        WHERE n.generation_id = g.id AND n.state = 'pending' AND n.kind = 'ending' AND n.parts_sent = 0
+        RETURNING n.recipient
+    )
+    SELECT coalesce(array_agg(recipient), '{}') INTO changed FROM newer;
+    -- The others get a message of its own: all of them, or beside one that has changed those that had an ending.
+    INSERT INTO runledger.notifications (
+        generation_id, run_id, kind, for_status, recipient, chat_id, payload, not_before)
+    SELECT g.id, g.run_id, new_kind, new_for_status, whom.recipient, runledger.telegram_chat_now(whom.chat_id),
+           told || whom.place, now()
+    FROM runledger.recipients_of(g.metadata) AS whom
+    WHERE whom.chat_id IS NOT NULL AND whom.recipient <> ALL (changed)
+          AND (cardinality(changed) = 0
+               OR EXISTS (SELECT FROM runledger.notifications AS earlier
+                          WHERE earlier.generation_id = g.id AND earlier.run_id = g.run_id
+                                AND earlier.kind = 'ending' AND earlier.recipient = whom.recipient))
+    ON CONFLICT ON CONSTRAINT notifications_are_made_once DO NOTHING;
+    IF NOT FOUND AND cardinality(changed) = 0 THEN
+        RETURN;
     END IF;
     PERFORM runledger.wake_outbox();
 END
 $$;
 COMMENT ON FUNCTION runledger.queue_notification(
     runledger.generations, runledger.settlements, text, text, bigint, numeric, text, jsonb, integer, interval) IS
-    'For a row that is settled again: puts the change into the message that is not sent yet, or into a new one. queue_endings writes the message of a first settlement.';
+    'For a row that is settled again: puts the change into the messages that are not sent yet, or into new ones. queue_endings writes the message of a first settlement.';
 
 CREATE OR REPLACE FUNCTION runledger.skip_notification_of_adopted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -32,10 +32,10 @@ COMMENT ON TABLE runledger.generations IS
     'One picture or video that the application asked for. The application inserts the row and owns metadata and request_*; the daemon settles the rest, once the run''s ending is known.';
 COMMENT ON COLUMN runledger.generations.id IS 'The application''s handle for the row.';
 COMMENT ON COLUMN runledger.generations.metadata IS
-    'As the application knows it: run_id (string), costRate {amount, currency, unit}, telegramChatId (number or decimal string), and anything else. Written by the application.';
+    'As the application knows it: run_id (string), costRate {amount, currency, unit}, telegramChatId (number or decimal string, @channelname, or a list of these), notificationContext, and anything else. Written by the application.';
 COMMENT ON COLUMN runledger.generations.run_id IS 'metadata.run_id; NULL while it is absent or unusable. Generated.';
 COMMENT ON COLUMN runledger.generations.telegram_chat_id IS
-    'metadata.telegramChatId; negative for groups; NULL if absent or malformed: then nobody is notified. Generated.';
+    'The first chat that metadata.telegramChatId or notificationContext.chatId names by a number; negative for groups; NULL if there is none. Generated.';
 COMMENT ON COLUMN runledger.generations.request_timestamp IS 'When the application asked. Written by the application.';
 COMMENT ON COLUMN runledger.generations.response_timestamp IS
     'When the edge received the run''s ending; if only the provider reported it, when the report was stored. NULL until then. Written by the daemon.';

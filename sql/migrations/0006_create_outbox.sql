@@ -28,15 +28,16 @@ CREATE TABLE runledger.notifications (
     fallbacks integer NOT NULL DEFAULT 0,
     refused_for_pace integer NOT NULL DEFAULT 0,
     logged_at timestamptz,
-    CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status),
+    recipient text COLLATE "C" NOT NULL DEFAULT '',
+    CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status, recipient),
     CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction')),
     CONSTRAINT notifications_channel_is_known CHECK (channel IN ('telegram')),
     CONSTRAINT notifications_state_is_known
-        CHECK (state IN ('pending', 'leased', 'sent', 'logged', 'uncertain', 'dead', 'skipped')),
+        CHECK (state IN ('pending', 'leased', 'sent', 'logged', 'uncertain', 'dead', 'skipped', 'elsewhere')),
     CONSTRAINT notifications_lease_iff_leased CHECK ((state = 'leased') = (lease_until IS NOT NULL AND lease_owner IS NOT NULL)),
     CONSTRAINT notifications_sent_at_iff_sent CHECK ((state = 'sent') = (sent_at IS NOT NULL)),
     CONSTRAINT notifications_logged_have_logged_at CHECK (state <> 'logged' OR logged_at IS NOT NULL),
-    CONSTRAINT notifications_have_a_chat_unless_skipped CHECK (chat_id IS NOT NULL OR state = 'skipped'),
+    CONSTRAINT notifications_have_a_chat_unless_skipped CHECK (chat_id IS NOT NULL OR state IN ('skipped', 'elsewhere')),
     CONSTRAINT notifications_unsent_say_why CHECK (state NOT IN ('logged', 'uncertain', 'dead', 'skipped') OR last_error IS NOT NULL),
     CONSTRAINT notifications_are_marked_before_they_are_sent CHECK (state <> 'leased' OR sending_at IS NOT NULL),
     CONSTRAINT notifications_parts_sent_is_not_negative CHECK (parts_sent >= 0),
@@ -58,6 +59,9 @@ CREATE INDEX notifications_failed_idx ON runledger.notifications (created_at)
     WHERE state IN ('uncertain', 'dead', 'skipped');
 COMMENT ON INDEX runledger.notifications_failed_idx IS
     'failed_notifications_v1 reads the few that reached nobody. Other indexes depend on state already, so it costs no HOT update.';
+CREATE INDEX notifications_elsewhere_idx ON runledger.notifications (created_at) WHERE state = 'elsewhere';
+COMMENT ON INDEX runledger.notifications_elsewhere_idx IS
+    'The metrics count those of the last day. Empty where every record names Telegram.';
 CREATE INDEX notifications_ended_idx ON runledger.notifications (created_at) WHERE state NOT IN ('pending', 'leased');
 COMMENT ON INDEX runledger.notifications_ended_idx IS 'Retention takes the oldest notifications that are no longer to be sent.';
 COMMENT ON TABLE runledger.notifications IS
@@ -67,14 +71,15 @@ COMMENT ON COLUMN runledger.notifications.generation_id IS 'The generation that 
 COMMENT ON COLUMN runledger.notifications.run_id IS 'Its run.';
 COMMENT ON COLUMN runledger.notifications.kind IS
     'ending: the run ended. follow_up: outputs came after an ending that had none. correction: the status in an earlier message turned out to be wrong.';
-COMMENT ON COLUMN runledger.notifications.for_status IS 'The status that a correction states; empty for the other kinds, of which there is one each.';
+COMMENT ON COLUMN runledger.notifications.for_status IS 'The status that a correction states; empty for the other kinds, of which each recipient gets one.';
 COMMENT ON COLUMN runledger.notifications.channel IS 'telegram; the only channel so far.';
 COMMENT ON COLUMN runledger.notifications.bot IS 'The configured bot that sends it; default is the only one so far.';
-COMMENT ON COLUMN runledger.notifications.chat_id IS 'Telegram''s chat; negative for groups; NULL only if it was malformed and the message is skipped.';
+COMMENT ON COLUMN runledger.notifications.chat_id IS
+    'Telegram''s chat; negative for groups; below -10^18 a number that stands for the name in recipient; NULL only if the record names no chat there, and the message is skipped or elsewhere.';
 COMMENT ON COLUMN runledger.notifications.payload IS
-    'The content: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}, as settled.';
+    'The content: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}, as settled; message_thread_id and reply_to_message_id, its place in the chat; left_out, what of it metadata gives in vain.';
 COMMENT ON COLUMN runledger.notifications.state IS
-    'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id. logged: it was only written to the daemon''s log, because [telegram] mode is log. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why.';
+    'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id. logged: it was only written to the daemon''s log, because [telegram] mode is log. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why. elsewhere: the record names another platform than Telegram, which is in recipient; another channel tells it.';
 COMMENT ON COLUMN runledger.notifications.created_at IS 'When the settlement created it.';
 COMMENT ON COLUMN runledger.notifications.not_before IS 'Not sent before this moment: outputs_grace, or a retry''s delay.';
 COMMENT ON COLUMN runledger.notifications.attempts IS 'Number of attempts to send it.';
@@ -101,6 +106,9 @@ COMMENT ON COLUMN runledger.notifications.logged_at IS
     'When it was last written to the daemon''s log in place of being sent ([telegram] mode is log); NULL: never. It stays if the message is sent later.';
 COMMENT ON COLUMN runledger.notifications.refused_for_pace IS
     'Number of 429 answers to that part in its form, in all attempts: an album becomes a text after a few.';
+
+COMMENT ON COLUMN runledger.notifications.recipient IS
+    'Whom the record names: a chat''s number, @channelname in lower case, or platform and the name of another. Of a skipped message, the key of metadata that names nobody. The chat stays the same recipient if its number changes.';
 
 CREATE TABLE runledger.telegram_chats (
     chat_id bigint PRIMARY KEY,

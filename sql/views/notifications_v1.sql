@@ -1,7 +1,7 @@
 CREATE OR REPLACE VIEW runledger.notifications_v1 AS
 SELECT n.id AS notification_id, n.generation_id, n.run_id, n.kind, n.for_status, n.chat_id, n.state, n.attempts,
        runledger.masked_links(n.last_error) AS last_error, n.created_at, n.waits_since, n.not_before, n.sent_at,
-       n.logged_at
+       n.logged_at, n.recipient
 FROM runledger.notifications AS n;
 COMMENT ON VIEW runledger.notifications_v1 IS
     'The outbox without its contents: each message, its state and its times. A condition on state finds what waits; failed_notifications_v1 has those that reached nobody.';
@@ -10,9 +10,9 @@ COMMENT ON COLUMN runledger.notifications_v1.generation_id IS 'The generation th
 COMMENT ON COLUMN runledger.notifications_v1.run_id IS 'Its run.';
 COMMENT ON COLUMN runledger.notifications_v1.kind IS 'ending, follow_up or correction.';
 COMMENT ON COLUMN runledger.notifications_v1.for_status IS 'The status that a correction states; empty for the other kinds.';
-COMMENT ON COLUMN runledger.notifications_v1.chat_id IS 'The chat; negative for groups; NULL: metadata.telegramChatId is malformed.';
+COMMENT ON COLUMN runledger.notifications_v1.chat_id IS 'The chat; negative for groups; below -10^18 a number that stands for a @channelname; NULL: the record names no chat there.';
 COMMENT ON COLUMN runledger.notifications_v1.state IS
-    'pending: it waits. leased: a daemon sends it. sent, logged, uncertain, dead, skipped: as in telegram.md, "The states of a notification".';
+    'pending: it waits. leased: a daemon sends it. sent, logged, uncertain, dead, skipped, elsewhere: as in telegram.md, "The states of a notification".';
 COMMENT ON COLUMN runledger.notifications_v1.attempts IS 'Number of attempts to send it.';
 COMMENT ON COLUMN runledger.notifications_v1.last_error IS 'The error of the last attempt, its links masked; NULL: none.';
 COMMENT ON COLUMN runledger.notifications_v1.created_at IS 'When the settlement created it.';
@@ -20,3 +20,5 @@ COMMENT ON COLUMN runledger.notifications_v1.waits_since IS 'Since when it waits
 COMMENT ON COLUMN runledger.notifications_v1.not_before IS 'It is not sent before this moment.';
 COMMENT ON COLUMN runledger.notifications_v1.sent_at IS 'When Telegram accepted it; NULL: not sent.';
 COMMENT ON COLUMN runledger.notifications_v1.logged_at IS 'When it was written to the log instead; NULL: it was not.';
+COMMENT ON COLUMN runledger.notifications_v1.recipient IS
+    'Whom the record names: a chat''s number, @channelname, or platform and the name of another; of a skipped message, the key of metadata that names nobody.';

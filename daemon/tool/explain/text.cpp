@@ -199,10 +199,15 @@ std::string notification_line(const pqxx::row& notification) {
     const auto error = text_of(notification["last_error"]);
     const auto state = notification["state"].as<std::string>();
     const auto at = text_of(notification[state == "logged" ? "logged_at" : "sent_at"]);
+    if (state == "elsewhere") {
+        return fmt::format("  {}: {}, {}\n", notification["kind"].as<std::string>(), state,
+                           notification["recipient"].as<std::string>());
+    }
+    const auto recipient = notification["recipient"].as<std::string>();
+    const std::string chat = recipient.starts_with('@') ? recipient : text_or(notification["chat_id"], "unusable");
     return fmt::format("  {}{}: {}{}, chat {}, {} attempts{}\n", notification["kind"].as<std::string>(),
-                       for_status ? " to " + *for_status : "", state, at ? " " + *at : "",
-                       text_or(notification["chat_id"], "unusable"), notification["attempts"].as<std::string>(),
-                       error ? ": " + *error : "");
+                       for_status ? " to " + *for_status : "", state, at ? " " + *at : "", chat,
+                       notification["attempts"].as<std::string>(), error ? ": " + *error : "");
 }
 
 }  // namespace runledger::tool

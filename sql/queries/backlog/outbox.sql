@@ -1,5 +1,6 @@
 -- The outbox by state, for the metrics; looks and locks nothing. Looked at are the 10,000 messages that have waited longest,
--- 10,000 that are leased, and of those that reached nobody the 10,000 latest of the last day, and the 10,000 oldest.
+-- 10,000 that are leased, and of those that reached nobody the 10,000 latest of the last day, and the 10,000 oldest. Up to
+-- 10,000 of the last day are another platform's.
 WITH waiting AS MATERIALIZED (
     SELECT waits_since, last_error FROM runledger.notifications
     WHERE state = 'pending' ORDER BY waits_since LIMIT 10000
@@ -20,6 +21,9 @@ SELECT (SELECT count(*) FROM waiting WHERE last_error IS NULL) AS pending,
        (SELECT count(*) FROM failed_lately WHERE state = 'dead') AS dead,
        (SELECT count(*) FROM failed_lately WHERE state = 'uncertain') AS uncertain,
        (SELECT count(*) FROM failed_lately WHERE state = 'skipped') AS skipped,
+       (SELECT count(*) FROM (SELECT FROM runledger.notifications
+                              WHERE state = 'elsewhere' AND created_at > now() - interval '1 day' LIMIT 10000) AS n)
+           AS elsewhere,
        coalesce((SELECT extract(epoch FROM now() - min(waits_since)) FROM waiting), 0)::bigint
            AS oldest_pending_seconds,
        coalesce((SELECT extract(epoch FROM now() - min(created_at)) FROM failed_first WHERE state = 'dead'), 0)::bigint

@@ -4,7 +4,8 @@
 -- costs the others one turn whatever it has waiting. A chat with a message on its way, or held after a 429, gets none.
 -- A message waits for an earlier one of its chat that was tried and is to be tried again. What costs no attempt (a 429,
 -- the pace, an outage) is not the message's fault, so it keeps its place. One that was never tried (outputs_grace) has
--- none yet. A notification waits for the earlier ones of its generation, so that a correction never overtakes the ending.
+-- none yet. A notification waits for the earlier ones of its generation to the same recipient, so that a correction never
+-- overtakes the ending.
 WITH RECURSIVE chats AS (
     (SELECT chat_id FROM runledger.notifications
      WHERE state = 'pending' AND chat_id > $2::bigint ORDER BY chat_id LIMIT 1)
@@ -21,7 +22,7 @@ FROM chats CROSS JOIN LATERAL (
       AND NOT EXISTS (
           SELECT FROM runledger.notifications AS earlier
           WHERE earlier.generation_id = n.generation_id AND earlier.id < n.id
-            AND earlier.state IN ('pending', 'leased'))
+            AND earlier.recipient = n.recipient AND earlier.state IN ('pending', 'leased'))
     ORDER BY n.id LIMIT 1) AS head
 WHERE chats.chat_id <= $3::bigint
   AND chats.chat_id <> ALL ($1::bigint[])

@@ -6,7 +6,7 @@ WITH dropped AS (
     WHERE n.state IN ('pending', 'dead', 'uncertain')
       AND ($1::bigint[] IS NULL OR n.id = ANY ($1::bigint[]))
       AND ($2::text[] IS NULL OR n.state = ANY ($2::text[]))
-      AND ($3::bigint IS NULL OR n.chat_id = $3::bigint)
+      AND ($3::text IS NULL OR n.chat_id = runledger.chat_named($3::text))
       AND ($4::text IS NULL OR strpos(lower(n.last_error), lower($4::text)) > 0)
       AND ($5::bigint IS NULL OR n.created_at <= now() - $5::bigint * interval '1 second')
     RETURNING n.id)

@@ -1,6 +1,6 @@
--- $1 bigint[] ids or NULL, $2 text[] states or NULL, $3 bigint chat or NULL, $4 text in last_error or NULL,
+-- $1 bigint[] ids or NULL, $2 text[] states or NULL, $3 text chat, a number or @channelname, or NULL, $4 text in last_error or NULL,
 -- $5 bigint least age in seconds or NULL, $6 integer: how many at most. The newest first.
-SELECT n.id, n.state, n.kind, n.run_id, n.generation_id, n.chat_id, n.attempts, n.uncertain_attempts, n.parts_sent,
+SELECT n.id, n.state, n.kind, n.run_id, n.generation_id, n.chat_id, n.recipient, n.attempts, n.uncertain_attempts, n.parts_sent,
        n.message_id, coalesce(n.last_error, '') AS last_error, n.payload ->> 'status' AS status,
        extract(epoch FROM now() - n.created_at)::bigint AS age_seconds,
        to_char(n.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at,
@@ -11,7 +11,7 @@ SELECT n.id, n.state, n.kind, n.run_id, n.generation_id, n.chat_id, n.attempts, 
 FROM runledger.notifications AS n
 WHERE ($1::bigint[] IS NULL OR n.id = ANY ($1::bigint[]))
   AND ($2::text[] IS NULL OR n.state = ANY ($2::text[]))
-  AND ($3::bigint IS NULL OR n.chat_id = $3::bigint)
+  AND ($3::text IS NULL OR n.chat_id = runledger.chat_named($3::text))
   AND ($4::text IS NULL OR strpos(lower(n.last_error), lower($4::text)) > 0)
   AND ($5::bigint IS NULL OR n.created_at <= now() - $5::bigint * interval '1 second')
 ORDER BY n.id DESC

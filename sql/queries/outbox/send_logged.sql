@@ -1,4 +1,4 @@
--- $1 bigint[] ids or NULL, $2 bigint chat or NULL, $3 bigint greatest age in seconds or NULL, $4 integer: how many at
+-- $1 bigint[] ids or NULL, $2 text chat or NULL, $3 bigint greatest age in seconds or NULL, $4 integer: how many at
 -- most, the oldest first. Messages that were only logged are sent as if they were new. If a later correction about the
 -- same generation was sent, or is to be sent, the message is skipped: it would contradict what the chat knows.
 WITH chosen AS (
@@ -6,7 +6,7 @@ WITH chosen AS (
     FROM runledger.notifications AS n
     WHERE n.state = 'logged'
       AND ($1::bigint[] IS NULL OR n.id = ANY ($1::bigint[]))
-      AND ($2::bigint IS NULL OR n.chat_id = $2::bigint)
+      AND ($2::text IS NULL OR n.chat_id = runledger.chat_named($2::text))
       AND ($3::bigint IS NULL OR n.created_at >= now() - $3::bigint * interval '1 second')
     ORDER BY n.id LIMIT $4::integer
     FOR UPDATE OF n),

@@ -17,5 +17,6 @@ RETURNING p.run_id, p.generation_id, p.chat_id, p.message_id,
     (SELECT coalesce(latest_live_status, '') FROM runledger.runs WHERE runs.run_id = p.run_id) AS step,
     (SELECT round(latest_progress::numeric * 100)::text FROM runledger.runs
      WHERE runs.run_id = p.run_id AND latest_progress BETWEEN 0 AND 1) AS percent,
-    (SELECT runledger.message_number_of(metadata, 'message_thread_id', 'telegramMessageThreadId')
-     FROM runledger.generations WHERE generations.id = p.generation_id) AS thread_id
+    (SELECT (whom.place ->> 'message_thread_id')::bigint
+     FROM runledger.generations AS g CROSS JOIN LATERAL runledger.recipients_of(g.metadata) AS whom
+     WHERE g.id = p.generation_id AND whom.chat_id = g.telegram_chat_id) AS thread_id

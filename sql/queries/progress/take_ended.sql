@@ -8,7 +8,7 @@ FROM (
       AND EXISTS (
           SELECT FROM runledger.notifications AS n
           WHERE n.generation_id = told.generation_id AND n.kind = 'ending' AND n.for_status = ''
-            AND n.state NOT IN ('pending', 'leased'))
+          HAVING bool_and(n.state NOT IN ('pending', 'leased')))
     ORDER BY told.called_at LIMIT $2::integer
     FOR UPDATE SKIP LOCKED) AS ended
 WHERE p.run_id = ended.run_id

@@ -118,6 +118,7 @@ TEST_F(BacklogTest, CountsTheOutboxByStateAndThoseThatReachedNobodyOfTheLastDay)
     there_are_notifications("state, last_error", "'skipped', 'no chat' FROM generate_series(51, 56) AS n");
     there_are_notifications("state, last_error, created_at",
                             "'dead', 'blocked', now() - interval '3 days' FROM generate_series(61, 61) AS n");
+    there_are_notifications("state", "'elsewhere' FROM generate_series(81, 87) AS n");
     there_are_notifications("state, sent_at, message_id", "'sent', now(), 1 FROM generate_series(71, 79) AS n");
 
     const BacklogGauges& gauges = gauges_after_a_look();
@@ -128,6 +129,7 @@ TEST_F(BacklogTest, CountsTheOutboxByStateAndThoseThatReachedNobodyOfTheLastDay)
     EXPECT_EQ(gauges.outbox_dead, 4U);
     EXPECT_EQ(gauges.outbox_uncertain, 5U);
     EXPECT_EQ(gauges.outbox_skipped, 6U);
+    EXPECT_EQ(gauges.outbox_elsewhere, 7U);
     EXPECT_THAT(gauges.outbox_oldest_pending_seconds.load(), AllOf(Ge(100U), Le(160U)));
     EXPECT_THAT(gauges.outbox_oldest_dead_seconds.load(), AllOf(Ge(259200U), Le(259260U)));
 }

@@ -94,6 +94,30 @@ TEST_F(Forget, LeavesNoTraceOfAChatInADumpOfTheDatabase) {
     EXPECT_EQ(value("SELECT sum(cost_usd) FROM runledger.generations"), cost);
 }
 
+TEST_F(Forget, FindsAChatThatARecordNamesBesideOthers) {
+    run(R"(
+        UPDATE runledger.generations
+            SET metadata = metadata || '{"telegramChatId": [-10987654321, 66778899], "notificationContext": {"chatId": "@annchannel"}}'
+            WHERE run_id = 'run-of-ann';
+        DELETE FROM runledger.notifications;
+        INSERT INTO runledger.generations (metadata) VALUES ('{"run_id": "of-others", "telegramChatId": [5, 66778899]}');
+        INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, recipient, payload)
+        SELECT id, run_id, 'ending', '', 66778899, '66778899', '{}' FROM runledger.generations WHERE run_id = 'of-others';
+        INSERT INTO runledger.telegram_chats (chat_id, held_until, last_error)
+        VALUES (runledger.chat_named('@annchannel'), now(), 'x'), (66778899, now(), 'x');)");
+
+    const Finished forgotten = tool({"forget", "--chat", "@annchannel"});
+
+    EXPECT_TRUE(forgotten.status.clean()) << forgotten.output;
+    EXPECT_THAT(forgotten.output, HasSubstr("generations                     1 scrubbed"));
+    EXPECT_THAT(dump(), Not(HasSubstr("of-ann")));
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.telegram_chats"), "1") << "the other chat is somebody else's, too";
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.notifications"), "1");
+
+    EXPECT_TRUE(tool({"forget", "--chat", "66778899"}).status.clean());
+    EXPECT_THAT(dump(), Not(HasSubstr("66778899")));
+}
+
 TEST_F(Forget, SaysInADryRunWhatItWouldDoAndChangesNothing) {
     const std::string id = value("SELECT id FROM runledger.generations WHERE run_id = 'run-of-ann'");
     const std::string before = dump();

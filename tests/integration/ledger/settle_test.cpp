@@ -320,7 +320,7 @@ TEST_F(Ledger, PricesARepairedRateInSilenceAndKeepsTheOneItCopied) {
 }
 
 TEST_F(Ledger, SkipsTheNoticeToAMalformedChatAndSaysSo) {
-    insert_metadata(R"({"run_id": "run-1", "telegramChatId": "@someone"})");
+    insert_metadata(R"({"run_id": "run-1", "telegramChatId": "someone"})");
     insert_metadata(R"({"run_id": "run-2"})");
     apply_events({{event_text({.run_id = "run-1", .status = "success"}), 0},
                   {event_text({.run_id = "run-2", .status = "success"}), 0}});
@@ -329,7 +329,8 @@ TEST_F(Ledger, SkipsTheNoticeToAMalformedChatAndSaysSo) {
     settle("run-2");
 
     EXPECT_EQ(value("SELECT string_agg(run_id || ':' || state || ':' || last_error, ',') FROM runledger.notifications"),
-              "run-1:skipped:metadata.telegramChatId is neither a number nor a string of digits");
+              "run-1:skipped:metadata.telegramChatId is no chat: neither a whole number, a string of digits nor "
+              "@channelname");
 }
 
 TEST_F(Ledger, PostponesARowThatTheApplicationHasLocked) {
@@ -404,16 +405,18 @@ TEST_F(Ledger, RaisesOnNoMetadata) {
 TEST_F(Ledger, ReadsMetadataThatWasEncodedTwiceAsTheObjectThatItHolds) {
     insert_metadata(R"("{\"run_id\": \"run-1\", \"telegramChatId\": \"42\", \"message_thread_id\": 7.0, )"
                     R"(\"costRate\": {\"amount\": \"0.5\", \"currency\": \"USD\", \"unit\": \"run\"}}")");
-    insert_metadata(R"("{\"run_id\": \"run-2\", \"telegramChatId\": \"@someone\"}")");
+    insert_metadata(R"("{\"run_id\": \"run-2\", \"telegramChatId\": \"someone\"}")");
     apply_events({{event_text({.status = "success"}), 0}, {event_text({.run_id = "run-2", .status = "success"}), 0}});
 
     EXPECT_EQ(settle("run-1"), "settled");
     EXPECT_EQ(settle("run-2"), "settled");
 
     EXPECT_EQ(value("SELECT string_agg(trim_scale(cost_usd)::text, ',') FROM runledger.generations"), "0.5");
-    EXPECT_EQ(value("SELECT string_agg(state || ' ' || coalesce(chat_id || ' ' || (payload ->> 'message_thread_id'), "
-                    "last_error), ', ' ORDER BY run_id) FROM runledger.notifications"),
-              "pending 42 7, skipped metadata.telegramChatId is neither a number nor a string of digits");
+    EXPECT_EQ(
+        value("SELECT string_agg(state || ' ' || coalesce(chat_id || ' ' || (payload ->> 'message_thread_id'), "
+              "last_error), ', ' ORDER BY run_id) FROM runledger.notifications"),
+        "pending 42 7, skipped metadata.telegramChatId is no chat: neither a whole number, a string of digits nor "
+        "@channelname");
 }
 
 }  // namespace

@@ -140,10 +140,11 @@ std::int64_t NotifyFixture::there_is(const NewNotification& notification) {
     pqxx::work work(*connection_);
     const auto inserted = libpqxx::run1(
         work,
-        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload) "
-        "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, recipient) "
+        "VALUES ($1, $2, $3, $4, coalesce(runledger.chat_named($7), $5), $6, $7) RETURNING id",
         generation, fmt::format("run-{}", generation), notification.kind, notification.for_status, notification.chat_id,
-        notification.payload.empty() ? picture_payload(picture_url(generation)) : notification.payload);
+        notification.payload.empty() ? picture_payload(picture_url(generation)) : notification.payload,
+        notification.recipient);
     work.commit();
     return inserted[0].as<std::int64_t>();
 }

@@ -79,6 +79,7 @@ struct NewNotification {
     std::string kind{"ending"};
     std::string for_status{};
     std::int64_t generation_id{0};  // 0: one of its own.
+    std::string recipient{};        // @channelname or digits, in place of chat_id.
 };
 
 class NotifyFixture : public testing::Test {

@@ -75,6 +75,21 @@ TEST_F(NotifyProgress, IsOneMessageThatIsEditedAndGoesAfterTheEnding) {
     eventually("the row goes, too", [&] { return value("SELECT count(*) FROM runledger.progress_messages") == "0"; });
 }
 
+TEST_F(NotifyProgress, StaysUntilTheMessageAboutTheEndingWasSentThoughTheRecordNamesNobodyElsewhere) {
+    execute("UPDATE runledger.generations SET metadata = metadata || '{\"telegramChatId\": [42, \"x\"]}'");
+    start();
+    eventually("progress is told", [&] { return !texts_in_the_chat().empty(); });
+    bot_api_->script({.answer = BotAnswer::server_error(), .calls = 3, .method = "sendMessage"});
+
+    ends();
+    eventually("the ending stands alone", [&] {
+        const auto texts = texts_in_the_chat();
+        return texts.size() == 1 && texts.front().find("Failed") == 0;
+    });
+
+    EXPECT_EQ(bot_api_->accepted().back().method, "deleteMessage") << "after the ending was told";
+}
+
 TEST_F(NotifyProgress, IsEditedAtMostOnceAnInterval) {
     config_.progress_interval = seconds{3};
     start();

@@ -88,8 +88,27 @@ TEST_F(OutboxTool, ListsByChatErrorStateAndAge) {
                 AllOf(HasSubstr("2 notifications"), HasSubstr("run-5"), Not(HasSubstr("run-2"))));
     EXPECT_THAT(
         outbox({"list", "--json", "--chat", "44"}).output,
-        HasSubstr(R"({"id":5,"state":"dead","kind":"ending","run_id":"run-5","generation_id":5,"chat_id":44,)"));
+        HasSubstr(
+            R"({"id":5,"state":"dead","kind":"ending","run_id":"run-5","generation_id":5,"chat_id":44,"recipient":"",)"));
     EXPECT_THAT(outbox({"list", "--older-than", "1w"}).output, HasSubstr("write a number and s, m, h or d"));
+}
+
+TEST_F(OutboxTool, KnowsAChannelByItsNameAndWhatIsAnotherPlatforms) {
+    execute(
+        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, state, "
+        "recipient) "
+        "VALUES (6, 'run-6', 'ending', '', runledger.chat_named('@some_channel'), '{}', 'pending', '@some_channel'), "
+        "(7, 'run-7', 'ending', '', NULL, '{}', 'elsewhere', 'platform discord')");
+
+    const Finished channels = outbox({"list", "--chat", "@Some_Channel"});
+    EXPECT_THAT(channels.output,
+                AllOf(HasSubstr("1 notifications"), HasSubstr("  @some_channel "), HasSubstr("run-6")));
+    EXPECT_THAT(outbox({"list", "--state", "elsewhere"}).output,
+                AllOf(HasSubstr("1 notifications"), HasSubstr("platform discord "), HasSubstr("run-7")));
+    EXPECT_THAT(outbox({"list", "--chat", "some_channel"}).output,
+                HasSubstr("some_channel is neither a chat's number nor @channelname"));
+    EXPECT_THAT(outbox({"retry", "--chat", "@some_channel"}).output, HasSubstr("0 notifications"));
+    EXPECT_THAT(outbox({"drop", "--chat", "@some_channel"}).output, HasSubstr("1 notifications dropped"));
 }
 
 TEST_F(OutboxTool, ShowsOneWithoutItsLinks) {

@@ -398,15 +398,16 @@ void Model::run(const Tell& command) {
     const bool sends_logged = command.how == Tell::send_logged;
     const char* const then = sends_logged ? "pending" : command.how == Tell::logged ? "logged" : "sent";
     const auto before = notifications_;
-    const auto is_corrected = [&](std::int64_t row, std::size_t number) {
+    const auto is_corrected = [&](const NotificationKey& told, std::size_t number) {
         return std::any_of(before.begin(), before.end(), [&](const auto& later) {
-            return later.first.row == row && later.first.kind == "correction" && later.second.number > number &&
+            return later.first.row == told.row && later.first.recipient == told.recipient &&
+                   later.first.kind == "correction" && later.second.number > number &&
                    (later.second.state == "pending" || later.second.state == "sent");
         });
     };
     for (auto& [key, notification] : notifications_) {
         if (notification.state == (sends_logged ? "logged" : "pending")) {
-            notification.state = sends_logged && is_corrected(key.row, notification.number) ? "skipped" : then;
+            notification.state = sends_logged && is_corrected(key, notification.number) ? "skipped" : then;
         }
     }
 }
@@ -434,7 +435,7 @@ Rows Model::rows() const {
         }
     }
     for (const auto& [key, n] : notifications_) {
-        rows[fmt::format("notification {} {} {} {}", key.row, key.run, key.kind, key.for_status)] =
+        rows[fmt::format("notification {} {} {} {} {}", key.row, key.run, key.kind, key.for_status, key.recipient)] =
             fmt::format("{} {} | {}", n.state, n.chat, n.told);
     }
     Segment renamed;

@@ -67,6 +67,7 @@ struct NotificationKey {
     std::string run{};
     std::string kind{};
     std::string for_status{};
+    std::string recipient{};  // Whom the row named when it was made.
 
     friend auto operator<=>(const NotificationKey&, const NotificationKey&) = default;
 };

@@ -238,13 +238,15 @@ void Model::settle_first(std::int64_t id, const std::string& run) {
     if (s.keeps_status) {
         return;
     }
-    const NotificationKey key{.row = id, .run = run, .kind = "ending"};
-    const auto made = notifications_.find(key);
-    if (made != notifications_.end() && made->second.is_withdrawn) {
-        notifications_.erase(made);  // The row has come back to the run.
-    }
+    std::erase_if(notifications_, [&](const auto& made) {  // The row has come back to the run.
+        return made.first.row == id && made.first.run == run && made.second.is_withdrawn;
+    });
     if (row.chat != Chat::none) {
         const bool is_malformed = row.chat == Chat::malformed;
+        const NotificationKey key{.row = id,
+                                  .run = run,
+                                  .kind = "ending",
+                                  .recipient = is_malformed ? "metadata.telegramChatId" : chat_of(row.chat)};
         notifications_.try_emplace(key, Notification{.state = is_malformed ? "skipped" : "pending",
                                                      .chat = is_malformed ? "" : chat_of(row.chat),
                                                      .told = told_of(s),
@@ -332,13 +334,24 @@ void Model::notify_again(std::int64_t id, const Settlement& last, const Settleme
     } else {
         return;
     }
+    const Row& row = rows_.at(id);
+    key.recipient = chat_of(row.chat);
+    bool is_put_into_others = false;
+    bool is_put_into_its_own = false;
+    bool had_an_ending = false;
     for (auto& [made, notification] : notifications_) {
-        if (made.row == id && made.kind == "ending" && notification.state == "pending") {
-            notification.told = told_of(s);
-            return;
+        if (made.row == id && made.kind == "ending") {
+            const bool is_its_own = made.recipient == key.recipient;
+            if (notification.state == "pending") {
+                notification.told = told_of(s);
+                (is_its_own ? is_put_into_its_own : is_put_into_others) = true;
+            }
+            had_an_ending = had_an_ending || (is_its_own && made.run == s.run);
         }
     }
-    const Row& row = rows_.at(id);
+    if (is_put_into_its_own || (is_put_into_others && !had_an_ending)) {
+        return;
+    }
     if (row.chat == Chat::number || row.chat == Chat::text) {
         notifications_.try_emplace(
             key,

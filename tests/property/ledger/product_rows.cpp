@@ -53,7 +53,7 @@ SELECT 'settlements ' || generation_id, string_agg(format(
     trim_scale(cost_usd), cost_note, {settled}, output_count), '' ORDER BY id)
 FROM runledger.settlements GROUP BY generation_id
 UNION ALL
-SELECT format('notification %s %s %s %s', generation_id, run_id, kind, for_status), format(
+SELECT format('notification %s %s %s %s %s', generation_id, run_id, kind, for_status, recipient), format(
     '%s %s | %s %s %s %s %s [%s]', state, chat_id, payload ->> 'status', coalesce(payload ->> 'status_reason', '-'),
     coalesce(trim_scale((payload ->> 'duration_ms')::numeric)::text, '-'),
     coalesce(trim_scale((payload ->> 'cost_usd')::numeric)::text, '-'), coalesce(payload ->> 'cost_note', '-'), {told})

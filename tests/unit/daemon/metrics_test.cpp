@@ -46,9 +46,9 @@ std::vector<Wire> wires(Counters& counters) {
     auto& [ended, not_ended, not_found, refused, too_many, failed, given_up, too_late, reconcile_turns_failed,
            lookups_in_flight, key_is_refused] = reconcile;
     auto& [unsettled_new, unsettled_locked, unsettled_refused, stuck_runs, outbox_pending, outbox_retrying,
-           outbox_leased, outbox_dead, outbox_uncertain, outbox_skipped, outbox_oldest_pending_seconds,
-           outbox_oldest_dead_seconds, lookups_due, lookups_later, lookups_given_up, lookups_oldest_due_seconds,
-           measured_at, looks_failed] = backlog;
+           outbox_leased, outbox_dead, outbox_uncertain, outbox_skipped, outbox_elsewhere,
+           outbox_oldest_pending_seconds, outbox_oldest_dead_seconds, lookups_due, lookups_later, lookups_given_up,
+           lookups_oldest_due_seconds, measured_at, looks_failed] = backlog;
     auto& [reloads_done, reloads_refused, config_is_refused, config_read_at, keys_for_restart] = config;
     auto& [tokens_refused] = web;
     return {
@@ -118,6 +118,7 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_outbox_notifications{state=\"dead\"}", outbox_dead),
         wire("runledger_outbox_notifications{state=\"uncertain\"}", outbox_uncertain),
         wire("runledger_outbox_notifications{state=\"skipped\"}", outbox_skipped),
+        wire("runledger_outbox_notifications{state=\"elsewhere\"}", outbox_elsewhere),
         wire("runledger_outbox_oldest_seconds{state=\"pending\"}", outbox_oldest_pending_seconds),
         wire("runledger_outbox_oldest_seconds{state=\"dead\"}", outbox_oldest_dead_seconds),
         wire("runledger_lookups_enrolled{state=\"due\"}", lookups_due),

@@ -136,8 +136,8 @@ TEST(Compose, PutsIntoOneAlbumOnlyWhatTelegramTakesTogether) {
     EXPECT_THAT(urls(parts[3]), ElementsAre("https://h/a.mp3", "https://h/b.mp3"));
     EXPECT_EQ(parts[4].method, Method::send_document);
     for (const Message& part : parts) {
-        const auto fields = test::fields_of_json(to_json(part, 42));
-        EXPECT_EQ(test::fault_of(to_word(part.method), *fields), std::nullopt) << to_json(part, 42);
+        const auto fields = test::fields_of_json(to_json(part, {.id = 42}));
+        EXPECT_EQ(test::fault_of(to_word(part.method), *fields), std::nullopt) << to_json(part, {.id = 42});
     }
 }
 
@@ -273,11 +273,11 @@ TEST(Compose, PutsTheMessageWhereItBelongs) {
     const auto parts = parts_of(notice);
 
     ASSERT_EQ(parts.size(), 2U);
-    EXPECT_THAT(to_json(parts[0], 42), HasSubstr(R"("message_thread_id":7)"));
-    EXPECT_THAT(to_json(parts[0], 42),
+    EXPECT_THAT(to_json(parts[0], {.id = 42}), HasSubstr(R"("message_thread_id":7)"));
+    EXPECT_THAT(to_json(parts[0], {.id = 42}),
                 HasSubstr(R"("reply_parameters":{"message_id":99,"allow_sending_without_reply":true})"));
-    EXPECT_THAT(to_json(parts[1], 42), HasSubstr(R"("message_thread_id":7)"));
-    EXPECT_THAT(to_json(parts[1], 42), Not(HasSubstr("reply_parameters")));
+    EXPECT_THAT(to_json(parts[1], {.id = 42}), HasSubstr(R"("message_thread_id":7)"));
+    EXPECT_THAT(to_json(parts[1], {.id = 42}), Not(HasSubstr("reply_parameters")));
 }
 
 TEST(Compose, NamesNoThreadForTheGeneralTopic) {
@@ -286,8 +286,8 @@ TEST(Compose, NamesNoThreadForTheGeneralTopic) {
 
     const Message message = composed(notice);
 
-    EXPECT_THAT(to_json(message, 42), Not(HasSubstr("message_thread_id")));
-    for (const auto& [name, value] : to_form(message, 42).fields) {
+    EXPECT_THAT(to_json(message, {.id = 42}), Not(HasSubstr("message_thread_id")));
+    for (const auto& [name, value] : to_form(message, {.id = 42}).fields) {
         EXPECT_NE(name, "message_thread_id");
     }
 }
@@ -411,7 +411,7 @@ TEST(Compose, KeepsTelegramsBounds) {
     }
     const auto takes = [](const Message& message) {
         const std::size_t units = test::visible_utf16_units(message.text, "HTML");
-        const auto fields = test::fields_of_json(to_json(message, -100));
+        const auto fields = test::fields_of_json(to_json(message, {.id = -100}));
         EXPECT_LE(units, message.has_media() ? caption_units_max : text_units_max);
         EXPECT_EQ(units, visible_units(message.text));
         EXPECT_EQ(clean(message.text), message.text);
@@ -500,17 +500,17 @@ rapidjson::Document parsed(const std::string& json) {
 }
 
 TEST(ToJson, WritesWhatTheBotApiTakes) {
-    const auto text = parsed(to_json(composed(completed()), 42));
+    const auto text = parsed(to_json(composed(completed()), {.id = 42}));
     EXPECT_EQ(text["chat_id"].GetInt64(), 42);
     EXPECT_STREQ(text["text"].GetString(), "Finished in 12.3 s, no outputs\n<code>run-1</code>");
     EXPECT_STREQ(text["parse_mode"].GetString(), "HTML");
 
-    const auto one = parsed(to_json(composed(completed(photos(1))), -100'123));
+    const auto one = parsed(to_json(composed(completed(photos(1))), {.id = -100'123}));
     EXPECT_EQ(one["chat_id"].GetInt64(), -100'123);
     EXPECT_STREQ(one["photo"].GetString(), "https://h/1.png?a=1&b=2");
     EXPECT_STREQ(one["caption"].GetString(), "Finished in 12.3 s");
 
-    const auto album = parsed(to_json(composed(completed(photos(2))), 42));
+    const auto album = parsed(to_json(composed(completed(photos(2))), {.id = 42}));
     ASSERT_EQ(album["media"].Size(), 2U);
     EXPECT_STREQ(album["media"][0]["type"].GetString(), "photo");
     EXPECT_STREQ(album["media"][0]["caption"].GetString(), "Finished in 12.3 s");
