@@ -442,6 +442,9 @@ Config read_config(Source& source) {
     }
     read_wording(file, root, config.telegram.text);
     telegram.know("text");
+    telegram.read("silent_success", config.telegram.options.silent_success, "true or false");
+    telegram.read("silent_failure", config.telegram.options.silent_failure, "true or false");
+    telegram.read("protect_content", config.telegram.options.protect_content, "true or false");
     telegram.read("daemons", config.telegram.daemons, 1, 64);
     config.telegram.mode = telegram.has("token_file") ? TelegramMode::send : TelegramMode::log;
     telegram.read_word("mode", config.telegram.mode, {{"send", TelegramMode::send}, {"log", TelegramMode::log}});

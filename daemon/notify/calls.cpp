@@ -116,7 +116,8 @@ bool Notifier::start_calls() {
                 rules_.may_fetch = [this](std::string_view url) { return fetcher_->may_fetch(url); };
             }
             if (settings_.progress && !progress_) {
-                progress_.emplace(postgres_uri_, settings_.progress_interval, settings_.text);
+                progress_.emplace(postgres_uri_);
+                progress_->change(settings_.progress_interval, settings_.text, settings_.options.silent_success);
             }
             make_bot();
             ask_about_token();

@@ -35,26 +35,26 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
     const auto notice =
         kind ? telegram::read_notice({.kind = *kind, .run_id = row_.run_id, .payload = row_.payload}) : std::nullopt;
     if (notice) {
-        last_error_ = notice->left_out;
+        left_out_ = notice->left_out;
     }
     if (notice && notice->links_unusable > 0) {
-        last_error_ += last_error_.empty() ? "" : "; ";
-        last_error_ += fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
-                                   telegram::url_bytes_max, notice->links_unusable);
+        last_error_ = fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
+                                  telegram::url_bytes_max, notice->links_unusable);
     }
     row_.payload = {};  // Up to megabytes; the notice holds what is used of it.
     if (!notice) {
         return end({.state = NextState::dead, .error = "the payload can't be read"});
     }
     parts_ = telegram::compose(*notice, rules_->wording,
-                               {.parts_sent = row_.parts_sent, .may_have_arrived = row_.uncertain_attempts > 0});
+                               {.parts_sent = row_.parts_sent, .may_have_arrived = row_.uncertain_attempts > 0},
+                               rules_->options);
     if (parts_.empty()) {
         return end({.state = NextState::skipped, .error = "its outputs hold nothing that can be shown"});
     }
     part_ = row_.parts_sent;
     progress_ = row_.next_part;
     if (part_ >= parts_.size()) {
-        return end({.state = NextState::sent});  // All of it was confirmed before.
+        return end({.state = NextState::sent, .error = left_out_});  // All of it was confirmed before.
     }
     return begin_part(now);
 }
@@ -154,6 +154,8 @@ NotificationDelivery::Action NotificationDelivery::on_answer(const telegram::Ans
         if (part_ + 1 < parts_.size()) {
             decision.state = NextState::send_again;
             decision.confirms_part = true;
+        } else {
+            telegram::add_left_out(decision.error, left_out_);
         }
     }
     return end(std::move(decision), answer.message_id);

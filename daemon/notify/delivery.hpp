@@ -34,6 +34,7 @@ public:
     struct Rules {
         NotifyPolicy policy{};
         telegram::Wording wording{};
+        telegram::OptionDefaults options{};
         bool only_logs{false};  // Nothing is sent.
         // Which links are fetched before a message is sent; empty: none. All media of a message share the bound.
         std::function<bool(std::string_view url)> may_fetch{};
@@ -102,6 +103,7 @@ private:
     std::size_t part_{0};
     telegram::Message message_{};
     PartProgress progress_{};   // Of the part that is under way.
+    std::string left_out_{};    // Of what metadata asks for.
     std::string last_error_{};  // What the calls before this one met.
     std::size_t fetching_{0};
     std::vector<telegram::Fetched> fetched_{};  // For each of the message's media.

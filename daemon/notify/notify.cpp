@@ -46,6 +46,7 @@ Outbox::Options outbox_options(const TelegramSettings& settings, std::string pos
 NotificationDelivery::Rules rules_of(const TelegramSettings& settings) {
     return {.policy = policy_of(settings),
             .wording = settings.text,
+            .options = settings.options,
             .only_logs = settings.mode == TelegramMode::log,
             .fetch_bytes_max = settings.fetch_bytes_max};
 }
@@ -166,7 +167,7 @@ void Notifier::begin_anew(const TelegramSettings& settings) {
     bot_.reset();
     fetcher_.reset();
     if (progress_ && settings_.progress && settings_.mode == TelegramMode::send) {
-        progress_->change(settings_.progress_interval, settings_.text);
+        progress_->change(settings_.progress_interval, settings_.text, settings_.options.silent_success);
     } else {
         progress_.reset();
     }

@@ -26,10 +26,6 @@ bool says(const telegram::Answer& answer, std::string_view words) {
 
 }  // namespace
 
-ProgressMessages::ProgressMessages(std::string postgres_uri, std::chrono::milliseconds interval,
-                                   telegram::Wording wording)
-    : database_(std::move(postgres_uri), "progress"), interval_(interval), wording_(std::move(wording)) {}
-
 void ProgressMessages::look(Time now, telegram::BotApi& bot, Pace& pace) noexcept {
     next_look_ = now + std::min(interval_, look_interval);
     try {
@@ -68,7 +64,7 @@ void ProgressMessages::tell(Time now, telegram::BotApi& bot, Pace& pace) {
         html.add(telegram::clean(wording_.progress.fill(values)));
         pace.take(chat_id, 1, now);
         if (is_first) {
-            telegram::Message message{.text = html.take()};
+            telegram::Message message{.text = html.take(), .is_silent = is_silent_};
             if (!row["thread_id"].is_null()) {
                 message.thread_id = row["thread_id"].as<std::int64_t>();
             }

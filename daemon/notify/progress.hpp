@@ -27,12 +27,13 @@ class ProgressMessages {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    ProgressMessages(std::string postgres_uri, std::chrono::milliseconds interval, telegram::Wording wording);
+    explicit ProgressMessages(std::string postgres_uri) : database_(std::move(postgres_uri), "progress") {}
 
-    // While no call is in flight.
-    void change(std::chrono::milliseconds interval, telegram::Wording wording) {
+    // First, and later while no call is in flight. `is_silent`: a message about progress alerts nobody.
+    void change(std::chrono::milliseconds interval, telegram::Wording wording, bool is_silent) {
         interval_ = interval;
         wording_ = std::move(wording);
+        is_silent_ = is_silent;
     }
 
     [[nodiscard]] Time next_look() const noexcept { return next_look_; }
@@ -61,8 +62,9 @@ private:
     void failed(const std::exception& error) noexcept;
 
     Database database_;
-    std::chrono::milliseconds interval_;
-    telegram::Wording wording_;
+    std::chrono::milliseconds interval_{};
+    telegram::Wording wording_{};
+    bool is_silent_{false};
     std::unordered_map<telegram::BotApi::Ticket, Call> calls_;
     // Of answers that are not stored yet: a message whose id was lost could be neither edited nor deleted.
     struct Known {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/base/secret.hpp"
+#include "daemon/telegram/options.hpp"
 #include "daemon/telegram/template.hpp"
 
 namespace runledger {
@@ -36,8 +37,9 @@ struct TelegramSettings {
     unsigned messages_per_second{30};                                  // Of the bot.
     unsigned chat_messages_per_second{1};
     unsigned group_messages_per_minute{20};
-    telegram::Wording text{};  // [telegram.text]
-    bool progress{false};      // A message that tells how a run is getting on.
+    telegram::Wording text{};            // [telegram.text]
+    telegram::OptionDefaults options{};  // What a record does not ask for otherwise.
+    bool progress{false};                // A message that tells how a run is getting on.
     std::chrono::milliseconds progress_interval{std::chrono::seconds{3}};
     LinkUse links{LinkUse::hand_over};
     std::vector<std::string> fetch_hosts{};  // Suffixes of the hosts that the daemon may fetch media from.

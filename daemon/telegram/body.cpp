@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <optional>
+#include <utility>
 
 #include "daemon/base/json.hpp"
 
@@ -72,6 +74,10 @@ void write_reply(Writer& writer, std::int64_t message_id) {
     writer.EndObject();
 }
 
+std::array<std::pair<const char*, bool>, 2> flags_of(const Message& message) {
+    return {{{"disable_notification", message.is_silent}, {"protect_content", message.is_protected}}};
+}
+
 template <class Write>
 std::string json_of(Write write) {
     JsonText buffer;
@@ -98,6 +104,12 @@ std::string to_json(const Message& message, const Chat& chat) {
         if (message.reply_to) {
             writer.Key("reply_parameters");
             write_reply(writer, *message.reply_to);
+        }
+        for (const auto& [key, is_set] : flags_of(message)) {
+            if (is_set) {
+                writer.Key(key);
+                writer.Bool(true);
+            }
         }
         if (message.method == Method::send_media_group) {
             writer.Key("media");
@@ -148,6 +160,11 @@ HttpForm to_form(const Message& message, const Chat& chat) {
     if (message.reply_to) {
         form.fields.emplace_back("reply_parameters",
                                  json_of([&](Writer& writer) { write_reply(writer, *message.reply_to); }));
+    }
+    for (const auto& [key, is_set] : flags_of(message)) {
+        if (is_set) {
+            form.fields.emplace_back(key, "true");
+        }
     }
     if (message.method == Method::send_media_group) {
         form.fields.emplace_back("media", json_of([&](Writer& writer) { write_album(writer, message); }));

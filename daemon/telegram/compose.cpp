@@ -257,7 +257,8 @@ bool Message::has_uploads() const noexcept {
     return std::any_of(media.begin(), media.end(), [](const Attachment& each) { return each.bytes != nullptr; });
 }
 
-std::vector<Message> compose(const SettlementNotice& notice, const Wording& wording, const EarlierAttempts& earlier) {
+std::vector<Message> compose(const SettlementNotice& notice, const Wording& wording, const EarlierAttempts& earlier,
+                             const OptionDefaults& defaults) {
     if (notice.kind == NoticeKind::follow_up && notice.media.empty() && notice.texts.empty()) {
         return {};
     }
@@ -315,6 +316,9 @@ std::vector<Message> compose(const SettlementNotice& notice, const Wording& word
             part.text += marked.take();
         }
         part.thread_id = notice.thread_id;
+        part.is_silent = notice.options.is_silent.value_or(
+            notice.status == EndStatus::completed ? defaults.silent_success : defaults.silent_failure);
+        part.is_protected = notice.options.is_protected.value_or(defaults.protect_content);
         if (i == 0) {
             part.reply_to = notice.reply_to;
         }

@@ -50,6 +50,8 @@ struct Message {
     std::vector<Attachment> media{};  // None, one, or 2 to 10.
     std::optional<std::int64_t> thread_id{};
     std::optional<std::int64_t> reply_to{};
+    bool is_silent{false};     // It alerts nobody.
+    bool is_protected{false};  // Telegram's apps neither forward nor save it.
 
     [[nodiscard]] bool has_media() const noexcept { return !media.empty(); }
     [[nodiscard]] bool has_uploads() const noexcept;
@@ -65,7 +67,7 @@ struct EarlierAttempts {
 // All parts, including those that were sent. Empty if there is nothing to send: a follow-up whose outputs can't be
 // shown.
 [[nodiscard]] std::vector<Message> compose(const SettlementNotice& notice, const Wording& wording,
-                                           const EarlierAttempts& earlier);
+                                           const EarlierAttempts& earlier, const OptionDefaults& defaults = {});
 
 // The same message with its media as documents, if that makes a difference: for media that Telegram can't show.
 [[nodiscard]] std::optional<Message> as_documents(const Message& message);

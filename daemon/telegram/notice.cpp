@@ -314,6 +314,9 @@ std::optional<SettlementNotice> read_notice(const NoticeSource& source) {
             .thread_id = find_message_number(document, "message_thread_id"),
             .reply_to = find_message_number(document, "reply_to_message_id"),
             .left_out = clean_line(cut_to_bytes(find_text(document, "left_out"), text_kept_bytes_max))};
+        if (const Value* hints = find_member(document, "hints")) {
+            notice.options = read_options(*hints, notice.left_out);
+        }
         if (const Value* outputs = find_member(document, "outputs")) {
             notice.has_outputs =
                 (outputs->IsArray() && !outputs->Empty()) || (outputs->IsObject() && !outputs->ObjectEmpty());

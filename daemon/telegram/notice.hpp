@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/telegram/options.hpp"
+
 namespace runledger::telegram {
 
 enum class NoticeKind : std::uint8_t { ending, follow_up, correction };
@@ -43,7 +45,8 @@ struct SettlementNotice {
     std::string generation_id{};              // The application's handle, as text; empty: not told.
     std::optional<std::int64_t> thread_id{};  // The forum topic that the message belongs into.
     std::optional<std::int64_t> reply_to{};   // The message that it answers.
-    std::string left_out{};                   // What of its place and options metadata gives in vain; empty: nothing.
+    MessageOptions options{};
+    std::string left_out{};  // What of its place and options metadata gives in vain; empty: nothing.
     std::vector<Medium> media{};
     std::vector<std::string> texts{};  // Text outputs, each as one.
     std::size_t media_left_out{0};     // Over the bound.

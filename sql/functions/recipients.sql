@@ -193,3 +193,28 @@ END
 $$;
 COMMENT ON FUNCTION runledger.recipients_of(jsonb) IS
     'Whom metadata names, each once, in the order of telegramChatId and notificationContext.chatId: chat_id as of chat_named, place what notifications.payload says of its place in the chat. is_elsewhere: notificationContext names another platform, and recipient is platform and its name. fault: the key in recipient names nobody, and why. No row: nobody is named. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.hints_of(metadata jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    bytes_max CONSTANT integer := 8192;
+    hints jsonb := runledger.said_in(metadata) -> 'deliveryHints';
+BEGIN
+    IF coalesce(jsonb_typeof(hints), 'null') = 'null' THEN
+        RETURN NULL;
+    ELSIF jsonb_typeof(hints) <> 'object' THEN
+        RETURN to_jsonb('metadata.deliveryHints is no object'::text);
+    END IF;
+    hints := hints -> 'telegram';
+    IF coalesce(jsonb_typeof(hints), 'null') = 'null' THEN
+        RETURN NULL;
+    ELSIF jsonb_typeof(hints) <> 'object' THEN
+        RETURN to_jsonb('metadata.deliveryHints.telegram is no object'::text);
+    ELSIF octet_length(hints::text) > bytes_max THEN
+        RETURN to_jsonb(format('metadata.deliveryHints.telegram has more than %s bytes', bytes_max));
+    END IF;
+    RETURN hints;
+END
+$$;
+COMMENT ON FUNCTION runledger.hints_of(jsonb) IS
+    'metadata.deliveryHints.telegram, the options of its messages; a text, if it cannot be used, that says why; NULL: there are none. Never raises.';

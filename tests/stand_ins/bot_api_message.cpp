@@ -214,6 +214,12 @@ std::optional<std::string> fault_of(std::string_view method, const CallFields& f
     if (fields.get("chat_id").empty()) {
         return "Bad Request: chat_id is empty";
     }
+    for (const char* flag : {"disable_notification", "protect_content"}) {
+        const std::string value = fields.get(flag);
+        if (!value.empty() && value != "true" && value != "false") {
+            return fmt::format("Bad Request: field \"{}\" must be of type Boolean", flag);
+        }
+    }
     if (method == "sendMessage" || method == "editMessageText") {
         if (fields.get("text").empty()) {
             return "Bad Request: message text is empty";

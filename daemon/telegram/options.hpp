@@ -1,0 +1,34 @@
+// How a message is sent, beside what it says: the record's deliveryHints over the operator's configuration.
+//
+// As tolerant as the ledger: what can't be used is left out, and `left_out` names it; nothing throws. Pure; any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "daemon/base/json.hpp"
+
+namespace runledger::telegram {
+
+// What one record asks for. Nothing: as configured.
+struct MessageOptions {
+    std::optional<bool> is_silent{};     // disable_notification
+    std::optional<bool> is_protected{};  // protect_content
+};
+
+// [telegram] of the configuration.
+struct OptionDefaults {
+    bool silent_success{false};
+    bool silent_failure{false};  // Of a run that failed, timed out or was cancelled.
+    bool protect_content{false};
+
+    bool operator==(const OptionDefaults&) const = default;
+};
+
+// `hints` is the payload's: an object, or a text that says why there is none. Adds to `left_out`, with "; " between.
+[[nodiscard]] MessageOptions read_options(const JsonValue& hints, std::string& left_out);
+
+// Adds a sentence's half to what was left out.
+void add_left_out(std::string& left_out, const std::string& what);
+
+}  // namespace runledger::telegram

@@ -1,0 +1,71 @@
+// The options of a message, each as Telegram gets it, and what becomes of one that it refuses.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/notify/notify_fixture.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+namespace {
+
+using testing::HasSubstr;
+
+class NotifyOptions : public NotifyFixture {
+protected:
+    std::int64_t there_is_with(const std::string& hints, const std::string& status = "completed") {
+        return there_is(
+            {.payload = fmt::format(R"({{"status": "{}", "generation_id": 7, "hints": {}, "outputs": [{{"images": )"
+                                    R"(["https://h.example/1.png"]}}]}})",
+                                    status, hints)});
+    }
+    BotCall last_send() { return sends().back(); }
+};
+
+TEST_F(NotifyOptions, SilenceSuccessAndLeaveFailureLoud) {
+    config_.options.silent_success = true;
+    start();
+
+    becomes(there_is_with("null"), "sent");
+    EXPECT_EQ(last_send().fields.get("disable_notification"), "true");
+    becomes(there_is_with("null", "failed"), "sent");
+    EXPECT_EQ(last_send().fields.get("disable_notification"), "");
+    becomes(there_is_with(R"({"disable_notification": false})"), "sent");
+    EXPECT_EQ(last_send().fields.get("disable_notification"), "");
+}
+
+TEST_F(NotifyOptions, ProtectTheContentOfAlbumsToo) {
+    config_.options.protect_content = true;
+    const auto id = there_is({.payload = pictures_payload(2)});
+
+    start();
+    becomes(id, "sent");
+
+    EXPECT_EQ(last_send().method, "sendMediaGroup");
+    EXPECT_EQ(last_send().fields.get("protect_content"), "true");
+}
+
+TEST_F(NotifyOptions, ComeFromTheRecordThatWasSettledAndWhatIsOddIsNamed) {
+    settle_somewhere(R"(, "deliveryHints": {"telegram": {"disable_notification": true, "protect_content": "yes"}})");
+
+    start();
+    eventually("it is told", [&] { return count_in_state("sent") == 1; });
+
+    EXPECT_EQ(last_send().fields.get("disable_notification"), "true");
+    EXPECT_EQ(last_send().fields.get("protect_content"), "");
+    EXPECT_THAT(value("SELECT last_error FROM runledger.notifications"),
+                HasSubstr("metadata.deliveryHints.telegram.protect_content is neither true nor false"));
+}
+
+TEST_F(NotifyOptions, ThatAreTooLargeAreLeftOut) {
+    settle_somewhere(fmt::format(R"(, "deliveryHints": {{"telegram": {{"x": "{}"}}}})", std::string(9000, 'x')));
+
+    start();
+    eventually("it is told", [&] { return count_in_state("sent") == 1; });
+
+    EXPECT_EQ(value("SELECT last_error FROM runledger.notifications"),
+              "metadata.deliveryHints.telegram has more than 8192 bytes");
+}
+
+}  // namespace
+}  // namespace runledger::test
