@@ -201,6 +201,50 @@ void read_wording(const std::string& file, const toml::table& root, telegram::Wo
     }
 }
 
+// [telegram] buttons: rows of buttons. The record's own take their place.
+telegram::Rows<telegram::ButtonTemplate> read_buttons(Section& section, const toml::table& root) {
+    static constexpr std::string_view shape =
+        "is not a list of rows, each a list of {text = \"…\", url = \"…\"} or {text = \"…\", callback_data = \"…\"}";
+    section.know("buttons");
+    telegram::Rows<telegram::ButtonTemplate> rows;
+    const auto node = root["telegram"]["buttons"];
+    if (!node) {
+        return rows;
+    }
+    const toml::array* list = node.as_array();
+    if (list == nullptr) {
+        section.fail("buttons", shape);
+    }
+    for (const toml::node& row : *list) {
+        if (!row.is_array()) {
+            section.fail("buttons", shape);
+        }
+        rows.emplace_back();
+        for (const toml::node& each : *row.as_array()) {
+            const toml::table* button = each.as_table();
+            if (button == nullptr) {
+                section.fail("buttons", shape);
+            }
+            for (const auto& [key, value] : *button) {
+                if ((key.str() != "text" && key.str() != "url" && key.str() != "callback_data") || !value.is_string()) {
+                    section.fail("buttons", fmt::format("has a button with {}, which is no text, url or callback_data "
+                                                        "that is a string",
+                                                        key.str()));
+                }
+            }
+            try {
+                rows.back().push_back(
+                    telegram::make_button({.text = (*button)["text"].value<std::string>(),
+                                           .url = (*button)["url"].value<std::string>(),
+                                           .callback_data = (*button)["callback_data"].value<std::string>()}));
+            } catch (const telegram::TemplateError& error) {
+                section.fail("buttons", fmt::format("has a button that {}", error.what()));
+            }
+        }
+    }
+    return rows;
+}
+
 // As read_secret, of a file that nobody but its owner and group may read.
 Secret read_guarded_secret(const Section& section, std::string_view key, const std::string& path) {
     if (is_open_to_others(path)) {
@@ -445,6 +489,7 @@ Config read_config(Source& source) {
     telegram.read("silent_success", config.telegram.options.silent_success, "true or false");
     telegram.read("silent_failure", config.telegram.options.silent_failure, "true or false");
     telegram.read("protect_content", config.telegram.options.protect_content, "true or false");
+    config.telegram.options.buttons = read_buttons(telegram, root);
     telegram.read("daemons", config.telegram.daemons, 1, 64);
     config.telegram.mode = telegram.has("token_file") ? TelegramMode::send : TelegramMode::log;
     telegram.read_word("mode", config.telegram.mode, {{"send", TelegramMode::send}, {"log", TelegramMode::log}});

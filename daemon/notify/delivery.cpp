@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/notify/media.hpp"
+#include "daemon/telegram/left_out.hpp"
 
 namespace runledger {
 namespace {
@@ -51,6 +52,7 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
     if (parts_.empty()) {
         return end({.state = NextState::skipped, .error = "its outputs hold nothing that can be shown"});
     }
+    telegram::add_left_out(left_out_, parts_.back().left_out);
     part_ = row_.parts_sent;
     progress_ = row_.next_part;
     if (part_ >= parts_.size()) {
@@ -63,6 +65,9 @@ NotificationDelivery::Action NotificationDelivery::begin_part(WallTime now) {
     message_ = parts_[part_];
     if (progress_.without_thread) {
         message_.thread_id.reset();
+    }
+    if (progress_.without_buttons) {
+        message_.buttons.clear();
     }
     if (rules_->only_logs) {
         return WriteToLog{};
@@ -141,6 +146,9 @@ NotificationDelivery::Action NotificationDelivery::on_answer(const telegram::Ans
     if (decision.remedy == Remedy::no_thread && !message_.thread_id) {
         decision = {.state = NextState::dead, .error = answer.description};  // It named none.
     }
+    if (decision.remedy == Remedy::no_buttons && message_.buttons.empty()) {
+        decision = {.state = NextState::dead, .error = answer.description};  // It had none.
+    }
     if (answer.verdict == Verdict::too_many) {
         ++progress_.refusals_for_pace;
     }
@@ -169,7 +177,7 @@ NotificationDelivery::Action NotificationDelivery::on_stored(const Decision& dec
     switch (decision.remedy) {
         case Remedy::none:
             ++part_;
-            progress_ = {.without_thread = progress_.without_thread};
+            progress_ = next_part();
             return begin_part(now);
         case Remedy::new_chat:
             row_.chat_id = decision.new_chat_id.value_or(row_.chat_id);
@@ -177,6 +185,9 @@ NotificationDelivery::Action NotificationDelivery::on_stored(const Decision& dec
             return send();
         case Remedy::no_thread:
             message_.thread_id.reset();
+            return send();
+        case Remedy::no_buttons:
+            message_.buttons.clear();
             return send();
         case Remedy::other_form:
         case Remedy::text_only:
@@ -193,12 +204,19 @@ void NotificationDelivery::count_remedy(Remedy remedy) {
     ++progress_.fallbacks;
     if (remedy == Remedy::no_thread) {
         progress_.without_thread = true;
+    } else if (remedy == Remedy::no_buttons) {
+        progress_.without_buttons = true;
     } else if (remedy != Remedy::new_chat) {
         const bool may_be_documents = remedy == Remedy::other_form && progress_.form == MessageForm::media &&
                                       telegram::as_documents(message_).has_value();
         progress_.form = may_be_documents ? MessageForm::documents : MessageForm::text;
         progress_.refusals_for_pace = 0;
     }
+}
+
+// What stays of it for the part behind this one.
+PartProgress NotificationDelivery::next_part() const {
+    return {.without_thread = progress_.without_thread, .without_buttons = progress_.without_buttons};
 }
 
 AttemptOutcome NotificationDelivery::give_back(std::string error, std::chrono::milliseconds delay) {
@@ -229,7 +247,7 @@ AttemptOutcome NotificationDelivery::end(Decision decision, std::optional<std::i
             .decision = std::move(decision),
             .message_id = message_id,
             .parts_sent = std::min(part_ + (confirms_part ? 1 : 0), parts_.size()),
-            .next_part = confirms_part ? PartProgress{.without_thread = progress_.without_thread} : progress_};
+            .next_part = confirms_part ? next_part() : progress_};
 }
 
 }  // namespace runledger

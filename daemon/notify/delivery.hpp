@@ -94,6 +94,7 @@ private:
     [[nodiscard]] Action send_media();
     [[nodiscard]] Action send();
     void count_remedy(Remedy remedy);
+    [[nodiscard]] PartProgress next_part() const;
     [[nodiscard]] AttemptOutcome end(Decision decision, std::optional<std::int64_t> message_id = {});
 
     LeasedNotification row_;

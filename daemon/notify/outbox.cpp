@@ -153,7 +153,8 @@ Outbox::Taken Outbox::lease(const Statements& work, const Request& request) {
                                     .next_part = {.form = form_of(row["form"].as<std::string>()),
                                                   .without_thread = row["without_thread"].as<bool>(),
                                                   .fallbacks = row["fallbacks"].as<unsigned>(),
-                                                  .refusals_for_pace = row["refused_for_pace"].as<unsigned>()},
+                                                  .refusals_for_pace = row["refused_for_pace"].as<unsigned>(),
+                                                  .without_buttons = row["without_buttons"].as<bool>()},
                                     .age = std::chrono::milliseconds{row["age_ms"].as<std::int64_t>()}});
         }
     } else {
@@ -218,12 +219,12 @@ bool Outbox::store_one(const Statements& work, const AttemptOutcome& outcome) co
         case NextState::pending:
             result = ask(work, queries::notify::later, outcome.id, options_.lease_owner, decision.delay.count(),
                          decision.gives_attempt_back ? 1 : 0, uncertain, error, form, next.without_thread,
-                         next.fallbacks, next.refusals_for_pace);
+                         next.fallbacks, next.refusals_for_pace, next.without_buttons);
             break;
         case NextState::send_again:
             result = ask(work, queries::notify::renew, outcome.id, options_.lease_owner, options_.lease.count(),
                          decision.new_chat_id, error, outcome.parts_sent, outcome.message_id, form, next.without_thread,
-                         next.fallbacks, next.refusals_for_pace);
+                         next.fallbacks, next.refusals_for_pace, next.without_buttons);
             break;
         case NextState::uncertain:
         case NextState::dead:

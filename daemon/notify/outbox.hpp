@@ -33,6 +33,7 @@ struct PartProgress {
     bool without_thread{false};     // For the following parts, too.
     unsigned fallbacks{0};          // Calls that needed another way.
     unsigned refusals_for_pace{0};  // 429 answers in this form.
+    bool without_buttons{false};    // For the following parts, too.
 };
 
 // A notification that this daemon holds.

@@ -98,6 +98,8 @@ Decision decide(const telegram::Answer& answer, const Attempt& attempt, const No
             return again(Remedy::text_only, answer, attempt, policy);
         case Verdict::thread_refused:
             return again(Remedy::no_thread, answer, attempt, policy);
+        case Verdict::buttons_refused:
+            return again(Remedy::no_buttons, answer, attempt, policy);
         case Verdict::unauthorized:
             return {.state = NextState::pending, .gives_attempt_back = true, .error = answer.description};
         case Verdict::chat_refused:

@@ -21,8 +21,8 @@ struct NotifyPolicy {
     // One wait after a 429, which costs no attempt; [telegram] not_after_seconds bounds all of them.
     std::chrono::milliseconds hold_max{std::chrono::hours{1}};
     // For one part, in all attempts: calls that need another way, the last of which is given up. The ways are a new
-    // chat id, no thread, documents, a text.
-    unsigned calls_max{4};
+    // chat id, no thread, no buttons, documents, a text.
+    unsigned calls_max{5};
     // A 429 may be about an album alone, which counts for as many messages as it has: after so many it becomes a text.
     unsigned album_refusals_for_pace_max{3};
 };
@@ -62,6 +62,7 @@ enum class Remedy : std::uint8_t {
     none,        // The next part follows.
     new_chat,    // To new_chat_id.
     no_thread,   // Into the chat, beside its threads.
+    no_buttons,  // Without what Telegram can't make of them.
     other_form,  // Media as documents, or else as a text with links.
     text_only,
 };

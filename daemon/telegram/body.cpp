@@ -74,6 +74,28 @@ void write_reply(Writer& writer, std::int64_t message_id) {
     writer.EndObject();
 }
 
+void write_buttons(Writer& writer, const Rows<Button>& rows) {
+    writer.StartObject();
+    writer.Key("inline_keyboard");
+    writer.StartArray();
+    for (const auto& row : rows) {
+        writer.StartArray();
+        for (const Button& button : row) {
+            writer.StartObject();
+            write_field(writer, "text", button.text);
+            if (button.url.empty()) {
+                write_field(writer, "callback_data", button.callback_data);
+            } else {
+                write_field(writer, "url", button.url);
+            }
+            writer.EndObject();
+        }
+        writer.EndArray();
+    }
+    writer.EndArray();
+    writer.EndObject();
+}
+
 std::array<std::pair<const char*, bool>, 2> flags_of(const Message& message) {
     return {{{"disable_notification", message.is_silent}, {"protect_content", message.is_protected}}};
 }
@@ -110,6 +132,10 @@ std::string to_json(const Message& message, const Chat& chat) {
                 writer.Key(key);
                 writer.Bool(true);
             }
+        }
+        if (!message.buttons.empty()) {
+            writer.Key("reply_markup");
+            write_buttons(writer, message.buttons);
         }
         if (message.method == Method::send_media_group) {
             writer.Key("media");
@@ -165,6 +191,10 @@ HttpForm to_form(const Message& message, const Chat& chat) {
         if (is_set) {
             form.fields.emplace_back(key, "true");
         }
+    }
+    if (!message.buttons.empty()) {
+        form.fields.emplace_back("reply_markup",
+                                 json_of([&](Writer& writer) { write_buttons(writer, message.buttons); }));
     }
     if (message.method == Method::send_media_group) {
         form.fields.emplace_back("media", json_of([&](Writer& writer) { write_album(writer, message); }));

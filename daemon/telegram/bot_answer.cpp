@@ -46,6 +46,11 @@ constexpr std::array<std::string_view, 6> chat_ends{
 // 400s to media that any other media would meet there, too.
 constexpr std::array<std::string_view, 2> media_bans{"not enough rights", "forbidden"};
 
+// 400s that are about the buttons (docs/bot-api.md, "Buttons"): by Telegram's own names, and by the Bot API server's
+// words.
+constexpr std::array<std::string_view, 4> button_faults{"button_", "inline keyboard", "reply_markup_",
+                                                        "can't parse reply keyboard markup"};
+
 // The Bot API's own answer, as far as it matters here.
 struct BotJson {
     bool ok{false};
@@ -188,6 +193,9 @@ Answer classify_http(const HttpAnswer& http, bool has_media) {
     }
     if (code == 400 && lower(answer->description).find("message thread not found") != std::string::npos) {
         return plain(Verdict::thread_refused, std::move(words));
+    }
+    if (code == 400 && has_any(answer->description, button_faults)) {
+        return plain(Verdict::buttons_refused, std::move(words));
     }
     if (has_media && (code == 400 || code == 413) && !is_chat_fault(answer->description)) {
         const bool is_ban = has_any(answer->description, media_bans);

@@ -35,6 +35,7 @@ enum class Verdict : std::uint8_t {
     media_refused,    // Telegram can't fetch or show the media: send them in another form.
     media_forbidden,  // Nothing but text may be posted there.
     thread_refused,   // There is no such thread: send without it.
+    buttons_refused,  // The buttons can't be made: send without them.
     chat_refused,     // 403: for good, for whatever is sent to this chat.
     refused,          // For good, for this message in this chat.
     unreached,        // Not even sent: it can't have arrived, and nothing is known of the message.

@@ -185,6 +185,42 @@ Method method_for(const std::vector<Attachment>& media) noexcept {
                                : Method::send_media_group;
 }
 
+std::string_view word_of(EndStatus status) noexcept {
+    switch (status) {
+        case EndStatus::completed:
+            return "completed";
+        case EndStatus::failed:
+            return "failed";
+        case EndStatus::cancelled:
+            return "cancelled";
+    }
+    return "failed";
+}
+
+// Under the last part; an album can't have any, so they come with a text of their own behind it.
+void add_buttons(const SettlementNotice& notice, const Wording& wording, const OptionDefaults& defaults,
+                 std::vector<Message>& parts) {
+    const bool are_the_records = notice.options.buttons.has_value();
+    const Template::Values values{{"run_id", notice.run_id},
+                                  {"generation_id", notice.generation_id},
+                                  {"status", std::string(word_of(notice.status))}};
+    std::string left_out;
+    Rows<Button> buttons =
+        fill_buttons(are_the_records ? *notice.options.buttons : defaults.buttons, values,
+                     are_the_records ? "metadata.deliveryHints.telegram.buttons" : "[telegram] buttons", left_out);
+    if (!buttons.empty() && parts.back().method == Method::send_media_group) {
+        const Message& album = parts.back();
+        HtmlText text(text_units_max);
+        text.add(clean(wording.buttons.fill({{"run_id", notice.run_id}, {"generation_id", notice.generation_id}})));
+        parts.push_back({.text = text.take(),
+                         .thread_id = album.thread_id,
+                         .is_silent = true,  // The album has alerted.
+                         .is_protected = album.is_protected});
+    }
+    parts.back().buttons = std::move(buttons);
+    parts.back().left_out = std::move(left_out);
+}
+
 // What Telegram takes into one album: pictures and films together, sound and files each by themselves, animations not.
 enum class AlbumKind : std::uint8_t { visual, animation, audio, document };
 
@@ -323,6 +359,7 @@ std::vector<Message> compose(const SettlementNotice& notice, const Wording& word
             part.reply_to = notice.reply_to;
         }
     }
+    add_buttons(notice, wording, defaults, parts);
     return parts;
 }
 

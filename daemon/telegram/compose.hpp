@@ -52,6 +52,8 @@ struct Message {
     std::optional<std::int64_t> reply_to{};
     bool is_silent{false};     // It alerts nobody.
     bool is_protected{false};  // Telegram's apps neither forward nor save it.
+    Rows<Button> buttons{};    // Never of an album, which can't have any.
+    std::string left_out{};    // Of the last part: what of the buttons can't be used.
 
     [[nodiscard]] bool has_media() const noexcept { return !media.empty(); }
     [[nodiscard]] bool has_uploads() const noexcept;

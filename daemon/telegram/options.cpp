@@ -4,12 +4,14 @@
 
 #include <string_view>
 
+#include "daemon/telegram/left_out.hpp"
 #include "daemon/telegram/text.hpp"
 
 namespace runledger::telegram {
 namespace {
 
 constexpr std::string_view hints_path = "metadata.deliveryHints.telegram";
+constexpr std::string_view buttons_path = "metadata.deliveryHints.telegram.buttons";
 
 const JsonValue* find_hint(const JsonValue& hints, const char* key) {
     const auto found = hints.FindMember(key);
@@ -30,13 +32,6 @@ std::optional<bool> read_bool(const JsonValue& hints, const char* key, std::stri
 
 }  // namespace
 
-void add_left_out(std::string& left_out, const std::string& what) {
-    constexpr std::size_t bytes_max = 2000;
-    if (!what.empty() && left_out.size() + what.size() < bytes_max) {
-        left_out += (left_out.empty() ? "" : "; ") + what;
-    }
-}
-
 MessageOptions read_options(const JsonValue& hints, std::string& left_out) {
     if (hints.IsString()) {
         add_left_out(left_out, clean_line({hints.GetString(), hints.GetStringLength()}));
@@ -44,8 +39,12 @@ MessageOptions read_options(const JsonValue& hints, std::string& left_out) {
     if (!hints.IsObject()) {
         return {};
     }
-    return {.is_silent = read_bool(hints, "disable_notification", left_out),
-            .is_protected = read_bool(hints, "protect_content", left_out)};
+    MessageOptions options{.is_silent = read_bool(hints, "disable_notification", left_out),
+                           .is_protected = read_bool(hints, "protect_content", left_out)};
+    if (const JsonValue* buttons = find_hint(hints, "buttons")) {
+        options.buttons = read_buttons(*buttons, buttons_path, left_out);
+    }
+    return options;
 }
 
 }  // namespace runledger::telegram

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "daemon/base/json.hpp"
+#include "daemon/telegram/buttons.hpp"
 
 namespace runledger::telegram {
 
@@ -14,6 +15,7 @@ namespace runledger::telegram {
 struct MessageOptions {
     std::optional<bool> is_silent{};     // disable_notification
     std::optional<bool> is_protected{};  // protect_content
+    std::optional<Rows<ButtonTemplate>> buttons{};
 };
 
 // [telegram] of the configuration.
@@ -21,14 +23,12 @@ struct OptionDefaults {
     bool silent_success{false};
     bool silent_failure{false};  // Of a run that failed, timed out or was cancelled.
     bool protect_content{false};
+    Rows<ButtonTemplate> buttons{};
 
     bool operator==(const OptionDefaults&) const = default;
 };
 
 // `hints` is the payload's: an object, or a text that says why there is none. Adds to `left_out`, with "; " between.
 [[nodiscard]] MessageOptions read_options(const JsonValue& hints, std::string& left_out);
-
-// Adds a sentence's half to what was left out.
-void add_left_out(std::string& left_out, const std::string& what);
 
 }  // namespace runledger::telegram

@@ -13,6 +13,7 @@ constexpr std::array<std::string_view, 6> of_an_ending{"duration", "cost",   "re
                                                        "detail",   "run_id", "generation_id"};
 constexpr std::array<std::string_view, 2> of_a_correction{"message", "run_id"};
 constexpr std::array<std::string_view, 1> of_more{"count"};
+constexpr std::array<std::string_view, 2> of_buttons{"run_id", "generation_id"};
 constexpr std::array<std::string_view, 4> of_progress{"step", "percent", "run_id", "generation_id"};
 
 std::string names_of(std::span<const std::string_view> known) {
@@ -30,8 +31,8 @@ struct Default {
     Template Wording::*member;
 };
 
-const std::array<Default, 13>& defaults() {
-    static const std::array<Default, 13> all{{
+const std::array<Default, 14>& defaults() {
+    static const std::array<Default, 14> all{{
         {"completed", "Finished[ in {duration}]", of_an_ending, &Wording::completed},
         {"no_outputs", "Finished[ in {duration}], no outputs", of_an_ending, &Wording::no_outputs},
         {"unshowable", "Finished[ in {duration}], but its outputs can't be shown here", of_an_ending,
@@ -46,6 +47,7 @@ const std::array<Default, 13>& defaults() {
         {"some_expired", "Not shown, because the links have expired: {count}", of_more, &Wording::some_expired},
         {"more", "… and {count} more", of_more, &Wording::more},
         {"progress", "Working[: {step}][ ({percent} %)]", of_progress, &Wording::progress},
+        {"buttons", "What next?", of_buttons, &Wording::buttons},
     }};
     return all;
 }
@@ -155,7 +157,8 @@ Wording::Wording()
       link_expired(made("link_expired")),
       some_expired(made("some_expired")),
       more(made("more")),
-      progress(made("progress")) {}
+      progress(made("progress")),
+      buttons(made("buttons")) {}
 
 void Wording::set(std::string_view key, std::string_view text) {
     for (const Default& each : defaults()) {
@@ -176,7 +179,7 @@ void Wording::set(std::string_view key, std::string_view text) {
 
 std::span<const std::string_view> Wording::keys() noexcept {
     static const auto all = [] {
-        std::array<std::string_view, 13> names{};
+        std::array<std::string_view, 14> names{};
         std::transform(defaults().begin(), defaults().end(), names.begin(),
                        [](const Default& each) { return each.key; });
         return names;

@@ -69,6 +69,7 @@ struct Wording {
     Template some_expired;
     Template more;  // For {count} outputs that a message has no room for.
     Template progress;
+    Template buttons;  // Above the buttons of an album, which have a message of their own.
 };
 
 }  // namespace runledger::telegram

@@ -29,6 +29,7 @@ CREATE TABLE runledger.notifications (
     refused_for_pace integer NOT NULL DEFAULT 0,
     logged_at timestamptz,
     recipient text COLLATE "C" NOT NULL DEFAULT '',
+    without_buttons boolean NOT NULL DEFAULT false,
     CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status, recipient),
     CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction')),
     CONSTRAINT notifications_channel_is_known CHECK (channel IN ('telegram')),
@@ -100,8 +101,10 @@ COMMENT ON COLUMN runledger.notifications.form IS
     'How the part after those is sent, whichever attempt sends it. media: as pictures, films and sound. documents: as files. text: as links. Telegram refused the forms before it.';
 COMMENT ON COLUMN runledger.notifications.without_thread IS
     'true: Telegram knows no such thread in the chat, and the message is sent without it.';
+COMMENT ON COLUMN runledger.notifications.without_buttons IS
+    'true: Telegram has refused the message''s buttons, and it is sent without them.';
 COMMENT ON COLUMN runledger.notifications.fallbacks IS
-    'Number of calls for that part that Telegram answered with a reason to change its form, thread or chat, in all attempts. Bounded; an attempt that is given back does not reduce it.';
+    'Number of calls for that part that Telegram answered with a reason to change its form, thread, buttons or chat, in all attempts. Bounded; an attempt that is given back does not reduce it.';
 COMMENT ON COLUMN runledger.notifications.logged_at IS
     'When it was last written to the daemon''s log in place of being sent ([telegram] mode is log); NULL: never. It stays if the message is sent later.';
 COMMENT ON COLUMN runledger.notifications.refused_for_pace IS

@@ -96,6 +96,57 @@ std::optional<std::string> fault_in_album(const CallFields& fields) {
     return std::nullopt;
 }
 
+// docs/bot-api.md, "Buttons".
+std::optional<std::string> fault_of_button_url(const std::string& url) {
+    const auto refused = [&](std::string_view why) {
+        return fmt::format("Bad Request: inline keyboard button URL '{}' is invalid: {}", url, why);
+    };
+    if (url.starts_with("tg://")) {
+        return std::nullopt;
+    }
+    if (!url.starts_with("http://") && !url.starts_with("https://")) {
+        return refused(url.find("://") == std::string::npos ? "Wrong HTTP URL" : "Unsupported URL protocol");
+    }
+    const std::size_t host = url.find("://") + 3;
+    const bool is_public = url.substr(host, url.find_first_of("/?#:", host) - host).find('.') != std::string::npos;
+    return is_public ? std::nullopt : std::optional(refused("Wrong HTTP URL"));
+}
+
+std::optional<std::string> fault_in_buttons(const std::string& reply_markup) {
+    rapidjson::Document markup;
+    markup.Parse(reply_markup.data(), reply_markup.size());
+    if (markup.HasParseError() || !markup.IsObject() || !markup.HasMember("inline_keyboard") ||
+        !markup["inline_keyboard"].IsArray()) {
+        return "Bad Request: can't parse reply keyboard markup JSON object";
+    }
+    std::size_t count = 0;
+    for (const auto& row : markup["inline_keyboard"].GetArray()) {
+        if (!row.IsArray()) {
+            return "Bad Request: can't parse inline keyboard button: expected an Array of Arrays";
+        }
+        for (const auto& button : row.GetArray()) {
+            if (!button.IsObject() || member(button, "text").empty()) {
+                return "Bad Request: can't parse inline keyboard button: text buttons are unallowed";
+            }
+            const bool has_url = button.HasMember("url");
+            if (has_url == button.HasMember("callback_data")) {
+                return "Bad Request: BUTTON_TYPE_INVALID";
+            }
+            const std::size_t bytes = member(button, "callback_data").size();
+            if (!has_url && (bytes < 1 || bytes > 64)) {
+                return "Bad Request: BUTTON_DATA_INVALID";
+            }
+            if (has_url) {
+                if (auto fault = fault_of_button_url(member(button, "url"))) {
+                    return fault;
+                }
+            }
+            ++count;
+        }
+    }
+    return count > 100 ? std::optional<std::string>{"Bad Request: REPLY_MARKUP_TOO_LONG"} : std::nullopt;
+}
+
 std::size_t bytes_of_sequence(char lead) {
     const auto byte = static_cast<unsigned char>(lead);
     return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
@@ -218,6 +269,11 @@ std::optional<std::string> fault_of(std::string_view method, const CallFields& f
         const std::string value = fields.get(flag);
         if (!value.empty() && value != "true" && value != "false") {
             return fmt::format("Bad Request: field \"{}\" must be of type Boolean", flag);
+        }
+    }
+    if (const std::string markup = fields.get("reply_markup"); !markup.empty() && method != "sendMediaGroup") {
+        if (auto fault = fault_in_buttons(markup)) {
+            return fault;
         }
     }
     if (method == "sendMessage" || method == "editMessageText") {

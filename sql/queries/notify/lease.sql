@@ -17,5 +17,5 @@ FROM (
 WHERE n.id = due.id
 RETURNING n.id, n.chat_id, CASE WHEN n.chat_id < -1000000000000000000 THEN n.recipient ELSE '' END AS chat_name,
     n.run_id, n.kind, n.payload::text AS payload, n.attempts, n.uncertain_attempts,
-    n.parts_sent, n.form, n.without_thread, n.fallbacks, n.refused_for_pace,
+    n.parts_sent, n.form, n.without_thread, n.fallbacks, n.refused_for_pace, n.without_buttons,
     (extract(epoch FROM now() - n.created_at) * 1000)::bigint AS age_ms

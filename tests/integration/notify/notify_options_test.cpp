@@ -57,6 +57,58 @@ TEST_F(NotifyOptions, ComeFromTheRecordThatWasSettledAndWhatIsOddIsNamed) {
                 HasSubstr("metadata.deliveryHints.telegram.protect_content is neither true nor false"));
 }
 
+TEST_F(NotifyOptions, PutButtonsUnderTheMessage) {
+    const auto id = there_is_with(R"({"buttons": [[{"text": "Again", "callback_data": "again:{generation_id}"}]]})");
+
+    start();
+    becomes(id, "sent");
+
+    EXPECT_EQ(last_send().method, "sendPhoto");
+    EXPECT_EQ(last_send().fields.get("reply_markup"),
+              R"({"inline_keyboard":[[{"text":"Again","callback_data":"again:7"}]]})");
+    EXPECT_EQ(row(id).last_error, "");
+}
+
+TEST_F(NotifyOptions, SendTheMessageWithoutTheButtonsThatTelegramRefuses) {
+    const auto id = there_is_with(R"({"buttons": [[{"text": "Open", "url": "http://localhost/x"}]]})");
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_EQ(sends().size(), 2U);
+    EXPECT_EQ(last_send().method, "sendPhoto") << "only the buttons are left out";
+    EXPECT_EQ(last_send().fields.get("reply_markup"), "");
+    EXPECT_THAT(row(id).last_error, HasSubstr("inline keyboard button URL 'http://localhost/x' is invalid"));
+    EXPECT_EQ(value("SELECT without_buttons || ' ' || fallbacks FROM runledger.notifications"), "true 1");
+}
+
+TEST_F(NotifyOptions, RememberTheRefusalOfTheButtonsWhenTheMessageIsTriedAgain) {
+    bot_api_->script({.answer = BotAnswer::bad_request("Bad Request: BUTTON_DATA_INVALID"), .calls = 1});
+    bot_api_->script({.answer = BotAnswer::server_error(), .calls = 1});
+    const auto id = there_is_with(R"({"buttons": [[{"text": "Again", "callback_data": "a"}]]})");
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_EQ(sends().size(), 3U);
+    EXPECT_EQ(sends()[1].fields.get("reply_markup"), "");
+    EXPECT_EQ(sends()[2].fields.get("reply_markup"), "");
+}
+
+TEST_F(NotifyOptions, SendTheButtonsOfAnAlbumBehindIt) {
+    config_.options.buttons = {{telegram::make_button({.text = "Again", .url = {}, .callback_data = "{run_id}"})}};
+    const auto id = there_is({.payload = pictures_payload(3)});
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_EQ(sends().size(), 2U);
+    EXPECT_EQ(sends()[0].method, "sendMediaGroup");
+    EXPECT_EQ(sends()[0].fields.get("reply_markup"), "");
+    EXPECT_EQ(sends()[1].fields.get("text"), "What next?");
+    EXPECT_THAT(sends()[1].fields.get("reply_markup"), HasSubstr("run-1"));
+}
+
 TEST_F(NotifyOptions, ThatAreTooLargeAreLeftOut) {
     settle_somewhere(fmt::format(R"(, "deliveryHints": {{"telegram": {{"x": "{}"}}}})", std::string(9000, 'x')));
 

@@ -62,6 +62,8 @@ const std::vector<Case>& cases() {
          "400"},
         {"NoThread", "400 message thread not found", "gives up the message",
          BotAnswer::bad_request("Bad Request: message thread not found"), -1, "", "dead", 1, 1, 0, "400"},
+        {"Buttons", "400 BUTTON_URL_INVALID, BUTTON_DATA_INVALID", "sends the message without its buttons",
+         BotAnswer::bad_request("Bad Request: BUTTON_DATA_INVALID"), 1, "", "sent", 2, 1, 0, "BUTTON_DATA_INVALID"},
         {"TopicClosed", "400 TOPIC_CLOSED", "gives up the message", BotAnswer::bad_request("Bad Request: TOPIC_CLOSED"),
          -1, "", "dead", 1, 1, 0, "400"},
         {"ServerError", "502, twice", "tries again, with doubled delays and jitter", BotAnswer::server_error(), 2, "",
@@ -103,6 +105,7 @@ protected:
 TEST_P(Taxonomy, IsKeptTo) {
     const Case& expected = GetParam();
     bot_api_->script({.answer = expected.answer, .calls = expected.answers, .method = expected.method});
+    config_.options.buttons = {{telegram::make_button({.text = "Again", .url = {}, .callback_data = "again"})}};
     const auto id = there_is_a_picture(-42);
 
     start();

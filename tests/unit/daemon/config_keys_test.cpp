@@ -117,6 +117,10 @@ protected:
             number("[telegram] fetch_timeout_ms", 310, field(&C::telegram, &T::fetch_timeout)),
             number("[telegram] fetch_bytes_max", 311, field(&C::telegram, &T::fetch_bytes_max)),
             number("[telegram] daemons", 12, field(&C::telegram, &T::daemons)),
+            {"[telegram] buttons", "[[{text = \"Again\", callback_data = \"again\"}]]", "Again",
+             [](const C& c) {
+                 return c.telegram.options.buttons.empty() ? "" : c.telegram.options.buttons[0][0].text.fill({});
+             }},
             {"[telegram] silent_success", "true", "true",
              [](const C& c) { return fmt::format("{}", c.telegram.options.silent_success); }},
             {"[telegram] silent_failure", "true", "true",

@@ -170,7 +170,7 @@ TEST_F(ADelivery, GoesOnInTheFormThatIsLeftThoughItsAttemptWasGivenBack) {
 }
 
 TEST_F(ADelivery, CountsWhatItsFallbacksHaveCostOverAllAttempts) {
-    LeasedNotification row{.payload = pictures(5), .next_part = {.fallbacks = 3}};
+    LeasedNotification row{.payload = pictures(5), .next_part = {.fallbacks = 4}};
 
     (void)leased(row).begin(now);
 

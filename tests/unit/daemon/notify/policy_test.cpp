@@ -113,8 +113,8 @@ TEST(NotifyPolicy, SendsAgainAtTheNewIdAndInText) {
 }
 
 TEST(NotifyPolicy, BoundsTheCallsOfOneAttempt) {
-    EXPECT_EQ(decide(answer_of(Verdict::migrated), {.calls = 3}, policy, most).state, NextState::send_again);
-    EXPECT_EQ(decide(answer_of(Verdict::migrated), {.calls = 4}, policy, most).state, NextState::dead);
+    EXPECT_EQ(decide(answer_of(Verdict::migrated), {.calls = 4}, policy, most).state, NextState::send_again);
+    EXPECT_EQ(decide(answer_of(Verdict::migrated), {.calls = 5}, policy, most).state, NextState::dead);
 }
 
 TEST(NotifyPolicy, TakesARefusalForGood) {

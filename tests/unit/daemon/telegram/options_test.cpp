@@ -36,8 +36,115 @@ INSTANTIATE_TEST_SUITE_P(
                     Odd{"silence_as_number", R"({"disable_notification": 1})",
                         "metadata.deliveryHints.telegram.disable_notification is neither true nor false"},
                     Odd{"protection_as_text", R"({"protect_content": "yes"})",
-                        "metadata.deliveryHints.telegram.protect_content is neither true nor false"}),
+                        "metadata.deliveryHints.telegram.protect_content is neither true nor false"},
+                    Odd{"buttons_are_no_list", R"({"buttons": {"text": "a"}})",
+                        "metadata.deliveryHints.telegram.buttons is no list"},
+                    Odd{"a_button_is_no_object", R"({"buttons": [["a"], 7]})",
+                        "metadata.deliveryHints.telegram.buttons[0][0] is no object; "
+                        "metadata.deliveryHints.telegram.buttons[1] is no "
+                        "object"},
+                    Odd{"a_button_without_text", R"({"buttons": [[{"callback_data": "a"}]]})",
+                        "metadata.deliveryHints.telegram.buttons[0][0] has no text"},
+                    Odd{"a_button_of_no_kind", R"({"buttons": [[{"text": "a", "web_app": {}}]]})",
+                        "metadata.deliveryHints.telegram.buttons[0][0] has not one of url and callback_data"},
+                    Odd{"a_button_with_a_lone_brace", R"({"buttons": [[{"text": "a", "callback_data": "{run"}]]})",
+                        "metadata.deliveryHints.telegram.buttons[0][0] has a callback_data that has a { without its }; "
+                        "for the brace "
+                        "itself write {{"}),
     [](const auto& row) { return row.param.name; });
+
+Message with_buttons(const std::string& buttons, const OptionDefaults& defaults = {}) {
+    return compose(notice_of("{\"buttons\": " + buttons + "}"), Wording{}, {}, defaults).back();
+}
+
+// "text=url text=data / next row"
+std::string text_of(const Rows<Button>& rows) {
+    std::string text;
+    for (const auto& row : rows) {
+        text += text.empty() ? "" : " /";
+        for (const Button& button : row) {
+            text += (text.empty() ? "" : " ") + button.text + "=" + button.url + button.callback_data;
+        }
+    }
+    return text;
+}
+
+TEST(Buttons, AreFilledInForTheRunAndEscapedInUrls) {
+    auto notice =
+        notice_of(R"({"buttons": [[{"text": "Rate {generation_id}", "callback_data": "rate:{run_id}:{status}"},
+                                             {"text": "Open", "url": "https://h.example/r?id={run_id}"}],
+                                            {"text": "Me", "url": "tg://resolve?domain=bot"}]})");
+    notice.run_id = "a b/c&d";
+
+    const Message message = compose(notice, Wording{}, {}).back();
+
+    EXPECT_EQ(text_of(message.buttons),
+              "Rate 7=rate:a b/c&d:completed Open=https://h.example/r?id=a%20b%2Fc%26d / Me=tg://resolve?domain=bot");
+    EXPECT_EQ(message.left_out, "");
+}
+
+TEST(Buttons, AreWithinTheBotApisLimits) {
+    const auto data = [](std::size_t bytes) {
+        return R"([[{"text": "a", "callback_data": ")" + std::string(bytes, 'd') +
+               R"("}, {"text": "b", "callback_data": "b"}]])";
+    };
+    EXPECT_EQ(with_buttons(data(64)).buttons.at(0).size(), 2U);
+    EXPECT_EQ(with_buttons(data(65)).buttons.at(0).size(), 1U) << "the other one stays";
+    EXPECT_EQ(with_buttons(data(65)).left_out,
+              "the button \"a\" of metadata.deliveryHints.telegram.buttons has callback_data of 65 bytes, not 1 to 64");
+    EXPECT_EQ(with_buttons(data(0)).buttons.at(0).size(), 1U);
+    EXPECT_EQ(
+        with_buttons(R"x([{"text": "a", "url": "javascript:alert(1)"}])x").left_out,
+        "the button \"a\" of metadata.deliveryHints.telegram.buttons has a url that is neither a plain http:// or "
+        "https:// URL nor tg://");
+    EXPECT_EQ(with_buttons(R"([{"text": " ", "callback_data": "a"}])").left_out,
+              "the button \" \" of metadata.deliveryHints.telegram.buttons has an empty text");
+
+    std::string many = "[";
+    for (int row = 0; row < 30; ++row) {
+        many += std::string(row == 0 ? "" : ",") + "[";
+        for (int i = 0; i < 9; ++i) {
+            many += std::string(i == 0 ? "" : ",") + R"({"text": "a", "callback_data": "a"})";
+        }
+        many += "]";
+    }
+    const Message message = with_buttons(many + "]");
+    std::size_t count = 0;
+    for (const auto& row : message.buttons) {
+        EXPECT_LE(row.size(), 8U);
+        count += row.size();
+    }
+    EXPECT_EQ(count, 100U);
+    EXPECT_EQ(message.left_out,
+              "170 buttons of metadata.deliveryHints.telegram.buttons are more than 8 in a row or 100 in all");
+}
+
+TEST(Buttons, OfTheRecordTakeThePlaceOfTheConfigurations) {
+    const OptionDefaults defaults{.buttons = {{make_button({.text = "Configured", .url = {}, .callback_data = "c"})}}};
+
+    EXPECT_EQ(text_of(compose(notice_of("null"), Wording{}, {}, defaults).back().buttons), "Configured=c");
+    EXPECT_EQ(text_of(with_buttons(R"([{"text": "Own", "callback_data": "o"}])", defaults).buttons), "Own=o");
+    EXPECT_EQ(text_of(with_buttons("[]", defaults).buttons), "") << "none, if it says so";
+    EXPECT_EQ(text_of(with_buttons("7", defaults).buttons), "Configured=c");
+}
+
+TEST(Buttons, OfAnAlbumHaveAMessageOfTheirOwn) {
+    auto notice = notice_of(R"({"buttons": [{"text": "a", "callback_data": "a"}]})");
+    for (const char* name : {"1.png", "2.png"}) {
+        notice.media.push_back({.kind = MediumKind::photo, .url = std::string("https://h/") + name, .name = name});
+    }
+    notice.thread_id = 5;
+
+    const auto parts = compose(notice, Wording{}, {});
+
+    ASSERT_EQ(parts.size(), 2U);
+    EXPECT_TRUE(parts[0].buttons.empty());
+    EXPECT_EQ(parts[1].method, Method::send_message);
+    EXPECT_EQ(parts[1].text, "What next?");
+    EXPECT_EQ(parts[1].thread_id, 5);
+    EXPECT_TRUE(parts[1].is_silent);
+    EXPECT_EQ(text_of(parts[1].buttons), "a=a");
+}
 
 struct Silence {
     const char* name;
