@@ -489,6 +489,7 @@ Config read_config(Source& source) {
     telegram.read("silent_success", config.telegram.options.silent_success, "true or false");
     telegram.read("silent_failure", config.telegram.options.silent_failure, "true or false");
     telegram.read("protect_content", config.telegram.options.protect_content, "true or false");
+    telegram.read_word("send_as", config.telegram.options.sends_documents, {{"media", false}, {"document", true}});
     config.telegram.options.buttons = read_buttons(telegram, root);
     telegram.read("daemons", config.telegram.daemons, 1, 64);
     config.telegram.mode = telegram.has("token_file") ? TelegramMode::send : TelegramMode::log;

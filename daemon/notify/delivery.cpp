@@ -17,12 +17,18 @@ using telegram::Verdict;
 constexpr std::string_view stopped = "the daemon is being stopped, or its configuration changes";
 constexpr std::string_view only_logged = "written to the daemon's log only, because [telegram] mode is \"log\"";
 
+// Pictures, films and sound as documents; documents, if the record had asked for those, as what they are.
+std::optional<telegram::Message> other_media(const telegram::Message& message) {
+    auto documents = telegram::as_documents(message);
+    return documents ? documents : telegram::as_previews(message);
+}
+
 telegram::Message in_form(const telegram::Message& message, MessageForm form) {
     switch (form) {
         case MessageForm::media:
             return message;
         case MessageForm::documents:
-            return telegram::as_documents(message).value_or(message);
+            return other_media(message).value_or(message);
         case MessageForm::text:
             return telegram::as_text(message);
     }
@@ -42,6 +48,7 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
         last_error_ = fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
                                   telegram::url_bytes_max, notice->links_unusable);
     }
+    names_files_ = notice && !notice->options.file_name.empty();
     row_.payload = {};  // Up to megabytes; the notice holds what is used of it.
     if (!notice) {
         return end({.state = NextState::dead, .error = "the payload can't be read"});
@@ -126,6 +133,11 @@ NotificationDelivery::Action NotificationDelivery::send_media() {
         }
     }
     message_ = with_fetched(std::move(message_), std::exchange(fetched_, {}), rules_->wording);
+    if (names_files_ && !message_.media.empty() && !message_.has_uploads()) {
+        telegram::add_left_out(left_out_,
+                               "the file name needs an upload, and no link's host is in [telegram] fetch_hosts");
+        names_files_ = false;  // Once.
+    }
     return send();
 }
 
@@ -207,8 +219,8 @@ void NotificationDelivery::count_remedy(Remedy remedy) {
     } else if (remedy == Remedy::no_buttons) {
         progress_.without_buttons = true;
     } else if (remedy != Remedy::new_chat) {
-        const bool may_be_documents = remedy == Remedy::other_form && progress_.form == MessageForm::media &&
-                                      telegram::as_documents(message_).has_value();
+        const bool may_be_documents =
+            remedy == Remedy::other_form && progress_.form == MessageForm::media && other_media(message_).has_value();
         progress_.form = may_be_documents ? MessageForm::documents : MessageForm::text;
         progress_.refusals_for_pace = 0;
     }

@@ -105,6 +105,7 @@ private:
     telegram::Message message_{};
     PartProgress progress_{};   // Of the part that is under way.
     std::string left_out_{};    // Of what metadata asks for.
+    bool names_files_{false};   // It gives the outputs a name.
     std::string last_error_{};  // What the calls before this one met.
     std::size_t fetching_{0};
     std::vector<telegram::Fetched> fetched_{};  // For each of the message's media.

@@ -20,7 +20,8 @@
 
 namespace runledger {
 
-// How the next part is sent: media, or after a refusal documents, or a text with links.
+// How the next part is sent: as it was composed; or after a refusal as documents, or if the record asks for documents,
+// as media; or as a text with links.
 enum class MessageForm : std::uint8_t { media, documents, text };
 
 // As in runledger.notifications.form.

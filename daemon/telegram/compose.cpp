@@ -239,15 +239,26 @@ AlbumKind album_kind_of(MediumKind kind) noexcept {
     return AlbumKind::document;
 }
 
+// "out.png", "out-2.png", …
+void name_files(std::vector<Medium>& media, const std::string& name) {
+    const std::size_t dot = name.rfind('.');
+    const std::size_t stem = dot == std::string::npos || dot == 0 ? name.size() : dot;
+    for (std::size_t i = 0; i < media.size(); ++i) {
+        media[i].name = i == 0 ? name : fmt::format("{}-{}{}", name.substr(0, stem), i + 1, name.substr(stem));
+    }
+}
+
 // Fills albums in the outputs' order, kind by kind; what is left over is to be linked.
-std::vector<const Medium*> make_albums(const SettlementNotice& notice, std::vector<Message>& parts) {
+std::vector<const Medium*> make_albums(const SettlementNotice& notice, bool are_documents,
+                                       std::vector<Message>& parts) {
     std::vector<const Medium*> left_over;
     for (const AlbumKind album_kind :
          {AlbumKind::visual, AlbumKind::animation, AlbumKind::audio, AlbumKind::document}) {
         const std::size_t album_max = album_kind == AlbumKind::animation ? 1 : album_media_max;
         bool begins = true;
         for (const Medium& medium : notice.media) {
-            if (album_kind_of(medium.kind) != album_kind) {
+            const MediumKind kind = are_documents ? MediumKind::document : medium.kind;
+            if (album_kind_of(kind) != album_kind) {
                 continue;
             }
             if (begins || parts.back().media.size() == album_max) {
@@ -258,7 +269,10 @@ std::vector<const Medium*> make_albums(const SettlementNotice& notice, std::vect
                 parts.emplace_back();
                 begins = false;
             }
-            parts.back().media.push_back({.kind = medium.kind, .url = medium.url, .name = medium.name});
+            parts.back().media.push_back({.kind = kind,
+                                          .url = medium.url,
+                                          .name = medium.name,
+                                          .preview = are_documents ? std::optional(medium.kind) : std::nullopt});
         }
     }
     for (Message& part : parts) {
@@ -307,8 +321,12 @@ std::vector<Message> compose(const SettlementNotice& notice, const Wording& word
     } else if (!shown.media.empty() || !shown.texts.empty()) {
         shown.media_left_out += shown.links_unusable;  // Else the headline says that nothing can be shown.
     }
+    if (!notice.options.file_name.empty()) {
+        name_files(shown.media, notice.options.file_name);
+    }
     std::vector<Message> parts;
-    const std::vector<const Medium*> links = make_albums(shown, parts);
+    const std::vector<const Medium*> links =
+        make_albums(shown, notice.options.sends_documents.value_or(defaults.sends_documents), parts);
     const std::size_t album_count = parts.size();
     const std::string note = clean(wording.duplicate.fill({}));
     const std::size_t note_units = count_units(note) + 2;
@@ -372,9 +390,31 @@ std::optional<Message> as_documents(const Message& message) {
     Message documents = message;
     for (Attachment& attachment : documents.media) {
         attachment.kind = MediumKind::document;
+        attachment.preview.reset();
     }
     documents.method = method_for(documents.media);
     return documents;
+}
+
+std::optional<Message> as_previews(const Message& message) {
+    Message previews = message;
+    for (Attachment& attachment : previews.media) {
+        attachment.kind = attachment.preview.value_or(attachment.kind);
+    }
+    const auto is_document = [](const Attachment& each) { return each.kind == MediumKind::document; };
+    if (std::all_of(previews.media.begin(), previews.media.end(), is_document)) {
+        return std::nullopt;
+    }
+    const AlbumKind first = album_kind_of(previews.media.front().kind);
+    const bool fits = previews.media.size() == 1 ||
+                      (first != AlbumKind::animation &&
+                       std::all_of(previews.media.begin(), previews.media.end(),
+                                   [&](const Attachment& each) { return album_kind_of(each.kind) == first; }));
+    if (!fits) {
+        return std::nullopt;
+    }
+    previews.method = method_for(previews.media);
+    return previews;
 }
 
 Message as_text(const Message& message) {

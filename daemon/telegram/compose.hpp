@@ -42,6 +42,7 @@ struct Attachment {
     std::string url{};
     std::string name{};
     std::shared_ptr<const std::string> bytes{};
+    std::optional<MediumKind> preview{};  // What it is, if the record asked for a document.
 };
 
 struct Message {
@@ -73,6 +74,9 @@ struct EarlierAttempts {
 
 // The same message with its media as documents, if that makes a difference: for media that Telegram can't show.
 [[nodiscard]] std::optional<Message> as_documents(const Message& message);
+// The same message with its documents as the pictures, films and sound that they are, if the record had asked for
+// documents and they fit into one message: for documents that Telegram could not fetch.
+[[nodiscard]] std::optional<Message> as_previews(const Message& message);
 // The same message as a text with links: for media that Telegram could not fetch, or may not post there.
 [[nodiscard]] Message as_text(const Message& message);
 // The message without the media for which `is_gone` is true, with a sentence that says how many; a text if none is

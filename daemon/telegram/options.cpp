@@ -30,6 +30,41 @@ std::optional<bool> read_bool(const JsonValue& hints, const char* key, std::stri
     return value->GetBool();
 }
 
+std::optional<bool> read_send_as(const JsonValue& hints, std::string& left_out) {
+    const JsonValue* value = find_hint(hints, "send-as");
+    if (value == nullptr) {
+        return std::nullopt;
+    }
+    const std::string_view word =
+        value->IsString() ? std::string_view(value->GetString(), value->GetStringLength()) : std::string_view{};
+    if (word != "document" && word != "media") {
+        add_left_out(left_out, fmt::format("{}.send-as is neither \"document\" nor \"media\"", hints_path));
+        return std::nullopt;
+    }
+    return word == "document";
+}
+
+// A name and no path; empty if there is none.
+std::string read_file_name(const JsonValue& hints, std::string& left_out) {
+    constexpr std::size_t units_max = 64;
+    const JsonValue* value = find_hint(hints, "filename");
+    if (value == nullptr) {
+        return {};
+    }
+    std::string name =
+        value->IsString()
+            ? std::string(cut_to_units(clean_line({value->GetString(), value->GetStringLength()}), units_max))
+            : std::string{};
+    for (char& c : name) {
+        c = c == '/' || c == '\\' ? '_' : c;
+    }
+    if (name.find_first_not_of(" .") == std::string::npos) {
+        add_left_out(left_out, fmt::format("{}.filename is no name", hints_path));
+        return {};
+    }
+    return name;
+}
+
 }  // namespace
 
 MessageOptions read_options(const JsonValue& hints, std::string& left_out) {
@@ -44,6 +79,8 @@ MessageOptions read_options(const JsonValue& hints, std::string& left_out) {
     if (const JsonValue* buttons = find_hint(hints, "buttons")) {
         options.buttons = read_buttons(*buttons, buttons_path, left_out);
     }
+    options.sends_documents = read_send_as(hints, left_out);
+    options.file_name = read_file_name(hints, left_out);
     return options;
 }
 

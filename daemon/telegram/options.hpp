@@ -16,6 +16,8 @@ struct MessageOptions {
     std::optional<bool> is_silent{};     // disable_notification
     std::optional<bool> is_protected{};  // protect_content
     std::optional<Rows<ButtonTemplate>> buttons{};
+    std::optional<bool> sends_documents{};  // All outputs as files, not as pictures, films and sound.
+    std::string file_name{};                // Of what is uploaded; empty: the outputs' own.
 };
 
 // [telegram] of the configuration.
@@ -24,6 +26,7 @@ struct OptionDefaults {
     bool silent_failure{false};  // Of a run that failed, timed out or was cancelled.
     bool protect_content{false};
     Rows<ButtonTemplate> buttons{};
+    bool sends_documents{false};
 
     bool operator==(const OptionDefaults&) const = default;
 };

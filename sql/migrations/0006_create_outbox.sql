@@ -98,7 +98,7 @@ COMMENT ON COLUMN runledger.notifications.sending_at IS
 COMMENT ON COLUMN runledger.notifications.parts_sent IS
     'Number of calls that Telegram has confirmed, for a message of several calls (more than ten pictures): the next attempt continues there.';
 COMMENT ON COLUMN runledger.notifications.form IS
-    'How the part after those is sent, whichever attempt sends it. media: as pictures, films and sound. documents: as files. text: as links. Telegram refused the forms before it.';
+    'How the part after those is sent, whichever attempt sends it. media: as pictures, films and sound, or as files if the record asks for documents. documents: the other way round. text: as links. Telegram refused the forms before it.';
 COMMENT ON COLUMN runledger.notifications.without_thread IS
     'true: Telegram knows no such thread in the chat, and the message is sent without it.';
 COMMENT ON COLUMN runledger.notifications.without_buttons IS

@@ -39,6 +39,7 @@ CallFields fields_of(const httplib::Request& request) {
             fields.texts.insert_or_assign(name, part.content);
         } else {
             fields.uploads.insert_or_assign(name, part.content.size());
+            fields.file_names.insert_or_assign(name, part.filename);
         }
     }
     return fields;

@@ -17,6 +17,7 @@ namespace runledger::test {
 struct CallFields {
     std::map<std::string, std::string> texts{};
     std::map<std::string, std::size_t> uploads{};
+    std::map<std::string, std::string> file_names{};  // Of the uploads.
 
     [[nodiscard]] std::string get(const std::string& name) const;  // Empty where there is none.
 };

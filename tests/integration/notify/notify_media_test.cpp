@@ -42,6 +42,22 @@ TEST_F(NotifyMedia, UploadsWhatItFetched) {
     EXPECT_EQ(sends()[0].fields.get("caption"), "Finished in 12.3 s");
 }
 
+TEST_F(NotifyMedia, UploadsADocumentUnderTheNameThatTheRecordGivesIt) {
+    const auto id =
+        there_is({.payload = fmt::format(
+                      R"({{"status": "completed", "hints": {{"send-as": "document", "filename": "mine.png"}}, )"
+                      R"("outputs": [{{"images": ["{}"]}}]}})",
+                      HttpsFiles::url("/a.png"))});
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_THAT(sends(), SizeIs(1));
+    EXPECT_EQ(sends()[0].method, "sendDocument");
+    EXPECT_EQ(sends()[0].fields.file_names.at("file0"), "mine.png");
+    EXPECT_EQ(row(id).last_error, "");
+}
+
 TEST_F(NotifyMedia, GoesOnThoughATurnFailedInTheMiddle) {
     may_log_critical_ = true;
     log_.fails_once_at("a link is not uploaded");

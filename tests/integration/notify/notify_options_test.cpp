@@ -57,6 +57,64 @@ TEST_F(NotifyOptions, ComeFromTheRecordThatWasSettledAndWhatIsOddIsNamed) {
                 HasSubstr("metadata.deliveryHints.telegram.protect_content is neither true nor false"));
 }
 
+TEST_F(NotifyOptions, SendDocuments) {
+    const auto id = there_is_with(R"({"send-as": "document"})");
+
+    start();
+    becomes(id, "sent");
+
+    EXPECT_EQ(last_send().method, "sendDocument");
+    EXPECT_EQ(row(id).last_error, "");
+}
+
+TEST_F(NotifyOptions, SaySoIfAFileNameCouldNotBeGiven) {
+    const auto id = there_is_with(R"({"send-as": "document", "filename": "a.png"})");
+
+    start();
+    becomes(id, "sent");
+
+    EXPECT_EQ(row(id).last_error, "the file name needs an upload, and no link's host is in [telegram] fetch_hosts");
+}
+
+struct RefusedDocument {
+    const char* name;
+    BotAnswer answer;
+};
+
+class NotifyRefusedDocuments : public NotifyOptions, public testing::WithParamInterface<RefusedDocument> {};
+
+TEST_P(NotifyRefusedDocuments, AreSentAsThePicturesThatTheyAre) {
+    bot_api_->script({.answer = GetParam().answer, .calls = -1, .method = "sendDocument"});
+    const auto id = there_is_with(R"({"send-as": "document"})");
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_EQ(sends().size(), 2U);
+    EXPECT_EQ(last_send().method, "sendPhoto");
+    EXPECT_THAT(row(id).last_error, HasSubstr(GetParam().answer.description));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    NotifyOptions, NotifyRefusedDocuments,
+    testing::Values(RefusedDocument{"not_fetched",
+                                    BotAnswer::bad_request("Bad Request: failed to get HTTP URL content")},
+                    RefusedDocument{"too_big", {.error_code = 413, .description = "Request Entity Too Large"}},
+                    RefusedDocument{"too_big_by_url", BotAnswer::bad_request("Bad Request: file is too big")}),
+    [](const auto& row) { return row.param.name; });
+
+TEST_F(NotifyOptions, SendATextIfThePicturesAreRefusedToo) {
+    bot_api_->script({.answer = BotAnswer::bad_request("Bad Request: failed to get HTTP URL content"), .calls = 2});
+    const auto id = there_is_with(R"({"send-as": "document"})");
+
+    start();
+    becomes(id, "sent");
+
+    ASSERT_EQ(sends().size(), 3U);
+    EXPECT_EQ(last_send().method, "sendMessage");
+    EXPECT_THAT(last_send().fields.get("text"), HasSubstr("https://h.example/1.png"));
+}
+
 TEST_F(NotifyOptions, PutButtonsUnderTheMessage) {
     const auto id = there_is_with(R"({"buttons": [[{"text": "Again", "callback_data": "again:{generation_id}"}]]})");
 

@@ -121,6 +121,8 @@ protected:
              [](const C& c) {
                  return c.telegram.options.buttons.empty() ? "" : c.telegram.options.buttons[0][0].text.fill({});
              }},
+            {"[telegram] send_as", "\"document\"", "true",
+             [](const C& c) { return fmt::format("{}", c.telegram.options.sends_documents); }},
             {"[telegram] silent_success", "true", "true",
              [](const C& c) { return fmt::format("{}", c.telegram.options.silent_success); }},
             {"[telegram] silent_failure", "true", "true",

@@ -29,29 +29,74 @@ TEST_P(OddHints, AreLeftOutAndNamed) { EXPECT_EQ(notice_of(GetParam().hints).lef
 
 INSTANTIATE_TEST_SUITE_P(
     Options, OddHints,
-    testing::Values(Odd{"none", "null", ""}, Odd{"empty", "{}", ""}, Odd{"others", R"({"mine": [1]})", ""},
-                    Odd{"nulls", R"({"disable_notification": null, "protect_content": null})", ""},
-                    Odd{"a_reason", R"("metadata.deliveryHints.telegram is no object")",
-                        "metadata.deliveryHints.telegram is no object"},
-                    Odd{"silence_as_number", R"({"disable_notification": 1})",
-                        "metadata.deliveryHints.telegram.disable_notification is neither true nor false"},
-                    Odd{"protection_as_text", R"({"protect_content": "yes"})",
-                        "metadata.deliveryHints.telegram.protect_content is neither true nor false"},
-                    Odd{"buttons_are_no_list", R"({"buttons": {"text": "a"}})",
-                        "metadata.deliveryHints.telegram.buttons is no list"},
-                    Odd{"a_button_is_no_object", R"({"buttons": [["a"], 7]})",
-                        "metadata.deliveryHints.telegram.buttons[0][0] is no object; "
-                        "metadata.deliveryHints.telegram.buttons[1] is no "
-                        "object"},
-                    Odd{"a_button_without_text", R"({"buttons": [[{"callback_data": "a"}]]})",
-                        "metadata.deliveryHints.telegram.buttons[0][0] has no text"},
-                    Odd{"a_button_of_no_kind", R"({"buttons": [[{"text": "a", "web_app": {}}]]})",
-                        "metadata.deliveryHints.telegram.buttons[0][0] has not one of url and callback_data"},
-                    Odd{"a_button_with_a_lone_brace", R"({"buttons": [[{"text": "a", "callback_data": "{run"}]]})",
-                        "metadata.deliveryHints.telegram.buttons[0][0] has a callback_data that has a { without its }; "
-                        "for the brace "
-                        "itself write {{"}),
+    testing::Values(
+        Odd{"none", "null", ""}, Odd{"empty", "{}", ""}, Odd{"others", R"({"mine": [1]})", ""},
+        Odd{"nulls", R"({"disable_notification": null, "protect_content": null})", ""},
+        Odd{"a_reason", R"("metadata.deliveryHints.telegram is no object")",
+            "metadata.deliveryHints.telegram is no object"},
+        Odd{"silence_as_number", R"({"disable_notification": 1})",
+            "metadata.deliveryHints.telegram.disable_notification is neither true nor false"},
+        Odd{"protection_as_text", R"({"protect_content": "yes"})",
+            "metadata.deliveryHints.telegram.protect_content is neither true nor false"},
+        Odd{"sent_as_something", R"({"send-as": "sticker"})",
+            "metadata.deliveryHints.telegram.send-as is neither \"document\" nor \"media\""},
+        Odd{"sent_as_a_number", R"({"send-as": 7})",
+            "metadata.deliveryHints.telegram.send-as is neither \"document\" nor \"media\""},
+        Odd{"a_name_of_dots", R"({"filename": ".."})", "metadata.deliveryHints.telegram.filename is no name"},
+        Odd{"a_name_that_is_an_object", R"({"filename": {}})", "metadata.deliveryHints.telegram.filename is no name"},
+        Odd{"buttons_are_no_list", R"({"buttons": {"text": "a"}})",
+            "metadata.deliveryHints.telegram.buttons is no list"},
+        Odd{"a_button_is_no_object", R"({"buttons": [["a"], 7]})",
+            "metadata.deliveryHints.telegram.buttons[0][0] is no object; "
+            "metadata.deliveryHints.telegram.buttons[1] is no "
+            "object"},
+        Odd{"a_button_without_text", R"({"buttons": [[{"callback_data": "a"}]]})",
+            "metadata.deliveryHints.telegram.buttons[0][0] has no text"},
+        Odd{"a_button_of_no_kind", R"({"buttons": [[{"text": "a", "web_app": {}}]]})",
+            "metadata.deliveryHints.telegram.buttons[0][0] has not one of url and callback_data"},
+        Odd{"a_button_with_a_lone_brace", R"({"buttons": [[{"text": "a", "callback_data": "{run"}]]})",
+            "metadata.deliveryHints.telegram.buttons[0][0] has a callback_data that has a { without its }; "
+            "for the brace "
+            "itself write {{"}),
     [](const auto& row) { return row.param.name; });
+
+SettlementNotice with_media(SettlementNotice notice, std::initializer_list<Medium> media) {
+    notice.media = media;
+    return notice;
+}
+
+const Medium picture{.kind = MediumKind::photo, .url = "https://h/1.png", .name = "1.png"};
+const Medium sound{.kind = MediumKind::audio, .url = "https://h/2.mp3", .name = "2.mp3"};
+
+TEST(Documents, AreAllOutputsIfTheRecordOrTheConfigurationSaysSo) {
+    const auto plain = with_media(notice_of("null"), {picture, sound});
+    const auto documents = with_media(notice_of(R"({"send-as": "document", "filename": "a/b.png"})"), {picture, sound});
+    const auto media = with_media(notice_of(R"({"send-as": "media"})"), {picture, sound});
+    const OptionDefaults all{.sends_documents = true};
+
+    EXPECT_EQ(compose(plain, Wording{}, {}).size(), 2U) << "a picture, and sound";
+    EXPECT_EQ(compose(plain, Wording{}, {}, all).size(), 1U);
+    EXPECT_EQ(compose(media, Wording{}, {}, all).size(), 2U);
+    const auto parts = compose(documents, Wording{}, {});
+    ASSERT_EQ(parts.size(), 1U);
+    EXPECT_EQ(parts[0].method, Method::send_media_group);
+    EXPECT_EQ(parts[0].media[0].kind, MediumKind::document);
+    EXPECT_EQ(parts[0].media[0].name, "a_b.png");
+    EXPECT_EQ(parts[0].media[1].name, "a_b-2.png");
+}
+
+TEST(Documents, BecomeWhatTheyAreIfTheyFitIntoOneMessage) {
+    const OptionDefaults all{.sends_documents = true};
+    const auto one = compose(with_media(notice_of("null"), {picture}), Wording{}, {}, all).front();
+    const auto two = compose(with_media(notice_of("null"), {picture, picture}), Wording{}, {}, all).front();
+    const auto mixed = compose(with_media(notice_of("null"), {picture, sound}), Wording{}, {}, all).front();
+    const auto plain = compose(with_media(notice_of("null"), {picture}), Wording{}, {}).front();
+
+    EXPECT_EQ(as_previews(one).value().method, Method::send_photo);
+    EXPECT_EQ(as_previews(two).value().media[1].kind, MediumKind::photo);
+    EXPECT_FALSE(as_previews(mixed).has_value()) << "no album has pictures and sound";
+    EXPECT_FALSE(as_previews(as_documents(plain).value()).has_value()) << "it was refused as a picture before";
+}
 
 Message with_buttons(const std::string& buttons, const OptionDefaults& defaults = {}) {
     return compose(notice_of("{\"buttons\": " + buttons + "}"), Wording{}, {}, defaults).back();
