@@ -173,8 +173,25 @@ Secret read_secret(const Section& section, std::string_view key, const std::stri
     return std::move(*secret);
 }
 
-// [telegram.text]: any of the texts in other words.
-void read_wording(const std::string& file, const toml::table& root, telegram::Wording& wording) {
+// One text of [telegram.text], or of a language's table in it.
+void read_text(const std::string& place, std::string_view key, const toml::node& value, telegram::Wording& wording) {
+    const auto text = value.value<std::string>();
+    if (!text) {
+        throw ConfigError(fmt::format("{} is not a string", place));
+    }
+    try {
+        wording.set(key, *text);
+    } catch (const telegram::TemplateError& error) {
+        throw ConfigError(fmt::format("{} {}", place, error.what()));
+    } catch (const std::out_of_range&) {
+        throw ConfigError(
+            fmt::format("{}: no such text; there are {}", place, fmt::join(telegram::Wording::keys(), ", ")));
+    }
+}
+
+// [telegram.text]: any of the texts in other words; [telegram.text.fr]: in another language, where a text that is
+// missing is as in [telegram.text].
+void read_wordings(const std::string& file, const toml::table& root, telegram::Wordings& wordings) {
     const auto node = root["telegram"]["text"];
     if (!node) {
         return;
@@ -184,20 +201,28 @@ void read_wording(const std::string& file, const toml::table& root, telegram::Wo
         throw ConfigError(fmt::format("{}: [telegram] text is not a table; write [telegram.text]", file));
     }
     for (const auto& [key, value] : *table) {
-        const std::string place =
-            fmt::format("{}: [telegram.text] {} (line {})", file, key.str(), value.source().begin.line);
-        const auto text = value.value<std::string>();
-        if (!text) {
-            throw ConfigError(fmt::format("{} is not a string", place));
+        if (!value.is_table()) {
+            read_text(fmt::format("{}: [telegram.text] {} (line {})", file, key.str(), value.source().begin.line),
+                      key.str(), value, wordings.plain);
         }
-        try {
-            wording.set(key.str(), *text);
-        } catch (const telegram::TemplateError& error) {
-            throw ConfigError(fmt::format("{} {}", place, error.what()));
-        } catch (const std::out_of_range&) {
+    }
+    for (const auto& [key, value] : *table) {
+        if (!value.is_table()) {
+            continue;
+        }
+        const auto tag = telegram::find_language(key.str());
+        if (!tag) {
             throw ConfigError(
-                fmt::format("{}: no such text; there are {}", place, fmt::join(telegram::Wording::keys(), ", ")));
+                fmt::format("{}: [telegram.text.{}] (line {}) names no language by a tag such as fr or pt-BR", file,
+                            key.str(), value.source().begin.line));
         }
+        telegram::Wording wording = wordings.plain;
+        for (const auto& [name, text] : *value.as_table()) {
+            read_text(fmt::format("{}: [telegram.text.{}] {} (line {})", file, key.str(), name.str(),
+                                  text.source().begin.line),
+                      name.str(), text, wording);
+        }
+        wordings.by_language.insert_or_assign(*tag, std::move(wording));
     }
 }
 
@@ -484,8 +509,17 @@ Config read_config(Source& source) {
         config.telegram.lease_margin < config.telegram.fetch_timeout + longest_wait_for_the_pace) {
         telegram.fail("lease_margin_ms", "is less than fetch_timeout_ms and 5000: a lease would end before its call");
     }
-    read_wording(file, root, config.telegram.text);
+    read_wordings(file, root, config.telegram.text);
     telegram.know("text");
+    std::string language;
+    telegram.read("language", language);
+    if (!language.empty()) {
+        const auto tag = telegram::find_language(language);
+        if (!tag || !config.telegram.text.by_language.contains(*tag)) {
+            telegram.fail("language", fmt::format("is \"{0}\", but there is no [telegram.text.{0}]", language));
+        }
+        config.telegram.text.language = *tag;
+    }
     telegram.read("silent_success", config.telegram.options.silent_success, "true or false");
     telegram.read("silent_failure", config.telegram.options.silent_failure, "true or false");
     telegram.read("protect_content", config.telegram.options.protect_content, "true or false");

@@ -43,6 +43,7 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
         kind ? telegram::read_notice({.kind = *kind, .run_id = row_.run_id, .payload = row_.payload}) : std::nullopt;
     if (notice) {
         left_out_ = notice->left_out;
+        language_ = notice->options.language;
     }
     if (notice && notice->links_unusable > 0) {
         last_error_ = fmt::format("links that can't be used, because they are malformed or longer than {} bytes: {}",
@@ -53,7 +54,7 @@ NotificationDelivery::Action NotificationDelivery::begin(WallTime now) {
     if (!notice) {
         return end({.state = NextState::dead, .error = "the payload can't be read"});
     }
-    parts_ = telegram::compose(*notice, rules_->wording,
+    parts_ = telegram::compose(*notice, wording(),
                                {.parts_sent = row_.parts_sent, .may_have_arrived = row_.uncertain_attempts > 0},
                                rules_->options);
     if (parts_.empty()) {
@@ -87,7 +88,7 @@ NotificationDelivery::Action NotificationDelivery::on_written_to_log() {
 }
 
 NotificationDelivery::Action NotificationDelivery::prepare_media(WallTime now) {
-    message_ = without_expired_links(message_, now, rules_->wording);
+    message_ = without_expired_links(message_, now, wording());
     message_ = in_form(message_, progress_.form);
     fetched_.assign(message_.media.size(),
                     telegram::Fetched{.verdict = FetchVerdict::too_large});  // Those are left to Telegram.
@@ -132,7 +133,7 @@ NotificationDelivery::Action NotificationDelivery::send_media() {
                                       attachment.name);
         }
     }
-    message_ = with_fetched(std::move(message_), std::exchange(fetched_, {}), rules_->wording);
+    message_ = with_fetched(std::move(message_), std::exchange(fetched_, {}), wording());
     if (names_files_ && !message_.media.empty() && !message_.has_uploads()) {
         telegram::add_left_out(left_out_,
                                "the file name needs an upload, and no link's host is in [telegram] fetch_hosts");

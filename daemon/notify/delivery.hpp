@@ -33,7 +33,7 @@ public:
 
     struct Rules {
         NotifyPolicy policy{};
-        telegram::Wording wording{};
+        telegram::Wordings wordings{};
         telegram::OptionDefaults options{};
         bool only_logs{false};  // Nothing is sent.
         // Which links are fetched before a message is sent; empty: none. All media of a message share the bound.
@@ -95,6 +95,7 @@ private:
     [[nodiscard]] Action send();
     void count_remedy(Remedy remedy);
     [[nodiscard]] PartProgress next_part() const;
+    [[nodiscard]] const telegram::Wording& wording() const { return rules_->wordings.get(language_); }
     [[nodiscard]] AttemptOutcome end(Decision decision, std::optional<std::int64_t> message_id = {});
 
     LeasedNotification row_;
@@ -104,6 +105,7 @@ private:
     std::size_t part_{0};
     telegram::Message message_{};
     PartProgress progress_{};   // Of the part that is under way.
+    std::string language_{};    // Of the record; empty: none.
     std::string left_out_{};    // Of what metadata asks for.
     bool names_files_{false};   // It gives the outputs a name.
     std::string last_error_{};  // What the calls before this one met.

@@ -45,7 +45,7 @@ Outbox::Options outbox_options(const TelegramSettings& settings, std::string pos
 
 NotificationDelivery::Rules rules_of(const TelegramSettings& settings) {
     return {.policy = policy_of(settings),
-            .wording = settings.text,
+            .wordings = settings.text,
             .options = settings.options,
             .only_logs = settings.mode == TelegramMode::log,
             .fetch_bytes_max = settings.fetch_bytes_max};

@@ -60,8 +60,12 @@ void ProgressMessages::tell(Time now, telegram::BotApi& bot, Pace& pace) {
         if (!row["percent"].is_null()) {
             values["percent"] = row["percent"].as<std::string>();
         }
+        const std::string language =
+            row["language"].is_null()
+                ? std::string{}
+                : telegram::find_language(row["language"].as<std::string>()).value_or(std::string{});
         telegram::HtmlText html(telegram::text_units_max);
-        html.add(telegram::clean(wording_.progress.fill(values)));
+        html.add(telegram::clean(wordings_.get(language).progress.fill(values)));
         pace.take(chat_id, 1, now);
         if (is_first) {
             telegram::Message message{.text = html.take(), .is_silent = is_silent_};

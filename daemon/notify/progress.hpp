@@ -30,9 +30,9 @@ public:
     explicit ProgressMessages(std::string postgres_uri) : database_(std::move(postgres_uri), "progress") {}
 
     // First, and later while no call is in flight. `is_silent`: a message about progress alerts nobody.
-    void change(std::chrono::milliseconds interval, telegram::Wording wording, bool is_silent) {
+    void change(std::chrono::milliseconds interval, telegram::Wordings wordings, bool is_silent) {
         interval_ = interval;
-        wording_ = std::move(wording);
+        wordings_ = std::move(wordings);
         is_silent_ = is_silent;
     }
 
@@ -63,7 +63,7 @@ private:
 
     Database database_;
     std::chrono::milliseconds interval_{};
-    telegram::Wording wording_{};
+    telegram::Wordings wordings_{};
     bool is_silent_{false};
     std::unordered_map<telegram::BotApi::Ticket, Call> calls_;
     // Of answers that are not stored yet: a message whose id was lost could be neither edited nor deleted.

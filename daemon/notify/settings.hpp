@@ -37,7 +37,7 @@ struct TelegramSettings {
     unsigned messages_per_second{30};                                  // Of the bot.
     unsigned chat_messages_per_second{1};
     unsigned group_messages_per_minute{20};
-    telegram::Wording text{};            // [telegram.text]
+    telegram::Wordings text{};           // [telegram.text], and [telegram.text.fr]
     telegram::OptionDefaults options{};  // What a record does not ask for otherwise.
     bool progress{false};                // A message that tells how a run is getting on.
     std::chrono::milliseconds progress_interval{std::chrono::seconds{3}};

@@ -317,6 +317,9 @@ std::optional<SettlementNotice> read_notice(const NoticeSource& source) {
         if (const Value* hints = find_member(document, "hints")) {
             notice.options = read_options(*hints, notice.left_out);
         }
+        if (const Value* language = find_member(document, "language")) {
+            notice.options.language = read_language(*language, notice.left_out);
+        }
         if (const Value* outputs = find_member(document, "outputs")) {
             notice.has_outputs =
                 (outputs->IsArray() && !outputs->Empty()) || (outputs->IsObject() && !outputs->ObjectEmpty());

@@ -67,6 +67,19 @@ std::string read_file_name(const JsonValue& hints, std::string& left_out) {
 
 }  // namespace
 
+std::string read_language(const JsonValue& language, std::string& left_out) {
+    if (!language.IsString()) {
+        return {};
+    }
+    const auto tag = find_language({language.GetString(), language.GetStringLength()});
+    if (!tag) {
+        add_left_out(left_out,
+                     "metadata.notificationContext.language or languageCode is no language's tag such as \"fr\" or "
+                     "\"pt-BR\"");
+    }
+    return tag.value_or(std::string{});
+}
+
 MessageOptions read_options(const JsonValue& hints, std::string& left_out) {
     if (hints.IsString()) {
         add_left_out(left_out, clean_line({hints.GetString(), hints.GetStringLength()}));

@@ -18,6 +18,7 @@ struct MessageOptions {
     std::optional<Rows<ButtonTemplate>> buttons{};
     std::optional<bool> sends_documents{};  // All outputs as files, not as pictures, films and sound.
     std::string file_name{};                // Of what is uploaded; empty: the outputs' own.
+    std::string language{};                 // As of find_language(); empty: as configured.
 };
 
 // [telegram] of the configuration.
@@ -30,6 +31,9 @@ struct OptionDefaults {
 
     bool operator==(const OptionDefaults&) const = default;
 };
+
+// Of the payload's: its tag, or empty.
+[[nodiscard]] std::string read_language(const JsonValue& language, std::string& left_out);
 
 // `hints` is the payload's: an object, or a text that says why there is none. Adds to `left_out`, with "; " between.
 [[nodiscard]] MessageOptions read_options(const JsonValue& hints, std::string& left_out);

@@ -187,4 +187,36 @@ std::span<const std::string_view> Wording::keys() noexcept {
     return all;
 }
 
+std::optional<std::string> find_language(std::string_view text) {
+    constexpr std::size_t bytes_max = 35;  // RFC 5646, section 4.4.1.
+    const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    std::string tag;
+    std::size_t part = 0;
+    for (const char c : text) {
+        const bool is_break = c == '-' || c == '_';
+        const bool fits =
+            is_break ? part > 0 : is_letter(c) || (c >= '0' && c <= '9' && tag.find('-') != std::string::npos);
+        part = is_break ? 0 : part + 1;
+        if (!fits || part > 8) {
+            return std::nullopt;
+        }
+        tag += is_break ? '-' : is_letter(c) ? static_cast<char>(c | 0x20) : c;
+    }
+    const std::size_t first = std::min(tag.find('-'), tag.size());
+    return part > 0 && tag.size() <= bytes_max && (first == 2 || first == 3) ? std::optional(tag) : std::nullopt;
+}
+
+const Wording& Wordings::get(std::string_view tag) const {
+    for (std::string_view wanted : {tag, std::string_view(language)}) {
+        while (!wanted.empty()) {
+            if (const auto found = by_language.find(std::string(wanted)); found != by_language.end()) {
+                return found->second;
+            }
+            const std::size_t end = wanted.rfind('-');
+            wanted = wanted.substr(0, end == std::string_view::npos ? 0 : end);
+        }
+    }
+    return plain;
+}
+
 }  // namespace runledger::telegram

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -70,6 +71,23 @@ struct Wording {
     Template more;  // For {count} outputs that a message has no room for.
     Template progress;
     Template buttons;  // Above the buttons of an album, which have a message of their own.
+};
+
+// A language's tag as its key: in lower case, with "-" between its parts. Nothing if the text is no tag such as "fr" or
+// "pt-BR".
+[[nodiscard]] std::optional<std::string> find_language(std::string_view text);
+
+// The sentences, by language.
+struct Wordings {
+    Wording plain{};                               // [telegram.text]
+    std::map<std::string, Wording> by_language{};  // [telegram.text.fr], by find_language().
+    std::string language{};                        // Of records without one; empty: `plain`.
+
+    bool operator==(const Wordings&) const = default;
+
+    // Of the language, or of one that it begins with ("pt" for "pt-BR"); else of `language`, else `plain`. `tag` is
+    // find_language()'s, or empty.
+    [[nodiscard]] const Wording& get(std::string_view tag) const;
 };
 
 }  // namespace runledger::telegram

@@ -19,7 +19,8 @@ CREATE OR REPLACE FUNCTION runledger.notice_payload(
         'status', p_status, 'status_reason', p_reason, 'duration_ms', round(p_duration_us / 1000.0, 3),
         'cost_usd', p_cost, 'cost_note', p_note, 'outputs', p_outputs,
         'generation_id', g.id,
-        'hints', runledger.hints_of(g.metadata));
+        'hints', runledger.hints_of(g.metadata),
+        'language', runledger.language_of(g.metadata));
 COMMENT ON FUNCTION runledger.notice_payload(runledger.generations, text, text, bigint, numeric, text, jsonb) IS
     'notifications.payload: the content of the message about a settlement, without its place in each chat, which recipients_of gives.';
 

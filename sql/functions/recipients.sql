@@ -218,3 +218,10 @@ END
 $$;
 COMMENT ON FUNCTION runledger.hints_of(jsonb) IS
     'metadata.deliveryHints.telegram, the options of its messages; a text, if it cannot be used, that says why; NULL: there are none. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.language_of(metadata jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN left(coalesce(runledger.said_in(metadata) -> 'notificationContext' ->> 'language',
+                         runledger.said_in(metadata) -> 'notificationContext' ->> 'languageCode'), 64);
+COMMENT ON FUNCTION runledger.language_of(jsonb) IS
+    'metadata.notificationContext.language, or else languageCode, as text, whatever it is; the daemon reads it. NULL: there is none. Never raises.';

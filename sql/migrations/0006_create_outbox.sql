@@ -78,7 +78,7 @@ COMMENT ON COLUMN runledger.notifications.bot IS 'The configured bot that sends 
 COMMENT ON COLUMN runledger.notifications.chat_id IS
     'Telegram''s chat; negative for groups; below -10^18 a number that stands for the name in recipient; NULL only if the record names no chat there, and the message is skipped or elsewhere.';
 COMMENT ON COLUMN runledger.notifications.payload IS
-    'The content: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}, as settled; message_thread_id and reply_to_message_id, its place in the chat; left_out, what of it metadata gives in vain; hints, the options that metadata asks for, or a text that says why they cannot be used.';
+    'The content: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}, as settled; message_thread_id and reply_to_message_id, its place in the chat; left_out, what of it metadata gives in vain; hints, the options that metadata asks for, or a text that says why they cannot be used; language, the reader''s.';
 COMMENT ON COLUMN runledger.notifications.state IS
     'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id. logged: it was only written to the daemon''s log, because [telegram] mode is log. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why. elsewhere: the record names another platform than Telegram, which is in recipient; another channel tells it.';
 COMMENT ON COLUMN runledger.notifications.created_at IS 'When the settlement created it.';

@@ -19,4 +19,5 @@ RETURNING p.run_id, p.generation_id, p.chat_id, p.message_id,
      WHERE runs.run_id = p.run_id AND latest_progress BETWEEN 0 AND 1) AS percent,
     (SELECT (whom.place ->> 'message_thread_id')::bigint
      FROM runledger.generations AS g CROSS JOIN LATERAL runledger.recipients_of(g.metadata) AS whom
-     WHERE g.id = p.generation_id AND whom.chat_id = g.telegram_chat_id) AS thread_id
+     WHERE g.id = p.generation_id AND whom.chat_id = g.telegram_chat_id) AS thread_id,
+    (SELECT runledger.language_of(metadata) FROM runledger.generations WHERE generations.id = p.generation_id) AS language

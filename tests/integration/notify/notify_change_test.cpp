@@ -17,7 +17,7 @@ protected:
     void SetUp() override {
         NotifyFixture::SetUp();
         changed_ = config_;
-        changed_.text.set("completed", "It is done");
+        changed_.text.plain.set("completed", "It is done");
     }
     [[nodiscard]] std::string caption_to(std::string_view chat) const {
         const auto calls = bot_api_->sent_to(chat);

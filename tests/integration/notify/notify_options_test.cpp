@@ -167,6 +167,25 @@ TEST_F(NotifyOptions, SendTheButtonsOfAnAlbumBehindIt) {
     EXPECT_THAT(sends()[1].fields.get("reply_markup"), HasSubstr("run-1"));
 }
 
+TEST_F(NotifyOptions, ChooseTheLanguageOfTheSentences) {
+    config_.text.by_language["fr"].set("failed", "Raté");
+    config_.text.by_language["de"].set("failed", "Gescheitert");
+    config_.text.language = "de";
+    start();
+
+    for (const auto& [context, text] :
+         {std::pair{R"({"language": "fr-CA"})", "Raté"},
+          std::pair{R"({"languageCode": "fr", "platform": "telegram"})", "Raté"},
+          std::pair{R"({"language": "it"})", "Gescheitert"}, std::pair{R"({"language": ["fr"]})", "Gescheitert"}}) {
+        const auto before = count_in_state("sent");
+        settle_somewhere(fmt::format(R"(, "notificationContext": {})", context));
+        eventually("it is told", [&] { return count_in_state("sent") == before + 1; });
+        EXPECT_THAT(last_send().fields.get("text"), HasSubstr(text)) << context;
+    }
+    EXPECT_THAT(value("SELECT last_error FROM runledger.notifications ORDER BY id DESC LIMIT 1"),
+                HasSubstr("metadata.notificationContext.language or languageCode is no language's tag"));
+}
+
 TEST_F(NotifyOptions, ThatAreTooLargeAreLeftOut) {
     settle_somewhere(fmt::format(R"(, "deliveryHints": {{"telegram": {{"x": "{}"}}}})", std::string(9000, 'x')));
 

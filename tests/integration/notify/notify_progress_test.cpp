@@ -90,6 +90,17 @@ TEST_F(NotifyProgress, StaysUntilTheMessageAboutTheEndingWasSentThoughTheRecordN
     EXPECT_EQ(bot_api_->accepted().back().method, "deleteMessage") << "after the ending was told";
 }
 
+TEST_F(NotifyProgress, IsToldInTheLanguageOfTheRecord) {
+    config_.text.by_language["fr"].set("progress", "En cours");
+    execute(
+        "UPDATE runledger.generations SET metadata = metadata || '{\"notificationContext\": {\"language\": \"FR\"}}'");
+
+    start();
+
+    eventually("progress is told", [&] { return !texts_in_the_chat().empty(); });
+    EXPECT_THAT(texts_in_the_chat(), ElementsAre("En cours"));
+}
+
 TEST_F(NotifyProgress, IsEditedAtMostOnceAnInterval) {
     config_.progress_interval = seconds{3};
     start();

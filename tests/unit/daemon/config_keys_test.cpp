@@ -37,6 +37,7 @@ protected:
     // What the others need to be read at all.
     [[nodiscard]] std::map<std::string, std::string> base() const {
         return {{"[postgres] uri", "\"dbname=base\""},
+                {"[telegram] text", "{fr = {completed = \"bien\"}}"},
                 {"[telegram] token_file", quoted(folder_.write_secret("token", "1:base"))},
                 {"[comfydeploy] api_key_file", quoted(folder_.write_secret("key", "base"))},
                 {"[intake] curve_secret_key_file", quoted(folder_.write_secret("secret", std::string(40, 'b')))},
@@ -130,7 +131,8 @@ protected:
             {"[telegram] protect_content", "true", "true",
              [](const C& c) { return fmt::format("{}", c.telegram.options.protect_content); }},
             {"[telegram] text", "{completed = \"well\"}", "well",
-             [](const Config& c) { return c.telegram.text.completed.fill({}); }},
+             [](const Config& c) { return c.telegram.text.plain.completed.fill({}); }},
+            text("[telegram] language", "fr", [](const C& c) { return c.telegram.text.language; }),
             text("[comfydeploy] api_url", "https://comfy.example.com", field(&C::comfydeploy, &R::api_url)),
             {"[comfydeploy] api_key_file", quoted(folder_.write_secret("other_key", "other")), "other",
              [](const Config& c) { return std::string(c.comfydeploy.api_key.reveal()); }},

@@ -191,6 +191,22 @@ TEST(Buttons, OfAnAlbumHaveAMessageOfTheirOwn) {
     EXPECT_EQ(text_of(parts[1].buttons), "a=a");
 }
 
+TEST(Languages, OfARecordAreNamedWhereTheyAreNone) {
+    const auto read = [](const std::string& language) {
+        return read_notice({.kind = NoticeKind::ending,
+                            .run_id = "r",
+                            .payload = R"({"status": "failed", "language": )" + language + "}"})
+            .value();
+    };
+
+    EXPECT_EQ(read("\"pt_BR\"").options.language, "pt-br");
+    EXPECT_EQ(read("null").options.language, "");
+    EXPECT_EQ(read("null").left_out, "");
+    EXPECT_EQ(read("\"{}\"").options.language, "");
+    EXPECT_EQ(read("\"{}\"").left_out,
+              "metadata.notificationContext.language or languageCode is no language's tag such as \"fr\" or \"pt-BR\"");
+}
+
 struct Silence {
     const char* name;
     const char* status;

@@ -76,5 +76,35 @@ TEST(Wordings, AreReplacedByTheirKeys) {
     EXPECT_THROW(wording.set("completed", ""), TemplateError);
 }
 
+TEST(Wordings, AreFoundByLanguage) {
+    Wordings wordings;
+    wordings.plain.set("completed", "Fertig");
+    wordings.by_language["fr"] = wordings.plain;
+    wordings.by_language["fr"].set("completed", "Fini");
+    wordings.by_language["pt-br"].set("completed", "Pronto");
+    const auto said = [&](std::string_view text) {
+        return wordings.get(find_language(text).value_or("")).completed.fill({});
+    };
+
+    EXPECT_EQ(said("fr"), "Fini");
+    EXPECT_EQ(said("FR_ca"), "Fini") << "the language that it begins with";
+    EXPECT_EQ(said("pt-BR"), "Pronto");
+    EXPECT_EQ(said("pt"), "Fertig") << "a part of another tag is another language";
+    EXPECT_EQ(said("de"), "Fertig");
+    EXPECT_EQ(said(""), "Fertig");
+    wordings.language = "fr";
+    EXPECT_EQ(said("de"), "Fini");
+}
+
+TEST(Languages, AreTags) {
+    for (const char* tag : {"fr", "pt-BR", "zh_Hans_CN", "es-419", "gsw"}) {
+        EXPECT_TRUE(find_language(tag)) << tag;
+    }
+    for (const char* text : {"", "f", "french", "7", "fr-", "-fr", "f1", "fr--ca", "fr ca", "fr-123456789",
+                             "fr-aaaaaaaa-bbbbbbbb-cccccccc-dddddddd"}) {
+        EXPECT_FALSE(find_language(text)) << text;
+    }
+}
+
 }  // namespace
 }  // namespace runledger::telegram
