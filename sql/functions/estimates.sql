@@ -1,14 +1,4 @@
 -- Quotes: what a run of a tool, a workflow or a GPU is likely to take and to cost, by those that have ended.
-CREATE OR REPLACE FUNCTION runledger.name_in(metadata jsonb, key text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE
-        WHEN jsonb_typeof(runledger.said_in(metadata) -> key) = 'string'
-             AND octet_length(runledger.said_in(metadata) ->> key) BETWEEN 1 AND 128
-            THEN runledger.said_in(metadata) ->> key
-    END;
-COMMENT ON FUNCTION runledger.name_in(jsonb, text) IS
-    'The value of this key of metadata if it is a string of 1 to 128 bytes, else NULL. Never raises.';
-
 CREATE OR REPLACE FUNCTION runledger.run_estimates(p_days integer)
     RETURNS TABLE (
         kind text, name text, runs bigint,
@@ -30,7 +20,7 @@ BEGIN
                count(c.cost_usd) AS cost_runs,
                percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY c.cost_usd) AS costs
         FROM runledger.completed_runs_v1 AS c
-        CROSS JOIN LATERAL (VALUES ('tool', c.tool), ('workflow', c.workflow), ('gpu', c.gpu)) AS named (kind, name)
+        CROSS JOIN LATERAL (VALUES ('tool', c.tool COLLATE "C"), ('workflow', c.workflow), ('gpu', c.gpu)) AS named (kind, name)
         WHERE c.response_timestamp >= now() - make_interval(days => least(p_days, 36500)) AND named.name IS NOT NULL
         GROUP BY named.kind, named.name) AS sums;
 END

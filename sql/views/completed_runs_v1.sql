@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW runledger.completed_runs_v1 AS
-SELECT g.id AS generation_id, g.response_timestamp, runledger.name_in(g.metadata, 'tool') AS tool,
-       runledger.name_in(g.metadata, 'workflow') AS workflow, runledger.gpu_of(g.metadata) AS gpu,
+SELECT g.id AS generation_id, g.response_timestamp, g.tool_key AS tool,
+       runledger.word_at(g.metadata, 'workflow') AS workflow, runledger.gpu_of(g.metadata) AS gpu,
        g.duration_ms, g.cost_usd
 FROM runledger.generations AS g
 WHERE g.status = 'completed';
@@ -9,7 +9,8 @@ COMMENT ON VIEW runledger.completed_runs_v1 IS
 COMMENT ON COLUMN runledger.completed_runs_v1.generation_id IS 'The application''s handle for the row.';
 COMMENT ON COLUMN runledger.completed_runs_v1.response_timestamp IS
     'When the edge received the run''s ending; NULL: adopted with its table, and unknown.';
-COMMENT ON COLUMN runledger.completed_runs_v1.tool IS 'metadata.tool if it is a string of 1 to 128 bytes, else NULL.';
+COMMENT ON COLUMN runledger.completed_runs_v1.tool IS 
+    'metadata.tool, or the keys that runledger.use_metadata_keys has chosen; NULL: none, or unusable.';
 COMMENT ON COLUMN runledger.completed_runs_v1.workflow IS 'metadata.workflow if it is a string of 1 to 128 bytes, else NULL.';
 COMMENT ON COLUMN runledger.completed_runs_v1.gpu IS
     'metadata.gpu, as it is now, if it is a string of 1 to 64 bytes, else NULL.';

@@ -43,7 +43,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
 ), billed AS (
     -- What is charged: one row a charge, and its billing period. In a month that is open, as the rows stand.
     SELECT m.period, m.begins_at AS period_begins_at, m.ends_at AS period_ends_at, NULL::text AS corrected_period,
-           g.id AS generation_id, g.run_id, g.metadata, g.cost_usd, g.cost_note, s.gpu,
+           g.id AS generation_id, g.run_id, g.metadata, g.account_key AS account, g.cost_usd, g.cost_note, s.gpu,
            g.response_timestamp AS ended_at, s.running_at, s.token_count,
            -- A cost that no rate gives is a flat price: the row was adopted, or edited by hand.
            CASE WHEN s.cost_usd = g.cost_usd THEN s.duration_us
@@ -60,7 +60,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
     WHERE g.cost_usd < 'Infinity'
     UNION ALL
     -- In a closed month, as it was billed. Only names are those of today, so that a person can be forgotten.
-    SELECT p.period, p.begins_at, p.ends_at, NULL, line.generation_id, s.run_id, g.metadata, line.cost_usd,
+    SELECT p.period, p.begins_at, p.ends_at, NULL, line.generation_id, s.run_id, g.metadata, g.account_key, line.cost_usd,
            line.cost_note, line.gpu, line.finished_at, s.running_at, s.token_count, line.duration_us, line.rate_amount,
            line.rate_unit, NULL
     FROM runledger.closed_periods AS p
@@ -70,7 +70,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
     WHERE line.cost_usd IS NOT NULL
     UNION ALL
     -- What was posted into a month as a correction of an earlier one: the difference, which may be negative.
-    SELECT p.period, p.begins_at, p.ends_at, c.period, c.generation_id, s.run_id, g.metadata, c.difference_usd,
+    SELECT p.period, p.begins_at, p.ends_at, c.period, c.generation_id, s.run_id, g.metadata, g.account_key, c.difference_usd,
            c.cost_note_after, s.gpu, coalesce(s.finished_at, replaced.finished_at),
            coalesce(s.running_at, replaced.running_at), NULL, NULL, NULL,
            coalesce(c.rate_unit_after, c.rate_unit_before, 'run'),
@@ -101,8 +101,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
            least(coalesce(b.running_at,
                           b.ended_at - CASE WHEN b.duration_us < 1e13 THEN b.duration_us ELSE 0 END::double precision
                                        * interval '1 microsecond'),
-                 b.ended_at) AS began_at,
-           runledger.name_in(b.metadata, 'accountId') AS account
+                 b.ended_at) AS began_at
     FROM billed AS b
 ), described AS (
     SELECT c.*,
@@ -233,7 +232,7 @@ COMMENT ON COLUMN runledger.focus_costs_v1."SkuPriceDetails" IS
 COMMENT ON COLUMN runledger.focus_costs_v1."SkuPriceId" IS
     'SkuId and the unit of the rate, such as A10G/second.';
 COMMENT ON COLUMN runledger.focus_costs_v1."SubAccountId" IS
-    'metadata.accountId if it is a string of 1 to 128 bytes, else NULL.';
+    'The account: metadata.accountId, or the keys that runledger.use_metadata_keys has chosen. NULL: none, or unusable.';
 COMMENT ON COLUMN runledger.focus_costs_v1."SubAccountName" IS
     'The same as SubAccountId: the ledger knows no other name.';
 COMMENT ON COLUMN runledger.focus_costs_v1."Tags" IS

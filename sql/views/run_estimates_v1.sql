@@ -4,7 +4,7 @@ FROM runledger.run_estimates(30);
 COMMENT ON VIEW runledger.run_estimates_v1 IS
     'What a run is likely to take and to cost, by the completed generations of the last 30 days: a row for each tool, workflow and GPU that metadata names. For another number of days: SELECT * FROM runledger.run_estimates(7). A generation counts in up to three rows.';
 COMMENT ON COLUMN runledger.run_estimates_v1.kind IS
-    'tool, workflow or gpu: by metadata.tool, metadata.workflow or metadata.gpu.';
+    'tool, workflow or gpu: by the column tool_key of generations, metadata.workflow or metadata.gpu.';
 COMMENT ON COLUMN runledger.run_estimates_v1.name IS
     'The value, a string of 1 to 128 bytes (gpu: to 64); generations without one are in no row of that kind.';
 COMMENT ON COLUMN runledger.run_estimates_v1.runs IS 'Number of completed generations.';

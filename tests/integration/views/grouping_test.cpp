@@ -103,9 +103,38 @@ TEST_F(Grouping, NamesWhatItCouldNotTake) {
         unusable(),
         ElementsAre("accountId account_key an object, not a string", "groupId group_key a number, not a string",
                     "groupSize group_size no whole number from 1 to 999999", "run_id run_id a number, not a string",
-                    "telegramChatId telegram_chat_id neither a whole number nor a string of "
-                    "digits, of at most 18 digits",
+                    "telegramChatId telegram_chat_id no chat: neither a whole number, a string of digits nor "
+                    "@channelname",
                     "tool tool_key an empty string", "- metadata is no JSON object, and no string that holds one"));
+}
+
+TEST_F(Grouping, NamesEachChatThatIsNone) {
+    insert_metadata(R"({"telegramChatId": "@our_channel"})");
+    insert_metadata(R"({"telegramChatId": [42, "@our_channel", "me"]})");
+    insert_metadata(R"({"telegramChatId": 42, "notificationContext": {"chatId": "nobody"}})");
+    insert_metadata(R"({"telegramChatId": 42, "notificationContext": {"platform": "discord", "chatId": "room"}})");
+    insert_metadata(R"({"telegramChatId": {}, "notificationContext": 7})");
+
+    const std::string none = " telegram_chat_id no chat: neither a whole number, a string of digits nor @channelname";
+    EXPECT_THAT(unusable(), ElementsAre("telegramChatId[2]" + none, "notificationContext.chatId" + none,
+                                        "notificationContext telegram_chat_id no object", "telegramChatId" + none));
+}
+
+// What a function or a view takes from metadata is a key of ours, so that a misspelling of it is named.
+TEST_F(Grouping, KnowsEveryKeyThatIsRead) {
+    const std::string read = R"(
+        SELECT DISTINCT key FROM (
+            SELECT pg_get_functiondef(oid) FROM pg_proc
+            WHERE pronamespace = 'runledger'::regnamespace AND prokind = 'f'
+            UNION ALL
+            SELECT pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = 'runledger'::regnamespace AND relkind = 'v'
+        ) AS made (text)
+        CROSS JOIN LATERAL regexp_matches(
+            made.text, 'said_in\(\w*\.?metadata\) ->>? ''(\w+)''|_at\(\w*\.?metadata, ''(\w+)''', 'g') AS found (words)
+        CROSS JOIN LATERAL (SELECT coalesce(found.words[1], found.words[2])) AS named (key))";
+
+    EXPECT_THAT(rows(read), testing::IsSupersetOf({"run_id", "costRate", "tokenCount", "workflow"}));
+    EXPECT_THAT(rows(read + " WHERE key <> ALL (runledger.metadata_words())"), IsEmpty());
 }
 
 TEST_F(Grouping, NamesKeysThatLookLikeOurs) {
@@ -151,6 +180,18 @@ TEST_F(Grouping, TakesTheKeysThatTheOwnerChooses) {
     EXPECT_EQ(rows("SELECT group_key FROM runledger.generations ORDER BY id LIMIT 1").front(), "g") << "as it was";
     execute("UPDATE runledger.generations SET metadata = metadata");
     EXPECT_EQ(rows("SELECT group_key FROM runledger.generations ORDER BY id LIMIT 1").front(), "c");
+}
+
+// Whatever reads an account or a tool reads the column.
+TEST_F(Grouping, TakesThemForQuotesAndChargesToo) {
+    execute(
+        "SELECT runledger.use_metadata_keys('tool_key', 'model');"
+        "SELECT runledger.use_metadata_keys('account_key', 'customer');"
+        R"(INSERT INTO runledger.generations (metadata, response_timestamp, status, duration_ms, cost_usd) VALUES
+           ('{"tool": "t", "model": "m", "accountId": "a", "customer": "c"}', now(), 'completed', 1, 2))");
+
+    EXPECT_THAT(rows("SELECT kind, name FROM runledger.run_estimates_v1"), ElementsAre("tool m"));
+    EXPECT_THAT(rows(R"(SELECT "SubAccountId", "SubAccountName" FROM runledger.focus_costs_v1)"), ElementsAre("c c"));
 }
 
 TEST_F(Grouping, RefusesKeysThatCantBe) {
