@@ -44,15 +44,19 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
-    FOREACH column_name IN ARRAY ARRAY['run_id', 'telegram_chat_id', 'group_key', 'group_size', 'account_key', 'tool_key'] LOOP
-        FOREACH key IN ARRAY CASE column_name WHEN 'run_id' THEN '{run_id}' WHEN 'telegram_chat_id' THEN '{telegramChatId}'
+    column_name := 'telegram_chat_id';
+    FOR key, reason IN
+        SELECT regexp_replace(whom.recipient, '^metadata\.', ''), regexp_replace(whom.fault, '^metadata\.\S+ (is )?', '')
+        FROM runledger.recipients_of(said) AS whom WHERE whom.fault IS NOT NULL
+    LOOP
+        RETURN NEXT;
+    END LOOP;
+    FOREACH column_name IN ARRAY ARRAY['run_id', 'group_key', 'group_size', 'account_key', 'tool_key'] LOOP
+        FOREACH key IN ARRAY CASE column_name WHEN 'run_id' THEN '{run_id}'
                                   ELSE runledger.metadata_keys(column_name) END LOOP
             kind := jsonb_typeof(said -> key);
             CONTINUE WHEN kind IS NULL OR kind = 'null';
             CASE column_name
-            WHEN 'telegram_chat_id' THEN
-                reason := CASE WHEN runledger.chat_id_of(said) IS NULL
-                               THEN 'neither a whole number nor a string of digits, of at most 18 digits' END;
             WHEN 'group_size' THEN
                 reason := CASE WHEN runledger.size_at(said, key) IS NULL THEN 'no whole number from 1 to 999999' END;
             ELSE
@@ -74,7 +78,8 @@ COMMENT ON FUNCTION runledger.unusable_metadata(jsonb) IS
 CREATE OR REPLACE FUNCTION runledger.metadata_words() RETURNS text[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ARRAY['run_id', 'costRate', 'gpu', 'telegramChatId', 'message_thread_id', 'telegramMessageThreadId',
-                 'reply_to_message_id', 'telegramMessageId']
+                 'reply_to_message_id', 'telegramMessageId', 'tokenCount', 'workflow', 'notificationContext',
+                 'deliveryHints']
         || runledger.metadata_keys('group_key') || runledger.metadata_keys('group_size')
         || runledger.metadata_keys('account_key') || runledger.metadata_keys('tool_key');
 COMMENT ON FUNCTION runledger.metadata_words() IS 'The keys of metadata that mean something here.';
