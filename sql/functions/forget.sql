@@ -124,7 +124,6 @@ DECLARE
     old_ids text[];
     holder record;
     chats bigint[] := '{}';
-    chat bigint;
     empty_payload CONSTANT jsonb := '{"outputs": []}';
 BEGIN
     old_ids := runledger.runs_to_forget(p_id);
@@ -232,13 +231,6 @@ BEGIN
         table_name := holder.relname;
         RETURN NEXT;
     END LOOP;
-    -- Whoever adds news takes this lock behind all others, and sees then who is forgotten.
-    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.application_news', 0));
-    DELETE FROM runledger.application_news WHERE run_id = ANY (old_ids);
-    GET DIAGNOSTICS row_count = ROW_COUNT;
-    table_name := 'application_news';
-    RETURN NEXT;
-
     -- Everything about the chat, if no other generation names it.
     IF g.telegram_chat_id IS NOT NULL
        AND NOT EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = g.telegram_chat_id) THEN
@@ -249,39 +241,54 @@ BEGIN
         SELECT whom.chat_id FROM runledger.recipients_of(g.metadata) AS whom
         WHERE whom.chat_id IS NOT NULL AND whom.chat_id IS DISTINCT FROM g.telegram_chat_id
               AND NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.telegram_chat_id = whom.chat_id));
-    FOREACH chat IN ARRAY chats LOOP
-        IF NOT EXISTS (
+    chats := ARRAY(
+        SELECT chat FROM unnest(chats) AS named (chat)
+        WHERE NOT EXISTS (
             SELECT FROM runledger.notifications AS n JOIN runledger.generations AS other ON other.id = n.generation_id
                  CROSS JOIN LATERAL runledger.recipients_of(other.metadata) AS whom
-            WHERE n.chat_id = chat AND whom.chat_id = chat) THEN
-            RETURN QUERY SELECT * FROM runledger.forget_chat(chat);
-        END IF;
-    END LOOP;
+            WHERE n.chat_id = chat AND whom.chat_id = chat));
+    RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(chats, old_ids);
 END
 $$;
 COMMENT ON FUNCTION runledger.forget_generation(bigint) IS
     'Removes the personal data of a generation from all tables, in one transaction. Returns the action and the number of rows for each table; no row: there is no such generation. Sums, times and statuses stay under the run''s pseudonym. Called by `runledger forget`.';
 
-CREATE OR REPLACE FUNCTION runledger.forget_chat(p_chat_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
+CREATE OR REPLACE FUNCTION runledger.forget_chats_and_news(
+    p_chat_ids bigint[], p_run_ids text[], OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     holder record;
 BEGIN
-    PERFORM runledger.wait_for_calls();
     action := 'deleted';
     FOR holder IN
         SELECT c.relname, a.attname FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
         WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-              AND a.attname IN ('chat_id', 'migrated_to') AND NOT a.attisdropped
-        -- News last: whoever adds some has taken the locks of what they are about before.
-        ORDER BY c.relname = 'application_news', c.relname, a.attname
+              AND a.attname IN ('chat_id', 'migrated_to') AND NOT a.attisdropped AND c.relname <> 'application_news'
+              AND cardinality(p_chat_ids) > 0
+        ORDER BY c.relname, a.attname
     LOOP
-        EXECUTE format('DELETE FROM runledger.%I WHERE %I = $1', holder.relname, holder.attname) USING p_chat_id;
+        EXECUTE format('DELETE FROM runledger.%I WHERE %I = ANY ($1)', holder.relname, holder.attname) USING p_chat_ids;
         GET DIAGNOSTICS row_count = ROW_COUNT;
         table_name := holder.relname;
         RETURN NEXT;
     END LOOP;
+    -- Last, of all chats: whoever adds news has locked before what they are about, and then waits for this lock.
+    PERFORM runledger.hold_news();
+    DELETE FROM runledger.application_news WHERE run_id = ANY (p_run_ids) OR chat_id = ANY (p_chat_ids);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    table_name := 'application_news';
+    RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION runledger.forget_chats_and_news(bigint[], text[]) IS
+    'Deletes everything about these chats except their generations, and the news about them and about these runs. The last step of forgetting: nothing may be locked behind it.';
+
+CREATE OR REPLACE FUNCTION runledger.forget_chat(p_chat_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
+    RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM runledger.wait_for_calls();
+    RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(ARRAY[p_chat_id], '{}');
 END
 $$;
 COMMENT ON FUNCTION runledger.forget_chat(bigint) IS

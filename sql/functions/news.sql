@@ -1,4 +1,13 @@
 -- News for the application: what keeps its rows or its messages back. Written by deferred triggers, so at COMMIT.
+CREATE OR REPLACE FUNCTION runledger.hold_news() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.application_news', 0));
+END
+$$;
+COMMENT ON FUNCTION runledger.hold_news() IS
+    'Until the transaction ends, nobody else adds news. Take it behind all other locks.';
+
 CREATE OR REPLACE FUNCTION runledger.add_news(
     p_kind text, p_generation_id bigint, p_run_id text, p_chat_id bigint, p_detail text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -7,7 +16,7 @@ DECLARE
 BEGIN
     -- Until this transaction has ended nobody else takes a number. So numbers become visible in their order, and an
     -- application that reads those above the last that it has seen misses none.
-    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.application_news', 0));
+    PERFORM runledger.hold_news();
     -- A run can have been forgotten until then. Forgetting takes the lock behind all others, too.
     IF p_run_id IS NOT NULL AND EXISTS (SELECT FROM runledger.forgotten_runs
                                         WHERE run_digest = sha256(convert_to(p_run_id, 'UTF8'))) THEN
@@ -43,6 +52,7 @@ COMMENT ON FUNCTION runledger.tell_unsent() IS
 CREATE OR REPLACE FUNCTION runledger.tell_refused_chat() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM runledger.hold_news();  -- The chat can be forgotten until then.
     IF EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = NEW.chat_id)
        OR EXISTS (SELECT FROM runledger.notifications WHERE chat_id = NEW.chat_id) THEN  -- Else it was forgotten.
         PERFORM runledger.add_news('chat_refused', NULL, NULL, NEW.chat_id, NEW.last_error);

@@ -59,9 +59,9 @@ protected:
         apply_events(
             {{event_text({.run_id = run_id}), 0}, {event_text({.run_id = run_id, .status = "success"}), 1'000'000}});
     }
-    void somebody_waits_for_a_lock() {
+    void somebody_waits_for_a_lock(const std::string& kind = "advisory") {
         eventually("somebody waits for the lock", [&] {
-            return value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == "1";
+            return value("SELECT count(*) FROM pg_locks WHERE locktype = '" + kind + "' AND NOT granted") == "1";
         });
     }
 
@@ -194,6 +194,31 @@ TEST_F(News, AreForgottenThoughTheyComeWhileSomebodyIsForgotten) {
     EXPECT_THAT(news(), IsEmpty());
 
     execute(*owner, fmt::format("SELECT runledger.add_news('message_dead', {}, 'gone', NULL, 'late')", id));
+    EXPECT_THAT(news(), IsEmpty());
+}
+
+// Each holds what the other waits for, unless both take the news last.
+TEST_F(News, OfARefusedChatDoNotMeetItsForgettingHalfway) {
+    const auto id = insert_generation("run-1");
+    execute(*daemon_, "INSERT INTO runledger.telegram_chats (chat_id, last_error) VALUES (42, 'none')");
+    pqxx::work refusal(*daemon_);
+    begin_durably(refusal, {});
+    refusal.exec("UPDATE runledger.telegram_chats SET refused_at = now(), last_error = 'blocked' WHERE chat_id = 42");
+    const auto owner = connect_to(owner_uri());
+    std::string refused;
+    std::thread forgetting([&] {
+        try {
+            execute(*owner, fmt::format("SELECT runledger.forget_generation({})", id));
+        } catch (const std::exception& error) {
+            refused = error.what();
+        }
+    });
+    somebody_waits_for_a_lock("transactionid");
+
+    EXPECT_NO_THROW(refusal.commit());
+    forgetting.join();
+
+    EXPECT_EQ(refused, "");
     EXPECT_THAT(news(), IsEmpty());
 }
 
