@@ -68,14 +68,23 @@ COMMENT ON FUNCTION runledger.take_lock_alone(text, boolean) IS
 
 CREATE OR REPLACE FUNCTION runledger.hold_periods() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lock_key CONSTANT bigint := hashtextextended('runledger.periods', 0);
 BEGIN
     PERFORM runledger.check_sees_commits();
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('runledger.periods', 0));
+    IF NOT pg_try_advisory_xact_lock_shared(lock_key) THEN
+        BEGIN
+            PERFORM pg_advisory_xact_lock_shared(lock_key);
+        EXCEPTION WHEN lock_not_available THEN
+            -- By an error of its own: settle tries again soon, and tells nobody that a row was refused.
+            RAISE EXCEPTION 'a month is being closed' USING ERRCODE = 'RL002', HINT = 'Try again in a moment.';
+        END;
+    END IF;
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION runledger.hold_periods() IS
-    'Before settlements are inserted: until the transaction ends, no month is closed. Its numbers come after the lock.';
+    'Before settlements are inserted: until the transaction ends, no month is closed. Its numbers come after the lock. Raises RL002 if a month is being closed for longer than lock_timeout.';
 
 CREATE OR REPLACE FUNCTION runledger.post_corrections() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

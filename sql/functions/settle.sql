@@ -263,6 +263,9 @@ BEGIN
     outcome := s.outcome;
     detail := s.why;
 EXCEPTION
+    WHEN SQLSTATE 'RL002' THEN  -- hold_periods.
+        outcome := 'busy';
+        detail := SQLERRM;
     -- The application's own triggers and constraints may refuse the row, or hang until statement_timeout: this affects
     -- only this run.
     WHEN query_canceled OR OTHERS THEN

@@ -445,6 +445,27 @@ TEST_F(Periods, CorrectASettlementThatCommitsAfterTheClosing) {
     expect_balance();
 }
 
+// A closing that takes longer than settle waits refuses nothing: the application is told of refused rows only.
+TEST_F(Periods, LetARunWaitWhileTheyAreBeingClosed) {
+    insert_generation("a");
+    run_and_end("a", 10);
+    const auto other = another_connection();
+    pqxx::work closing(*other);
+    closing.exec("SELECT runledger.take_lock_alone('runledger.periods', true)");
+
+    {
+        pqxx::work work(db());
+        work.exec("SET LOCAL lock_timeout = '50ms'");
+        EXPECT_EQ(work.exec("SELECT outcome FROM runledger.settle_run('a', interval '3 seconds', interval '7 days')")[0]
+                           [0].as<std::string>(),
+                  "busy");
+    }
+
+    closing.commit();
+    settle_all();
+    EXPECT_EQ(value("SELECT status FROM runledger.generations"), "completed");
+}
+
 // The lines are copied while settling goes on: what is settled meanwhile is copied again.
 TEST_F(Periods, HaveWhatIsSettledWhileTheLinesAreCopied) {
     settled_run("a", 10);
