@@ -128,6 +128,19 @@ TEST_F(Periods, FreezesAMonthWithALineForEachRun) {
     expect_balance();
 }
 
+TEST_F(Periods, SayForWhomALineIsAndWhatItsPriceCounts) {
+    insert_metadata(
+        R"({"run_id": "a", "accountId": "studio", "tool": "write", "tokenCount": 1201,
+            "costRate": {"amount": "0.0000025", "currency": "USD", "unit": "token"}})");
+    run_and_end("a", 10);
+    settle_all();
+    close();
+
+    EXPECT_EQ(value("SELECT concat_ws('|', account_id, tool, rate_amount, rate_unit, token_count, amount_usd, "
+                    "amount_usd = rate_amount * token_count) FROM runledger.statement_lines_v1"),
+              "studio|write|0.0000025|token|1201|0.003002500000|t");
+}
+
 TEST_F(Periods, AreClosedOnceAndSayWhenAndByWhom) {
     settled_run("a", 10);
     close();
@@ -456,9 +469,10 @@ TEST_F(Periods, LetARunWaitWhileTheyAreBeingClosed) {
     {
         pqxx::work work(db());
         work.exec("SET LOCAL lock_timeout = '50ms'");
-        EXPECT_EQ(work.exec("SELECT outcome FROM runledger.settle_run('a', interval '3 seconds', interval '7 days')")[0]
-                           [0].as<std::string>(),
-                  "busy");
+        EXPECT_EQ(
+            work.exec("SELECT outcome FROM runledger.settle_run('a', interval '3 seconds', interval '7 days')")[0][0]
+                .as<std::string>(),
+            "busy");
     }
 
     closing.commit();
