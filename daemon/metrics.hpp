@@ -20,6 +20,7 @@
 #include "daemon/settle/maintain.hpp"
 #include "daemon/settle/settle.hpp"
 #include "daemon/web/listener.hpp"
+#include "daemon/webhooks/sender.hpp"
 
 namespace runledger {
 
@@ -38,6 +39,7 @@ struct Counters {
     BacklogGauges backlog;
     ConfigCounters config;
     WebCounters web;
+    WebhookCounters webhooks;
 };
 
 class Metrics {

@@ -116,13 +116,14 @@ int OutboxCli::list(const Statements& work, Output& out) const {
         return exit_yes;
     }
     if (!rows.empty()) {
-        out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", "id", "state", "kind", "chat", "age", "try",
+        out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", "id", "state", "kind", "to", "age", "try",
                   "run", "last error");
     }
     for (const pqxx::row& row : rows) {
         out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", text_of(row["id"]), text_of(row["state"]),
-                  text_of(row["kind"]), text_of(row["chat_id"]), age_text(row["age_seconds"].as<std::int64_t>()),
-                  text_of(row["attempts"]), text_of(row["run_id"]), text_of(row["last_error"]));
+                  text_of(row["kind"]), text_of(row[row["chat_id"].is_null() ? "webhook_host" : "chat_id"]),
+                  age_text(row["age_seconds"].as<std::int64_t>()), text_of(row["attempts"]), text_of(row["run_id"]),
+                  text_of(row["last_error"]));
     }
     out.print("{} notifications{}\n", rows.size(),
               std::cmp_equal(rows.size(), count_max_) ? " (--limit; there may be more)" : "");

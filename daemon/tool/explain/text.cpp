@@ -199,10 +199,15 @@ std::string notification_line(const pqxx::row& notification) {
     const auto error = text_of(notification["last_error"]);
     const auto state = notification["state"].as<std::string>();
     const auto at = text_of(notification[state == "logged" ? "logged_at" : "sent_at"]);
-    return fmt::format("  {}{}: {}{}, chat {}, {} attempts{}\n", notification["kind"].as<std::string>(),
-                       for_status ? " to " + *for_status : "", state, at ? " " + *at : "",
-                       text_or(notification["chat_id"], "unusable"), notification["attempts"].as<std::string>(),
-                       error ? ": " + *error : "");
+    const bool is_webhook = notification["channel"].as<std::string>() == "webhook";
+    const auto what = is_webhook ? fmt::format("webhook of settlement {}", for_status.value_or("?"))
+                                 : fmt::format("{}{}", notification["kind"].as<std::string>(),
+                                               for_status ? " to " + *for_status : "");
+    const auto where = is_webhook ? fmt::format("{}, id {}", text_or(notification["webhook_host"], "?"),
+                                                text_or(notification["webhook_id"], "?"))
+                                  : fmt::format("chat {}", text_or(notification["chat_id"], "unusable"));
+    return fmt::format("  {}: {}{}, {}, {} attempts{}\n", what, state, at ? " " + *at : "", where,
+                       notification["attempts"].as<std::string>(), error ? ": " + *error : "");
 }
 
 }  // namespace runledger::tool
