@@ -129,9 +129,10 @@ rc::Gen<Command> some_command() {
         {2, command_of<Replay>(below(4))},
         {2, command_of<Retire>(below(segment_count), rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, -1}}))},
         {12, insert()},
-        {12, command_of<Change>(below(row_count), rc::gen::weightedElement<int>({{3, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}}),
-                                rc::gen::weightedElement<int>(
-                                    {{3, 0}, {3, 1}, {3, 2}, {2, 3}, {2, 4}, {1, 5}, {2, 6}, {1, 7}, {1, 8}}))},
+        {12,
+         command_of<Change>(
+             below(row_count), rc::gen::weightedElement<int>({{3, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}}),
+             rc::gen::weightedElement<int>({{3, 0}, {3, 1}, {3, 2}, {2, 3}, {2, 4}, {1, 5}, {2, 6}, {1, 7}, {1, 8}}))},
         {2, command_of<Hold>(below(row_count))},
         {3, command_of<Release>()},
         {2, command_of<Delete>(below(row_count))},
