@@ -32,7 +32,8 @@ if(RUNLEDGER_DAEMON)
         DESTINATION ${CMAKE_INSTALL_DATADIR}/runledger/import COMPONENT daemon)
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/
         DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/runledger/docs COMPONENT daemon
-        FILES_MATCHING PATTERN "*.md" PATTERN "*.svg" REGEX "/benchmarks/(page|method|bounds|knees|changes)\\.md$" EXCLUDE)
+        FILES_MATCHING PATTERN "*.md" PATTERN "*.svg" PATTERN "*.schema.json"
+        REGEX "/benchmarks/(page|method|bounds|knees|changes)\\.md$" EXCLUDE)
     install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${PROJECT_SOURCE_DIR}/CONTRIBUTING.md
         DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/runledger COMPONENT daemon)
 endif()

@@ -17,6 +17,8 @@
 #include "common/curve.hpp"
 #include "daemon/base/secret.hpp"
 #include "daemon/database/connect_fault.hpp"
+#include "daemon/net/url.hpp"
+#include "daemon/webhooks/signature.hpp"
 
 namespace runledger {
 namespace {
@@ -290,6 +292,15 @@ Secret read_guarded_word(const Section& section, std::string_view key, const std
     return secret;
 }
 
+void check_host_name(const Section& section, std::string_view key, const std::string& host) {
+    const bool is_name = !host.empty() &&
+                         host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos &&
+                         host.front() != '.' && host.back() != '.';
+    if (!is_name) {
+        section.fail(key, fmt::format("contains \"{}\", which is not a host's name in lower case", host));
+    }
+}
+
 ReconcileSettings read_comfydeploy(Section& section) {
     constexpr std::int64_t silence_seconds_max = 30LL * 24 * 3600;
     ReconcileSettings config;
@@ -320,6 +331,69 @@ ReconcileSettings read_comfydeploy(Section& section) {
     if (!config.api_key_file.empty() && section.reads_secrets()) {
         config.api_key_file = in_credentials(section, "api_key_file", config.api_key_file);
         config.api_key = read_guarded_word(section, "api_key_file", config.api_key_file);
+    }
+    return config;
+}
+
+void check_webhooks_url(const Section& section, const WebhookSettings& config) {
+    const auto parts = parse_url(config.url);
+    if (!parts || parts->host.empty() || (parts->scheme != "https" && parts->scheme != "http")) {
+        section.fail("url", "is no URL with https:// and a host");
+    }
+    if (parts->scheme == "http" && !config.url_is_inner) {
+        section.fail("url",
+                     "begins with http://: anybody on the way could read it; use https://, or set url_is_inner = true "
+                     "for a receiver at an inner address");
+    }
+}
+
+WebhookSettings read_webhooks(Section& section) {
+    constexpr std::int64_t hour_ms = 3'600'000;
+    WebhookSettings config;
+    section.read("url", config.url);
+    section.read("url_is_inner", config.url_is_inner, "true or false");
+    section.read("secrets_file", config.secrets_file);
+    section.read("host_suffixes", config.host_suffixes);
+    section.read("metadata_keys", config.metadata_keys);
+    section.read("events", config.events);
+    section.read_duration("progress_interval_ms", config.progress_interval, hour_ms);
+    section.read_duration("timeout_ms", config.timeout, 600'000);
+    section.read_duration("retry_delay_min_ms", config.retry_delay_min, hour_ms);
+    section.read_duration("retry_delay_max_ms", config.retry_delay_max, 24 * hour_ms);
+    section.read_duration("give_up_days", config.give_up, 366);
+    section.read_duration("retry_after_max_seconds", config.retry_after_max, 24LL * 3600);
+    section.read("concurrency", config.concurrency, 1, 64);
+    section.read("breaker_failures", config.breaker_failures, 1, 1000);
+    section.read_duration("breaker_delay_max_ms", config.breaker_delay_max, hour_ms);
+    section.refuse_unknown_keys();
+    if (!config.url.empty()) {
+        check_webhooks_url(section, config);
+    }
+    for (const std::string& host : config.host_suffixes) {
+        check_host_name(section, "host_suffixes", host);
+    }
+    for (const std::string& event : config.events) {
+        if (event != "settled" && event != "progress") {
+            section.fail("events", fmt::format("contains \"{}\", not one of \"settled\", \"progress\"", event));
+        }
+    }
+    if (config.timeout.count() == 0 || config.give_up.count() == 0) {
+        section.fail(config.timeout.count() == 0 ? "timeout_ms" : "give_up_days", "is 0: a webhook needs some time");
+    }
+    if (config.retry_delay_min.count() == 0 || config.retry_delay_max < config.retry_delay_min) {
+        section.fail("retry_delay_min_ms", "is 0, or more than retry_delay_max_ms");
+    }
+    if (config.is_on() && config.secrets_file.empty()) {
+        section.fail("secrets_file", "is missing: webhooks are signed");
+    }
+    if (!config.secrets_file.empty() && section.reads_secrets()) {
+        config.secrets_file = in_credentials(section, "secrets_file", config.secrets_file);
+        const Secret content = read_guarded_secret(section, "secrets_file", config.secrets_file);
+        auto keys = webhooks::parse_secrets(content.reveal());
+        if (const auto* fault = std::get_if<webhooks::SecretFault>(&keys)) {
+            section.fail("secrets_file", fmt::format("names \"{}\": {}", config.secrets_file, fault->what));
+        }
+        config.secrets = std::get<std::vector<Secret>>(std::move(keys));
     }
     return config;
 }
@@ -404,9 +478,9 @@ Config read_config(Source& source) {
     const std::string& file = source.file;
     const toml::table& root = source.root;
     for (const auto& [key, node] : root) {
-        static constexpr std::array<std::string_view, 10> sections{
-            "intake",   "postgres",    "settle",  "retention", "application",
-            "telegram", "comfydeploy", "metrics", "page",      "log"};
+        static constexpr std::array<std::string_view, 11> sections{
+            "intake",      "postgres", "settle",  "retention", "application", "telegram",
+            "comfydeploy", "webhooks", "metrics", "page",      "log"};
         if (std::find(sections.begin(), sections.end(), key.str()) == sections.end()) {
             throw ConfigError(
                 fmt::format("{}: [{}] (line {}): no such section", file, key.str(), node.source().begin.line));
@@ -502,13 +576,7 @@ Config read_config(Source& source) {
     telegram.read("fetch_bytes_max", config.telegram.fetch_bytes_max, 1, 50'000'000);
     telegram.read("fetch_hosts", config.telegram.fetch_hosts);
     for (const std::string& host : config.telegram.fetch_hosts) {
-        const bool is_name = !host.empty() &&
-                             host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string::npos &&
-                             host.front() != '.' && host.back() != '.';
-        if (!is_name) {
-            telegram.fail("fetch_hosts",
-                          fmt::format("contains \"{}\", which is not a host's name in lower case", host));
-        }
+        check_host_name(telegram, "fetch_hosts", host);
     }
     constexpr std::chrono::milliseconds longest_wait_for_the_pace{5000};
     if (!config.telegram.fetch_hosts.empty() &&
@@ -553,6 +621,9 @@ Config read_config(Source& source) {
 
     Section comfydeploy(source, "comfydeploy");
     config.comfydeploy = read_comfydeploy(comfydeploy);
+
+    Section webhooks(source, "webhooks");
+    config.webhooks = read_webhooks(webhooks);
 
     Section metrics(source, "metrics");
     metrics.read("listen", config.metrics.listen);

@@ -19,6 +19,7 @@
 #include "daemon/reconcile/settings.hpp"
 #include "daemon/settle/settings.hpp"
 #include "daemon/tell/settings.hpp"
+#include "daemon/webhooks/settings.hpp"
 
 namespace runledger {
 
@@ -36,6 +37,7 @@ struct Config {
     ApplicationSettings application;
     TelegramSettings telegram;
     ReconcileSettings comfydeploy;
+    WebhookSettings webhooks;
 
     struct Metrics {
         std::string listen{"127.0.0.1:9464"};  // Empty: none.
@@ -51,9 +53,9 @@ struct Config {
 // Where the packages put it; both programs read it unless --config names another.
 inline constexpr const char* default_config_file = "/etc/runledger/runledgerd.toml";
 
-// Whether the files are read that hold the tokens of bot and page, ComfyDeploy's key and the CURVE keys. A program that
-// has no use for them leaves them alone: whoever runs it may have no right to read them. The database's password is
-// always read.
+// Whether the files are read that hold the tokens of bot and page, ComfyDeploy's key, the webhooks' secrets and the
+// CURVE keys. A program that has no use for them leaves them alone: whoever runs it may have no right to read them. The
+// database's password is always read.
 enum class Secrets : std::uint8_t { read, leave };
 
 // Throws ConfigError.

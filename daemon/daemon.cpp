@@ -43,6 +43,7 @@
 #include "daemon/systemd.hpp"
 #include "daemon/tell/tell.hpp"
 #include "daemon/web/page_routes.hpp"
+#include "daemon/webhooks/sender.hpp"
 
 namespace runledger {
 namespace {
@@ -58,6 +59,7 @@ constexpr seconds apply_silence_max{600};      // A turn: some ten statements of
 constexpr seconds settle_silence_max{120};     // A turn: 128 runs of 0.2 s, and one of 3 s.
 constexpr seconds reconcile_silence_max{300};  // A turn: some statements, and look-ups that are not waited for.
 constexpr seconds notify_silence_max{300};     // The same.
+constexpr seconds webhooks_silence_max{300};   // The same.
 constexpr seconds maintain_silence_max{120};   // A step: some statements of 5 s at most.
 constexpr seconds backlog_silence_max{120};    // The same.
 constexpr seconds tell_silence_max{120};       // Two transactions: some statements of 10 s at most.
@@ -214,6 +216,7 @@ private:
     Wakeup settle_wakeup_;
     Wakeup slow_settle_wakeup_;
     Wakeup notify_wakeup_;
+    Wakeup webhooks_wakeup_;
     Wakeup reconcile_wakeup_;
     Wakeup maintain_wakeup_;
     IntakeQueue queue_;
@@ -225,6 +228,7 @@ private:
     std::optional<Settler> slow_settler_;
     std::optional<Reconciler> reconciler_;
     std::optional<Notifier> notifier_;
+    std::optional<webhooks::Sender> webhook_sender_;
     std::optional<OutboxListener> outbox_listener_;
     std::optional<Maintainer> maintainer_;
     std::optional<Backlog> backlog_;
@@ -236,6 +240,7 @@ private:
     std::unique_ptr<StageThread> slow_settle_thread_;
     std::unique_ptr<StageThread> reconcile_thread_;
     std::unique_ptr<StageThread> notify_thread_;
+    std::unique_ptr<StageThread> webhooks_thread_;
     std::unique_ptr<StageThread> maintain_thread_;
     std::unique_ptr<StageThread> backlog_thread_;
     std::unique_ptr<StageThread> tell_thread_;
@@ -245,7 +250,7 @@ private:
 
 Daemon::Daemon(const std::filesystem::path& config_file, const Config& config, const StartThread& start)
     : config_(config_file, config, counters_.config), start_thread_(start), lease_owner_(lease_owner()) {
-    constexpr std::size_t stages_without_appliers = 8;
+    constexpr std::size_t stages_without_appliers = 9;
     check_threads_can_start(config.postgres.appliers + stages_without_appliers + other_threads, start);
     tell_health();
     if (!config.metrics.listen.empty()) {
@@ -408,6 +413,7 @@ void Daemon::start() {
                           counters_.settle);
     reconciler_.emplace(config.comfydeploy, uri, lease_owner_, reconcile_wakeup_, settle_wakeup_, counters_.reconcile);
     notifier_.emplace(config.telegram, uri, lease_owner_, notify_wakeup_, counters_.notify);
+    webhook_sender_.emplace(config.webhooks, uri, lease_owner_, webhooks_wakeup_, counters_.webhooks);
     maintainer_.emplace(config.retention, uri, maintain_wakeup_, counters_.maintain);
     if (metrics_) {
         backlog_.emplace(uri, stop_, counters_.backlog);
@@ -415,10 +421,13 @@ void Daemon::start() {
     teller_.emplace(config.application, uri, stop_, counters_.tell);
 
     notify_thread_ = start_stage("notify", *notifier_, notify_silence_max);
+    webhook_sender_->publish();  // Before anything is settled.
+    webhooks_thread_ = start_stage("webhooks", *webhook_sender_, webhooks_silence_max);
     try {
-        outbox_listener_.emplace(config.postgres.direct_uri, notify_wakeup_, [this](int backend) {
-            return backend == settler_->backend() || backend == slow_settler_->backend();
-        });
+        outbox_listener_.emplace(
+            config.postgres.direct_uri, notify_wakeup_,
+            [this](int backend) { return backend == settler_->backend() || backend == slow_settler_->backend(); },
+            &webhooks_wakeup_);
     } catch (const std::system_error& error) {
         throw ThreadNotStarted(
             fmt::format("the thread that listens to the outbox can't be started: {}", error.code().message()));
@@ -436,8 +445,8 @@ void Daemon::start() {
         backlog_thread_ = start_stage("backlog", *backlog_, backlog_silence_max);
     }
     enter(DaemonPhase::running);
-    spdlog::info("ready appliers={} telegram={} reconcile={}", config.postgres.appliers,
-                 config.telegram.mode == TelegramMode::send ? "send" : "log",
+    spdlog::info("ready appliers={} telegram={} webhooks={} reconcile={}", config.postgres.appliers,
+                 config.telegram.mode == TelegramMode::send ? "send" : "log", config.webhooks.is_on() ? "on" : "off",
                  config.comfydeploy.api_key.is_empty() ? "off, no key" : "on");
     systemd_.ready(status());
 }
@@ -476,7 +485,9 @@ void Daemon::stop() noexcept {
     settle_thread_.reset();
     slow_settle_thread_.reset();
     notify_wakeup_.stop();
+    webhooks_wakeup_.stop();
     notify_thread_.reset();
+    webhooks_thread_.reset();
     outbox_listener_.reset();
     maintain_thread_.reset();
     backlog_thread_.reset();
@@ -540,6 +551,7 @@ void Daemon::hand_over() {
     hand(&Config::retention, [this](const RetentionSettings& retention) { maintainer_->use(retention); });
     hand(&Config::telegram, [this](const TelegramSettings& telegram) { notifier_->use(telegram); });
     hand(&Config::application, [this](const ApplicationSettings& application) { teller_->use(application); });
+    hand(&Config::webhooks, [this](const WebhookSettings& webhooks) { webhook_sender_->use(webhooks); });
     hand(&Config::comfydeploy, [this](const ReconcileSettings& comfydeploy) { reconciler_->use(comfydeploy); });
     tell_health();
 }
@@ -572,9 +584,9 @@ std::string Daemon::status() {
 
 bool Daemon::some_stage_hangs() {
     const auto now = steady_clock::now();
-    std::vector<const StageThread*> threads{intake_thread_.get(),    settle_thread_.get(), slow_settle_thread_.get(),
-                                            reconcile_thread_.get(), notify_thread_.get(), maintain_thread_.get(),
-                                            backlog_thread_.get(),   tell_thread_.get()};
+    std::vector<const StageThread*> threads{intake_thread_.get(),    settle_thread_.get(),  slow_settle_thread_.get(),
+                                            reconcile_thread_.get(), notify_thread_.get(),  webhooks_thread_.get(),
+                                            maintain_thread_.get(),  backlog_thread_.get(), tell_thread_.get()};
     for (const auto& thread : apply_threads_) {
         threads.push_back(thread.get());
     }

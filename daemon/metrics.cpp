@@ -98,7 +98,8 @@ public:
                                const std::vector<Sample>& samples) {
             return family(MetricType::Gauge, std::move(name), std::move(help), label, samples);
         };
-        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog, tell, config, web] = counters_;
+        const auto& [intake, apply, settle, notify, maintain, reconcile, backlog, tell, config, web, webhooks] =
+            counters_;
         // What is not known yet is left out, and is not 0.
         const bool is_measured = backlog.measured_at > 0;
         const auto measured = [&](std::string name, std::string help, const std::string& label,
@@ -159,6 +160,20 @@ public:
                     {{as_double(notify.turns_failed)}}),
             counter("runledger_telegram_too_many_requests_total", "Calls that Telegram answered with 429.", "",
                     {{as_double(notify.too_many_requests)}}),
+            counter("runledger_webhooks_total", "Attempts to deliver webhooks, by result.", "outcome",
+                    {{as_double(webhooks.delivered), "delivered"},
+                     {as_double(webhooks.retried), "retried"},
+                     {as_double(webhooks.held), "held"},
+                     {as_double(webhooks.dropped), "dropped"},
+                     {as_double(webhooks.gone), "gone"},
+                     {as_double(webhooks.forbidden), "forbidden"},
+                     {as_double(webhooks.expired), "expired"}}),
+            counter("runledger_webhook_turns_failed_total", "Transactions of webhooks that failed and were retried.",
+                    "", {{as_double(webhooks.turns_failed)}}),
+            gauge("runledger_webhooks_in_flight", "Webhooks that are leased now.", as_double(webhooks.in_flight)),
+            gauge("runledger_webhook_hosts_closed",
+                  "Receivers of webhooks that get none now, because they fail or have asked to wait.",
+                  as_double(webhooks.hosts_closed)),
             counter("runledger_event_partitions_total", "Day partitions of webhook_events, made ahead and dropped.",
                     "action", {{as_double(maintain.days_made), "made"}, {as_double(maintain.days_dropped), "dropped"}}),
             counter("runledger_rows_expired_total", "Rows that retention has removed.", "of",
@@ -223,6 +238,14 @@ public:
                      "The longest wait of a pending notification, and the age of the oldest dead one.", "state",
                      {{as_double(backlog.outbox_oldest_pending_seconds), "pending"},
                       {as_double(backlog.outbox_oldest_dead_seconds), "dead"}}),
+            measured("runledger_outbox_webhooks", "Webhooks by state; those that were given up: of the last day.",
+                     "state",
+                     {{as_double(backlog.webhooks_pending), "pending"},
+                      {as_double(backlog.webhooks_retrying), "retrying"},
+                      {as_double(backlog.webhooks_dead), "dead"},
+                      {as_double(backlog.webhooks_skipped), "skipped"}}),
+            measured("runledger_outbox_webhooks_oldest_seconds", "The longest wait of a webhook.", "",
+                     {{as_double(backlog.webhooks_oldest_seconds)}}),
             measured("runledger_lookups_enrolled", "Silent runs that are to be looked up, by when.", "state",
                      {{as_double(backlog.lookups_due), "due"},
                       {as_double(backlog.lookups_later), "later"},

@@ -21,6 +21,7 @@
 #include "daemon/settle/settle.hpp"
 #include "daemon/tell/tell.hpp"
 #include "daemon/web/listener.hpp"
+#include "daemon/webhooks/sender.hpp"
 
 namespace runledger {
 
@@ -40,6 +41,7 @@ struct Counters {
     TellCounters tell;
     ConfigCounters config;
     WebCounters web;
+    WebhookCounters webhooks;
 };
 
 class Metrics {

@@ -71,11 +71,12 @@ bool page_stays_behind(const Config& in_use, const Config& read) {
 }
 
 // Their stages, and the log, change while they run.
-constexpr std::array<Key, 6> sections{{
+constexpr std::array<Key, 7> sections{{
     {"[settle]", [](const Config& a, const Config& b) { return a.settle != b.settle; }},
     {"[retention]", [](const Config& a, const Config& b) { return a.retention != b.retention; }},
     {"[application]", [](const Config& a, const Config& b) { return a.application != b.application; }},
     {"[telegram]", [](const Config& a, const Config& b) { return a.telegram != b.telegram; }},
+    {"[webhooks]", [](const Config& a, const Config& b) { return a.webhooks != b.webhooks; }},
     {"[comfydeploy]", [](const Config& a, const Config& b) { return a.comfydeploy != b.comfydeploy; }},
     {"[log]", [](const Config& a, const Config& b) { return a.log != b.log; }},
 }};

@@ -82,6 +82,8 @@ BEGIN
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'notifications'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE', 'telegram_chats'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'progress_messages'),
+            ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_settings'),
+            ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'webhook_hosts'),
             ('runledger_daemon', 'SELECT, INSERT', 'provider_reports'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'reconcile_lookups'),
             ('runledger_daemon', 'SELECT', 'forgotten_runs'),

@@ -43,7 +43,8 @@ CREATE OR REPLACE TRIGGER generations_queue_group_on_delete
 DROP TRIGGER IF EXISTS notifications_tell_unsent ON runledger.notifications;
 CREATE CONSTRAINT TRIGGER notifications_tell_unsent
     AFTER UPDATE ON runledger.notifications DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (OLD.state <> NEW.state
+    -- Progress that is not delivered is no news: later progress takes its row.
+    FOR EACH ROW WHEN (OLD.state <> NEW.state AND NEW.kind <> 'progress'
                        AND (NEW.state IN ('dead', 'uncertain')
                             OR NEW.state = 'skipped' AND NEW.last_error LIKE 'waited past not_after%'))
     EXECUTE FUNCTION runledger.tell_unsent();

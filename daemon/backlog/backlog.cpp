@@ -71,6 +71,11 @@ Backlog::Look Backlog::look() {
         gauges_.outbox_elsewhere = number(outbox, "elsewhere");
         gauges_.outbox_oldest_pending_seconds = number(outbox, "oldest_pending_seconds");
         gauges_.outbox_oldest_dead_seconds = number(outbox, "oldest_dead_seconds");
+        gauges_.webhooks_pending = number(outbox, "webhooks_pending");
+        gauges_.webhooks_retrying = number(outbox, "webhooks_retrying");
+        gauges_.webhooks_dead = number(outbox, "webhooks_dead");
+        gauges_.webhooks_skipped = number(outbox, "webhooks_skipped");
+        gauges_.webhooks_oldest_seconds = number(outbox, "webhooks_oldest_seconds");
         gauges_.lookups_due = number(lookups, "due");
         gauges_.lookups_later = number(lookups, "later");
         gauges_.lookups_given_up = number(lookups, "given_up");

@@ -36,6 +36,11 @@ struct BacklogGauges {
     std::atomic<std::uint64_t> outbox_elsewhere{0};
     std::atomic<std::uint64_t> outbox_oldest_pending_seconds{0};
     std::atomic<std::uint64_t> outbox_oldest_dead_seconds{0};
+    std::atomic<std::uint64_t> webhooks_pending{0};
+    std::atomic<std::uint64_t> webhooks_retrying{0};
+    std::atomic<std::uint64_t> webhooks_dead{0};
+    std::atomic<std::uint64_t> webhooks_skipped{0};
+    std::atomic<std::uint64_t> webhooks_oldest_seconds{0};
     std::atomic<std::uint64_t> lookups_due{0};
     std::atomic<std::uint64_t> lookups_later{0};
     std::atomic<std::uint64_t> lookups_given_up{0};

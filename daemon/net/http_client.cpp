@@ -117,6 +117,7 @@ struct HttpClient::Call {
     std::string response;
     bool is_too_large{false};
     bool has_met_forbidden_address{false};
+    List headers{};  // If they are not those of all calls.
     std::unique_ptr<CURL, CurlDeleter> easy{curl_easy_init()};
     std::unique_ptr<curl_mime, CurlDeleter> mime{};  // Freed before the handle that it belongs to.
     std::array<char, CURL_ERROR_SIZE> detail{};      // Filled only where the options ask for it.
@@ -137,16 +138,16 @@ struct HttpClient::Call {
 
     static std::size_t take_response(char* bytes, std::size_t size, std::size_t count, void* self) noexcept {
         auto& call = *static_cast<Call*>(self);
-        if (call.response.size() + size * count > call.request.response_bytes_max) {
-            call.is_too_large = true;
-            return 0;  // Ends the call with CURLE_WRITE_ERROR.
-        }
+        const std::size_t room = call.request.response_bytes_max - call.response.size();
+        call.is_too_large = size * count > room;
         try {
-            call.response.append(bytes, size * count);
+            if (!call.is_too_large || call.request.is_cut) {
+                call.response.append(bytes, std::min(size * count, room));
+            }
         } catch (const std::bad_alloc&) {
             return 0;  // No exception may cross libcurl.
         }
-        return size * count;
+        return call.is_too_large ? 0 : size * count;  // 0 ends the call with CURLE_WRITE_ERROR.
     }
 
     // Makes the socket for the address that is connected to next: the one place where it is known for certain.
@@ -311,13 +312,23 @@ void HttpClient::set_up(Call& call) const {
     }
     set(easy, CURLOPT_HTTPHEADER, state_->headers.get());
     // Refuses at once what says that it is larger; what does not say so is counted as it comes.
-    set(easy, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(call.request.response_bytes_max));
+    if (!call.request.is_cut) {
+        set(easy, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(call.request.response_bytes_max));
+    }
     set(easy, CURLOPT_WRITEFUNCTION, &Call::take_response);
     set(easy, CURLOPT_WRITEDATA, &call);
     set(easy, CURLOPT_PRIVATE, &call);
     set_up_connection(call);
     if (auto* json = std::get_if<HttpRequest::PostJson>(&call.request.content)) {
-        set(easy, CURLOPT_HTTPHEADER, state_->json_headers.get());
+        if (!call.request.headers.empty()) {
+            for (const curl_slist* line = state_->json_headers.get(); line != nullptr; line = line->next) {
+                append(call.headers, line->data);
+            }
+            for (const std::string& header : call.request.headers) {
+                append(call.headers, header);
+            }
+        }
+        set(easy, CURLOPT_HTTPHEADER, (call.headers ? call.headers : state_->json_headers).get());
         call.set_up_json(*json);
     } else if (const auto* form = std::get_if<HttpForm>(&call.request.content)) {
         call.set_up_form(*form);

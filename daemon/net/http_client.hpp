@@ -47,11 +47,13 @@ struct HttpRequest {
     std::string url{};  // May hold a secret: it is never printed.
     std::variant<Get, PostJson, HttpForm> content{};
     std::size_t response_bytes_max{};
+    bool is_cut{false};  // Of a larger response its beginning is read; else nothing, if it says its size.
+    std::vector<std::string> headers{};  // Of this call, beside those of the options; only with PostJson.
 };
 
 enum class HttpEnd : std::uint8_t {
     complete,
-    too_large,          // More than response_bytes_max.
+    too_large,          // More than response_bytes_max; with is_cut, `body` is as long as that.
     forbidden_address,  // is_allowed_address refused every address that could be connected to.
     failed,             // Refused, timed out or broken off; or the request can't be made at all.
     aborted,            // By abort_all().

@@ -18,10 +18,12 @@ constexpr int look_again_milliseconds = 30'000;                  // Where there 
 
 }  // namespace
 
-OutboxListener::OutboxListener(std::string direct_uri, Wakeup& outbox, std::function<bool(int backend)> is_told)
+OutboxListener::OutboxListener(std::string direct_uri, Wakeup& outbox, std::function<bool(int backend)> is_told,
+                               Wakeup* also)
     : database_(std::move(direct_uri), "listen"),
       outbox_(outbox),
       is_told_(std::move(is_told)),
+      also_(also),
       thread_([this] { run(); }) {}
 
 OutboxListener::~OutboxListener() {
@@ -37,7 +39,7 @@ void OutboxListener::run() noexcept {
         while (!stop_.is_stopped()) {
             try {
                 if (std::exchange(is_lost, false)) {
-                    outbox_.notify();  // For what was not heard meanwhile.
+                    wake_all();  // For what was not heard meanwhile.
                 }
                 listen();
             } catch (const PoolerInTheWay& error) {
@@ -60,14 +62,24 @@ void OutboxListener::run() noexcept {
     database_.disconnect();
 }
 
+void OutboxListener::wake_all() {
+    outbox_.notify();
+    if (also_ != nullptr) {
+        also_->notify();
+    }
+}
+
 // Until it is stopped; throws when the connection is lost.
 void OutboxListener::listen() {
     ChannelListener listener(database_, std::string(outbox_channel), [this](int backend) {
         if (!is_told_ || !is_told_(backend)) {
             outbox_.notify();
         }
+        if (also_ != nullptr) {
+            also_->notify();
+        }
     });
-    outbox_.notify();  // For what came before it.
+    wake_all();  // For what came before it.
     while (!stop_.is_stopped()) {
         std::array<pollfd, 2> waited{{{.fd = listener.socket(), .events = POLLIN, .revents = 0},
                                       {.fd = stop_.descriptor(), .events = POLLIN, .revents = 0}}};

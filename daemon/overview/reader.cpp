@@ -88,7 +88,7 @@ void read_messages(const Statements& work, LiveNumbers& numbers) {
         const auto id = row["notification_id"].as<std::string>();
         numbers.troubles.push_back(
             {.what = state,
-             .name = fmt::format("message {} to chat {}", id, text(row["chat"])),
+             .name = fmt::format("message {} to {}", id, text(row["recipient"])),
              .run_id = row["run_id"].as<std::string>(),
              .reason = text(row["last_error"]),
              .at = row["created_at"].as<std::string>(),

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "daemon/telegram/link.hpp"
+#include "daemon/net/public_host.hpp"
 
 namespace runledger::telegram {
 namespace {
@@ -59,7 +59,7 @@ Fetcher::Fetcher(Options options)
     : host_suffixes_(std::move(options.host_suffixes)), client_(client_options(std::move(options))) {}
 
 bool Fetcher::may_fetch(std::string_view url) const {
-    const auto host = find_fetch_host(url);
+    const auto host = find_https_host(url);
     return host && is_configured_host(*host, host_suffixes_);
 }
 

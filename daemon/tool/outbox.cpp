@@ -39,7 +39,10 @@ std::string age_text(std::int64_t seconds) {
 std::string text_of(const pqxx::field& field) { return field.is_null() ? "-" : field.as<std::string>(); }
 
 // The name that the record has for it, if the number is only the ledger's or there is none.
-std::string chat_text(const pqxx::row& row) {
+std::string place_text(const pqxx::row& row) {
+    if (!row["webhook_host"].is_null()) {
+        return text_of(row["webhook_host"]);
+    }
     const auto recipient = row["recipient"].as<std::string>();
     const bool is_named = recipient.starts_with('@') || row["state"].as<std::string>() == "elsewhere";
     return is_named ? recipient : text_of(row["chat_id"]);
@@ -128,12 +131,12 @@ int OutboxCli::list(const Statements& work, Output& out) const {
         return exit_yes;
     }
     if (!rows.empty()) {
-        out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", "id", "state", "kind", "chat", "age", "try",
+        out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", "id", "state", "kind", "to", "age", "try",
                   "run", "last error");
     }
     for (const pqxx::row& row : rows) {
         out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", text_of(row["id"]), text_of(row["state"]),
-                  text_of(row["kind"]), chat_text(row), age_text(row["age_seconds"].as<std::int64_t>()),
+                  text_of(row["kind"]), place_text(row), age_text(row["age_seconds"].as<std::int64_t>()),
                   text_of(row["attempts"]), text_of(row["run_id"]), text_of(row["last_error"]));
     }
     out.print("{} notifications{}\n", rows.size(),

@@ -79,7 +79,7 @@ CREATE OR REPLACE FUNCTION runledger.metadata_words() RETURNS text[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN ARRAY['run_id', 'costRate', 'gpu', 'telegramChatId', 'message_thread_id', 'telegramMessageThreadId',
                  'reply_to_message_id', 'telegramMessageId', 'tokenCount', 'workflow', 'notificationContext',
-                 'deliveryHints']
+                 'deliveryHints', 'webhookUrl']
         || runledger.metadata_keys('group_key') || runledger.metadata_keys('group_size')
         || runledger.metadata_keys('account_key') || runledger.metadata_keys('tool_key');
 COMMENT ON FUNCTION runledger.metadata_words() IS 'The keys of metadata that mean something here.';

@@ -41,13 +41,14 @@ CREATE OR REPLACE FUNCTION runledger.tell_unsent() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM runledger.add_news(
-        CASE NEW.state WHEN 'skipped' THEN 'message_expired' ELSE 'message_' || NEW.state END,
-        NEW.generation_id, NEW.run_id, NEW.chat_id, NEW.last_error);
+        CASE WHEN NEW.channel = 'webhook' THEN 'webhook_' || NEW.state
+             WHEN NEW.state = 'skipped' THEN 'message_expired' ELSE 'message_' || NEW.state END,
+        NEW.generation_id, NEW.run_id, NEW.chat_id, concat_ws(': ', NEW.webhook_host, NEW.last_error));
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION runledger.tell_unsent() IS
-    'Tells the application that a message is dead, uncertain or expired. With its owner''s rights, because the role that gives up needs none on the news.';
+    'Tells the application that a message is dead, uncertain or expired, or that a webhook is dead. With its owner''s rights, because the role that gives up needs none on the news.';
 
 CREATE OR REPLACE FUNCTION runledger.tell_refused_chat() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

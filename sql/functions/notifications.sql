@@ -34,7 +34,7 @@ CREATE OR REPLACE FUNCTION runledger.is_corrected(n runledger.notifications) RET
     LANGUAGE sql STABLE
     RETURN EXISTS (SELECT FROM runledger.notifications AS later
                    WHERE later.generation_id = n.generation_id AND later.id > n.id AND later.kind = 'correction'
-                         AND later.recipient = n.recipient AND later.state IN ('pending', 'leased', 'sent', 'uncertain'));
+                         AND later.channel = n.channel AND later.recipient = n.recipient AND later.state IN ('pending', 'leased', 'sent', 'uncertain'));
 COMMENT ON FUNCTION runledger.is_corrected(runledger.notifications) IS
     'Whether a later correction about the generation was sent to the same recipient, or is to be sent: this message must not come after it.';
 

@@ -48,10 +48,11 @@ BEGIN
     s.output_count := 0;
     PERFORM runledger.write_settlements(ARRAY[ROW(g, s, NULL)::runledger.settlement_draft]);
     -- Sent messages stay. Those that wait, or that were only logged and can be sent later, would be about a picture
-    -- that is no longer this row's.
+    -- that is no longer this row's. Receivers of webhooks get each settlement, and now that it is withdrawn.
     UPDATE runledger.notifications
         SET state = 'skipped', last_error = runledger.withdrawn()
-        WHERE generation_id = g.id AND run_id = last.run_id AND state IN ('pending', 'logged');
+        WHERE generation_id = g.id AND run_id = last.run_id AND channel = 'telegram'
+              AND state IN ('pending', 'logged');
     RETURN true;
 END
 $$;

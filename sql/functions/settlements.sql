@@ -190,6 +190,7 @@ CREATE OR REPLACE FUNCTION runledger.write_settlements(p_drafts runledger.settle
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     written record;
+    settlement_ids bigint[] := '{}';
 BEGIN
     FOR written IN
         WITH draft AS MATERIALIZED (
@@ -206,6 +207,7 @@ BEGIN
                    cost_note, output_count, md5(payload::text), stood_before,
                    token_count
             FROM draft ORDER BY generation_id
+            RETURNING id, generation_id
         ),
         replaced AS (
             -- Not those that this statement writes: it does not see them.
@@ -223,13 +225,15 @@ BEGIN
             cost_usd = d.cost_usd,
             cost_note = d.cost_note,
             updated_at = clock_timestamp()
-        FROM draft AS d
+        FROM draft AS d JOIN audited AS a ON a.generation_id = d.generation_id
         WHERE g.id = d.generation_id AND d.outcome <> 'edited_by_hand'
-        RETURNING g.id, g.run_id, d.status
+        RETURNING g.id, g.run_id, d.status, a.id AS settlement_id
     LOOP
         PERFORM runledger.tell_settled(written.id, written.run_id, written.status);
+        settlement_ids := settlement_ids || written.settlement_id;
     END LOOP;
+    PERFORM runledger.queue_webhooks(settlement_ids);
 END
 $$;
 COMMENT ON FUNCTION runledger.write_settlements(runledger.settlement_draft[]) IS
-    'The only writer of settlements. For each (at most one for a generation) it writes the audit row with the values before, updates the generation, and notifies listeners. A settlement that reports an edit by hand changes no generation.';
+    'The only writer of settlements. For each (at most one for a generation) it writes the audit row with the values before, updates the generation, notifies listeners, and writes the webhooks about it to the outbox. A settlement that reports an edit by hand changes no generation.';

@@ -30,32 +30,62 @@ CREATE TABLE runledger.notifications (
     logged_at timestamptz,
     recipient text COLLATE "C" NOT NULL DEFAULT '',
     without_buttons boolean NOT NULL DEFAULT false,
+    webhook_id text,
+    webhook_host text COLLATE "C",
+    webhook_url text,
+    answer_status integer,
     CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status, recipient),
-    CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction')),
-    CONSTRAINT notifications_channel_is_known CHECK (channel IN ('telegram')),
+    CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction', 'settlement', 'progress')),
+    CONSTRAINT notifications_channel_is_known CHECK (channel IN ('telegram', 'webhook')),
     CONSTRAINT notifications_state_is_known
         CHECK (state IN ('pending', 'leased', 'sent', 'logged', 'uncertain', 'dead', 'skipped', 'elsewhere')),
     CONSTRAINT notifications_lease_iff_leased CHECK ((state = 'leased') = (lease_until IS NOT NULL AND lease_owner IS NOT NULL)),
     CONSTRAINT notifications_sent_at_iff_sent CHECK ((state = 'sent') = (sent_at IS NOT NULL)),
     CONSTRAINT notifications_logged_have_logged_at CHECK (state <> 'logged' OR logged_at IS NOT NULL),
-    CONSTRAINT notifications_have_a_chat_unless_skipped CHECK (chat_id IS NOT NULL OR state IN ('skipped', 'elsewhere')),
+    CONSTRAINT notifications_have_a_chat_unless_skipped
+        CHECK (chat_id IS NOT NULL OR state IN ('skipped', 'elsewhere') OR channel = 'webhook'),
     CONSTRAINT notifications_unsent_say_why CHECK (state NOT IN ('logged', 'uncertain', 'dead', 'skipped') OR last_error IS NOT NULL),
     CONSTRAINT notifications_are_marked_before_they_are_sent CHECK (state <> 'leased' OR sending_at IS NOT NULL),
     CONSTRAINT notifications_parts_sent_is_not_negative CHECK (parts_sent >= 0),
     CONSTRAINT notifications_form_is_known CHECK (form IN ('media', 'documents', 'text')),
-    CONSTRAINT notifications_refusals_are_not_negative CHECK (fallbacks >= 0 AND refused_for_pace >= 0)
+    CONSTRAINT notifications_refusals_are_not_negative CHECK (fallbacks >= 0 AND refused_for_pace >= 0),
+    CONSTRAINT notifications_id_and_host_iff_webhook
+        CHECK ((channel = 'webhook') = (webhook_id IS NOT NULL) AND (channel = 'webhook') = (webhook_host IS NOT NULL)),
+    CONSTRAINT notifications_to_a_chat_have_no_webhook_url CHECK (webhook_url IS NULL OR channel = 'webhook'),
+    CONSTRAINT notifications_as_a_webhook_have_no_chat CHECK (channel <> 'webhook' OR chat_id IS NULL AND recipient = '')
 );
-CREATE INDEX notifications_due_idx ON runledger.notifications (not_before, id) WHERE state = 'pending';
+CREATE INDEX notifications_due_idx ON runledger.notifications (not_before, id)
+    WHERE state = 'pending' AND channel = 'telegram';
 COMMENT ON INDEX runledger.notifications_due_idx IS 'Notify leases due rows, oldest first.';
 CREATE INDEX notifications_leased_idx ON runledger.notifications (lease_until) WHERE state = 'leased';
 COMMENT ON INDEX runledger.notifications_leased_idx IS 'Finds the leases of daemons that died.';
-CREATE INDEX notifications_pending_chat_idx ON runledger.notifications (chat_id, id) WHERE state = 'pending';
+CREATE INDEX notifications_pending_chat_idx ON runledger.notifications (chat_id, id)
+    WHERE state = 'pending' AND chat_id IS NOT NULL;
 COMMENT ON INDEX runledger.notifications_pending_chat_idx IS
     'Notify goes from chat to chat and takes the first message of each, so that no chat delays the others.';
 CREATE INDEX notifications_leased_chat_idx ON runledger.notifications (chat_id) WHERE state = 'leased';
 COMMENT ON INDEX runledger.notifications_leased_chat_idx IS 'A chat with a message on its way gets no other.';
-CREATE INDEX notifications_waiting_idx ON runledger.notifications (waits_since) WHERE state = 'pending';
+CREATE INDEX notifications_waiting_idx ON runledger.notifications (waits_since)
+    WHERE state = 'pending' AND channel = 'telegram';
 COMMENT ON INDEX runledger.notifications_waiting_idx IS 'Finds rows that have waited past [telegram] not_after_seconds.';
+CREATE INDEX notifications_webhook_due_idx ON runledger.notifications (webhook_host, not_before, id)
+    WHERE state = 'pending' AND channel = 'webhook';
+COMMENT ON INDEX runledger.notifications_webhook_due_idx IS
+    'The sender of webhooks goes from host to host and takes what is due at each, so that no host delays the others.';
+CREATE UNIQUE INDEX notifications_webhooks_are_made_once ON runledger.notifications
+    (generation_id, run_id, kind, for_status) WHERE channel = 'webhook';
+COMMENT ON INDEX runledger.notifications_webhooks_are_made_once IS
+    'A run''s progress has one row for each place, which is written again.';
+CREATE INDEX notifications_webhook_run_idx ON runledger.notifications (run_id, id)
+    WHERE state IN ('pending', 'leased') AND channel = 'webhook';
+COMMENT ON INDEX runledger.notifications_webhook_run_idx IS 'A webhook waits for the earlier ones about its run.';
+CREATE INDEX notifications_webhook_generation_idx ON runledger.notifications (generation_id, id)
+    WHERE state IN ('pending', 'leased') AND channel = 'webhook';
+COMMENT ON INDEX runledger.notifications_webhook_generation_idx IS
+    'A webhook waits for the earlier ones about its generation.';
+CREATE INDEX notifications_webhook_waiting_idx ON runledger.notifications (waits_since)
+    WHERE state = 'pending' AND channel = 'webhook';
+COMMENT ON INDEX runledger.notifications_webhook_waiting_idx IS 'Finds rows that have waited past [webhooks] give_up_days.';
 CREATE INDEX notifications_failed_idx ON runledger.notifications (created_at)
     WHERE state IN ('uncertain', 'dead', 'skipped');
 COMMENT ON INDEX runledger.notifications_failed_idx IS
@@ -71,16 +101,16 @@ COMMENT ON COLUMN runledger.notifications.id IS 'A handle for people, and the or
 COMMENT ON COLUMN runledger.notifications.generation_id IS 'The generation that it is about.';
 COMMENT ON COLUMN runledger.notifications.run_id IS 'Its run.';
 COMMENT ON COLUMN runledger.notifications.kind IS
-    'ending: the run ended. follow_up: outputs came after an ending that had none. correction: the status in an earlier message turned out to be wrong.';
-COMMENT ON COLUMN runledger.notifications.for_status IS 'The status that a correction states; empty for the other kinds, of which each recipient gets one.';
-COMMENT ON COLUMN runledger.notifications.channel IS 'telegram; the only channel so far.';
+    'To a chat: ending: the run ended. follow_up: outputs came after an ending that had none. correction: the status in an earlier message turned out to be wrong. As a webhook: settlement: the run was settled, settled again, repriced, or its row reopened. progress: how the run gets on.';
+COMMENT ON COLUMN runledger.notifications.for_status IS 'The status that a correction states; of a webhook the settlement (settlements.id) and where it goes; empty for the other kinds, of which each recipient gets one.';
+COMMENT ON COLUMN runledger.notifications.channel IS 'telegram: a message to a chat. webhook: a signed POST to [webhooks] url or to metadata.webhookUrl.';
 COMMENT ON COLUMN runledger.notifications.bot IS 'The configured bot that sends it; default is the only one so far.';
 COMMENT ON COLUMN runledger.notifications.chat_id IS
-    'Telegram''s chat; negative for groups; below -10^18 a number that stands for the name in recipient; NULL only if the record names no chat there, and the message is skipped or elsewhere.';
+    'Telegram''s chat; negative for groups; below -10^18 a number that stands for the name in recipient; NULL if the record names no chat there, and the message is skipped or elsewhere, and of a webhook.';
 COMMENT ON COLUMN runledger.notifications.payload IS
-    'The content: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}, as settled; message_thread_id and reply_to_message_id, its place in the chat; left_out, what of it metadata gives in vain; hints, the options that metadata asks for, or a text that says why they cannot be used; language, the reader''s.';
+    'The content, as settled. To a chat: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}; message_thread_id and reply_to_message_id, its place in the chat; left_out, what of it metadata gives in vain; hints, the options that metadata asks for, or a text that says why they cannot be used; language, the reader''s. As a webhook: the body that is posted (docs/webhooks.md).';
 COMMENT ON COLUMN runledger.notifications.state IS
-    'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id. logged: it was only written to the daemon''s log, because [telegram] mode is log. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why. elsewhere: the record names another platform than Telegram, which is in recipient; another channel tells it.';
+    'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id; or the receiver of the webhook answered 2xx. logged: it was only written to the daemon''s log, because [telegram] mode is log. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram or the receiver refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why. elsewhere: the record names another platform than Telegram, which is in recipient; another channel tells it.';
 COMMENT ON COLUMN runledger.notifications.created_at IS 'When the settlement created it.';
 COMMENT ON COLUMN runledger.notifications.not_before IS 'Not sent before this moment: outputs_grace, or a retry''s delay.';
 COMMENT ON COLUMN runledger.notifications.attempts IS 'Number of attempts to send it.';
@@ -109,9 +139,17 @@ COMMENT ON COLUMN runledger.notifications.logged_at IS
     'When it was last written to the daemon''s log in place of being sent ([telegram] mode is log); NULL: never. It stays if the message is sent later.';
 COMMENT ON COLUMN runledger.notifications.refused_for_pace IS
     'Number of 429 answers to that part in its form, in all attempts: an album becomes a text after a few.';
+COMMENT ON COLUMN runledger.notifications.webhook_id IS
+    'The header webhook-id of each attempt: the receiver knows a copy by it. Random, so that a ledger that is restored to an earlier point never gives one event''s id to another. NULL: not a webhook.';
+COMMENT ON COLUMN runledger.notifications.webhook_host IS
+    'Whose attempts are counted together: the host of webhook_url in lower case, or the words [webhooks] url. NULL: not a webhook.';
+COMMENT ON COLUMN runledger.notifications.webhook_url IS
+    'Where it is posted: metadata.webhookUrl. NULL: to [webhooks] url of the daemon''s configuration, or not a webhook.';
+COMMENT ON COLUMN runledger.notifications.answer_status IS
+    'The HTTP status of the last answer to a webhook; NULL: none came, or not a webhook.';
 
 COMMENT ON COLUMN runledger.notifications.recipient IS
-    'Whom the record names: a chat''s number, @channelname in lower case, or platform and the name of another. Of a skipped message, the key of metadata that names nobody. The chat stays the same recipient if its number changes.';
+    'Whom the record names: a chat''s number, @channelname in lower case, or platform and the name of another. Of a skipped message, the key of metadata that names nobody. Empty: a webhook. The chat stays the same recipient if its number changes.';
 
 CREATE TABLE runledger.telegram_chats (
     chat_id bigint PRIMARY KEY,

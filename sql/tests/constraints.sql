@@ -1,6 +1,6 @@
 -- Each constraint refuses what it is for, by its own name.
 BEGIN;
-SELECT plan(20);
+SELECT plan(26);
 
 CREATE FUNCTION pg_temp.refused_by(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -50,6 +50,18 @@ SELECT is(pg_temp.refused_by(statement), wanted, wanted) FROM (VALUES
      'notifications_unsent_say_why'),
     ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, channel) VALUES (1, 'r', 'ending', '', 1, '{}', 'post') $$,
      'notifications_channel_is_known'),
+    ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, payload, channel) VALUES (1, 'r', 'settlement', '1', '{}', 'webhook') $$,
+     'notifications_id_and_host_iff_webhook'),
+    ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, webhook_url) VALUES (1, 'r', 'ending', '', 1, '{}', 'https://a.example') $$,
+     'notifications_to_a_chat_have_no_webhook_url'),
+    ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, recipient, payload, channel, webhook_id, webhook_host) VALUES (1, 'r', 'settlement', '1', '1', '{}', 'webhook', 'msg_1', 'h') $$,
+     'notifications_as_a_webhook_have_no_chat'),
+    ($$ INSERT INTO runledger.webhook_settings (is_the_only_row, to_url, host_suffixes, metadata_keys, events) VALUES (false, true, '{}', '{}', '{}') $$,
+     'webhook_settings_are_one_row'),
+    ($$ INSERT INTO runledger.webhook_settings (to_url, host_suffixes, metadata_keys, events) VALUES (true, '{}', '{}', '{other}') $$,
+     'webhook_settings_events_are_known'),
+    ($$ INSERT INTO runledger.webhook_hosts (host, failures, closed_until, last_error) VALUES ('h', -1, now(), 'e') $$,
+     'webhook_hosts_have_failed'),
     ($$ INSERT INTO runledger.forgotten_runs (run_digest) VALUES ('r') $$, 'forgotten_runs_digest_has_32_bytes')
 ) AS cases (statement, wanted);
 

@@ -17,8 +17,13 @@ SELECT s.run_id, s.generation_id, s.settled_at, s.outcome, s.status, NULL, runle
 FROM runledger.settlements AS s
 UNION ALL
 SELECT n.run_id, n.generation_id, coalesce(n.sent_at, n.logged_at, n.created_at), 'message ' || n.state,
-       coalesce(nullif(n.for_status, ''), n.payload ->> 'status'), NULL,
-       concat_ws('; ', replace(n.kind, '_', ' ') || ' to chat ' || n.chat_id,
+       CASE n.channel WHEN 'webhook' THEN n.payload #>> '{data,status}'
+                      ELSE coalesce(nullif(n.for_status, ''), n.payload ->> 'status') END, NULL,
+       concat_ws('; ', replace(n.kind, '_', ' ')
+                       || CASE WHEN n.channel = 'webhook' THEN ' to ' || n.webhook_host
+                               WHEN n.state = 'elsewhere' THEN ' to ' || n.recipient
+                               WHEN n.recipient LIKE '@%' THEN ' to chat ' || n.recipient
+                               ELSE coalesce(' to chat ' || n.chat_id, '') END,
                  n.attempts || CASE n.attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END,
                  runledger.masked_links(n.last_error))
 FROM (SELECT DISTINCT s.run_id, s.generation_id FROM runledger.settlements AS s) AS settled

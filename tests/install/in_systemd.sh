@@ -158,6 +158,8 @@ install -m 0600 /dev/null /etc/runledger/secrets/database-password
 echo 1:a-token >/etc/runledger/secrets/telegram-token
 echo a-key >/etc/runledger/secrets/comfydeploy-key
 echo sesame >/etc/runledger/secrets/database-password
+install -m 0600 /dev/null /etc/runledger/secrets/webhook-secrets
+echo whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0 >/etc/runledger/secrets/webhook-secrets
 install -m 0600 /dev/null /etc/runledger/secrets/page-token
 echo a-token-of-the-page >/etc/runledger/secrets/page-token
 runledger keygen ledger --folder /etc/runledger/secrets >/dev/null
@@ -179,6 +181,8 @@ token_file = "$CREDENTIALS_DIRECTORY/telegram-token"
 [comfydeploy]
 api_url = "http://127.0.0.1:1"
 api_key_file = "$CREDENTIALS_DIRECTORY/comfydeploy-key"
+[webhooks]
+secrets_file = "$CREDENTIALS_DIRECTORY/webhook-secrets"
 [page]
 token_file = "$CREDENTIALS_DIRECTORY/page-token"
 [settle]

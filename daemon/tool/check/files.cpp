@@ -177,6 +177,7 @@ void check_secrets(const Config& config, const fs::path& config_file, const Acco
     add("[telegram] token_file", config.telegram.token_file);
     add("[comfydeploy] api_key_file", config.comfydeploy.api_key_file);
     add("[page] token_file", config.page.token_file);
+    add("[webhooks] secrets_file", config.webhooks.secrets_file);
     if (config.intake.curve) {
         add("[intake] curve_secret_key_file", config.intake.curve->secret_key_file);
         add("[intake] curve_authorized_keys_file", config.intake.curve->authorized_keys_file);

@@ -213,14 +213,21 @@ std::string notification_line(const pqxx::row& notification) {
     const auto error = text_of(notification["last_error"]);
     const auto state = notification["state"].as<std::string>();
     const auto at = text_of(notification[state == "logged" ? "logged_at" : "sent_at"]);
-    if (state == "elsewhere") {
-        return fmt::format("  {}: {}, {}\n", notification["kind"].as<std::string>(), state,
-                           notification["recipient"].as<std::string>());
-    }
+    const auto kind = notification["kind"].as<std::string>();
     const auto recipient = notification["recipient"].as<std::string>();
-    const std::string chat = recipient.starts_with('@') ? recipient : text_or(notification["chat_id"], "unusable");
-    return fmt::format("  {}{}: {}{}, chat {}, {} attempts{}\n", notification["kind"].as<std::string>(),
-                       for_status ? " to " + *for_status : "", state, at ? " " + *at : "", chat,
+    if (state == "elsewhere") {
+        return fmt::format("  {}: {}, {}\n", kind, state, recipient);
+    }
+    const bool is_webhook = notification["channel"].as<std::string>() == "webhook";
+    const auto what =
+        is_webhook ? fmt::format("webhook of {}{}", kind == "progress" ? "" : "settlement ", for_status.value_or("?"))
+                   : fmt::format("{}{}", kind, for_status ? " to " + *for_status : "");
+    const auto where =
+        is_webhook ? fmt::format("{}, id {}", text_or(notification["webhook_host"], "?"),
+                                 text_or(notification["webhook_id"], "?"))
+                   : fmt::format("chat {}",
+                                 recipient.starts_with('@') ? recipient : text_or(notification["chat_id"], "unusable"));
+    return fmt::format("  {}: {}{}, {}, {} attempts{}\n", what, state, at ? " " + *at : "", where,
                        notification["attempts"].as<std::string>(), error ? ": " + *error : "");
 }
 

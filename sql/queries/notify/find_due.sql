@@ -22,7 +22,7 @@ FROM chats CROSS JOIN LATERAL (
       AND NOT EXISTS (
           SELECT FROM runledger.notifications AS earlier
           WHERE earlier.generation_id = n.generation_id AND earlier.id < n.id
-            AND earlier.recipient = n.recipient AND earlier.state IN ('pending', 'leased'))
+            AND earlier.recipient = n.recipient AND earlier.state IN ('pending', 'leased') AND earlier.channel = 'telegram')
     ORDER BY n.id LIMIT 1) AS head
 WHERE chats.chat_id <= $3::bigint
   AND chats.chat_id <> ALL ($1::bigint[])

@@ -4,7 +4,8 @@ WITH again AS (
     UPDATE runledger.notifications AS n
     SET state = 'pending', attempts = 0, not_before = now(), waits_since = now(), form = 'media',
         without_thread = false, without_buttons = false, fallbacks = 0, refused_for_pace = 0
-    WHERE n.state IN ('dead', 'uncertain', 'skipped') AND n.chat_id IS NOT NULL AND NOT runledger.is_corrected(n)
+    WHERE n.state IN ('dead', 'uncertain', 'skipped') AND (n.chat_id IS NOT NULL OR n.channel = 'webhook')
+      AND NOT runledger.is_corrected(n)
       AND ($1::bigint[] IS NULL OR n.id = ANY ($1::bigint[]))
       AND ($2::text[] IS NULL OR n.state = ANY ($2::text[]))
       AND ($3::text IS NULL OR n.chat_id = runledger.chat_named($3::text))

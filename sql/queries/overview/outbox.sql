@@ -1,13 +1,13 @@
--- $1 integer: how many of a state are counted at most. Given up: within a day.
-SELECT (SELECT count(*) FROM (SELECT FROM runledger.notifications_v1 WHERE state = 'pending' LIMIT $1::integer) AS n)
-           AS pending,
-       (SELECT count(*) FROM (SELECT FROM runledger.notifications_v1 WHERE state = 'leased' LIMIT $1::integer) AS n)
-           AS leased,
+-- $1 integer: how many of a state are counted at most. Given up: within a day. Messages to chats alone.
+SELECT (SELECT count(*) FROM (SELECT FROM runledger.notifications_v1
+                              WHERE state = 'pending' AND channel = 'telegram' LIMIT $1::integer) AS n) AS pending,
+       (SELECT count(*) FROM (SELECT FROM runledger.notifications_v1
+                              WHERE state = 'leased' AND channel = 'telegram' LIMIT $1::integer) AS n) AS leased,
        (SELECT count(*) FROM (SELECT FROM runledger.failed_notifications_v1
-                              WHERE state = 'dead' AND created_at > now() - interval '1 day' LIMIT $1::integer) AS n)
-           AS dead,
+                              WHERE state = 'dead' AND channel = 'telegram'
+                                    AND created_at > now() - interval '1 day' LIMIT $1::integer) AS n) AS dead,
        (SELECT count(*) FROM (SELECT FROM runledger.failed_notifications_v1
-                              WHERE state = 'uncertain' AND created_at > now() - interval '1 day'
-                              LIMIT $1::integer) AS n) AS uncertain,
+                              WHERE state = 'uncertain' AND channel = 'telegram'
+                                    AND created_at > now() - interval '1 day' LIMIT $1::integer) AS n) AS uncertain,
        coalesce((SELECT extract(epoch FROM now() - min(waits_since)) FROM runledger.notifications_v1
-                 WHERE state = 'pending'), 0)::bigint AS oldest_seconds
+                 WHERE state = 'pending' AND channel = 'telegram'), 0)::bigint AS oldest_seconds

@@ -97,6 +97,21 @@ TEST_F(News, TellOfAMessageThatIsDeadUncertainOrExpired) {
               R"({"news_id" : 1, "kind" : "message_dead", "generation_id" : 1, "run_id" : "run-1", "chat_id" : 42})");
 }
 
+TEST_F(News, TellOfAWebhookThatIsDeadButNotOfProgress) {
+    for (const auto* const kind : {"settlement", "progress"}) {
+        execute(
+            fmt::format("INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, "
+                        "webhook_id, webhook_host, payload) "
+                        "VALUES (1, 'run-1', '{0}', '{0}', 'webhook', 'msg_{0}', 'hooks.example', '{{}}')",
+                        kind));
+    }
+
+    execute(*daemon_, "UPDATE runledger.notifications SET state = 'dead', last_error = 'HTTP 410'");
+
+    EXPECT_THAT(news("kind, run_id, detail"), ElementsAre("webhook_dead run-1 hooks.example: HTTP 410"));
+    EXPECT_THAT(heard(), SizeIs(1));
+}
+
 TEST_F(News, TellOnceThatTheApplicationRefusesASettlement) {
     execute("ALTER TABLE runledger.generations ADD CONSTRAINT not_too_dear CHECK (cost_usd < 0.0001)");
     const auto id = insert_generation("dear");

@@ -40,6 +40,8 @@ protected:
                 {"[telegram] text", "{fr = {completed = \"bien\"}}"},
                 {"[telegram] token_file", quoted(folder_.write_secret("token", "1:base"))},
                 {"[comfydeploy] api_key_file", quoted(folder_.write_secret("key", "base"))},
+                {"[webhooks] secrets_file",
+                 quoted(folder_.write_secret("webhooks", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))},
                 {"[intake] curve_secret_key_file", quoted(folder_.write_secret("secret", std::string(40, 'b')))},
                 {"[intake] curve_authorized_keys_file", quoted(folder_.write_file("keys", std::string(40, 'b')))}};
     }
@@ -62,6 +64,7 @@ protected:
         using T = TelegramSettings;
         using R = ReconcileSettings;
         using S = ReconcileSettings::Silence;
+        using W = WebhookSettings;
         const auto silence = [](std::chrono::seconds S::*member) {
             return
                 [member](const Config& config) { return std::to_string((config.comfydeploy.silence.*member).count()); };
@@ -150,6 +153,27 @@ protected:
             number("[comfydeploy] timeout_ms", 408, field(&C::comfydeploy, &R::timeout)),
             number("[comfydeploy] retry_delay_min_ms", 409, field(&C::comfydeploy, &R::retry_delay_min)),
             number("[comfydeploy] retry_delay_max_ms", 3'600'001, field(&C::comfydeploy, &R::retry_delay_max)),
+            text("[webhooks] url", "https://hook.example.com/a", field(&C::webhooks, &W::url)),
+            {"[webhooks] url_is_inner", "true", "true", field(&C::webhooks, &W::url_is_inner)},
+            {"[webhooks] secrets_file",
+             quoted(folder_.write_secret("other_webhooks", "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0")),
+             "secret-secret-secret-secret",
+             [](const Config& c) { return std::string(c.webhooks.secrets.front().reveal()); }},
+            {"[webhooks] host_suffixes", "[\"hooks.example.com\"]", "hooks.example.com",
+             [](const Config& c) { return fmt::format("{}", fmt::join(c.webhooks.host_suffixes, " ")); }},
+            {"[webhooks] metadata_keys", "[\"userId\", \"tool\"]", "userId tool",
+             [](const Config& c) { return fmt::format("{}", fmt::join(c.webhooks.metadata_keys, " ")); }},
+            {"[webhooks] events", "[\"progress\", \"settled\"]", "progress settled",
+             [](const Config& c) { return fmt::format("{}", fmt::join(c.webhooks.events, " ")); }},
+            number("[webhooks] progress_interval_ms", 506, field(&C::webhooks, &W::progress_interval)),
+            number("[webhooks] timeout_ms", 501, field(&C::webhooks, &W::timeout)),
+            number("[webhooks] retry_delay_min_ms", 502, field(&C::webhooks, &W::retry_delay_min)),
+            number("[webhooks] retry_delay_max_ms", 1503, field(&C::webhooks, &W::retry_delay_max)),
+            number("[webhooks] give_up_days", 15, field(&C::webhooks, &W::give_up)),
+            number("[webhooks] retry_after_max_seconds", 504, field(&C::webhooks, &W::retry_after_max)),
+            number("[webhooks] concurrency", 16, field(&C::webhooks, &W::concurrency)),
+            number("[webhooks] breaker_failures", 17, field(&C::webhooks, &W::breaker_failures)),
+            number("[webhooks] breaker_delay_max_ms", 505, field(&C::webhooks, &W::breaker_delay_max)),
             text("[metrics] listen", "127.0.0.1:1", field(&C::metrics, &Config::Metrics::listen)),
             {"[page] token_file", quoted(folder_.write_secret("page_token", "a-token-for-the-page")),
              "a-token-for-the-page", [](const Config& c) { return std::string(c.page.token.reveal()); }},

@@ -244,6 +244,29 @@ TEST_F(ConfigFile, PutsThePasswordIntoBothConnectionStrings) {
     EXPECT_THAT(fault_of(text + "uri = \"user=me\"\n"), HasSubstr("more than one line"));
 }
 
+TEST_F(ConfigFile, HasWebhooksOfHttpsAndWithSecretsAlone) {
+    const std::string base = "[postgres]\nuri = \"dbname=x\"\n[webhooks]\n";
+    const std::string secrets = "secrets_file = \"" +
+                                folder_.write_secret("hooks", "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0\n").string() +
+                                "\"\n";
+    const auto url = [](std::string_view text) { return fmt::format("url = \"{}\"\n", text); };
+
+    EXPECT_FALSE(load(base).webhooks.is_on());
+    EXPECT_TRUE(load(base + secrets + url("https://app.example.com/x?y=1")).webhooks.is_on());
+    EXPECT_TRUE(load(base + secrets + url("http://127.0.0.1:3000/x") + "url_is_inner = true\n").webhooks.is_on());
+    EXPECT_THAT(fault_of(base + secrets + url("http://app.example.com/x")), HasSubstr("begins with http://"));
+    EXPECT_THAT(fault_of(base + secrets + url("app.example.com")), HasSubstr("[webhooks] url (line 5) is no URL"));
+    EXPECT_THAT(fault_of(base + secrets + url("ftp://app.example.com/x")), HasSubstr("is no URL"));
+    EXPECT_THAT(fault_of(base + url("https://app.example.com")), HasSubstr("secrets_file is missing"));
+    EXPECT_THAT(fault_of(base + secrets + "host_suffixes = [\"Example.com\"]\n"), HasSubstr("not a host's name"));
+    EXPECT_THAT(fault_of(base + secrets + "retry_delay_min_ms = 5000\nretry_delay_max_ms = 10\n"),
+                HasSubstr("more than retry_delay_max_ms"));
+    folder_.write_secret("hooks", "sesame\n");
+    const std::string fault = fault_of(base + secrets + url("https://app.example.com/path-secret"));
+    EXPECT_THAT(fault, HasSubstr("line 1 does not begin with whsec_"));
+    EXPECT_THAT(fault, AllOf(Not(HasSubstr("sesame")), Not(HasSubstr("path-secret"))));
+}
+
 TEST_F(ConfigFile, FindsCredentialsOfTheService) {
     const auto named = [](std::string_view section, std::string_view key, std::string_view name) {
         return fmt::format("[{}]\n{} = \"$CREDENTIALS_DIRECTORY/{}\"\n", section, key, name);

@@ -34,7 +34,7 @@ Wire wire(std::string sample, std::atomic<Value>& counter) {
 // A counter that is added to a stage does not compile here until it has a name, and then is a warning until it has a
 // row. What is in no row on purpose: the histograms and measured_at, which have tests of their own.
 std::vector<Wire> wires(Counters& counters) {
-    auto& [intake, apply, settle, notify, maintain, reconcile, backlog, tell, config, web] = counters;
+    auto& [intake, apply, settle, notify, maintain, reconcile, backlog, tell, config, web, webhooks] = counters;
     auto& [messages, busy, damaged, answers, handshakes_denied] = intake;
     auto& [turns, apply_turns_failed, batches_applied, batch_copies, batch_conflicts, batches_refused, events_applied,
            events_quarantined, segments_retired, set_back, apply_lag, events_ahead_of_clock] = apply;
@@ -47,11 +47,14 @@ std::vector<Wire> wires(Counters& counters) {
            lookups_in_flight, key_is_refused] = reconcile;
     auto& [unsettled_new, unsettled_locked, unsettled_refused, stuck_runs, outbox_pending, outbox_retrying,
            outbox_leased, outbox_dead, outbox_uncertain, outbox_skipped, outbox_elsewhere,
-           outbox_oldest_pending_seconds, outbox_oldest_dead_seconds, lookups_due, lookups_later, lookups_given_up,
+           outbox_oldest_pending_seconds, outbox_oldest_dead_seconds, webhooks_pending, webhooks_retrying,
+           webhooks_dead, webhooks_skipped, webhooks_oldest_seconds, lookups_due, lookups_later, lookups_given_up,
            lookups_oldest_due_seconds, measured_at, looks_failed] = backlog;
     auto& [reloads_done, reloads_refused, config_is_refused, config_read_at, keys_for_restart] = config;
     auto& [groups_told, progress_told, tell_turns_failed] = tell;
     auto& [tokens_refused] = web;
+    auto& [delivered, webhooks_retried, webhooks_held, dropped, webhooks_gone, forbidden, webhooks_expired,
+           webhook_turns_failed, webhooks_in_flight, hosts_closed] = webhooks;
     return {
         wire("runledger_intake_messages_total", messages),
         wire("runledger_intake_busy_total", busy),
@@ -86,6 +89,21 @@ std::vector<Wire> wires(Counters& counters) {
         wire("runledger_telegram_too_many_requests_last_seconds", last_too_many_requests_at),
         wire("runledger_telegram_unanswered", unanswered),
         wire("runledger_telegram_token_refused", token_is_refused),
+        wire("runledger_webhooks_total{outcome=\"delivered\"}", delivered),
+        wire("runledger_webhooks_total{outcome=\"retried\"}", webhooks_retried),
+        wire("runledger_webhooks_total{outcome=\"held\"}", webhooks_held),
+        wire("runledger_webhooks_total{outcome=\"dropped\"}", dropped),
+        wire("runledger_webhooks_total{outcome=\"gone\"}", webhooks_gone),
+        wire("runledger_webhooks_total{outcome=\"forbidden\"}", forbidden),
+        wire("runledger_webhooks_total{outcome=\"expired\"}", webhooks_expired),
+        wire("runledger_webhook_turns_failed_total", webhook_turns_failed),
+        wire("runledger_webhooks_in_flight", webhooks_in_flight),
+        wire("runledger_webhook_hosts_closed", hosts_closed),
+        wire("runledger_outbox_webhooks{state=\"pending\"}", webhooks_pending),
+        wire("runledger_outbox_webhooks{state=\"retrying\"}", webhooks_retrying),
+        wire("runledger_outbox_webhooks{state=\"dead\"}", webhooks_dead),
+        wire("runledger_outbox_webhooks{state=\"skipped\"}", webhooks_skipped),
+        wire("runledger_outbox_webhooks_oldest_seconds", webhooks_oldest_seconds),
         wire("runledger_event_partitions_total{action=\"made\"}", days_made),
         wire("runledger_event_partitions_total{action=\"dropped\"}", days_dropped),
         wire("runledger_rows_expired_total{of=\"runs\"}", runs_removed),

@@ -1,0 +1,212 @@
+#include "daemon/webhooks/outbox.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "queries/webhooks.hpp"
+
+namespace runledger::webhooks {
+namespace {
+
+// The attempts in flight are not moved on while a statement runs.
+constexpr TransactionBounds outbox_bounds{
+    .statement_timeout = std::chrono::seconds{5}, .lock_timeout = std::chrono::seconds{2}, .plans_once = true};
+constexpr std::size_t stale_a_look_max = 1000;
+constexpr std::size_t progress_a_look_max = 500;
+constexpr std::chrono::seconds aged_look_interval{1};  // For what has waited too long, and for leases of the dead.
+constexpr std::chrono::milliseconds lease_margin{std::chrono::seconds{30}};
+constexpr std::string_view before_all_hosts;
+constexpr std::string_view behind_all_hosts = "~";  // No host's name begins with it.
+
+std::string array_of(std::span<const std::int64_t> values) {
+    ArrayLiteral array;
+    for (const std::int64_t value : values) {
+        array.add(value);
+    }
+    return array.str();
+}
+
+std::string array_of(std::span<const std::string> texts) {
+    ArrayLiteral array;
+    for (const std::string& text : texts) {
+        array.add(std::string_view(text));
+    }
+    return array.str();
+}
+
+std::optional<long> unless_none(long status) { return status == 0 ? std::nullopt : std::optional(status); }
+
+}  // namespace
+
+Outbox::Outbox(std::string postgres_uri, std::string lease_owner)
+    : database_(std::move(postgres_uri), "webhooks"), lease_owner_(std::move(lease_owner)), bounds_(outbox_bounds) {}
+
+void Outbox::hurry(std::chrono::milliseconds statement_timeout) noexcept {
+    bounds_.statement_timeout = statement_timeout;
+    bounds_.lock_timeout = statement_timeout;
+}
+
+void Outbox::publish(const WebhookSettings& settings, bool are_new) {
+    Transaction work(database_, bounds_);
+    if (settings.is_on()) {
+        work.run(queries::webhooks::publish, !settings.url.empty(), array_of(settings.host_suffixes),
+                 array_of(settings.metadata_keys), array_of(settings.events));
+    } else {
+        work.run(queries::webhooks::unpublish);
+    }
+    work.run(queries::webhooks::forget_hosts, std::string(are_new ? host_of_our_url : ""));
+    database_.commit(work);
+}
+
+// From the host after the last one's turn to the last host, then from the first.
+std::vector<std::int64_t> Outbox::find_due(const Statements& work, const WebhookSettings& settings,
+                                           std::size_t count_max) {
+    std::vector<std::int64_t> chosen;
+    const std::string begun_after = last_host_;
+    const auto look = [&](std::string_view after, std::string_view up_to) {
+        const auto due = ask(work, queries::webhooks::find_due, std::string(after), std::string(up_to),
+                             count_max - chosen.size(), settings.concurrency, settings.breaker_failures);
+        for (const auto& row : due) {
+            chosen.push_back(row["id"].as<std::int64_t>());
+            last_host_ = row["webhook_host"].as<std::string>();
+        }
+    };
+    look(begun_after, behind_all_hosts);
+    if (chosen.size() < count_max && !begun_after.empty()) {
+        look(before_all_hosts, begun_after);
+    }
+    if (chosen.size() < count_max) {
+        last_host_ = before_all_hosts;  // All had their turn.
+    }
+    return chosen;
+}
+
+void Outbox::tell_progress(const WebhookSettings& settings) {
+    Transaction work(database_, bounds_);
+    if (!ask1(work, queries::webhooks::hold_forgetting)[0].as<bool>()) {
+        return;  // The next look tells it.
+    }
+    if (!ask(work, queries::webhooks::tell_progress, settings.progress_interval.count(), progress_a_look_max).empty()) {
+        database_.commit(work);
+    }
+}
+
+Outbox::Taken Outbox::lease(const WebhookSettings& settings, std::size_t count_max) {
+    Taken taken;
+    Transaction work(database_, bounds_);
+    taken.hosts_closed = ask1(work, queries::webhooks::count_closed)[0].as<std::size_t>();
+    std::vector<std::int64_t> chosen;
+    if (std::chrono::steady_clock::now() >= next_aged_look_) {
+        next_aged_look_ = std::chrono::steady_clock::now() + aged_look_interval;
+        taken.given_up =
+            ask(work, queries::webhooks::give_up_stale,
+                std::chrono::duration_cast<std::chrono::seconds>(settings.give_up).count(), stale_a_look_max)
+                .size();
+        for (const auto& row : ask(work, queries::webhooks::find_expired, count_max)) {
+            chosen.push_back(row[0].as<std::int64_t>());
+        }
+    }
+    if (chosen.size() < count_max) {
+        const auto due = find_due(work, settings, count_max - chosen.size());
+        chosen.insert(chosen.end(), due.begin(), due.end());
+    }
+    if (!chosen.empty()) {
+        const auto lease = settings.timeout + lease_margin;
+        for (const auto& row : ask(work, queries::webhooks::lease, array_of(std::span<const std::int64_t>(chosen)),
+                                   lease_owner_, lease.count())) {
+            taken.leased.push_back({.id = row["id"].as<std::int64_t>(),
+                                    .run_id = row["run_id"].as<std::string>(),
+                                    .is_progress = row["kind"].as<std::string>() == "progress",
+                                    .is_late = !row["is_late"].is_null() && row["is_late"].as<bool>(),
+                                    .webhook_id = row["webhook_id"].as<std::string>(),
+                                    .host = row["webhook_host"].as<std::string>(),
+                                    .url = row["webhook_url"].is_null()
+                                               ? std::nullopt
+                                               : std::optional(row["webhook_url"].as<std::string>()),
+                                    .body = row["payload"].as<std::string>(),
+                                    .attempts = row["attempts"].as<unsigned>(),
+                                    .age = std::chrono::milliseconds{row["age_ms"].as<std::int64_t>()}});
+        }
+    }
+    if (!taken.leased.empty() || taken.given_up > 0) {  // Else no COMMIT: nothing was written.
+        database_.commit(work);
+    }
+    std::ranges::sort(taken.leased, {}, &Leased::id);
+    return taken;
+}
+
+std::vector<Outbox::Stored> Outbox::store(const WebhookSettings& settings, std::span<const Outcome> outcomes) {
+    std::vector<Stored> stored;
+    stored.reserve(outcomes.size());
+    Transaction work(database_, bounds_);
+    // Two daemons that store for the same hosts lock their rows in one order.
+    std::vector<const Outcome*> by_host;
+    for (const Outcome& outcome : outcomes) {
+        by_host.push_back(&outcome);
+    }
+    std::ranges::stable_sort(by_host, {}, [](const Outcome* outcome) -> const std::string& { return outcome->host; });
+    std::vector<std::pair<const Outcome*, std::optional<unsigned>>> failures;
+    for (const Outcome* outcome : by_host) {
+        failures.emplace_back(outcome, store_host(work, settings, *outcome));
+    }
+    for (const Outcome& outcome : outcomes) {
+        const bool is_ours = store_one(work, outcome);
+        const auto found = std::ranges::find(failures, &outcome, [](const auto& pair) { return pair.first; });
+        stored.push_back({.is_ours = is_ours, .host_failures = found->second});
+    }
+    database_.commit(work);
+    return stored;
+}
+
+bool Outbox::store_one(const Statements& work, const Outcome& outcome) const {
+    const Decision& decision = outcome.decision;
+    pqxx::result result;
+    switch (decision.verdict) {
+        case Verdict::delivered:
+            result = ask(work, queries::webhooks::sent, outcome.id, lease_owner_, decision.status);
+            break;
+        case Verdict::later:
+        case Verdict::held:
+            result = ask(work, queries::webhooks::later, outcome.id, lease_owner_, decision.delay.count(),
+                         decision.error, unless_none(decision.status), 0);
+            ask(work, queries::webhooks::hold_later_ones, outcome.id);
+            break;
+        case Verdict::aborted:
+            result = ask(work, queries::webhooks::later, outcome.id, lease_owner_, 0, std::optional<std::string>(),
+                         std::optional<long>(), 1);
+            break;
+        case Verdict::dropped:
+            result = ask(work, queries::webhooks::drop_progress, outcome.id, lease_owner_, decision.error,
+                         unless_none(decision.status));
+            break;
+        case Verdict::gone:
+        case Verdict::forbidden:
+            result = ask(work, queries::webhooks::dead, outcome.id, lease_owner_, decision.error,
+                         unless_none(decision.status));
+            break;
+    }
+    return result.affected_rows() == 1;
+}
+
+std::optional<unsigned> Outbox::store_host(const Statements& work, const WebhookSettings& settings,
+                                           const Outcome& outcome) {
+    const Decision& decision = outcome.decision;
+    pqxx::result result;
+    if (decision.verdict == Verdict::delivered) {
+        result = ask(work, queries::webhooks::host_answered, outcome.host);
+    } else if (decision.host_fails || decision.verdict == Verdict::held) {
+        const auto asked = decision.verdict == Verdict::held ? decision.delay : std::chrono::milliseconds{0};
+        result = ask(work, queries::webhooks::host_failed, outcome.host, decision.host_fails ? 1 : 0,
+                     settings.breaker_failures, std::min(settings.retry_delay_min, settings.breaker_delay_max).count(),
+                     settings.breaker_delay_max.count(), asked.count(), decision.error);
+    }
+    return result.empty() ? std::nullopt : std::optional(result[0][0].as<unsigned>());
+}
+
+void Outbox::recover(std::span<const std::int64_t> held_ids) {
+    Transaction work(database_, bounds_);
+    ask(work, queries::webhooks::recover, lease_owner_, array_of(held_ids));
+    database_.commit(work);
+}
+
+}  // namespace runledger::webhooks

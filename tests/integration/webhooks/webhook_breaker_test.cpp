@@ -1,0 +1,70 @@
+// A receiver that fails gets one webhook at a time, after growing pauses; the rows say so, whichever daemon asks.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/webhooks/webhook_fixture.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::SizeIs;
+
+class WebhookBreaker : public WebhookFixture {};
+
+TEST_F(WebhookBreaker, SparesAReceiverThatFailsAndTriesItAgain) {
+    settings_.breaker_failures = 3;
+    settings_.concurrency = 2;
+    settings_.breaker_delay_max = seconds{2};
+    receiver_.script({.answer = {.status = 502}, .times = -1});
+    start_sender();
+    for (int i = 0; i < 50; ++i) {
+        (void)settle();
+    }
+    eventually("the host is closed for a second", [&] {
+        return value("SELECT closed_until > now() + interval '0.7 s' FROM runledger.webhook_hosts") == "t";
+    });
+
+    EXPECT_LT(receiver_.received().size(), 20U) << "of 50 that wait";
+    eventually("the metric says so", [&] { return sent().hosts_closed == 1; });
+    receiver_.clear_script();
+    all_are_delivered();
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.webhook_hosts"), "0");
+    EXPECT_THAT(log_.lines_with("a receiver of webhooks fails"), SizeIs(1));
+    EXPECT_THAT(log_.lines_with("accepts them again"), SizeIs(1));
+}
+
+TEST_F(WebhookBreaker, IsRememberedByTheNextDaemon) {
+    settings_.breaker_failures = 1;
+    settings_.retry_delay_min = settings_.retry_delay_max = settings_.breaker_delay_max = seconds{60};
+    receiver_.script({.answer = {.status = 502}, .times = -1});
+    start_sender();
+    (void)settle();
+    eventually("it fails", [&] { return value("SELECT count(*) FROM runledger.webhook_hosts") == "1"; });
+    (void)settle();
+    const auto other = another_sender("there:2:second");
+    execute("UPDATE runledger.webhook_hosts SET closed_until = now() + interval '1 hour'");
+    eventually("the other looks", [&] { return other->counters().hosts_closed == 1; });
+
+    EXPECT_EQ(other->counters().retried + other->counters().delivered, 0U);
+}
+
+TEST_F(WebhookBreaker, IsNotMovedByAnswersThatAreAboutOneWebhook) {
+    settings_.breaker_failures = 2;
+    start_sender();
+    const std::string bad = settle();
+    all_are_delivered();
+    receiver_.script({.answer = {.status = 422}, .times = -1, .mention = bad});
+    settle_again(bad, "success");
+    eventually("it is tried often", [&] { return sent().retried >= 4; });
+
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.webhook_hosts"), "0");
+    (void)settle();
+    eventually("the next is told", [&] { return sent().delivered == 2; });
+}
+
+}  // namespace
+}  // namespace runledger::test
