@@ -40,7 +40,7 @@ CREATE OR REPLACE FUNCTION runledger.notice_payload(
     RETURN jsonb_build_object(
         'status', p_status, 'status_reason', p_reason, 'duration_ms', round(p_duration_us / 1000.0, 3),
         'cost_usd', p_cost, 'cost_note', p_note, 'outputs', p_outputs,
-        'generation_id', g.id,
+        'generation_id', runledger.handle_of(g.id, g.application_id::text),
         'message_thread_id', runledger.message_number_of(g.metadata, 'message_thread_id', 'telegramMessageThreadId'),
         'reply_to_message_id',
             runledger.message_number_of(g.metadata, 'reply_to_message_id', 'telegramMessageId'));

@@ -17,6 +17,8 @@ CREATE TABLE runledger.generations (
     cost_note text,
     updated_at timestamptz NOT NULL DEFAULT now(),
     adopted_at timestamptz,
+    application_id text,
+    application_status text,
     CONSTRAINT generations_run_id_unique UNIQUE (run_id),
     CONSTRAINT generations_status_is_known
         CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
@@ -30,7 +32,8 @@ CREATE TABLE runledger.generations (
 );
 COMMENT ON TABLE runledger.generations IS
     'One picture or video that the application asked for. The application inserts the row and owns metadata and request_*; the daemon settles the rest, once the run''s ending is known.';
-COMMENT ON COLUMN runledger.generations.id IS 'The application''s handle for the row.';
+COMMENT ON COLUMN runledger.generations.id IS
+    'The application''s handle for the row; in an adopted table with a key that is no number, the ledger''s own number beside application_id.';
 COMMENT ON COLUMN runledger.generations.metadata IS
     'As the application knows it: run_id (string), costRate {amount, currency, unit}, telegramChatId (number or decimal string), and anything else. Written by the application.';
 COMMENT ON COLUMN runledger.generations.run_id IS 'metadata.run_id; NULL while it is absent or unusable. Generated.';
@@ -55,3 +58,7 @@ COMMENT ON COLUMN runledger.generations.cost_note IS
 COMMENT ON COLUMN runledger.generations.updated_at IS 'When the daemon last changed the row, or when it was inserted.';
 COMMENT ON COLUMN runledger.generations.adopted_at IS
     'When `runledger migrate --adopt` adopted the row with its table: nobody is notified about it. NULL: it was inserted into the ledger. Written by migrate.';
+COMMENT ON COLUMN runledger.generations.application_id IS
+    'The application''s own key, in an adopted table whose key is no number, with the type that it had. NULL elsewhere: id is its key.';
+COMMENT ON COLUMN runledger.generations.application_status IS
+    'The application''s own word for status, in a table that was adopted with --status-words; what the words mean is in status_words. NULL elsewhere.';
