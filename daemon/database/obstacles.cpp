@@ -103,7 +103,9 @@ private:
     }
 
     void make_text(const TableColumn& column) {
-        add(fmt::format("its column {} is {}, not text; this statement rewrites nothing", column.name, column.type),
+        const bool rewrites = !column.type.starts_with("character varying");
+        add(fmt::format("its column {} is {}, not text; this statement {}", column.name, column.type,
+                        rewrites ? "writes the table anew, under a lock" : "rewrites nothing"),
             fmt::format("ALTER TABLE {} ALTER COLUMN {} TYPE text", table_.name, column.name));
     }
 
