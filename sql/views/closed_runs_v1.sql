@@ -1,12 +1,12 @@
 CREATE OR REPLACE VIEW runledger.closed_runs_v1 AS
 SELECT line.period, line.settlement_id, line.generation_id, s.run_id, g.telegram_chat_id, line.finished_at, line.status,
        round(line.duration_us / 1000.0, 3) AS duration_ms, line.gpu, line.rate_amount, line.rate_unit, line.cost_usd,
-       line.cost_note
+       line.cost_note, g.application_id::text AS application_id
 FROM runledger.closed_runs AS line
 LEFT JOIN runledger.settlements AS s ON s.id = line.settlement_id
 LEFT JOIN runledger.generations AS g ON g.id = line.generation_id;
 COMMENT ON VIEW runledger.closed_runs_v1 IS
-    'The lines of the closed months: each run as it was settled when its month was closed. Only run_id and telegram_chat_id are looked up as they are now, so that a person can be forgotten.';
+    'The lines of the closed months: each run as it was settled when its month was closed. Only run_id, telegram_chat_id and application_id are looked up as they are now, so that a person can be forgotten.';
 COMMENT ON COLUMN runledger.closed_runs_v1.period IS 'The closed month.';
 COMMENT ON COLUMN runledger.closed_runs_v1.settlement_id IS 'The settlement that the line was copied from.';
 COMMENT ON COLUMN runledger.closed_runs_v1.generation_id IS 'The row that was settled.';
@@ -21,3 +21,5 @@ COMMENT ON COLUMN runledger.closed_runs_v1.rate_amount IS 'US dollars per rate_u
 COMMENT ON COLUMN runledger.closed_runs_v1.rate_unit IS 'The unit of the rate; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.closed_runs_v1.cost_usd IS 'US dollars; NULL: nothing is charged, or the cost is unknown.';
 COMMENT ON COLUMN runledger.closed_runs_v1.cost_note IS 'Why cost_usd is NULL, or what to know about it; NULL: nothing to say.';
+COMMENT ON COLUMN runledger.closed_runs_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';

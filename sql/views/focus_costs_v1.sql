@@ -34,7 +34,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
 ), billed AS (
     -- What was charged: one row a charge, and its billing period. Corrections of closed months are another branch here.
     SELECT m.begins_at AS period_begins_at, m.ends_at AS period_ends_at, NULL::text AS charge_class,
-           g.id AS generation_id, g.run_id, g.metadata, g.cost_usd, g.cost_note, s.gpu,
+           coalesce(g.application_id::text, g.id::text) AS handle, g.run_id, g.metadata, g.cost_usd, g.cost_note, s.gpu,
            g.response_timestamp AS ended_at, s.running_at, s.token_count,
            -- A cost that no rate gives is a flat price: the row was adopted, or edited by hand.
            CASE WHEN s.cost_usd = g.cost_usd THEN s.duration_us
@@ -119,7 +119,7 @@ SELECT c.cost_usd AS "BilledCost",
        CASE WHEN n.tags IS NOT NULL THEN runledger.focus_tags(c.metadata, n.tags) END AS "Tags",
        c.cost_note AS "x_CostNote",
        c.seconds AS "x_DurationSeconds",
-       c.generation_id AS "x_GenerationId"
+       c.handle AS "x_GenerationId"
 FROM described AS c CROSS JOIN named AS n;
 COMMENT ON VIEW runledger.focus_costs_v1 IS
     'Costs in the columns of FOCUS 1.2, the FinOps Open Cost and Usage Specification: a row for each generation with a known cost. Generations without a cost have no row, because BilledCost must not be NULL and unknown is not zero: day_costs_v1 counts those that are owed as unpriced, and `runledger export focus` says how many they are. Columns that begin with x_ are the ledger''s own. docs/dba.md, "FOCUS", lists the settings.';
@@ -206,4 +206,4 @@ COMMENT ON COLUMN runledger.focus_costs_v1."x_CostNote" IS
 COMMENT ON COLUMN runledger.focus_costs_v1."x_DurationSeconds" IS
     'Seconds, exact to the microsecond, also beside a flat price; NULL: unknown.';
 COMMENT ON COLUMN runledger.focus_costs_v1."x_GenerationId" IS
-    'The application''s handle for the row.';
+    'The application''s handle for the row: generations.id, or application_id if its table was adopted with a key that is no number.';

@@ -2,12 +2,14 @@ CREATE OR REPLACE VIEW runledger.statement_lines_v1 AS
 SELECT line.period, 'run' AS kind, line.period AS about_period, line.settlement_id, line.generation_id, line.run_id,
        line.telegram_chat_id, line.finished_at, line.status, line.duration_ms, line.gpu, line.rate_amount,
        line.rate_unit, line.cost_usd, line.cost_note, line.cost_usd AS amount_usd, NULL::timestamptz AS posted_at,
-       NULL::text AS reason, NULL::numeric AS cost_usd_before
+       NULL::text AS reason, NULL::numeric AS cost_usd_before,
+       line.application_id
 FROM runledger.closed_runs_v1 AS line
 UNION ALL
 SELECT c.posted_in, 'correction', c.period, c.settlement_id, c.generation_id, c.run_id, g.telegram_chat_id,
        s.finished_at, c.status_after, c.duration_ms_after, s.gpu, c.rate_amount_after, c.rate_unit_after,
-       c.cost_usd_after, c.cost_note_after, c.difference_usd, c.posted_at, c.reason, c.cost_usd_before
+       c.cost_usd_after, c.cost_note_after, c.difference_usd, c.posted_at, c.reason, c.cost_usd_before,
+       c.application_id
 FROM runledger.corrections_v1 AS c
 LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id
 LEFT JOIN runledger.generations AS g ON g.id = c.generation_id;
@@ -33,3 +35,5 @@ COMMENT ON COLUMN runledger.statement_lines_v1.amount_usd IS
 COMMENT ON COLUMN runledger.statement_lines_v1.posted_at IS 'When the correction was posted; NULL for a run.';
 COMMENT ON COLUMN runledger.statement_lines_v1.reason IS 'Why it was corrected, as in corrections_v1; NULL for a run.';
 COMMENT ON COLUMN runledger.statement_lines_v1.cost_usd_before IS 'US dollars before the correction; NULL: not charged, unknown, no line, or a run.';
+COMMENT ON COLUMN runledger.statement_lines_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';
