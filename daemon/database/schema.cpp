@@ -32,7 +32,7 @@ constexpr int indexes_version = 3;  // The one that makes their indexes.
 
 // What generated columns and an adopted table's triggers call: they are made before each migration, which may create
 // such a column.
-constexpr std::array<std::string_view, 2> column_functions{"generated_columns", "adopted_columns"};
+constexpr std::array<std::string_view, 3> column_functions{"generated_columns", "recipients", "adopted_columns"};
 
 constexpr std::string_view command = "run `runledger --config FILE migrate` first";
 
