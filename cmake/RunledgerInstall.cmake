@@ -28,8 +28,6 @@ if(RUNLEDGER_DAEMON)
     install(DIRECTORY ${config}/grafana DESTINATION ${CMAKE_INSTALL_DATADIR}/runledger COMPONENT daemon)
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/sql/examples/
         DESTINATION ${CMAKE_INSTALL_DATADIR}/runledger/queries COMPONENT daemon FILES_MATCHING PATTERN "*.sql")
-    install(FILES ${PROJECT_SOURCE_DIR}/sql/import/json_lines.sql
-        DESTINATION ${CMAKE_INSTALL_DATADIR}/runledger/import COMPONENT daemon)
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/
         DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/runledger/docs COMPONENT daemon
         FILES_MATCHING PATTERN "*.md" PATTERN "*.svg" PATTERN "*.schema.json"

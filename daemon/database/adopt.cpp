@@ -5,157 +5,239 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <iterator>
+#include <thread>
 #include <utility>
 
 #include "daemon/database/database.hpp"
 #include "daemon/database/libpqxx.hpp"
+#include "daemon/database/obstacles.hpp"
 #include "daemon/database/schema.hpp"
 #include "queries/adopt.hpp"
 
 namespace runledger {
 namespace {
 
-struct Column {
+// Some thousands of rows: the application waits for none of them for longer than their update takes.
+constexpr std::int64_t pages_a_batch = 128;
+
+// The columns that keep_generated_columns sets from metadata, each with the function that it calls.
+struct MetadataColumn {
     std::string_view name;
-    std::string_view type;        // What a missing one is made as, and one that is there has to be.
-    std::string_view definition;  // What comes behind the type. A constant default does not rewrite the table.
-    bool is_required{false};
+    std::string_view function;
+};
+constexpr std::array metadata_columns{
+    MetadataColumn{"run_id", "run_id_of"},           MetadataColumn{"telegram_chat_id", "chat_id_of"},
+    MetadataColumn{"group_key", "group_key_of"},     MetadataColumn{"group_size", "group_size_of"},
+    MetadataColumn{"account_key", "account_key_of"}, MetadataColumn{"tool_key", "tool_key_of"},
 };
 
-constexpr std::array columns{
-    Column{"id", "bigint", "", true},
-    Column{"metadata", "jsonb", "", true},
-    Column{"request_timestamp", "timestamp with time zone", ""},
-    Column{"response_timestamp", "timestamp with time zone", ""},
-    Column{"request_payload", "jsonb", ""},
-    Column{"response_payload", "jsonb", ""},
-    Column{"status", "text", "NOT NULL DEFAULT 'pending'"},
-    Column{"status_reason", "text", ""},
-    Column{"duration_ms", "numeric", ""},
-    Column{"cost_usd", "numeric", ""},
-    Column{"cost_note", "text", ""},
-    Column{"updated_at", "timestamp with time zone", "NOT NULL DEFAULT now()"},
-};
-constexpr std::array<std::string_view, 7> columns_of_ours{"run_id",     "telegram_chat_id", "adopted_at", "group_key",
-                                                          "group_size", "account_key",      "tool_key"};
-
-constexpr int rows_a_batch = 5000;
-
-// The table's columns in their order, each with its type.
-using Columns = std::vector<std::pair<std::string, std::string>>;
-
-Columns columns_of(pqxx::transaction_base& work, const std::string& table) {
-    Columns found;
+std::vector<TableColumn> read_columns(pqxx::transaction_base& work, const std::string& table) {
+    std::vector<TableColumn> found;
     for (const auto& row : libpqxx::run(work, queries::adopt::find_columns, table)) {
-        found.emplace_back(row[0].as<std::string>(), row[1].as<std::string>());
+        found.push_back({.name = row[0].as<std::string>(),
+                         .type = row[1].as<std::string>(),
+                         .is_not_null = row[2].as<bool>(),
+                         .is_generated = row[3].as<bool>(),
+                         .is_enum = row[4].as<bool>()});
     }
     return found;
 }
 
-// Its type; nullptr: there is no such column.
-const std::string* find_type(const Columns& found, std::string_view name) {
-    const auto at = std::ranges::find_if(found, [name](const auto& column) { return column.first == name; });
-    return at == found.end() ? nullptr : &at->second;
+[[noreturn]] void refuse(const std::string& table, const std::vector<Obstacle>& obstacles) {
+    std::string sentence = fmt::format("{} can't be adopted:", table);
+    for (const Obstacle& obstacle : obstacles) {
+        sentence += "\n    " + obstacle.sentence;
+        if (!obstacle.statement.empty()) {
+            sentence += fmt::format("\n        {};", obstacle.statement);
+        }
+    }
+    throw AdoptionRefused(sentence);
 }
 
-// The statement that gives the column the type; empty if PostgreSQL knows no way.
-std::string statement_for(const std::string& table, std::string_view name, std::string_view from, std::string_view to) {
-    const auto is_one_of = [from](std::initializer_list<std::string_view> types) {
-        // A type may have its bounds: numeric(10,2), timestamp(3) without time zone.
-        const std::string_view first_word = from.substr(0, from.find_first_of("( "));
-        return std::ranges::find(types, first_word) != types.end();
-    };
-    const std::string change = fmt::format("ALTER TABLE {} ALTER COLUMN {} TYPE {}", table, name, to);
-    if (to == "text" || from == "json") {
-        return change;
+// A status that no word has is written with the ledger's own word.
+void complete_words(std::vector<StatusWord>& words) {
+    if (words.empty()) {
+        return;
     }
-    if (is_one_of({"character", "text"})) {
-        return fmt::format("ALTER TABLE {0} ALTER COLUMN {1} DROP DEFAULT, ALTER COLUMN {1} TYPE {2} USING {1}::{2}",
-                           table, name, to);
-    }
-    if (to == "numeric" && is_one_of({"double", "real"})) {
-        return fmt::format("{} USING {}::text::numeric", change, name);  // Else 15 digits are left.
-    }
-    if (to == "timestamp with time zone" && from.ends_with("without time zone")) {
-        return fmt::format("{} USING {} AT TIME ZONE 'UTC'", change, name);
-    }
-    const bool is_cast = (to == "numeric" && is_one_of({"numeric", "smallint", "integer", "bigint"})) ||
-                         (to == "bigint" && is_one_of({"numeric", "smallint"})) ||
-                         (to == "timestamp with time zone" && is_one_of({"timestamp", "date"}));
-    return is_cast ? change : "";
-}
-
-std::vector<std::string> faults_of_columns(const std::string& table, const Columns& found) {
-    std::vector<std::string> faults;
-    for (const Column& column : columns) {
-        const std::string* type = find_type(found, column.name);
-        if (type == nullptr) {
-            if (column.is_required) {
-                faults.push_back(fmt::format("it has no column {}, {}", column.name, column.type));
-            }
+    for (const std::string_view status : ledger_statuses) {
+        if (std::ranges::any_of(
+                words, [status](const StatusWord& word) { return word.status == status && word.is_written; })) {
             continue;
         }
-        const bool fits = *type == column.type || (column.name == "id" && *type == "integer");
-        if (!fits) {
-            const std::string statement = statement_for(table, column.name, *type, column.type);
-            const bool rewrites_nothing = column.type == "text" && type->starts_with("character varying");
-            faults.push_back(fmt::format("its column {} is {}, not {}{}{}", column.name, *type, column.type,
-                                         rewrites_nothing ? ", a change which rewrites nothing" : "",
-                                         statement.empty() ? ", and PostgreSQL can't convert it: add a column that "
-                                                             "fits under this name, and rename the old one"
-                                                           : ": " + statement));
+        if (std::ranges::find(words, status, &StatusWord::word) != words.end()) {
+            throw AdoptionRefused(fmt::format(
+                "no word means {0}, and the word {0} means something else: give {0} a word of its own", status));
         }
+        words.push_back({.word = std::string(status), .status = status, .is_written = true});
     }
-    for (const std::string_view name : columns_of_ours) {
-        if (find_type(found, name) != nullptr) {
-            faults.push_back(
-                fmt::format("it has a column {0}, which the ledger makes and keeps by itself: ALTER TABLE {1} "
-                            "RENAME COLUMN {0} TO application_{0}",
-                            name, table));
-        }
-    }
-    return faults;
 }
 
-// What the columns hold. Reads the whole table, at its reader's rights and locks.
-std::vector<std::string> faults_of_rows(pqxx::transaction_base& work, const std::string& table, const Columns& found) {
-    std::vector<std::string> faults;
-    const auto count = [&](const std::string& condition) {
-        return libpqxx::run1(work, fmt::format("SELECT count(*) FROM {} WHERE {}", table, condition))[0]
-            .as<std::int64_t>();
+// Which triggers come first: of those below, some read status and metadata as these leave them.
+int place_of(std::string_view column) { return column == "id" || column == "status" ? 1 : 2; }
+
+void make_trigger(pqxx::work& work, std::string_view column) {
+    work.exec(
+        fmt::format("CREATE TRIGGER zz_runledger_{}_keep_{} BEFORE INSERT OR UPDATE ON runledger.generations "
+                    "FOR EACH ROW EXECUTE FUNCTION runledger.keep_adopted_{}()",
+                    place_of(column), column, column));
+}
+
+std::string array_of(const std::vector<std::string>& texts) {
+    ArrayLiteral array;
+    for (const std::string& text : texts) {
+        array.add(text);
+    }
+    return array.str();
+}
+
+// What an UPDATE of the rows that were there has to set, and of which rows.
+struct Filling {
+    std::vector<std::string> assignments;
+    std::vector<std::string> conditions;
+
+    [[nodiscard]] std::string condition() const { return fmt::format("({})", fmt::join(conditions, " OR ")); }
+    void add(std::string_view column, const std::string& is_concerned, const std::string& value) {
+        assignments.push_back(
+            fmt::format("{0} = CASE WHEN g.{0} IS NULL AND {1} THEN {2} ELSE g.{0} END", column, is_concerned, value));
+        conditions.push_back(fmt::format("(g.{0} IS NULL AND {1} AND {2} IS NOT NULL)", column, is_concerned, value));
+    }
+};
+
+Filling filling_of(pqxx::work& work) {
+    std::vector<std::string> kept;
+    for (const auto& row : libpqxx::run(work, queries::adopt::find_kept_columns)) {
+        kept.push_back(row[0].as<std::string>());
+    }
+    const auto is_kept = [&kept](std::string_view column) { return std::ranges::find(kept, column) != kept.end(); };
+    const auto said = [](std::string_view function, std::string_view column) {
+        return fmt::format("runledger.{}(g.{}::text)", function, column);
     };
-    const auto refuse = [&](std::string_view column, const std::string& condition, std::string_view sentence) {
-        if (find_type(found, column) != nullptr) {
-            if (const auto rows = count(condition); rows > 0) {
-                faults.push_back(fmt::format("in {} of its rows {}", rows, sentence));
+    const auto first_time = [&](std::string_view column, std::string_view terms) {
+        std::vector<std::string> times;
+        for (const auto& row : libpqxx::run(work, queries::adopt::find_times, std::string(terms),
+                                            is_kept(column) ? fmt::format("application_{}", column) : "")) {
+            times.push_back(row[0].as<std::string>());
+        }
+        return times.empty() ? std::string{} : fmt::format("coalesce({})", fmt::join(times, ", "));
+    };
+
+    Filling filling;
+    const std::string is_adopted = "g.adopted_at IS NOT NULL";
+    if (is_kept("metadata")) {
+        filling.add("metadata", is_adopted, said("json_said", "application_metadata"));
+    } else {
+        filling.assignments.emplace_back("metadata = g.metadata");  // The triggers do the rest.
+    }
+    for (const MetadataColumn& column : metadata_columns) {
+        filling.conditions.push_back(
+            fmt::format("g.{} IS DISTINCT FROM runledger.{}(g.metadata)", column.name, column.function));
+    }
+    if (is_kept("id")) {
+        filling.conditions.emplace_back("g.id IS NULL");
+    }
+    std::string status = "g.status";
+    if (is_kept("status")) {
+        const std::string meant = said("status_meant", "application_status");
+        status = fmt::format("(CASE WHEN {} AND g.status = 'pending' THEN coalesce({}, g.status) ELSE g.status END)",
+                             is_adopted, meant);
+        filling.assignments.push_back("status = " + status);
+        filling.conditions.push_back(
+            fmt::format("({} AND g.status = 'pending' AND {} <> 'pending')", is_adopted, meant));
+    }
+    const std::string has_ended = fmt::format("{} AND {} IN ('completed', 'failed', 'cancelled')", is_adopted, status);
+    if (const std::string asked = first_time("request_timestamp", "requested_at"); !asked.empty()) {
+        filling.add("request_timestamp", is_adopted, asked);
+    }
+    if (const std::string ended = first_time("response_timestamp", "ended_at"); !ended.empty()) {
+        filling.add("response_timestamp", has_ended, ended);
+    }
+    if (is_kept("request_payload")) {
+        filling.add("request_payload", is_adopted, said("json_said", "application_request_payload"));
+    }
+    if (is_kept("response_payload")) {
+        filling.add("response_payload", has_ended, said("json_said", "application_response_payload"));
+    }
+    for (const std::string_view column : {"cost_usd", "duration_ms"}) {
+        if (is_kept(column)) {
+            filling.add(column, has_ended, said("number_said", fmt::format("application_{}", column)));
+        }
+    }
+    return filling;
+}
+
+// Some pages of the table at a time, and of them the rows that nobody has locked; again for those.
+std::int64_t fill(pqxx::connection& connection, const std::function<void(std::string_view)>& report) {
+    constexpr int tries_max = 120;
+    constexpr std::chrono::milliseconds pause{500};
+    Filling filling;
+    {
+        pqxx::work work(connection);
+        secure_search_path(work);
+        filling = filling_of(work);
+    }
+    const std::string of_a_batch = fmt::format(
+        "WITH batch AS MATERIALIZED (SELECT g.ctid AS place FROM runledger.generations AS g WHERE g.ctid >= $1::tid "
+        "AND "
+        "g.ctid < $2::tid AND {0} FOR NO KEY UPDATE SKIP LOCKED) UPDATE runledger.generations AS g SET {1} FROM batch "
+        "WHERE g.ctid >= $1::tid AND g.ctid < $2::tid AND g.ctid = batch.place",
+        filling.condition(), fmt::join(filling.assignments, ", "));
+    const std::string is_left =
+        fmt::format("SELECT EXISTS (SELECT FROM runledger.generations AS g WHERE {})", filling.condition());
+    std::int64_t filled = 0;
+    for (int attempt = 1;; ++attempt) {
+        std::int64_t pages = 0;
+        {
+            pqxx::work work(connection);
+            secure_search_path(work);
+            if (!libpqxx::run1(work, is_left)[0].as<bool>()) {
+                return filled;
             }
+            pages = libpqxx::run1(work,
+                                  "SELECT pg_relation_size('runledger.generations') / "
+                                  "current_setting('block_size')::bigint")[0]
+                        .as<std::int64_t>();
         }
-    };
-    refuse("status", "status IS NULL OR status NOT IN ('pending', 'processing', 'completed', 'failed', 'cancelled')",
-           "status is none of pending, processing, completed, failed, cancelled");
-    refuse("duration_ms", "duration_ms < 0", "duration_ms is negative");
-    refuse("cost_usd", "cost_usd < 0", "cost_usd is negative");
-    refuse("cost_note", "cost_note IS NOT NULL", "cost_note is set, which is the ledger's to say");
-    const auto shared = libpqxx::run1(
-        work, fmt::format(
-                  "SELECT count(*), min(run_id) FROM (SELECT metadata ->> 'run_id' AS run_id FROM {} WHERE "
-                  "jsonb_typeof(metadata -> 'run_id') = 'string' AND octet_length(metadata ->> 'run_id') BETWEEN 1 AND "
-                  "128 GROUP BY 1 HAVING count(*) > 1) AS shared",
-                  table));
-    if (const auto run_ids = shared[0].as<std::int64_t>(); run_ids > 0) {
-        faults.push_back(fmt::format("{} run_ids stand in more than one of its rows, such as {}", run_ids,
-                                     shared[1].as<std::string>()));
+        if (attempt > 1) {
+            if (attempt > tries_max) {
+                throw std::runtime_error(
+                    "the application has rows of the table locked for longer than a minute, so they can't be filled: "
+                    "end those transactions, and migrate again, which goes on from here");
+            }
+            if (attempt == 3) {
+                report("some rows are locked by the application; they are filled when it lets them go");
+            }
+            std::this_thread::sleep_for(pause);
+        }
+        for (std::int64_t page = 0; page < pages; page += pages_a_batch) {
+            pqxx::work work(connection);
+            secure_search_path(work);
+            filled += static_cast<std::int64_t>(
+                libpqxx::run(work, of_a_batch, fmt::format("({},0)", page), fmt::format("({},0)", page + pages_a_batch))
+                    .affected_rows());
+            work.commit();
+        }
     }
-    return faults;
 }
 
-[[noreturn]] void refuse(const std::string& table, const std::vector<std::string>& faults) {
-    throw AdoptionRefused(fmt::format("{} can't be adopted:\n    {}", table, fmt::join(faults, "\n    ")));
+// The statements of a migration that create indexes, so that they don't stop writers.
+std::vector<std::string> concurrent_indexes_of(std::string_view migration) {
+    constexpr std::string_view begins = "CREATE INDEX IF NOT EXISTS ";
+    std::vector<std::string> statements;
+    for (std::size_t at = migration.find(begins); at != std::string_view::npos; at = migration.find(begins, at)) {
+        const std::size_t end = migration.find(';', at);
+        statements.push_back(fmt::format("CREATE INDEX CONCURRENTLY IF NOT EXISTS {}",
+                                         migration.substr(at + begins.size(), end - at - begins.size())));
+        at = end;
+    }
+    return statements;
 }
 
 }  // namespace
 
-Adoption::Adoption(std::string_view table) {
+Adoption::Adoption(AdoptionTerms terms) : terms_(std::move(terms)) {
+    const std::string_view table = terms_.table;
     const std::size_t dot = table.find('.');
     if (dot == std::string_view::npos || dot == 0 || dot + 1 == table.size() ||
         table.find('.', dot + 1) != std::string_view::npos) {
@@ -163,6 +245,19 @@ Adoption::Adoption(std::string_view table) {
     }
     schema_ = table.substr(0, dot);
     table_ = table.substr(dot + 1);
+    complete_words(terms_.status_words);
+}
+
+Adoption::Columns Adoption::columns_of(pqxx::transaction_base& work, const std::string& table) const {
+    Columns columns{.found = read_columns(work, table), .adopted = {}};
+    ColumnTerms terms{.has_status_words = !terms_.status_words.empty()};
+    if (find_column(columns.found, "cost_note") != nullptr && may_read(work, table)) {
+        terms.has_cost_notes =
+            libpqxx::run1(work, fmt::format("SELECT EXISTS (SELECT FROM {} WHERE cost_note IS NOT NULL)", table))[0]
+                .as<bool>();
+    }
+    columns.adopted = adopt_columns(columns.found, terms);
+    return columns;
 }
 
 std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
@@ -170,54 +265,76 @@ std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
     secure_search_path(work);
     const std::string table = work.quote_name(schema_) + "." + work.quote_name(table_);
     const auto state = libpqxx::run1(work, queries::adopt::find_table, table);
-    if (!state[0].as<bool>()) {
-        refuse(table, {state[1].as<std::string>()});
+    if (!state[0].is_null()) {
+        refuse(table, {Obstacle{.sentence = state[0].as<std::string>()}});
     }
-    const auto found = columns_of(work, table);
-    auto faults = faults_of_columns(table, found);
-    if (faults.empty()) {
-        faults = faults_of_rows(work, table, found);
+    const Columns columns = columns_of(work, table);
+    const auto obstacles = find_obstacles(work, {.name = table,
+                                                 .columns = columns.found,
+                                                 .adopted = columns.adopted,
+                                                 .status_words = terms_.status_words,
+                                                 .requested_at = terms_.requested_at,
+                                                 .ended_at = terms_.ended_at});
+    if (!obstacles.empty()) {
+        refuse(table, obstacles);
     }
-    if (!faults.empty()) {
-        refuse(table, faults);
-    }
+    std::vector<std::string_view> by_metadata;
+    std::ranges::transform(metadata_columns, std::back_inserter(by_metadata), &MetadataColumn::name);
     std::vector<std::string_view> made;
-    for (const Column& column : columns) {
-        if (find_type(found, column.name) == nullptr) {
-            made.push_back(column.name);
-        }
-    }
+    std::ranges::transform(columns.adopted.added, std::back_inserter(made), &LedgerColumn::name);
     std::vector<std::string> steps{
         fmt::format("move {} ({} rows, {}) to runledger.generations, in one transaction, without rewriting it", table,
                     libpqxx::run1(work, "SELECT count(*) FROM " + table)[0].as<std::int64_t>(),
-                    state[2].as<std::string>()),
-        fmt::format("add the columns {}{}{}", fmt::join(made, ", "), made.empty() ? "" : ", ",
-                    fmt::join(columns_of_ours, ", ")),
-        "keep run_id, telegram_chat_id, group_key, group_size, account_key and tool_key by a trigger, from metadata",
-        fmt::format("leave a view {} of its columns, with its privileges, for the application's statements", table),
-        fmt::format("fill these six of the rows that are there, {} at a time", rows_a_batch),
-        "build the unique index on run_id concurrently",
-        "notify nobody of a row that is there already",
-        fmt::format("refuse, by the name {}: COPY, TRUNCATE, MERGE, ON CONFLICT ON CONSTRAINT, new foreign keys, ALTER "
-                    "TABLE, CREATE INDEX and DROP TABLE, as of an ORM's migrations; all of them work on "
-                    "runledger.generations (docs/dba.md, \"Adopt a table\")",
-                    table),
-    };
-    if (find_type(found, "status") != nullptr) {
-        const bool has_time = find_type(found, "response_timestamp") != nullptr;
+                    state[1].as<std::string>()),
+        fmt::format("add the columns {}", fmt::join(made, ", "))};
+    for (const AdoptedColumn* kept : columns.adopted.renamed) {
+        steps.push_back(fmt::format("keep its column {} ({}) beside the ledger's, as {}{}", kept->column->name,
+                                    kept->column->type, kept->kept_as,
+                                    kept->has_trigger ? ", in step by a trigger" : ", which the ledger does not read"));
+    }
+    for (const StatusWord& word : terms_.status_words) {
+        steps.push_back(fmt::format("take its status {} for {}{}{}", word.word, word.status,
+                                    word.is_written ? ", and write it" : "",
+                                    word.is_kept ? ", and never replace it" : ""));
+    }
+    if (columns.adopted.has_own_key) {
+        steps.emplace_back(
+            "number its rows for the ledger, which names them by the application's key to the application");
+    }
+    steps.insert(
+        steps.end(),
+        {fmt::format("keep {} by a trigger, from metadata", fmt::join(by_metadata, ", ")),
+         fmt::format("leave a view {} of its columns, with its privileges, for the application's statements", table),
+         "fill the ledger's columns of the rows that are there, some thousands at a time, but no row while it is "
+         "locked",
+         "build the indexes concurrently", "notify nobody of a row that is there already",
+         fmt::format(
+             "refuse, by the name {}: COPY, TRUNCATE, MERGE, ON CONFLICT ON CONSTRAINT, new foreign keys, ALTER "
+             "TABLE, CREATE INDEX and DROP TABLE, as of an ORM's migrations; all of them work on "
+             "runledger.generations (docs/dba.md, \"Adopt a table\")",
+             table)});
+    if (find_column(columns.found, "status") != nullptr && terms_.ended_at.empty()) {
+        std::vector<std::string> ended;
+        for (const StatusWord& word : terms_.status_words) {
+            if (word.status != "pending" && word.status != "processing") {
+                ended.push_back(work.quote(word.word));
+            }
+        }
+        const bool has_time = find_column(columns.found, "response_timestamp") != nullptr;
         const auto without_time =
-            libpqxx::run1(work,
-                          fmt::format("SELECT count(*) FROM {} WHERE status IN ('completed', 'failed', 'cancelled'){}",
-                                      table, has_time ? " AND response_timestamp IS NULL" : ""))[0]
+            libpqxx::run1(work, fmt::format("SELECT count(*) FROM {} WHERE status::text IN ({}){}", table,
+                                            ended.empty() ? "'completed', 'failed', 'cancelled'"
+                                                          : fmt::format("{}", fmt::join(ended, ", ")),
+                                            has_time ? " AND response_timestamp IS NULL" : ""))[0]
                 .as<std::int64_t>();
         if (without_time > 0) {
             steps.push_back(
                 fmt::format("{} of its rows have ended but have no response_timestamp, so no view of costs "
-                            "has them: set it when the table is adopted (docs/dba.md, \"Adopt a table\")",
+                            "has them: name the columns that tell the time, with --ended-at",
                             without_time));
         }
     }
-    if (const auto triggers = state[3].as<std::string>(); !triggers.empty()) {
+    if (const auto triggers = state[2].as<std::string>(); !triggers.empty()) {
         steps.push_back(fmt::format("its own triggers fire when rows are filled: {}", triggers));
     }
     return steps;
@@ -225,16 +342,18 @@ std::vector<std::string> Adoption::plan(pqxx::connection& connection) const {
 
 void Adoption::take_over(pqxx::work& work, std::string_view migration_sql) const {
     const std::string table = work.quote_name(schema_) + "." + work.quote_name(table_);
-    const auto found = columns_of(work, table);
-    std::vector<std::string> names;
-    std::string added;
-    for (const auto& [name, type] : found) {
-        names.push_back(work.quote_name(name));
+    // Nobody changes the columns from here on.
+    work.exec(fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table));
+    const auto [found, adopted] = columns_of(work, table);
+    std::vector<std::string> shown;
+    for (const AdoptedColumn& column : adopted.theirs) {
+        shown.push_back(column.is_renamed()
+                            ? work.quote_name(column.kept_as) + " AS " + work.quote_name(column.column->name)
+                            : work.quote_name(column.column->name));
     }
-    for (const Column& column : columns) {
-        if (find_type(found, column.name) == nullptr) {
-            added += fmt::format("ADD COLUMN {} {} {}, ", column.name, column.type, column.definition);
-        }
+    std::vector<std::string> added;
+    for (const LedgerColumn* column : adopted.added) {
+        added.push_back(fmt::format("ADD COLUMN {} {} {}", column->name, column->type, column->definition));
     }
     // What may be done with the view: what might be with the table.
     std::vector<std::string> privileges;
@@ -245,16 +364,43 @@ void Adoption::take_over(pqxx::work& work, std::string_view migration_sql) const
     if (table_ != "generations") {
         work.exec(fmt::format("ALTER TABLE runledger.{} RENAME TO generations", work.quote_name(table_)));
     }
+    // Before anything is granted: a grant to the owner of today would go to the next one.
+    work.exec("GRANT USAGE, CREATE ON SCHEMA runledger TO runledger_owner");
+    work.exec("ALTER TABLE runledger.generations OWNER TO runledger_owner");
+    for (const AdoptedColumn* column : adopted.renamed) {
+        work.exec(fmt::format("ALTER TABLE runledger.generations RENAME COLUMN {} TO {}",
+                              work.quote_name(column->column->name), work.quote_name(column->kept_as)));
+    }
     // A default that is one value for all rows is kept beside the table: nothing is rewritten.
-    work.exec(
-        fmt::format("ALTER TABLE runledger.generations {}ADD COLUMN run_id text COLLATE \"C\", ADD COLUMN "
-                    "telegram_chat_id bigint, "
-                    "ADD COLUMN adopted_at timestamptz DEFAULT now(), ADD COLUMN group_key text COLLATE \"C\", "
-                    "ADD COLUMN group_size integer, ADD COLUMN account_key text COLLATE \"C\", "
-                    "ADD COLUMN tool_key text COLLATE \"C\"",
-                    added));
+    work.exec(fmt::format("ALTER TABLE runledger.generations {}", fmt::join(added, ", ")));
     libpqxx::run(work, queries::adopt::keep_columns);
-    work.exec(fmt::format("CREATE VIEW {} AS SELECT {} FROM runledger.generations", table, fmt::join(names, ", ")));
+    if (adopted.has_own_key) {
+        libpqxx::run(work, queries::adopt::number_rows);
+        make_trigger(work, "id");
+    }
+    for (const AdoptedColumn& column : adopted.theirs) {
+        if (column.has_trigger && column.column->name != "id") {
+            make_trigger(work, column.column->name);
+        }
+    }
+    const auto kept_names = [&adopted = adopted](const std::vector<std::string>& names) {
+        std::vector<std::string> kept;
+        for (const std::string& name : names) {
+            const auto at = std::ranges::find(adopted.theirs, name,
+                                              [](const AdoptedColumn& column) { return column.column->name; });
+            kept.push_back(at == adopted.theirs.end() ? name : at->kept_as);
+        }
+        return kept;
+    };
+    libpqxx::run(
+        work, "INSERT INTO runledger.adoption (table_name, requested_at, ended_at) VALUES ($1, $2::text[], $3::text[])",
+        table, array_of(kept_names(terms_.requested_at)), array_of(kept_names(terms_.ended_at)));
+    for (const StatusWord& word : terms_.status_words) {
+        libpqxx::run(work,
+                     "INSERT INTO runledger.status_words (word, status, is_written, is_kept) VALUES ($1, $2, $3, $4)",
+                     word.word, std::string(word.status), word.is_written, word.is_kept);
+    }
+    work.exec(fmt::format("CREATE VIEW {} AS SELECT {} FROM runledger.generations", table, fmt::join(shown, ", ")));
     work.exec(
         fmt::format("COMMENT ON VIEW {} IS 'runledger.generations under the name that it had before it was "
                     "adopted; can be dropped when nothing uses it.'",
@@ -266,60 +412,64 @@ void Adoption::take_over(pqxx::work& work, std::string_view migration_sql) const
     work.exec(std::string(migration_sql.substr(migration_sql.find("COMMENT ON TABLE runledger.generations"))));
 }
 
-void finish_adoption(pqxx::connection& connection, const std::function<void(std::string_view)>& report) {
-    bool is_unfinished = false;
+void finish_adoption(pqxx::connection& connection, std::string_view index_migration,
+                     const std::function<void(std::string_view)>& report) {
+    bool has_own_key = false;
+    std::vector<std::string> half_built;
     {
         pqxx::work work(connection);
         secure_search_path(work);
-        is_unfinished = libpqxx::run1(work, queries::adopt::is_unfinished)[0].as<bool>();
-    }
-    if (!is_unfinished) {
-        return;
-    }
-    std::int64_t last_id = 0;
-    {
-        pqxx::work work(connection);
-        secure_search_path(work);
-        last_id =
-            libpqxx::run1(work, "SELECT coalesce(min(id), 0) - 1 FROM runledger.generations")[0].as<std::int64_t>();
-    }
-    std::int64_t filled = 0;
-    while (true) {
-        pqxx::work work(connection);
-        secure_search_path(work);
-        const auto row = libpqxx::run1(work, queries::adopt::fill, last_id, rows_a_batch);
-        if (row[0].is_null()) {
-            break;
+        if (!libpqxx::run1(work, "SELECT to_regclass('runledger.adoption') IS NOT NULL")[0].as<bool>() ||
+            !libpqxx::run1(work, queries::adopt::is_unfinished)[0].as<bool>()) {
+            return;
         }
-        last_id = row[0].as<std::int64_t>();
-        filled += row[1].as<std::int64_t>();
-        work.commit();
+        has_own_key =
+            libpqxx::run1(work, "SELECT to_regclass('runledger.generations_ledger_id_seq') IS NOT NULL")[0].as<bool>();
+        for (const auto& row : libpqxx::run(work, queries::adopt::find_half_built)) {
+            half_built.push_back(row[0].as<std::string>());
+        }
     }
-    report(fmt::format("filled the columns that are kept from metadata of {} rows", filled));
+    report(fmt::format("filled the ledger's columns of {} rows", fill(connection, report)));
     {
         // No transaction, so no search path of ours either: these statements call no function and name no type, and the
         // operator classes are the types' own.
         pqxx::nontransaction session(connection);
-        // An earlier attempt that failed leaves an index that is not valid.
-        session.exec("DROP INDEX CONCURRENTLY IF EXISTS runledger.generations_run_id_unique");
-        session.exec("CREATE UNIQUE INDEX CONCURRENTLY generations_run_id_unique ON runledger.generations (run_id)");
+        for (const std::string& index : half_built) {
+            session.exec("DROP INDEX CONCURRENTLY IF EXISTS " + index);
+        }
         session.exec(
-            "CREATE INDEX CONCURRENTLY IF NOT EXISTS generations_telegram_chat_id_idx ON runledger.generations "
-            "(telegram_chat_id) WHERE telegram_chat_id IS NOT NULL");
+            "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS generations_run_id_unique ON runledger.generations "
+            "(run_id)");
+        if (has_own_key) {
+            session.exec(
+                "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS generations_id_unique ON runledger.generations (id)");
+        }
+        for (const std::string& statement : concurrent_indexes_of(index_migration)) {
+            session.exec(statement);
+        }
     }
-    within_lock_timeout(connection, [](pqxx::work& work) {
-        work.exec(
-            "ALTER TABLE runledger.generations ADD CONSTRAINT generations_run_id_unique UNIQUE USING INDEX "
-            "generations_run_id_unique");
-    });
-    for (const std::string_view constraint : {"generations_status_is_known", "generations_duration_is_not_negative",
-                                              "generations_cost_is_not_negative", "generations_cost_note_is_known"}) {
+    std::vector<std::string> constraints{"generations_status_is_known", "generations_duration_is_not_negative",
+                                         "generations_cost_is_not_negative", "generations_cost_note_is_known"};
+    if (has_own_key) {
+        constraints.emplace_back("generations_id_is_set");
+    }
+    for (const std::string& constraint : constraints) {
         pqxx::work work(connection);
         secure_search_path(work);
         work.exec(fmt::format("ALTER TABLE runledger.generations VALIDATE CONSTRAINT {}", constraint));
         work.commit();
     }
-    report("built the unique index on run_id");
+    within_lock_timeout(connection, [has_own_key](pqxx::work& work) {
+        if (has_own_key) {
+            work.exec(
+                "ALTER TABLE runledger.generations ALTER COLUMN id SET NOT NULL, ADD CONSTRAINT generations_id_unique "
+                "UNIQUE USING INDEX generations_id_unique");
+        }
+        work.exec(
+            "ALTER TABLE runledger.generations ADD CONSTRAINT generations_run_id_unique UNIQUE USING INDEX "
+            "generations_run_id_unique; UPDATE runledger.adoption SET finished_at = clock_timestamp()");
+    });
+    report("built the indexes, and checked the constraints");
 }
 
 }  // namespace runledger

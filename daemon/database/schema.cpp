@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <chrono>
 #include <iterator>
@@ -27,8 +28,11 @@ constexpr std::int64_t migrate_lock = 0x72756e6c65646765;
 constexpr int schema_version = 1;
 constexpr int generations_version = 2;
 
-// What generated columns call: it is made before each migration, which may create such a column.
-constexpr std::string_view column_functions = "generated_columns";
+constexpr int indexes_version = 3;  // The one that makes their indexes.
+
+// What generated columns and an adopted table's triggers call: they are made before each migration, which may create
+// such a column.
+constexpr std::array<std::string_view, 3> column_functions{"generated_columns", "recipients", "adopted_columns"};
 
 constexpr std::string_view command = "run `runledger --config FILE migrate` first";
 
@@ -140,7 +144,9 @@ std::string_view text_of(std::span<const schema_sql::Definition> definitions, st
 }
 
 void make_columns_functions(pqxx::work& work, const SchemaSql& schema) {
-    work.exec(std::string(text_of(schema.functions, column_functions)));
+    for (const std::string_view functions : column_functions) {
+        work.exec(std::string(text_of(schema.functions, functions)));
+    }
 }
 
 // False: a view has other columns than before, or in another order, which CREATE OR REPLACE refuses.
@@ -297,13 +303,15 @@ void migrate(pqxx::connection& connection, const std::function<void(std::string_
         stored = stored_schema(work);
     }
     refuse_unknown(schema, stored);
-    finish_adoption(connection, report);  // One that was interrupted.
+    const auto indexes = std::ranges::find(schema.migrations, indexes_version, &schema_sql::Migration::version);
+    const std::string_view index_migration = indexes == schema.migrations.end() ? "" : indexes->sql;
+    finish_adoption(connection, index_migration, report);  // One that was interrupted.
     for (const auto& migration : missing_of(schema, stored)) {
         const bool is_adopted = migration.version == generations_version && adoption != nullptr;
         apply_migration(connection, schema, migration, is_adopted ? adoption : nullptr);
         if (is_adopted) {
             report(fmt::format("adopted, in the place of {}", migration.name));
-            finish_adoption(connection, report);
+            finish_adoption(connection, index_migration, report);
         } else {
             report(fmt::format("applied {}", migration.name));
         }
@@ -323,7 +331,9 @@ void migrate(pqxx::connection& connection, const std::function<void(std::string_
 
 void make_scratch_tables(const Statements& work, std::string_view schema_name) {
     const SchemaSql schema = known_schema();
-    work.run(text_in(schema_name, text_of(schema.functions, column_functions)));
+    for (const std::string_view functions : column_functions) {
+        work.run(text_in(schema_name, text_of(schema.functions, functions)));
+    }
     for (const auto& migration : schema.migrations) {
         if (migration.version != schema_version) {
             work.run(text_in(schema_name, migration.sql));

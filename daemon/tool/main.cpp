@@ -20,6 +20,7 @@
 #include "daemon/tool/explain/explain.hpp"
 #include "daemon/tool/export/export.hpp"
 #include "daemon/tool/forget.hpp"
+#include "daemon/tool/import/import.hpp"
 #include "daemon/tool/keygen.hpp"
 #include "daemon/tool/migrate.hpp"
 #include "daemon/tool/outbox.hpp"
@@ -54,7 +55,7 @@ struct Chapter {
 
 const std::array<Chapter, 5>& chapters() {
     static const std::array<Chapter, 5> all{{
-        {"Set up, and see that it works", {"migrate", "keygen", "check", "simulate"}},
+        {"Set up, and see that it works", {"migrate", "import", "keygen", "check", "simulate"}},
         {"Look at what comes in and what became of it", {"status", "events", "explain", "audit"}},
         {"Mend what went wrong", {"spool", "quarantine", "refused", "outbox"}},
         {"Money", {"reprice", "close", "statement", "replay", "export"}},
@@ -98,10 +99,9 @@ int fail(Output& out, const std::exception& error, int code) {
     const std::string_view sqlstate = runledger::sqlstate_of(error);
     const std::string_view hint =
         sqlstate == "42501"
-            ? "The configuration's login has no right to do this. migrate, close, forget, audit, events, explain, "
-              "quarantine, replay and simulate need a member of runledger_owner; statement and export one of "
-              "runledger_reader; "
-              "outbox and reprice a member of runledger_daemon. "
+            ? "The configuration's login has no right to do this. migrate, import, close, forget, audit, events, "
+              "explain, quarantine, replay and simulate need a member of runledger_owner; statement and export one of "
+              "runledger_reader; outbox and reprice a member of runledger_daemon. "
               "Name such a login in a configuration of its own, as in the example owner.toml, and give it with "
               "--config "
               "(docs/dba.md, \"Roles\")."
@@ -124,6 +124,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.fallthrough();  // --config is understood behind a subcommand, too.
     MigrateCli migrate(app);
+    ImportCli imports(app);
     KeygenOptions keygen;
     CLI::App* keygen_command =
         app.add_subcommand("keygen", "Make a CURVE key pair: NAME.secret, and NAME.public to give to the other side");
@@ -164,6 +165,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
         ledger_commands = {on_ledger(migrate),
+                           on_ledger(imports),
                            on_ledger(audit),
                            on_ledger(quarantine),
                            with_config(outbox),

@@ -8,6 +8,7 @@
 #include "daemon/database/database.hpp"
 #include "daemon/database/schema.hpp"
 #include "daemon/tool/output/exit_code.hpp"
+#include "daemon/tool/status_words.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -25,6 +26,22 @@ MigrateCli::MigrateCli(CLI::App& app)
     CLI::Option* yes =
         command_->add_flag("--yes", yes_, "Do it; without this, --adopt only prints what it would do (exit code 3)");
     CLI::Option* dry_run = command_->add_flag("--dry-run", dry_run_, "Only print what --adopt would do (exit code 3)");
+    const auto of_adoption = [this](CLI::Option* option) { option->needs(adopt_option_); };
+    of_adoption(command_
+                    ->add_option("--status-words", status_words_file_,
+                                 "What the status words of the adopted table mean: a TOML file")
+                    ->check(CLI::ExistingFile));
+    of_adoption(
+        command_
+            ->add_option("--requested-at", requested_at_,
+                         "Columns of the adopted table that say when a row was asked for; the first that is not "
+                         "NULL counts")
+            ->delimiter(','));
+    of_adoption(command_
+                    ->add_option("--ended-at", ended_at_,
+                                 "Columns of the adopted table that say when a row ended; the first that is not NULL "
+                                 "counts")
+                    ->delimiter(','));
     yes->needs(adopt_option_);
     dry_run->needs(adopt_option_);
     yes->excludes(dry_run);
@@ -43,7 +60,11 @@ int MigrateCli::run(const std::string& postgres_uri, Output& out) const {
         migrate(database, report);
         return exit_yes;
     }
-    const Adoption adoption(table_.empty() ? default_table : table_);
+    const Adoption adoption(AdoptionTerms{
+        .table = table_.empty() ? std::string(default_table) : table_,
+        .status_words = status_words_file_.empty() ? std::vector<StatusWord>{} : load_status_words(status_words_file_),
+        .requested_at = requested_at_,
+        .ended_at = ended_at_});
     for (const std::string& step : plan_adoption(database, adoption)) {
         report(step);
     }

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "daemon/tool/output/output.hpp"
 
@@ -23,6 +24,9 @@ public:
 
 private:
     std::string table_;
+    std::string status_words_file_;
+    std::vector<std::string> requested_at_;
+    std::vector<std::string> ended_at_;
     bool yes_{false};
     bool dry_run_{false};
     CLI::App* command_;

@@ -210,6 +210,12 @@ BEGIN
     WHERE q.run_id = ANY (old_ids) OR q.run_id IS NULL AND runledger.mentions_run(q.content, old_ids);
     GET DIAGNOSTICS row_count = ROW_COUNT;
     RETURN NEXT;
+    UPDATE runledger.imported_documents SET generation_id = NULL, content_md5 = '' WHERE generation_id = p_id;
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    IF row_count > 0 THEN
+        table_name := 'imported_documents';
+        RETURN NEXT;
+    END IF;
 
     action := 'deleted';
     table_name := 'notifications';

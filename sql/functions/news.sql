@@ -29,13 +29,17 @@ BEGIN
     -- As in tell_settled: a full notification queue would refuse the transaction.
     IF pg_notification_queue_usage() < 0.5 THEN
         PERFORM pg_notify('runledger_news', json_build_object(
-            'news_id', news_id, 'kind', p_kind, 'generation_id', p_generation_id, 'run_id', p_run_id,
+            'news_id', news_id, 'kind', p_kind,
+            'generation_id', coalesce((SELECT runledger.handle_of(g.id, g.application_id::text)
+                                       FROM runledger.generations AS g WHERE g.id = p_generation_id),
+                                      to_jsonb(p_generation_id)),
+            'run_id', p_run_id,
             'chat_id', p_chat_id)::text);
     END IF;
 END
 $$;
 COMMENT ON FUNCTION runledger.add_news(text, bigint, text, bigint, text) IS
-    'Adds a row to application_news and says NOTIFY runledger_news, {"news_id": …, "kind": …, "generation_id": …, "run_id": …, "chat_id": …}. Call it late in a transaction: others that add news wait for its end.';
+    'Adds a row to application_news and says NOTIFY runledger_news, {"news_id": …, "kind": …, "generation_id": …, "run_id": …, "chat_id": …}, the generation by handle_of. Call it late in a transaction: others that add news wait for its end.';
 
 CREATE OR REPLACE FUNCTION runledger.tell_unsent() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

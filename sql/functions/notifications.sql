@@ -18,7 +18,7 @@ CREATE OR REPLACE FUNCTION runledger.notice_payload(
     RETURN jsonb_build_object(
         'status', p_status, 'status_reason', p_reason, 'duration_ms', round(p_duration_us / 1000.0, 3),
         'cost_usd', p_cost, 'cost_note', p_note, 'outputs', p_outputs,
-        'generation_id', g.id,
+        'generation_id', runledger.handle_of(g.id, g.application_id::text),
         'hints', runledger.hints_of(g.metadata),
         'language', runledger.language_of(g.metadata));
 COMMENT ON FUNCTION runledger.notice_payload(runledger.generations, text, text, bigint, numeric, text, jsonb) IS

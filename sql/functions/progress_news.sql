@@ -24,7 +24,7 @@ BEGIN
                 WHERE p.told_of < excluded.told_of AND p.told_at < clock_timestamp() - p_interval
             RETURNING p.run_id
         )
-        SELECT g.id AS generation_id, r.run_id, r.latest_status, r.latest_progress, r.latest_live_status
+        SELECT runledger.handle_of(g.id, g.application_id::text) AS generation_id, r.run_id, r.latest_status, r.latest_progress, r.latest_live_status
         FROM taken JOIN runledger.runs AS r ON r.run_id = taken.run_id
         JOIN runledger.generations AS g ON g.run_id = taken.run_id
     LOOP
@@ -40,4 +40,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.tell_progress(interval, integer) IS
-    'NOTIFY runledger_progress, {"generation_id": …, "run_id": …, "status": …, "progress": …, "live_status": …}, for up to so many runs in flight that have an event since it was last said and are named by a generation: at most once in the interval for each run. Returns how many. Called by the daemon.';
+    'NOTIFY runledger_progress, {"generation_id": …, "run_id": …, "status": …, "progress": …, "live_status": …}, the generation by handle_of, for up to so many runs in flight that have an event since it was last said and are named by a generation: at most once in the interval for each run. Returns how many. Called by the daemon.';

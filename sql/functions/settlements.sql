@@ -145,7 +145,7 @@ $$;
 COMMENT ON FUNCTION runledger.why_resettled(runledger.settlements, runledger.settlements, boolean) IS
     'How a settlement differs from the last one; NULL: it does not.';
 
-CREATE OR REPLACE FUNCTION runledger.tell_settled(p_generation_id bigint, p_run_id text, p_status text) RETURNS void
+CREATE OR REPLACE FUNCTION runledger.tell_settled(p_generation_id jsonb, p_run_id text, p_status text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- A listener that never reads fills the server's notification queue, and a full queue would refuse the settlement.
@@ -156,8 +156,8 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION runledger.tell_settled(bigint, text, text) IS
-    'NOTIFY runledger_settled, {"generation_id": …, "run_id": …, "status": …}: listeners receive it when the settlement is committed.';
+COMMENT ON FUNCTION runledger.tell_settled(jsonb, text, text) IS
+    'NOTIFY runledger_settled, {"generation_id": …, "run_id": …, "status": …}, the generation by handle_of: listeners receive it when the settlement is committed.';
 
 CREATE OR REPLACE FUNCTION runledger.draft_of(
     g runledger.generations, r runledger.runs, last runledger.settlements, p_duration_max interval)
@@ -227,7 +227,7 @@ BEGIN
             updated_at = clock_timestamp()
         FROM draft AS d JOIN audited AS a ON a.generation_id = d.generation_id
         WHERE g.id = d.generation_id AND d.outcome <> 'edited_by_hand'
-        RETURNING g.id, g.run_id, d.status, a.id AS settlement_id
+        RETURNING runledger.handle_of(g.id, g.application_id::text) AS id, g.run_id, d.status, a.id AS settlement_id
     LOOP
         PERFORM runledger.tell_settled(written.id, written.run_id, written.status);
         settlement_ids := settlement_ids || written.settlement_id;

@@ -33,3 +33,42 @@ COMMENT ON COLUMN runledger.schema_definitions.is_the_row IS 'Always true: there
 COMMENT ON COLUMN runledger.schema_definitions.digest IS
     'XXH3-128, in hexadecimal, of the files that define the functions, views and triggers.';
 COMMENT ON COLUMN runledger.schema_definitions.defined_at IS 'The time of the transaction that defined them.';
+
+CREATE TABLE runledger.adoption (
+    is_the_row boolean PRIMARY KEY DEFAULT true,
+    table_name text NOT NULL,
+    requested_at text[] NOT NULL DEFAULT '{}',
+    ended_at text[] NOT NULL DEFAULT '{}',
+    began_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    CONSTRAINT adoption_has_one_row CHECK (is_the_row)
+);
+COMMENT ON TABLE runledger.adoption IS
+    'One row if generations was an application''s own table; it says how the rows that were there are filled, so that an interrupted adoption goes on. Written by `runledger migrate --adopt`.';
+COMMENT ON COLUMN runledger.adoption.is_the_row IS 'Always true: there is one row.';
+COMMENT ON COLUMN runledger.adoption.table_name IS 'The name that the table had, quoted; the view has it now.';
+COMMENT ON COLUMN runledger.adoption.requested_at IS
+    'Columns of the table, as generations names them; the first that is not NULL gave a row its request_timestamp.';
+COMMENT ON COLUMN runledger.adoption.ended_at IS
+    'The same for response_timestamp, of rows that had ended.';
+COMMENT ON COLUMN runledger.adoption.began_at IS 'When the table became generations.';
+COMMENT ON COLUMN runledger.adoption.finished_at IS 'When all rows were filled and all indexes built; NULL: not yet.';
+
+CREATE TABLE runledger.status_words (
+    word text PRIMARY KEY,
+    status text NOT NULL,
+    is_written boolean NOT NULL DEFAULT false,
+    is_kept boolean NOT NULL DEFAULT false,
+    CONSTRAINT status_words_status_is_known
+        CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled'))
+);
+CREATE UNIQUE INDEX status_words_written_idx ON runledger.status_words (status) WHERE is_written;
+COMMENT ON INDEX runledger.status_words_written_idx IS 'One word is written for a status.';
+COMMENT ON TABLE runledger.status_words IS
+    'What the status words of an adopted application mean. Written by `runledger migrate --adopt --status-words`, and by the operator for words that come later.';
+COMMENT ON COLUMN runledger.status_words.word IS 'As the application writes it.';
+COMMENT ON COLUMN runledger.status_words.status IS 'generations.status of a row with this word.';
+COMMENT ON COLUMN runledger.status_words.is_written IS
+    'The application''s column gets this word when the daemon gives the row this status.';
+COMMENT ON COLUMN runledger.status_words.is_kept IS
+    'The daemon never replaces this word, whatever status it gives the row.';

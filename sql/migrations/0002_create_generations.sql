@@ -21,6 +21,8 @@ CREATE TABLE runledger.generations (
     group_size integer GENERATED ALWAYS AS (runledger.group_size_of(metadata)) STORED,
     account_key text COLLATE "C" GENERATED ALWAYS AS (runledger.account_key_of(metadata)) STORED,
     tool_key text COLLATE "C" GENERATED ALWAYS AS (runledger.tool_key_of(metadata)) STORED,
+    application_id text,
+    application_status text,
     CONSTRAINT generations_run_id_unique UNIQUE (run_id),
     CONSTRAINT generations_status_is_known
         CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
@@ -34,7 +36,8 @@ CREATE TABLE runledger.generations (
 );
 COMMENT ON TABLE runledger.generations IS
     'One picture or video that the application asked for. The application inserts the row and owns metadata and request_*; the daemon settles the rest, once the run''s ending is known.';
-COMMENT ON COLUMN runledger.generations.id IS 'The application''s handle for the row.';
+COMMENT ON COLUMN runledger.generations.id IS
+    'The application''s handle for the row; in an adopted table with a key that is no number, the ledger''s own number beside application_id.';
 COMMENT ON COLUMN runledger.generations.metadata IS
     'As the application knows it: run_id (string), costRate {amount, currency, unit}, telegramChatId (number or decimal string, @channelname, or a list of these), notificationContext, and anything else. Written by the application.';
 COMMENT ON COLUMN runledger.generations.run_id IS 'metadata.run_id; NULL while it is absent or unusable. Generated.';
@@ -67,3 +70,7 @@ COMMENT ON COLUMN runledger.generations.account_key IS
     'The account that it is for: metadata.accountId. NULL: none, or unusable. Generated.';
 COMMENT ON COLUMN runledger.generations.tool_key IS
     'The tool that it was made with: metadata.tool. NULL: none, or unusable. Generated.';
+COMMENT ON COLUMN runledger.generations.application_id IS
+    'The application''s own key, in an adopted table whose key is no number, with the type that it had. NULL elsewhere: id is its key.';
+COMMENT ON COLUMN runledger.generations.application_status IS
+    'The application''s own word for status, in a table that was adopted with --status-words; what the words mean is in status_words. NULL elsewhere.';

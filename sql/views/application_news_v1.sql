@@ -1,6 +1,8 @@
 CREATE OR REPLACE VIEW runledger.application_news_v1 AS
-SELECT n.id AS news_id, n.happened_at, n.kind, n.generation_id, n.run_id, n.chat_id, n.detail
-FROM runledger.application_news AS n;
+SELECT n.id AS news_id, n.happened_at, n.kind, n.generation_id, n.run_id, n.chat_id, n.detail,
+       g.application_id::text AS application_id
+FROM runledger.application_news AS n
+LEFT JOIN runledger.generations AS g ON g.id = n.generation_id;
 COMMENT ON VIEW runledger.application_news_v1 IS
     'What the application has to know beside the results of its rows. Read those with a higher news_id than the last that you have seen: no lower one comes later. Each is announced by NOTIFY runledger_news.';
 COMMENT ON COLUMN runledger.application_news_v1.news_id IS 'Ascending in the order in which the news became visible; there are gaps.';
@@ -12,3 +14,5 @@ COMMENT ON COLUMN runledger.application_news_v1.run_id IS 'Its run; NULL: a chat
 COMMENT ON COLUMN runledger.application_news_v1.chat_id IS 'Telegram''s chat; negative for groups; NULL: no chat has to do with it.';
 COMMENT ON COLUMN runledger.application_news_v1.detail IS
     'What Telegram, PostgreSQL or the receiver of a webhook said, its links masked, cut after 500 characters.';
+COMMENT ON COLUMN runledger.application_news_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';

@@ -4,11 +4,13 @@ SELECT c.id AS correction_id, c.period, c.posted_in, c.posted_at, c.posted_by, c
        round(c.duration_us_before / 1000.0, 3) AS duration_ms_before,
        round(c.duration_us_after / 1000.0, 3) AS duration_ms_after,
        c.rate_amount_before, c.rate_amount_after, c.rate_unit_before, c.rate_unit_after, c.cost_usd_before,
-       c.cost_usd_after, c.cost_note_before, c.cost_note_after, c.difference_usd
+       c.cost_usd_after, c.cost_note_before, c.cost_note_after, c.difference_usd,
+       g.application_id::text AS application_id
 FROM runledger.corrections AS c
-LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id;
+LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id
+LEFT JOIN runledger.generations AS g ON g.id = c.generation_id;
 COMMENT ON VIEW runledger.corrections_v1 IS
-    'What changed in closed months after they were closed, with the reason and both numbers. No row of it ever changes, but for the run_id and why of a forgotten run.';
+    'What changed in closed months after they were closed, with the reason and both numbers. No row of it ever changes, but for the run_id and why of a forgotten run, and the application_id of a deleted row.';
 COMMENT ON COLUMN runledger.corrections_v1.correction_id IS 'A handle for people.';
 COMMENT ON COLUMN runledger.corrections_v1.period IS 'The closed month that it corrects.';
 COMMENT ON COLUMN runledger.corrections_v1.posted_in IS 'The month with which it is billed: the earliest that was open then.';
@@ -35,3 +37,5 @@ COMMENT ON COLUMN runledger.corrections_v1.cost_note_before IS 'NULL: nothing to
 COMMENT ON COLUMN runledger.corrections_v1.cost_note_after IS 'NULL: nothing to say, or no line.';
 COMMENT ON COLUMN runledger.corrections_v1.difference_usd IS
     'US dollars: after minus before. An unknown cost adds nothing to a sum, so one that became known adds all of it.';
+COMMENT ON COLUMN runledger.corrections_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';

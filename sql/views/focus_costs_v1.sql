@@ -43,7 +43,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
 ), billed AS (
     -- What is charged: one row a charge, and its billing period. In a month that is open, as the rows stand.
     SELECT m.period, m.begins_at AS period_begins_at, m.ends_at AS period_ends_at, NULL::text AS corrected_period,
-           g.id AS generation_id, g.run_id, g.metadata, g.account_key AS account, g.cost_usd, g.cost_note, s.gpu,
+           coalesce(g.application_id::text, g.id::text) AS handle, g.run_id, g.metadata, g.account_key AS account, g.cost_usd, g.cost_note, s.gpu,
            g.response_timestamp AS ended_at, s.running_at, s.token_count,
            -- A cost that no rate gives is a flat price: the row was adopted, or edited by hand.
            CASE WHEN s.cost_usd = g.cost_usd THEN s.duration_us
@@ -60,7 +60,8 @@ WITH RECURSIVE zone AS MATERIALIZED (
     WHERE g.cost_usd < 'Infinity'
     UNION ALL
     -- In a closed month, as it was billed. Only names are those of today, so that a person can be forgotten.
-    SELECT p.period, p.begins_at, p.ends_at, NULL, line.generation_id, s.run_id, g.metadata, g.account_key, line.cost_usd,
+    SELECT p.period, p.begins_at, p.ends_at, NULL,
+           coalesce(g.application_id::text, line.generation_id::text), s.run_id, g.metadata, g.account_key, line.cost_usd,
            line.cost_note, line.gpu, line.finished_at, s.running_at, s.token_count, line.duration_us, line.rate_amount,
            line.rate_unit, NULL
     FROM runledger.closed_periods AS p
@@ -70,7 +71,8 @@ WITH RECURSIVE zone AS MATERIALIZED (
     WHERE line.cost_usd IS NOT NULL
     UNION ALL
     -- What was posted into a month as a correction of an earlier one: the difference, which may be negative.
-    SELECT p.period, p.begins_at, p.ends_at, c.period, c.generation_id, s.run_id, g.metadata, g.account_key, c.difference_usd,
+    SELECT p.period, p.begins_at, p.ends_at, c.period,
+           coalesce(g.application_id::text, c.generation_id::text), s.run_id, g.metadata, g.account_key, c.difference_usd,
            c.cost_note_after, s.gpu, coalesce(s.finished_at, replaced.finished_at),
            coalesce(s.running_at, replaced.running_at), NULL, NULL, NULL,
            coalesce(c.rate_unit_after, c.rate_unit_before, 'run'),
@@ -155,7 +157,7 @@ SELECT c.cost_usd AS "BilledCost",
        c.corrected_period AS "x_CorrectedMonth",
        c.cost_note AS "x_CostNote",
        c.seconds AS "x_DurationSeconds",
-       c.generation_id AS "x_GenerationId"
+       c.handle AS "x_GenerationId"
 FROM described AS c CROSS JOIN named AS n;
 COMMENT ON VIEW runledger.focus_costs_v1 IS
     'Costs in the columns of FOCUS 1.2, the FinOps Open Cost and Usage Specification: a row for each generation with a known cost. In a closed month, as it was billed; a correction has ChargeClass Correction, in the month that it was posted into. Generations without a cost have no row, because BilledCost must not be NULL and unknown is not zero: day_costs_v1 counts those that are owed as unpriced, and `runledger export focus` says how many they are. Columns that begin with x_ are the ledger''s own. docs/dba.md, "FOCUS", lists the settings.';
@@ -246,4 +248,4 @@ COMMENT ON COLUMN runledger.focus_costs_v1."x_CostNote" IS
 COMMENT ON COLUMN runledger.focus_costs_v1."x_DurationSeconds" IS
     'Seconds, exact to the microsecond, also beside a flat price; NULL: unknown.';
 COMMENT ON COLUMN runledger.focus_costs_v1."x_GenerationId" IS
-    'The application''s handle for the row.';
+    'The application''s handle for the row: generations.id, or application_id if its table was adopted with a key that is no number.';

@@ -1,5 +1,6 @@
 CREATE OR REPLACE VIEW runledger.misspelt_metadata_v1 AS
-SELECT g.id AS generation_id, g.run_id, g.request_timestamp, found.key, found.meant
+SELECT g.id AS generation_id, g.run_id, g.request_timestamp, found.key, found.meant,
+       g.application_id::text AS application_id
 FROM runledger.generations AS g CROSS JOIN LATERAL runledger.misspelt_keys(g.metadata) AS found
 WHERE g.request_timestamp > now() - interval '7 days';
 COMMENT ON VIEW runledger.misspelt_metadata_v1 IS
@@ -9,3 +10,5 @@ COMMENT ON COLUMN runledger.misspelt_metadata_v1.run_id IS 'The provider''s id o
 COMMENT ON COLUMN runledger.misspelt_metadata_v1.request_timestamp IS 'When the application asked.';
 COMMENT ON COLUMN runledger.misspelt_metadata_v1.key IS 'The key as the application writes it.';
 COMMENT ON COLUMN runledger.misspelt_metadata_v1.meant IS 'The key that it looks like, and that is not there.';
+COMMENT ON COLUMN runledger.misspelt_metadata_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key.';

@@ -2,7 +2,7 @@ CREATE OR REPLACE VIEW runledger.run_costs_v1 AS
 SELECT g.id AS generation_id, g.run_id, g.status, g.request_timestamp, g.response_timestamp, g.duration_ms,
        g.cost_usd, g.cost_note, s.rate_amount, s.rate_unit, s.duration_clock, s.running_at, s.finished_at,
        s.rate_source, s.gpu, g.telegram_chat_id, runledger.masked_links(g.status_reason) AS status_reason,
-       s.token_count
+       s.token_count, g.application_id::text AS application_id, g.application_status::text AS application_status
 FROM runledger.generations AS g
 LEFT JOIN LATERAL (
     SELECT * FROM runledger.settlements AS audit
@@ -13,7 +13,8 @@ COMMENT ON VIEW runledger.run_costs_v1 IS
 COMMENT ON COLUMN runledger.run_costs_v1.rate_source IS
     'metadata: the application gave the rate. gpu_rates: it came from that table. NULL: no usable rate.';
 COMMENT ON COLUMN runledger.run_costs_v1.gpu IS 'metadata.gpu when the row was settled; NULL: there was none.';
-COMMENT ON COLUMN runledger.run_costs_v1.generation_id IS 'The application''s handle for the row.';
+COMMENT ON COLUMN runledger.run_costs_v1.generation_id IS
+    'The application''s handle for the row; if it has an application_id, the ledger''s number of it.';
 COMMENT ON COLUMN runledger.run_costs_v1.run_id IS 'The provider''s id of the run; NULL while the application has stored none.';
 COMMENT ON COLUMN runledger.run_costs_v1.status IS 'pending, processing, completed, failed or cancelled.';
 COMMENT ON COLUMN runledger.run_costs_v1.request_timestamp IS 'When the application asked.';
@@ -34,3 +35,7 @@ COMMENT ON COLUMN runledger.run_costs_v1.status_reason IS
     'What is known about why it failed or was cancelled, its links masked; NULL for other statuses.';
 COMMENT ON COLUMN runledger.run_costs_v1.token_count IS
     'metadata.tokenCount as copied with a rate whose unit is token; NULL: the rate has another unit, or there is none.';
+COMMENT ON COLUMN runledger.run_costs_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key.';
+COMMENT ON COLUMN runledger.run_costs_v1.application_status IS
+    'The application''s own word for the status, if its table was adopted with such words; NULL: it has none.';

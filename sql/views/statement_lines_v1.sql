@@ -2,13 +2,14 @@ CREATE OR REPLACE VIEW runledger.statement_lines_v1 AS
 SELECT line.period, 'run' AS kind, line.period AS about_period, line.settlement_id, line.generation_id, line.run_id,
        line.telegram_chat_id, line.finished_at, line.status, line.duration_ms, line.gpu, line.rate_amount,
        line.rate_unit, line.cost_usd, line.cost_note, line.cost_usd AS amount_usd, NULL::timestamptz AS posted_at,
-       NULL::text AS reason, NULL::numeric AS cost_usd_before, line.token_count, line.account_id, line.tool
+       NULL::text AS reason, NULL::numeric AS cost_usd_before, line.token_count, line.account_id, line.tool,
+       line.application_id
 FROM runledger.closed_runs_v1 AS line
 UNION ALL
 SELECT c.posted_in, 'correction', c.period, c.settlement_id, c.generation_id, c.run_id, g.telegram_chat_id,
        s.finished_at, c.status_after, c.duration_ms_after, s.gpu, c.rate_amount_after, c.rate_unit_after,
        c.cost_usd_after, c.cost_note_after, c.difference_usd, c.posted_at, c.reason, c.cost_usd_before,
-       s.token_count, g.account_key, g.tool_key
+       s.token_count, g.account_key, g.tool_key, c.application_id
 FROM runledger.corrections_v1 AS c
 LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id
 LEFT JOIN runledger.generations AS g ON g.id = c.generation_id;
@@ -38,3 +39,5 @@ COMMENT ON COLUMN runledger.statement_lines_v1.token_count IS
     'metadata.tokenCount as copied with a rate whose unit is token; NULL: the rate has another unit, or there is none.';
 COMMENT ON COLUMN runledger.statement_lines_v1.account_id IS 'The account that the row names now; NULL: none, or the row was deleted or forgotten.';
 COMMENT ON COLUMN runledger.statement_lines_v1.tool IS 'The tool that the row names now; NULL: none, or the row was deleted.';
+COMMENT ON COLUMN runledger.statement_lines_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';

@@ -1,5 +1,6 @@
 CREATE OR REPLACE VIEW runledger.unusable_metadata_v1 AS
-SELECT g.id AS generation_id, g.run_id, g.request_timestamp, found.key, found.column_name, found.reason
+SELECT g.id AS generation_id, g.run_id, g.request_timestamp, found.key, found.column_name, found.reason,
+       g.application_id::text AS application_id
 FROM runledger.generations AS g CROSS JOIN LATERAL runledger.unusable_metadata(g.metadata) AS found
 WHERE g.request_timestamp > now() - interval '7 days';
 COMMENT ON VIEW runledger.unusable_metadata_v1 IS
@@ -11,3 +12,5 @@ COMMENT ON COLUMN runledger.unusable_metadata_v1.key IS 'The key; of a list of c
 COMMENT ON COLUMN runledger.unusable_metadata_v1.column_name IS
     'The column of generations that is taken from this key; NULL: all of them.';
 COMMENT ON COLUMN runledger.unusable_metadata_v1.reason IS 'What is wrong, a sentence for people.';
+COMMENT ON COLUMN runledger.unusable_metadata_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key.';

@@ -27,7 +27,6 @@ expect edge /usr/share/doc/libnginx-mod-http-runledger/examples/runledger.conf
 expect edge /usr/lib/tmpfiles.d/runledger-edge.conf
 expect daemon /usr/bin/runledger
 expect daemon /usr/share/runledger/queries/01_one_run.sql
-expect daemon /usr/share/runledger/import/json_lines.sql
 expect daemon /usr/lib/sysusers.d/runledger.conf
 expect daemon /usr/lib/tmpfiles.d/runledger.conf
 expect daemon /usr/share/doc/runledger/examples/owner.toml

@@ -35,7 +35,7 @@ Finished Dba::tool_of(const std::string& uri, std::vector<std::string> words) co
         install_executable(folder_, std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger").string(),
         "--config", configuration.string()};
     argv.insert(argv.end(), words.begin(), words.end());
-    return run_to_end({.argv = argv}, folder_);
+    return run_to_end({.argv = argv}, folder_, patience_);
 }
 
 void Dba::migrate(std::string_view role) const {

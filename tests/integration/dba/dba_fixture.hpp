@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <pqxx/pqxx>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ protected:
 
     // `runledger --config … <words>`, as the superuser unless another role is named.
     [[nodiscard]] Finished tool(std::vector<std::string> words, std::string_view role = "postgres") const;
+    // How long each call of the tool may take.
+    void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
     // The same, with another database.
     [[nodiscard]] Finished tool_of(const std::string& uri, std::vector<std::string> words) const;
     // The same, which must succeed.
@@ -38,6 +41,7 @@ protected:
 private:
     TempFolder folder_;
     std::string database_;
+    std::chrono::milliseconds patience_{std::chrono::minutes{1}};
 };
 
 }  // namespace runledger::test

@@ -29,6 +29,7 @@ struct Row {
 std::vector<Row> rows() {
     return {
         {{"migrate"}, done, refused, refused, refused},
+        {{"import", "/dev/null"}, done, refused, refused, refused},
         {{"audit"}, answer_is_no, refused, refused, refused},
         {{"explain", "r-1"}, done, refused, refused, refused},
         {{"events"}, answer_is_no, refused, refused, refused},

@@ -1,0 +1,197 @@
+-- The triggers of an adopted table, whose own columns are kept beside the ledger's (docs/ARCHITECTURE.md, "Decisions").
+-- The application's column is application_<name>; the view by the table's old name shows it as <name>. Each trigger
+-- exists only if its column does (daemon/database/adopt.cpp). They fire in the application's transactions, so reading
+-- never raises. migrate runs this file before the versioned ones, too.
+CREATE OR REPLACE FUNCTION runledger.number_said(said text) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN octet_length(said) <= 1000 AND said ~ '^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$'
+                THEN said::numeric END;
+COMMENT ON FUNCTION runledger.number_said(text) IS
+    'The number that a text says, with all its digits; NULL if it says none, a negative one, NaN or Infinity. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.time_said(said text) RETURNS timestamptz
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+    SET DateStyle = 'ISO, YMD' AS $$
+BEGIN
+    RETURN said::timestamptz;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.time_said(text) IS
+    'The instant that a text says, in UTC if it names no zone; NULL if it says none. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.json_said(said text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN said::jsonb;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.json_said(text) IS
+    'The JSON that a text holds; NULL if it holds none that jsonb can hold. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.status_meant(p_word text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT status FROM runledger.status_words WHERE word = p_word);
+END
+$$;
+COMMENT ON FUNCTION runledger.status_meant(text) IS 'What a status word of the application means; NULL: it is not in status_words.';
+
+CREATE OR REPLACE FUNCTION runledger.handle_of(p_id bigint, p_application_id text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN coalesce(to_jsonb(p_application_id), to_jsonb(p_id));
+COMMENT ON FUNCTION runledger.handle_of(bigint, text) IS
+    'The key by which the application knows a row, as messages and notifications name it: a string if its table was adopted with a key of its own, else the number id.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_id() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.id IS NULL THEN
+        NEW.id := nextval('runledger.generations_ledger_id_seq');
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_id() IS
+    'Numbers the rows of an adopted table whose key is no number. No identity column does it, because adding one would have rewritten the table.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_status() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_read boolean;
+    meant text := runledger.status_meant(NEW.application_status::text);
+BEGIN
+    -- The application writes its own word; the daemon, and an INSERT into generations itself, write status.
+    IF TG_OP = 'INSERT' THEN
+        is_read := NEW.status = 'pending';
+    ELSE
+        is_read := NEW.status IS NOT DISTINCT FROM OLD.status;
+    END IF;
+    IF is_read THEN
+        IF TG_OP = 'INSERT' OR NEW.application_status IS DISTINCT FROM OLD.application_status THEN
+            NEW.status := coalesce(meant, NEW.status);
+        END IF;
+    ELSIF meant IS DISTINCT FROM NEW.status
+          AND NOT EXISTS (SELECT FROM runledger.status_words WHERE word = NEW.application_status::text AND is_kept) THEN
+        NEW.application_status := (SELECT word FROM runledger.status_words WHERE status = NEW.status AND is_written);
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_status() IS
+    'Reads status from the application''s word when the application writes the word, and writes the word when the daemon writes status: unless the word that is there means that status already, or is to be kept. A word that is not in status_words changes nothing.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_cost_usd() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status NOT IN ('pending', 'processing') THEN
+            NEW.cost_usd := coalesce(NEW.cost_usd, runledger.number_said(NEW.application_cost_usd::text));
+        END IF;
+    ELSIF NEW.cost_usd IS DISTINCT FROM OLD.cost_usd
+          AND NEW.cost_usd IS DISTINCT FROM runledger.number_said(NEW.application_cost_usd::text) THEN
+        NEW.application_cost_usd := NEW.cost_usd;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_cost_usd() IS
+    'Takes cost_usd of a row that is inserted as ended from the application''s column, and copies it there when the daemon changes it, rounded to that column''s type. What the application writes there later stays there.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_duration_ms() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status NOT IN ('pending', 'processing') THEN
+            NEW.duration_ms := coalesce(NEW.duration_ms, runledger.number_said(NEW.application_duration_ms::text));
+        END IF;
+    ELSIF NEW.duration_ms IS DISTINCT FROM OLD.duration_ms
+          AND NEW.duration_ms IS DISTINCT FROM runledger.number_said(NEW.application_duration_ms::text) THEN
+        NEW.application_duration_ms := NEW.duration_ms;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_duration_ms() IS 'As keep_adopted_cost_usd, for duration_ms.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_request_timestamp() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' OR NEW.application_request_timestamp IS DISTINCT FROM OLD.application_request_timestamp THEN
+        NEW.request_timestamp :=
+            coalesce(runledger.time_said(NEW.application_request_timestamp::text), NEW.request_timestamp);
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_request_timestamp() IS
+    'Takes request_timestamp from the application''s column, in UTC if it has no zone.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_response_timestamp() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status NOT IN ('pending', 'processing') THEN
+            NEW.response_timestamp :=
+                coalesce(NEW.response_timestamp, runledger.time_said(NEW.application_response_timestamp::text));
+        END IF;
+    ELSIF NEW.response_timestamp IS DISTINCT FROM OLD.response_timestamp
+          AND NEW.response_timestamp IS DISTINCT FROM runledger.time_said(NEW.application_response_timestamp::text) THEN
+        NEW.application_response_timestamp := NEW.response_timestamp;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_response_timestamp() IS
+    'As keep_adopted_cost_usd, for response_timestamp; in UTC if the application''s column has no zone.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_metadata() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' OR NEW.application_metadata::text IS DISTINCT FROM OLD.application_metadata::text THEN
+        NEW.metadata := coalesce(runledger.json_said(NEW.application_metadata::text), NEW.metadata);
+    ELSIF NEW.metadata IS DISTINCT FROM OLD.metadata
+          AND NEW.metadata IS DISTINCT FROM runledger.json_said(NEW.application_metadata::text) THEN
+        NEW.application_metadata := NEW.metadata;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_metadata() IS
+    'Takes metadata from the application''s column, which is no jsonb; and empties this one when the ledger forgets a person.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_request_payload() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT'
+       OR NEW.application_request_payload::text IS DISTINCT FROM OLD.application_request_payload::text THEN
+        NEW.request_payload := coalesce(runledger.json_said(NEW.application_request_payload::text), NEW.request_payload);
+    ELSIF NEW.request_payload IS DISTINCT FROM OLD.request_payload
+          AND NEW.request_payload IS DISTINCT FROM runledger.json_said(NEW.application_request_payload::text) THEN
+        NEW.application_request_payload := NEW.request_payload;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_request_payload() IS 'As keep_adopted_metadata, for request_payload.';
+
+CREATE OR REPLACE FUNCTION runledger.keep_adopted_response_payload() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status NOT IN ('pending', 'processing') THEN
+            NEW.response_payload :=
+                coalesce(NEW.response_payload, runledger.json_said(NEW.application_response_payload::text));
+        END IF;
+    ELSIF NEW.response_payload IS DISTINCT FROM OLD.response_payload
+          AND NEW.response_payload IS DISTINCT FROM runledger.json_said(NEW.application_response_payload::text) THEN
+        NEW.application_response_payload := NEW.response_payload;
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION runledger.keep_adopted_response_payload() IS
+    'As keep_adopted_cost_usd, for response_payload and a column that is no jsonb.';

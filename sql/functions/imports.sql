@@ -1,0 +1,174 @@
+-- Importing generations from a document store. `runledger import` calls import_documents with lines of a file.
+CREATE OR REPLACE FUNCTION runledger.plain_json(given jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wrapper text;
+    said text;
+BEGIN
+    IF jsonb_typeof(given) = 'array' THEN
+        RETURN (SELECT coalesce(jsonb_agg(runledger.plain_json(listed.entry) ORDER BY listed.place), '[]')
+                FROM jsonb_array_elements(given) WITH ORDINALITY AS listed (entry, place));
+    ELSIF jsonb_typeof(given) <> 'object' THEN
+        RETURN given;
+    END IF;
+    SELECT min(key) INTO wrapper FROM jsonb_object_keys(given) AS key HAVING count(*) = 1;
+    said := given ->> wrapper;
+    IF wrapper IN ('$numberInt', '$numberLong', '$numberDouble', '$numberDecimal') THEN
+        RETURN CASE WHEN said ~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$' THEN to_jsonb(said::numeric)
+                    ELSE to_jsonb(said) END;  -- NaN and Infinity, which JSON has no numbers for.
+    ELSIF wrapper = '$date' THEN
+        said := runledger.plain_json(given -> wrapper) #>> '{}';
+        RETURN CASE WHEN said ~ '^-?[0-9]{1,15}$'
+                    THEN to_jsonb(to_char(timestamp 'epoch' + said::bigint * interval '1 millisecond',
+                                          'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+                    ELSE to_jsonb(said) END;
+    ELSIF wrapper IN ('$oid', '$uuid', '$symbol') THEN
+        RETURN to_jsonb(said);
+    END IF;
+    RETURN (SELECT coalesce(jsonb_object_agg(member.key, runledger.plain_json(member.value)), '{}')
+            FROM jsonb_each(given) AS member);
+END
+$$;
+COMMENT ON FUNCTION runledger.plain_json(jsonb) IS
+    'MongoDB''s extended JSON, relaxed or canonical, without its wrappers: numbers as numbers, dates in ISO 8601, ids as strings.';
+
+CREATE OR REPLACE FUNCTION runledger.amount_said(document jsonb, p_key text) RETURNS numeric
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    said text := document ->> p_key;
+BEGIN
+    IF said IN ('NaN', 'Infinity', '-Infinity') THEN
+        RETURN NULL;
+    END IF;
+    RETURN said::numeric;
+EXCEPTION WHEN data_exception THEN
+    RAISE data_exception USING MESSAGE = format('%s is no number', p_key);
+END
+$$;
+COMMENT ON FUNCTION runledger.amount_said(jsonb, text) IS
+    'The number that a document has for a key; NULL for NaN and Infinity, which are unknown. Raises data_exception if it is none.';
+
+CREATE OR REPLACE FUNCTION runledger.instant_said(document jsonb, p_key text) RETURNS timestamptz
+    LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+BEGIN
+    RETURN (document ->> p_key)::timestamptz;
+EXCEPTION WHEN data_exception THEN
+    RAISE data_exception USING MESSAGE = format('%s is no time', p_key);
+END
+$$;
+COMMENT ON FUNCTION runledger.instant_said(jsonb, text) IS
+    'The instant that a document has for a key, in UTC if it names no zone. Raises data_exception if it is none.';
+
+CREATE OR REPLACE FUNCTION runledger.import_document(p_document jsonb) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- What has a column of its own; everything else is kept in metadata.
+    mapped constant text[] := '{metadata,requestTimestamp,requestPayload,status,responseTimestamp,responsePayload,durationMs,costUsd}';
+    document jsonb := runledger.plain_json(p_document);
+    wanted runledger.generations;
+    word text := document ->> 'status';
+    digest bytea := sha256(convert_to(document ->> '_id', 'UTF8'));
+    content text := md5(document::text);
+    known runledger.imported_documents;
+    is_open boolean;
+BEGIN
+    IF jsonb_typeof(document) IS DISTINCT FROM 'object' OR jsonb_typeof(document -> 'metadata') IS DISTINCT FROM 'object' THEN
+        RAISE data_exception USING MESSAGE = 'it is no document with an object metadata';
+    END IF;
+    wanted.metadata := (document - mapped) || (document -> 'metadata');
+    wanted.request_timestamp := runledger.instant_said(document, 'requestTimestamp');
+    IF wanted.request_timestamp IS NULL THEN
+        RAISE data_exception USING MESSAGE = 'it has no requestTimestamp';
+    END IF;
+    wanted.request_payload := document -> 'requestPayload';
+    wanted.status := coalesce(runledger.status_meant(word), word, 'pending');
+    IF wanted.status NOT IN ('pending', 'processing', 'completed', 'failed', 'cancelled') THEN
+        RAISE data_exception USING MESSAGE =
+            format('nobody has said what its status %s means: put the word into status_words', quote_literal(left(word, 40)));
+    END IF;
+    wanted.response_timestamp := runledger.instant_said(document, 'responseTimestamp');
+    wanted.response_payload := document -> 'responsePayload';
+    wanted.duration_ms := runledger.amount_said(document, 'durationMs');
+    wanted.cost_usd := runledger.amount_said(document, 'costUsd');
+
+    SELECT * INTO known FROM runledger.imported_documents WHERE document_digest = digest;
+    IF known.document_digest IS NULL THEN
+        INSERT INTO runledger.generations (
+            metadata, request_timestamp, request_payload, status, response_timestamp, response_payload, duration_ms,
+            cost_usd)
+        VALUES (wanted.metadata, wanted.request_timestamp, wanted.request_payload, wanted.status,
+                wanted.response_timestamp, wanted.response_payload, wanted.duration_ms, wanted.cost_usd)
+        ON CONFLICT (run_id) DO NOTHING
+        RETURNING id INTO wanted.id;
+        IF wanted.id IS NULL THEN
+            RETURN 'repeated';
+        END IF;
+        IF word IS DISTINCT FROM wanted.status THEN
+            UPDATE runledger.generations SET application_status = word WHERE id = wanted.id;
+        END IF;
+        IF digest IS NOT NULL THEN
+            INSERT INTO runledger.imported_documents (document_digest, generation_id, content_md5)
+            VALUES (digest, wanted.id, content);
+        END IF;
+        RETURN 'imported';
+    END IF;
+    IF known.content_md5 = content OR known.generation_id IS NULL THEN
+        RETURN 'repeated';
+    END IF;
+
+    UPDATE runledger.imported_documents SET content_md5 = content WHERE document_digest = digest;
+    -- What the ledger has settled, and what the row was given as its ending before, stays.
+    SELECT g.status IN ('pending', 'processing')
+           AND NOT EXISTS (SELECT FROM runledger.settlements AS s WHERE s.generation_id = g.id)
+        INTO is_open FROM runledger.generations AS g WHERE g.id = known.generation_id FOR NO KEY UPDATE;
+    UPDATE runledger.generations SET
+        metadata = wanted.metadata,
+        request_timestamp = wanted.request_timestamp,
+        request_payload = wanted.request_payload,
+        status = CASE WHEN is_open THEN wanted.status ELSE status END,
+        application_status = CASE WHEN is_open AND word IS DISTINCT FROM wanted.status THEN word ELSE application_status END,
+        response_timestamp = CASE WHEN is_open THEN wanted.response_timestamp ELSE response_timestamp END,
+        response_payload = CASE WHEN is_open THEN wanted.response_payload ELSE response_payload END,
+        duration_ms = CASE WHEN is_open THEN wanted.duration_ms ELSE duration_ms END,
+        cost_usd = CASE WHEN is_open THEN wanted.cost_usd ELSE cost_usd END,
+        updated_at = clock_timestamp()
+    WHERE id = known.generation_id;
+    RETURN CASE WHEN FOUND THEN 'changed' ELSE 'repeated' END;
+END
+$$;
+COMMENT ON FUNCTION runledger.import_document(jsonb) IS
+    'Makes a generation of a document, or gives the generation that it became what is new in it: imported, changed, or repeated (nothing new). An ending of a row that has one stays. Raises data_exception or integrity_constraint_violation if the document can''t be imported.';
+
+CREATE OR REPLACE FUNCTION runledger.import_lines(
+    p_source text, p_numbers bigint[], p_lines bytea[], OUT line_number bigint, OUT outcome text, OUT reason text)
+    RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    line bytea;
+BEGIN
+    FOR line_number, line IN
+        SELECT given.number, given.line FROM unnest(p_numbers, p_lines) AS given (number, line) ORDER BY given.number
+    LOOP
+        BEGIN
+            IF line IS NULL THEN
+                RAISE data_exception USING MESSAGE = 'it is longer than any document';
+            END IF;
+            outcome := runledger.import_document(convert_from(line, 'UTF8')::jsonb);
+            reason := NULL;
+            DELETE FROM runledger.import_refusals AS old
+                WHERE old.source = p_source AND old.line_number = import_lines.line_number;
+        EXCEPTION
+            -- The line's own fault; anything else ends the import by itself.
+            WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
+                outcome := 'refused';
+                reason := left(SQLERRM, 300);
+                INSERT INTO runledger.import_refusals (source, line_number, reason)
+                VALUES (p_source, import_lines.line_number, import_lines.reason)
+                ON CONFLICT ON CONSTRAINT import_refusals_pkey DO UPDATE
+                    SET reason = excluded.reason, refused_at = excluded.refused_at;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION runledger.import_lines(text, bigint[], bytea[]) IS
+    'Imports these lines of a source, in their order, each for itself. outcome: imported, changed, repeated, or refused with the reason, which import_refusals keeps.';

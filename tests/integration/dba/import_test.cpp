@@ -1,0 +1,259 @@
+// `runledger import`: documents of a document store, a line each, from a file that grows.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "tests/integration/dba/dba_fixture.hpp"
+#include "tests/support/eventually.hpp"
+
+namespace runledger::test {
+namespace {
+
+using testing::HasSubstr;
+
+// As mongoexport writes it, of the application that this was first described for.
+std::string document(int number, std::string_view status = "success", std::string_view cost = "0.25") {
+    return fmt::format(
+        R"({{"_id": {{"$oid": "68b1142a9e1b8c0001{:06x}"}}, "userId": {{"$oid": "68b1142a9e1b8c0001ffffff"}}, "serviceName": "comfy", "metadata": {{"run_id": "r-{}", "telegramChatId": {{"$numberLong": "42"}}}}, "requestTimestamp": {{"$date": {{"$numberLong": "1756434938214"}}}}, "status": "{}", "responseTimestamp": {{"$date": "2025-08-29T02:36:00Z"}}, "durationMs": {{"$numberDouble": "2012.345"}}, "costUsd": {{"$numberDecimal": "{}"}}}})",
+        number, number, status, cost);
+}
+
+class ImportCommand : public Dba {
+protected:
+    void SetUp() override {
+        migrate();
+        run("INSERT INTO runledger.status_words (word, status) VALUES ('success', 'completed'), ('timeout', 'failed')");
+    }
+    [[nodiscard]] std::filesystem::path file() const { return folder().path() / "documents.jsonl"; }
+    void append(const std::string& text) const { std::ofstream(file(), std::ios::app) << text; }
+    void write(const std::string& text) const { std::ofstream(file(), std::ios::trunc) << text; }
+    [[nodiscard]] Finished import(std::vector<std::string> more = {}) const {
+        std::vector<std::string> words{"import", file().string()};
+        words.insert(words.end(), more.begin(), more.end());
+        return tool(words);
+    }
+    [[nodiscard]] std::string count() const { return value("SELECT count(*) FROM runledger.generations"); }
+};
+
+TEST_F(ImportCommand, KeepsTheDocumentsKeyItsUserAndEachDigit) {
+    append(document(1, "success", "0.000678160265") + "\n");
+
+    const Finished done = import();
+
+    EXPECT_TRUE(done.status.clean()) << done.output;
+    EXPECT_EQ(done.output, "1 imported, 0 changed, 0 there already, 0 refused\n");
+    EXPECT_EQ(value("SELECT run_id || ' ' || telegram_chat_id || ' ' || status || ' ' || application_status || ' ' || "
+                    "request_timestamp || ' ' || response_timestamp || ' ' || duration_ms || ' ' || cost_usd FROM "
+                    "runledger.generations"),
+              "r-1 42 completed success 2025-08-29 02:35:38.214+00 2025-08-29 02:36:00+00 2012.345 0.000678160265");
+    EXPECT_EQ(value("SELECT concat_ws(' ', metadata ->> '_id', metadata ->> 'userId', metadata ->> 'serviceName') FROM "
+                    "runledger.generations"),
+              "68b1142a9e1b8c0001000001 68b1142a9e1b8c0001ffffff comfy");
+}
+
+TEST_F(ImportCommand, KeepsEachCharacterAndEachDecimal) {
+    append(
+        R"({"metadata": {"run_id": "r-1", "costRate": {"amount": 0.1, "currency": "USD", "unit": "second"}, "title": "a \"quoted\"\\path, tab\tline\nünï\u0041"}, "requestTimestamp": "2025-08-29T02:35:38.214159Z", "requestPayload": {"seed": 12345678901234567890123}, "status": "completed", "responseTimestamp": {"$date": "2025-08-29T02:36:00Z"}, "durationMs": 2012.345, "costUsd": {"$numberDecimal": "0.000678160265"}})"
+        "\r\n\n"
+        R"({"metadata": {"telegramChatId": "-1001"}, "requestTimestamp": {"$date": "2025-08-30T00:00:00Z"}})"
+        "\n");
+
+    EXPECT_EQ(import().output, "2 imported, 0 changed, 0 there already, 0 refused\n");
+
+    EXPECT_EQ(value("SELECT concat_ws(' ', run_id, telegram_chat_id, status, request_timestamp, request_payload ->> "
+                    "'seed', duration_ms, cost_usd) FROM runledger.generations ORDER BY id LIMIT 1"),
+              "r-1 completed 2025-08-29 02:35:38.214159+00 12345678901234567890123 2012.345 0.000678160265");
+    EXPECT_EQ(value("SELECT metadata ->> 'title' FROM runledger.generations WHERE run_id = 'r-1'"),
+              "a \"quoted\"\\path, tab\tline\nünïA");
+    EXPECT_EQ(value("SELECT status || telegram_chat_id FROM runledger.generations WHERE run_id IS NULL"),
+              "pending-1001");
+}
+
+// mongoexport --jsonFormat=canonical, and an application that stored extended JSON in its own metadata.
+TEST_F(ImportCommand, ReadsExtendedJsonWhereverItStands) {
+    append(
+        R"({"_id": {"$oid": "68b1142a9e1b8c0001a1b2c3"}, "metadata": {"run_id": "r-1", "telegramChatId": {"$numberLong": "-1001234567890123"}, "costRate": {"amount": {"$numberDecimal": "0.000337"}, "currency": "USD", "unit": "second"}, "message_thread_id": {"$numberInt": "7"}, "tags": [{"$numberDouble": "0.5"}, {"$oid": "68b1142a9e1b8c0001a1b2c3"}, {"$numberDouble": "NaN"}]}, "requestTimestamp": {"$date": {"$numberLong": "1756434938214"}}, "requestPayload": {"seed": {"$numberLong": "12345678901234567"}, "at": {"$date": {"$numberLong": "-1"}}, "price": {"$numberDecimal": "1", "of": "two keys: as it is"}}, "status": "completed", "responseTimestamp": {"$date": "2025-08-29T02:36:00Z"}, "durationMs": {"$numberDouble": "NaN"}, "costUsd": {"$numberDecimal": "6.78160265E-4"}})"
+        "\n");
+
+    EXPECT_TRUE(import().status.clean());
+
+    EXPECT_EQ(
+        value("SELECT concat_ws(' ', telegram_chat_id, request_timestamp, response_timestamp, duration_ms, cost_usd) "
+              "FROM runledger.generations"),
+        "-1001234567890123 2025-08-29 02:35:38.214+00 2025-08-29 02:36:00+00 0.000678160265");
+    EXPECT_EQ(value("SELECT metadata #>> '{costRate,amount}' || ' ' || (metadata ->> 'message_thread_id') || ' ' || "
+                    "(metadata ->> 'tags') FROM runledger.generations"),
+              R"(0.000337 7 [0.5, "68b1142a9e1b8c0001a1b2c3", "NaN"])");
+    EXPECT_EQ(
+        value("SELECT request_payload::text FROM runledger.generations"),
+        R"({"at": "1969-12-31T23:59:59.999Z", "seed": 12345678901234567, "price": {"of": "two keys: as it is", "$numberDecimal": "1"}})");
+}
+
+TEST_F(ImportCommand, NamesWhatIsWrongInEachLine) {
+    append(
+        "{\"metadata\": {\n"
+        R"({"metadata": "none", "requestTimestamp": "2025-08-29T02:35:38Z"})"
+        "\n"
+        R"({"metadata": {}})"
+        "\n"
+        R"({"metadata": {}, "requestTimestamp": "yesterday-ish"})"
+        "\n"
+        R"({"metadata": {}, "requestTimestamp": "2025-08-29T02:35:38Z", "costUsd": "much"})"
+        "\n"
+        R"({"metadata": {"title": "\u0000"}, "requestTimestamp": "2025-08-29T02:35:38Z"})"
+        "\n");
+
+    const Finished done = import();
+
+    for (const char* said :
+         {"line 1: invalid input syntax for type json", "line 2: it is no document with an object metadata",
+          "line 3: it has no requestTimestamp", "line 4: requestTimestamp is no time", "line 5: costUsd is no number",
+          "line 6: unsupported Unicode escape sequence"}) {
+        EXPECT_THAT(done.output, HasSubstr(said));
+    }
+    EXPECT_EQ(count(), "0");
+}
+
+TEST_F(ImportCommand, GoesOnWhereItWasAndImportsNoDocumentTwice) {
+    append(document(1) + "\n" + document(2) + "\n");
+    ASSERT_TRUE(import().status.clean());
+    append(document(3) + "\n" + document(2) + "\n");
+
+    EXPECT_EQ(import().output, "1 imported, 0 changed, 1 there already, 0 refused\n");
+    EXPECT_EQ(import().output, "0 imported, 0 changed, 0 there already, 0 refused\n");
+    EXPECT_EQ(import({"--again"}).output, "0 imported, 0 changed, 4 there already, 0 refused\n");
+    EXPECT_EQ(count(), "3");
+    EXPECT_EQ(value("SELECT line_count || ' ' || (position_bytes > 0) FROM runledger.imports"), "4 true");
+}
+
+TEST_F(ImportCommand, TakesWhatIsNewInADocumentButNoSecondEnding) {
+    append(document(1, "pending") + "\n");
+    ASSERT_TRUE(import().status.clean());
+    append(document(1, "success", "0.5") + "\n" + document(1, "timeout", "0.75") + "\n");
+
+    EXPECT_EQ(import().output, "0 imported, 2 changed, 0 there already, 0 refused\n");
+
+    EXPECT_EQ(value("SELECT status || ' ' || cost_usd FROM runledger.generations"), "completed 0.5");
+}
+
+TEST_F(ImportCommand, NamesABadLineAndGoesOn) {
+    append(document(1) + "\n\n{\"metadata\"\n" + document(2, "refunded") + "\n\xff\n" + document(3) + "\n" +
+           document(4, "success", "-1") + "\n");
+
+    const Finished done = import();
+
+    EXPECT_EQ(done.status.code, 3) << done.output;
+    EXPECT_THAT(done.output, HasSubstr("2 imported, 0 changed, 0 there already, 4 refused"));
+    for (const char* said : {"line 3: ", "line 4: nobody has said what its status 'refunded' means",
+                             "line 5: ", "line 7: new row for relation"}) {
+        EXPECT_THAT(done.output, HasSubstr(said));
+    }
+    EXPECT_EQ(value("SELECT string_agg(line_number::text, ' ' ORDER BY line_number) FROM runledger.import_refusals"),
+              "3 4 5 7");
+    run("INSERT INTO runledger.status_words (word, status) VALUES ('refunded', 'completed')");
+    EXPECT_THAT(import({"--again"}).output, HasSubstr("1 imported, 0 changed, 2 there already, 3 refused"));
+    EXPECT_EQ(value("SELECT string_agg(line_number::text, ' ' ORDER BY line_number) FROM runledger.import_refusals"),
+              "3 5 7");
+}
+
+TEST_F(ImportCommand, EndsAtABadLineIfItIsToBeStrict) {
+    append(document(1) + "\nno document\n" + document(2) + "\n");
+
+    const Finished done = import({"--strict"});
+
+    EXPECT_EQ(done.status.code, 1);
+    EXPECT_THAT(done.output, HasSubstr("line 2: "));
+    EXPECT_EQ(count(), "0");
+}
+
+TEST_F(ImportCommand, LeavesALineThatIsStillBeingWritten) {
+    const std::string half = document(2);
+    append(document(1) + "\n" + half.substr(0, 50));
+
+    const Finished first = import();
+    EXPECT_EQ(first.status.code, 3);
+    EXPECT_THAT(first.output, HasSubstr("line 2, the last one, has no end"));
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.import_refusals"), "0");
+    append(half.substr(50));
+
+    EXPECT_EQ(import().output, "1 imported, 0 changed, 0 there already, 0 refused\n");
+    EXPECT_EQ(count(), "2");
+}
+
+TEST_F(ImportCommand, ReadsAnotherFileOfTheSameNameFromItsBeginning) {
+    append(document(1) + "\n");
+    ASSERT_TRUE(import().status.clean());
+    write(document(2) + "\n" + document(3) + "\n");
+
+    const Finished done = import();
+
+    EXPECT_THAT(done.output, HasSubstr("is another file"));
+    EXPECT_THAT(done.output, HasSubstr("2 imported"));
+}
+
+TEST_F(ImportCommand, ReadsStandardInput) {
+    append(document(1) + "\n" + document(2));
+    const auto configuration = folder().write_file(
+        "owner.toml", fmt::format("[postgres]\nuri = \"{}\"\n", server().uri_as("ledger_owner", database())));
+    const auto program =
+        install_executable(folder(), std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger");
+
+    const Finished done = run_to_end({.argv = {"sh", "-c",
+                                               fmt::format("'{}' --config '{}' import - < '{}'", program.string(),
+                                                           configuration.string(), file().string())}},
+                                     folder());
+
+    EXPECT_EQ(done.output, "2 imported, 0 changed, 0 there already, 0 refused\n");
+}
+
+TEST_F(ImportCommand, FollowsAFileThroughAKill) {
+    append("");
+    const auto configuration = folder().write_file(
+        "owner.toml", fmt::format("[postgres]\nuri = \"{}\"\n", server().uri_as("ledger_owner", database())));
+    const auto program =
+        install_executable(folder(), std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger");
+    const Command follow{
+        .argv = {program.string(), "--config", configuration.string(), "import", "--follow", file().string()}};
+    const std::string last = document(700);
+    {
+        ChildProcess importer(follow);
+        for (int number = 1; number <= 600; ++number) {
+            append(document(number) + "\n");
+        }
+        append(last.substr(0, 40));
+        eventually("the complete lines are imported", [&] { return count() == "600"; });
+        importer.kill();
+    }
+    for (int number = 601; number < 700; ++number) {
+        append(number == 601 ? last.substr(40) + "\n" : document(number) + "\n");
+    }
+
+    ChildProcess importer(follow);
+
+    eventually("the rest is imported", [&] { return count() == "699"; });
+    std::filesystem::remove(file());
+    write(document(800) + "\n");
+    eventually("the new file is imported", [&] { return count() == "700"; });
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.import_refusals"), "0");
+    EXPECT_TRUE(importer.running());
+    importer.signal(SIGTERM);
+}
+
+TEST_F(ImportCommand, DoesNotBringBackWhoWasForgotten) {
+    append(document(1) + "\n");
+    ASSERT_TRUE(import().status.clean());
+    ASSERT_TRUE(tool({"forget", "--chat", "42"}).status.clean());
+    append(document(1, "success", "0.75") + "\n");
+
+    EXPECT_EQ(import().output, "0 imported, 0 changed, 1 there already, 0 refused\n");
+
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.generations WHERE metadata::text LIKE '%ffffff%'"), "0");
+    EXPECT_EQ(value("SELECT generation_id FROM runledger.imported_documents"), "NULL");
+}
+
+}  // namespace
+}  // namespace runledger::test
