@@ -49,7 +49,7 @@ CREATE OR REPLACE FUNCTION runledger.webhook_payload(
             'settlement', s.id,
             'outcome', s.outcome,
             'why', s.why,
-            'generation_id', s.generation_id,
+            'generation_id', runledger.handle_of(g.id, g.application_id::text),
             'run_id', s.run_id,
             'status', s.status,
             'status_reason', s.status_reason,
@@ -78,7 +78,7 @@ CREATE OR REPLACE FUNCTION runledger.webhook_progress(
         'version', 1,
         'timestamp', runledger.utc_text(r.latest_at),
         'data', jsonb_build_object(
-            'generation_id', g.id,
+            'generation_id', runledger.handle_of(g.id, g.application_id::text),
             'run_id', r.run_id,
             'status', g.status,
             'progress', CASE WHEN r.latest_progress BETWEEN 0 AND 1 THEN round(r.latest_progress::numeric, 4) END,
