@@ -100,8 +100,7 @@ int fail(Output& out, const std::exception& error, int code) {
     const std::string_view hint =
         sqlstate == "42501"
             ? "The configuration's login has no right to do this. migrate, import, close, forget, audit, events, "
-              "explain, "
-              "quarantine, replay and simulate need a member of runledger_owner; statement and export one of "
+              "explain, quarantine, replay and simulate need a member of runledger_owner; statement and export one of "
               "runledger_reader; outbox and reprice a member of runledger_daemon. "
               "Name such a login in a configuration of its own, as in the example owner.toml, and give it with "
               "--config "

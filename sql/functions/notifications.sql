@@ -61,7 +61,7 @@ BEGIN
             generation_id, run_id, kind, for_status, recipient, chat_id, payload, not_before, state, last_error)
         SELECT s.generation_id, s.run_id, 'ending', '', whom.recipient, runledger.telegram_chat_now(whom.chat_id),
                runledger.notice_payload(draft.generation, s.status, s.status_reason, s.duration_us, s.cost_usd,
-                                        s.cost_note, CASE WHEN whom.chat_id IS NOT NULL THEN draft.payload -> 'outputs' END)
+                                        s.cost_note, CASE WHEN NOT whom.is_elsewhere THEN draft.payload -> 'outputs' END)
                    || whom.place,
                CASE WHEN s.status = 'completed' AND s.output_count = 0 THEN now() + p_outputs_grace ELSE now() END,
                CASE WHEN whom.is_elsewhere THEN 'elsewhere' WHEN whom.chat_id IS NULL THEN 'skipped' ELSE 'pending' END,

@@ -68,12 +68,12 @@ BEGIN
         DELETE FROM runledger.notifications WHERE id = ANY (ids);
     WHEN 'settlements' THEN
         -- The newest one of a generation stays: the row is compared with it, and a late event's run is recognised by
-        -- it. So do those that the lines and corrections of closed months name.
+        -- it. So do those that the lines and corrections of closed months name, which are asked by index, one by one.
         SELECT array_agg(e.id), count(*), max(e.settled_at) INTO ids, looked_at, up_to FROM (
             SELECT id, settled_at FROM runledger.settlements
             WHERE settled_at < cutoff AND settled_at >= p_from AND is_replaced
-                  AND NOT EXISTS (SELECT FROM runledger.closed_runs AS line WHERE line.settlement_id = settlements.id)
-                  AND NOT EXISTS (SELECT FROM runledger.corrections AS c WHERE c.settlement_id = settlements.id)
+                  AND (SELECT true FROM runledger.closed_runs AS line WHERE line.settlement_id = settlements.id LIMIT 1) IS NULL
+                  AND (SELECT true FROM runledger.corrections AS c WHERE c.settlement_id = settlements.id LIMIT 1) IS NULL
             ORDER BY settled_at LIMIT p_rows_max) AS e;
         DELETE FROM runledger.settlements WHERE id = ANY (ids);
     WHEN 'quarantine' THEN

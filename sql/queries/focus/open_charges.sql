@@ -39,8 +39,10 @@ SELECT f."BilledCost",
        f."SubAccountId",
        f."SubAccountName",
        f."Tags",
+       f."x_BillingMonth",
+       f."x_CorrectedMonth",
        f."x_CostNote",
        f."x_DurationSeconds",
        f."x_GenerationId"
 FROM runledger.focus_costs_v1 AS f
-WHERE f."BillingPeriodStart" = runledger.month_begins_at(($1::text || '-01')::date, runledger.report_time_zone())
+WHERE f."x_BillingMonth" = $1::text

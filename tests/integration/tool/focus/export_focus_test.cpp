@@ -133,7 +133,7 @@ TEST_F(ExportFocus, SaysWhatARunWas) {
             "2025-08-29T02:35:39Z | 10 | Seconds | 0.003370000000 | 0.000337 | 0.003370000000 | - | ComfyDeploy | "
             "0.003370000000 | 0.000337 | Standard | 10 | Seconds | ComfyDeploy | ComfyDeploy | one | - | Run | "
             "AI and Machine Learning | ComfyDeploy | Generative AI | A10G | Compute Time | "
-            "{\"InstanceType\": \"A10G\"} | A10G/second | - | - | - | - | 10 | 1");
+            "{\"InstanceType\": \"A10G\"} | A10G/second | - | - | - | 2025-08 | - | - | 10 | 1");
 }
 
 TEST_F(ExportFocus, CountsInTheUnitOfTheRate) {
@@ -215,6 +215,46 @@ TEST_F(ExportFocus, HasTheMonthsOfTheReportsTimeZoneAndTheNamesOfItsSettings) {
         text_of(file.rows[0], {"BillingPeriodStart", "BillingPeriodEnd", "BillingAccountId", "BillingAccountName",
                                "ProviderName", "PublisherName", "InvoiceIssuerName", "ServiceName"}),
         "2025-08-31T22:00:00Z | 2025-09-30T22:00:00Z | studio-1 | The studio | Ours | Ours | Accounts | Pictures");
+}
+
+TEST_F(ExportFocus, OfAClosedMonthStaysAndItsCorrectionsComeWithTheNext) {
+    settle_run({"a", R"("gpu": "A10G")", 20 * us, 30 * us});
+    settle_run({"b", R"("gpu": "A10G")"});
+    settle_run({"unknown", ""});
+    const std::vector<FocusRow> billed = exported().rows;
+    ASSERT_TRUE(tool({"close", "2025-08"}).status.clean());
+    EXPECT_THAT(exported().rows, testing::UnorderedElementsAreArray(billed));
+
+    // Ten seconds longer; no longer a success; and a price that was unknown.
+    receive("a", {{event_text({.run_id = "a"}), 10 * us}});
+    receive("b", {{event_text({.run_id = "b", .status = "failed"}), 5 * us}});
+    execute("UPDATE runledger.generations SET metadata = metadata || '{\"gpu\": \"H100\"}' WHERE run_id = 'unknown'");
+    settle("unknown");
+    execute("DELETE FROM runledger.settle_queue");
+
+    EXPECT_EQ(export_focus().status.code, 3) << "of one, the cost was unknown when the month was closed";
+    EXPECT_THAT(exported().rows, testing::UnorderedElementsAreArray(billed));
+    const FocusFile september = exported("2025-09");
+    EXPECT_EQ(september.rows.size(), 3U);
+    for (const FocusRow& row : september.rows) {
+        EXPECT_THAT(broken_by_row(row), IsEmpty()) << text_of(row, september.columns);
+    }
+    const std::vector<std::string> columns{"BilledCost",         "ChargeClass",      "ChargePeriodEnd",
+                                           "BillingPeriodStart", "ListUnitPrice",    "PricingQuantity",
+                                           "PricingUnit",        "x_CorrectedMonth", "ChargeDescription"};
+    EXPECT_EQ(text_of(row_of(september, "a"), columns),
+              "0.003370000000 | Correction | 2025-08-29T02:36:08Z | 2025-09-01T00:00:00Z | - | - | - | 2025-08 | "
+              "Correction of 2025-08: 0.006740000000 USD instead of 0.003370000000");
+    EXPECT_EQ(text_of(row_of(september, "b"), columns),
+              "-0.003370000000 | Correction | 2025-08-29T02:35:43Z | 2025-09-01T00:00:00Z | - | - | - | 2025-08 | "
+              "Correction of 2025-08: no known USD instead of 0.003370000000");
+    EXPECT_EQ(text_of(row_of(september, "unknown"), columns),
+              "0.023380000000 | Correction | 2025-08-29T02:35:48Z | 2025-09-01T00:00:00Z | - | - | - | 2025-08 | "
+              "Correction of 2025-08: 0.023380000000 USD instead of no known");
+    EXPECT_EQ(value("SELECT bool_and((SELECT sum(\"BilledCost\") FROM runledger.focus_costs_v1 "
+                    "WHERE \"x_BillingMonth\" = month) = (runledger.statement(month)).billed_usd) "
+                    "FROM (VALUES ('2025-08'), ('2025-09')) AS m (month)"),
+              "t");
 }
 
 TEST_F(ExportFocus, OfAnEmptyMonthHasItsColumns) {
