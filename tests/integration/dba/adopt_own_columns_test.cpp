@@ -292,6 +292,9 @@ TEST_F(AdoptOwnColumns, AreNamedByTheirKeyInBillsQuotesNewsAndProgress) {
     EXPECT_EQ(value("SELECT string_agg(kind || ' ' || amount_usd || ' ' || application_id, ', ' ORDER BY kind DESC) "
                     "FROM runledger.statement_lines_v1"),
               fmt::format("run 0.500000000000 {0}, correction -0.500000000000 {0}", key));
+    EXPECT_EQ(value("SELECT count(*) || ' ' || string_agg(DISTINCT \"x_GenerationId\", ' ') FROM "
+                    "runledger.focus_costs_v1 WHERE \"ResourceId\" = 'new'"),
+              "2 " + key);
     for (const char* view : {"closed_runs_v1", "corrections_v1"}) {
         EXPECT_EQ(value(fmt::format("SELECT string_agg(application_id, ' ') FROM runledger.{}", view)), key) << view;
     }
