@@ -487,9 +487,9 @@ void Model::run(const Tell& command) {
     const bool sends_logged = command.how == Tell::send_logged;
     const char* const then = sends_logged ? "pending" : command.how == Tell::logged ? "logged" : "sent";
     const auto before = notifications_;
-    const auto is_corrected = [&](const NotificationKey& told, std::size_t number) {
+    const auto is_corrected = [&](const NotificationKey& first, std::size_t number) {
         return std::any_of(before.begin(), before.end(), [&](const auto& later) {
-            return later.first.row == told.row && later.first.recipient == told.recipient &&
+            return later.first.row == first.row && later.first.recipient == first.recipient &&
                    later.first.kind == "correction" && later.second.number > number &&
                    (later.second.state == "pending" || later.second.state == "sent");
         });
