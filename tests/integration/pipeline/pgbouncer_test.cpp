@@ -39,8 +39,9 @@ TEST_F(ThroughPgBouncer, SettlesRunsThoughItIsRestartedUnderLoad) {
     EXPECT_GT(delivered, 250U);
     expect_the_oracle_agrees(runs, deliveries, {.messages = {.duplicates_allowed = true, .follow_ups_allowed = true}});
     expect_the_books_balance();
-    EXPECT_EQ(value(fmt::format("SELECT count(*) BETWEEN 1 AND {} FROM pg_stat_activity WHERE application_name IN "
-                                "('runledgerd apply', 'runledgerd settle', 'runledgerd notify')",
+    // Whichever stages had the pool's connections last.
+    EXPECT_EQ(value(fmt::format("SELECT count(*) BETWEEN 1 AND {} FROM pg_stat_activity WHERE application_name LIKE "
+                                "'runledgerd %'",
                                 pool_size)),
               "t")
         << "the daemon's names do not come through, or it went past the pool";
