@@ -30,7 +30,8 @@ constexpr std::string_view template_name = "runledger";
 constexpr std::string_view duplicate_mark = "Possibly a duplicate: an earlier try may have arrived.";
 constexpr int restarts_max = 5;
 // Longer than the longest lease of what the daemon has lost sight of: a look-up's, 32 s.
-const milliseconds patience = seconds{60} * patience_factor;
+const milliseconds hangs_after = seconds{50} * patience_factor;
+const milliseconds patience = 2 * hangs_after;
 const milliseconds progress_patience = seconds{14} * patience_factor;
 
 // The runs, each with a chat of its own.
@@ -266,6 +267,12 @@ private:
         if (!daemon_.running()) {
             note_ending();
             start();
+        } else if (std::holds_alternative<FailedAllocation>(fault_) && endings_.empty() &&
+                   steady_clock::now() > began_to_wait_at_ + hangs_after) {
+            // What systemd's watchdog does, some minutes later.
+            daemon_.kill();
+            endings_.emplace_back(ended_by_watchdog);
+            start();
         }
         if (std::holds_alternative<FailedLookup>(fault_) && !is_provider_healed_) {
             const bool is_over = std::get<FailedLookup>(fault_).status == 0 ? steady_clock::now() >= provider_heals_at_
@@ -445,6 +452,7 @@ private:
     bool is_provider_healed_{false};
     steady_clock::time_point provider_heals_at_{};
     std::vector<std::string> endings_;
+    steady_clock::time_point began_to_wait_at_{steady_clock::now()};
 };
 
 }  // namespace

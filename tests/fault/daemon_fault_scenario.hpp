@@ -69,6 +69,9 @@ struct ToldMessage {
     bool is_marked{};    // Says that it may be a duplicate.
 };
 
+// The ending of a daemon that did not get on any more: one of its stages hangs.
+constexpr std::string_view ended_by_watchdog = "ended by the watchdog";
+
 struct ScenarioResult {
     std::vector<std::string> books{};     // A line for each row, without what only says when.
     std::vector<ToldMessage> messages{};  // Without those about progress.

@@ -257,12 +257,16 @@ Verdict judge(const FaultCase& fault, const ScenarioResult& clean, const Scenari
     if (!result.endings.empty()) {
         const std::string& ending = result.endings.front();
         const bool has_refused = ending.starts_with("code 1 ");
+        const bool has_hung = ending == ended_by_watchdog;
         verdict.outcome += has_refused ? "; the daemon did not start, said why, and was started again"
+                           : has_hung  ? "; a stage hung, and the daemon was started again"
                                        : "; the daemon ended and was started again";
         // Libraries may end it where there is no memory; our own code goes on.
         const bool is_ours = fault.kind == "allocation" && result.culprit.starts_with("runledgerd");
         const bool has_crashed = ending.find("signal 11") != std::string::npos;
-        if (!fault.may_end || is_ours || has_crashed) {
+        // Without memory in the middle of COPY libpq and the server wait for each other.
+        const bool may_hang = result.culprit.starts_with("libpq.so");
+        if (!fault.may_end || is_ours || has_crashed || (has_hung && !may_hang)) {
             verdict.faults.push_back("the daemon ended: " + ending);
         }
     }

@@ -16,14 +16,15 @@ PgBouncer::PgBouncer(const TempFolder& folder, const PostgresServer& server, con
         logins += fmt::format("\"{}\" \"\"\n", login);
     }
     const auto users = folder.write_file("pgbouncer/users.txt", logins);
-    // As Debian ships it but for the places, and that it tries again soon after the server was away. server_reset_query
-    // is for session mode only, so in transaction mode nothing is cleaned up between two clients' transactions.
+    // As Debian ships it but for the places, that it tries again soon after the server was away, and that it lets go of
+    // what is not used: each test has a database of its own. server_reset_query is for session mode only, so in
+    // transaction mode nothing is cleaned up between two clients' transactions.
     configuration_ = folder.write_file(
         "pgbouncer/pgbouncer.ini",
         fmt::format("[databases]\n* = host={} port={}\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
                     "listen_port = {}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n"
                     "pool_mode = {}\ndefault_pool_size = {}\nmax_client_conn = 200\n"
-                    "server_round_robin = 1\nserver_login_retry = 1\nlogfile = {}\n",
+                    "server_round_robin = 1\nserver_login_retry = 1\nserver_idle_timeout = 5\nlogfile = {}\n",
                     server.socket_folder().string(), server.port(), port_, users.string(),
                     options.mode == PoolMode::session ? "session" : "transaction", options.size, log_.string()));
     start();

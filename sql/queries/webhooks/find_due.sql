@@ -26,12 +26,12 @@ CROSS JOIN LATERAL (
       AND (SELECT true FROM runledger.notifications AS earlier
            WHERE earlier.state IN ('pending', 'leased') AND earlier.channel = 'webhook' AND earlier.run_id = n.run_id
              AND earlier.id < n.id AND (earlier.kind <> 'progress' OR earlier.state = 'leased')
-             AND earlier.webhook_url IS NOT DISTINCT FROM n.webhook_url LIMIT 1) IS NULL
+             AND earlier.webhook_url IS NOT DISTINCT FROM n.webhook_url LIMIT 1) IS NOT TRUE
       AND (SELECT true FROM runledger.notifications AS earlier
            WHERE earlier.state IN ('pending', 'leased') AND earlier.channel = 'webhook'
              AND earlier.generation_id = n.generation_id AND earlier.id < n.id
              AND (earlier.kind <> 'progress' OR earlier.state = 'leased')
-             AND earlier.webhook_url IS NOT DISTINCT FROM n.webhook_url LIMIT 1) IS NULL
+             AND earlier.webhook_url IS NOT DISTINCT FROM n.webhook_url LIMIT 1) IS NOT TRUE
     ORDER BY n.not_before, n.id LIMIT free.room) AS due
 WHERE hosts.webhook_host <= $2::text AND coalesce(failing.closed_until <= now(), true)
 LIMIT $3

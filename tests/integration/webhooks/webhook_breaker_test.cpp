@@ -37,6 +37,45 @@ TEST_F(WebhookBreaker, SparesAReceiverThatFailsAndTriesItAgain) {
     EXPECT_THAT(log_.lines_with("accepts them again"), SizeIs(1));
 }
 
+// Of those that wait, a look reads those that it takes.
+TEST_F(WebhookBreaker, LooksAtFewThoughManyWaitForAReceiverThatIsAway) {
+    constexpr int many = 20'000;
+    constexpr std::uint64_t looks = 10;
+    settings_.breaker_failures = 1;
+    settings_.breaker_delay_max = milliseconds{50};
+    start_sender();
+    (void)settle();
+    all_are_delivered();
+    stop_sender();
+    // Tried before, and so in another order than they came.
+    execute(fmt::format(
+        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, payload, not_before, "
+        "webhook_id, webhook_host) SELECT generation_id + i, run_id || i, kind, for_status, channel, payload, "
+        "now() - random() * interval '1 hour', webhook_id || i, webhook_host FROM runledger.notifications "
+        "CROSS JOIN generate_series(1, {}) AS i WHERE channel = 'webhook'",
+        many));
+    execute("ANALYZE runledger.notifications");
+    const auto rows_read = [&] {
+        execute("SELECT pg_stat_force_next_flush()");
+        execute("SELECT pg_stat_clear_snapshot()");
+        return std::stoll(
+            value("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'notifications'"));
+    };
+    const auto before = rows_read();
+    receiver_.script({.answer = {.status = 502}, .times = -1});
+
+    start_sender();
+    eventually("it was tried some times", [&] { return sent().retried >= looks; });
+    stop_sender();
+    eventually("the session has ended", [&] {
+        return value(
+                   "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runledgerd webhooks' AND "
+                   "datname = current_database()") == "0";
+    });
+
+    EXPECT_LT(rows_read() - before, many);
+}
+
 TEST_F(WebhookBreaker, IsRememberedByTheNextDaemon) {
     settings_.breaker_failures = 1;
     settings_.retry_delay_min = settings_.retry_delay_max = settings_.breaker_delay_max = seconds{60};
