@@ -172,11 +172,18 @@ DECLARE
     last_closed record;
 BEGIN
     PERFORM runledger.check_is_month(p_period);
-    time_zone := runledger.report_time_zone();
+    time_zone := runledger.time_zone_of_the_database();
     ends_at := runledger.report_day_begins_at(to_date(runledger.next_period(p_period) || '-01', 'YYYY-MM-DD'), time_zone);
     SELECT p.period, p.ends_at INTO last_closed FROM runledger.closed_periods_v1 AS p ORDER BY p.ends_at DESC LIMIT 1;
     IF NOT FOUND THEN
         begins_at := runledger.report_day_begins_at(to_date(p_period || '-01', 'YYYY-MM-DD'), time_zone);
+        -- All months after the first one have to be closed: a wrong year would be for ever.
+        IF ends_at <= clock_timestamp()
+           AND NOT EXISTS (SELECT FROM runledger.billed_runs_v1 AS b WHERE b.finished_at < period_to_close.ends_at) THEN
+            RAISE EXCEPTION 'no run that ended in % or before was ever settled', p_period
+                USING ERRCODE = 'object_not_in_prerequisite_state',
+                      HINT = 'The first month that is closed is one with a run, or a later one.';
+        END IF;
     ELSIF p_period <= last_closed.period THEN
         RAISE EXCEPTION 'the month % is before the first month that was closed', p_period
             USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -195,7 +202,26 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.period_to_close(text) IS
-    'The bounds of a month that is not closed and may be closed now. Raises object_not_in_prerequisite_state if it may not: it has not ended, or another one has to be closed first.';
+    'The bounds of a month that is not closed and may be closed now. Raises object_not_in_prerequisite_state if it may not: it has not ended, another one has to be closed first, it is the first and no run has ended by then, or the session has a time zone of its own.';
+
+CREATE OR REPLACE FUNCTION runledger.unsettled_in(
+    p_period text, p_begins_at timestamptz, p_ends_at timestamptz, p_are_allowed boolean) RETURNS bigint
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    waiting text[] := ARRAY(SELECT u.run_id FROM runledger.unsettled_endings_v1 AS u
+                            WHERE u.ended_at >= p_begins_at AND u.ended_at < p_ends_at ORDER BY u.ended_at, u.run_id);
+BEGIN
+    IF cardinality(waiting) > 0 AND NOT p_are_allowed THEN
+        RAISE EXCEPTION '% runs that ended in % wait to be settled', cardinality(waiting), p_period
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'The first ones: ' || array_to_string(waiting[1:10], ', '),
+                  HINT = 'runledger.unsettled_v1 says why. If the month is closed without them, they become corrections.';
+    END IF;
+    RETURN cardinality(waiting);
+END
+$$;
+COMMENT ON FUNCTION runledger.unsettled_in(text, timestamptz, timestamptz, boolean) IS
+    'How many runs that ended within these bounds wait to be settled. Raises object_not_in_prerequisite_state if there are some and they are not allowed.';
 
 CREATE OR REPLACE FUNCTION runledger.close_period(
     p_period text, p_allows_unsettled boolean DEFAULT false,
@@ -205,7 +231,7 @@ DECLARE
     bounds record;
     last_id bigint;
     settled_since bigint[];
-    waiting text[];
+    unsettled bigint;
 BEGIN
     PERFORM runledger.check_sees_commits();
     PERFORM runledger.check_is_month(p_period);
@@ -216,14 +242,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO bounds FROM runledger.period_to_close(p_period);
-    waiting := ARRAY(SELECT u.run_id FROM runledger.unsettled_endings_v1 AS u
-                     WHERE u.ended_at >= bounds.begins_at AND u.ended_at < bounds.ends_at ORDER BY u.ended_at, u.run_id);
-    IF cardinality(waiting) > 0 AND NOT p_allows_unsettled THEN
-        RAISE EXCEPTION '% runs that ended in % wait to be settled', cardinality(waiting), p_period
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = 'The first ones: ' || array_to_string(waiting[1:10], ', '),
-                  HINT = 'runledger.unsettled_v1 says why. If the month is closed without them, they become corrections.';
-    END IF;
+    unsettled := runledger.unsettled_in(p_period, bounds.begins_at, bounds.ends_at, p_allows_unsettled);
 
     -- All settlements up to last_id have been committed. The savepoint ends at once, and the lock with it: the lines
     -- are copied while settling goes on.
@@ -255,10 +274,14 @@ BEGIN
     JOIN runledger.settlements AS newer ON newer.id = since.id
     JOIN runledger.billed_runs_v1 AS b ON b.run_id = newer.run_id
     WHERE b.finished_at >= bounds.begins_at AND b.finished_at < bounds.ends_at;
+    -- Some have been settled since the first look, and others have ended. While all wait, a long queue is not read.
+    IF (SELECT count(*) FROM (SELECT FROM runledger.settle_queue LIMIT 10001) AS q) <= 10000 THEN
+        unsettled := runledger.unsettled_in(p_period, bounds.begins_at, bounds.ends_at, p_allows_unsettled);
+    END IF;
     PERFORM runledger.take_lock_alone('runledger.corrections', true);
     INSERT INTO runledger.closed_periods
     SELECT p_period, bounds.begins_at, bounds.ends_at, bounds.time_zone, clock_timestamp(), session_user,
-           cardinality(waiting), line.*, posted.*
+           unsettled, line.*, posted.*
     FROM (SELECT count(*), count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed'),
                  count(*) FILTER (WHERE status = 'cancelled'), count(cost_usd),
                  count(*) FILTER (WHERE status = 'completed' AND cost_usd IS NULL), sum(duration_us), sum(cost_usd)

@@ -26,6 +26,28 @@ $$;
 COMMENT ON FUNCTION runledger.report_time_zone() IS
     'The time zone of the days in the views: the setting runledger.report_time_zone of the database, role or session; UTC if it is not set. Raises invalid_parameter_value if it is not the name of a time zone.';
 
+CREATE OR REPLACE FUNCTION runledger.time_zone_of_the_database() RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    zone text := coalesce(
+        (SELECT nullif(substr(said.setting, strpos(said.setting, '=') + 1), '')
+         FROM pg_db_role_setting AS s
+         JOIN pg_database AS d ON d.oid = s.setdatabase AND d.datname = current_database()
+         CROSS JOIN unnest(s.setconfig) AS said (setting)
+         WHERE s.setrole = 0 AND said.setting LIKE 'runledger.report\_time\_zone=%'), 'UTC');
+BEGIN
+    -- A session, a role and the cluster may have their own days; a month that is closed has one end for everybody.
+    IF runledger.report_time_zone() <> zone THEN
+        RAISE EXCEPTION 'runledger.report_time_zone is "%" here, and "%" in the database', runledger.report_time_zone(), zone
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Months are closed by the database''s own setting: leave it out of the session, the role and postgresql.conf, or ALTER DATABASE … SET runledger.report_time_zone.';
+    END IF;
+    RETURN zone;
+END
+$$;
+COMMENT ON FUNCTION runledger.time_zone_of_the_database() IS
+    'The time zone by which months are closed: runledger.report_time_zone as ALTER DATABASE has set it; UTC if it has not. Raises object_not_in_prerequisite_state if the session has another one.';
+
 CREATE OR REPLACE FUNCTION runledger.report_day_begins_at(day date, zone text) RETURNS timestamptz
     LANGUAGE sql STABLE PARALLEL SAFE
     -- Where clocks go back over midnight, 00:00 comes twice, and PostgreSQL means the second: the day begins at the

@@ -29,12 +29,12 @@ COMMENT ON COLUMN runledger.closed_periods.period IS 'The month, as 2026-06.';
 COMMENT ON COLUMN runledger.closed_periods.begins_at IS
     'Its first instant: the end of the month that was closed before it; of the first one, by time_zone.';
 COMMENT ON COLUMN runledger.closed_periods.ends_at IS 'The first instant after it, by time_zone.';
-COMMENT ON COLUMN runledger.closed_periods.time_zone IS 'runledger.report_time_zone() when it was closed.';
+COMMENT ON COLUMN runledger.closed_periods.time_zone IS 'runledger.time_zone_of_the_database() when it was closed.';
 COMMENT ON COLUMN runledger.closed_periods.closed_at IS
     'When it was closed, by the database''s clock. A settlement that was committed before is in its lines; a later one is a correction.';
 COMMENT ON COLUMN runledger.closed_periods.closed_by IS 'The role that had logged in.';
 COMMENT ON COLUMN runledger.closed_periods.unsettled IS
-    'How many of its runs were waiting to be settled when it was closed: they became corrections.';
+    'How many of its runs were waiting to be settled when it was closed: they became corrections. If more than 10,000 runs waited in all, when the closing began.';
 COMMENT ON COLUMN runledger.closed_periods.runs IS 'Number of its lines: runs that had ended in it and were settled, with any status.';
 COMMENT ON COLUMN runledger.closed_periods.completed IS 'How many of them were completed.';
 COMMENT ON COLUMN runledger.closed_periods.failed IS 'How many had failed or timed out.';

@@ -9,7 +9,7 @@ COMMENT ON VIEW runledger.closed_periods_v1 IS
 COMMENT ON COLUMN runledger.closed_periods_v1.period IS 'The month, as 2026-06.';
 COMMENT ON COLUMN runledger.closed_periods_v1.begins_at IS 'Its first instant.';
 COMMENT ON COLUMN runledger.closed_periods_v1.ends_at IS 'The first instant after it.';
-COMMENT ON COLUMN runledger.closed_periods_v1.time_zone IS 'The time zone of its end: runledger.report_time_zone() when it was closed.';
+COMMENT ON COLUMN runledger.closed_periods_v1.time_zone IS 'The time zone of its end: the database''s runledger.report_time_zone when it was closed.';
 COMMENT ON COLUMN runledger.closed_periods_v1.closed_at IS 'When it was closed.';
 COMMENT ON COLUMN runledger.closed_periods_v1.closed_by IS 'The role that had logged in.';
 COMMENT ON COLUMN runledger.closed_periods_v1.unsettled IS 'How many of its runs were waiting to be settled then.';

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <functional>
 #include <future>
 
 #include "tests/integration/ledger/ledger_fixture.hpp"
@@ -63,6 +64,12 @@ protected:
         std::string is_new = close_in(work, month, allows_unsettled);
         work.commit();
         return is_new;
+    }
+    // Of the database and of this session, which is older.
+    void set_zone(const std::string& zone) {
+        execute(fmt::format("ALTER DATABASE \"{0}\" SET runledger.report_time_zone = {1}; "
+                            "SET runledger.report_time_zone = {1}",
+                            value("SELECT current_database()"), zone));
     }
     // SQLSTATE and sentence.
     std::string refusal_of(const std::string& statement) {
@@ -157,6 +164,11 @@ TEST_F(Periods, AreClosedInTheirOrderAfterTheirEnd) {
                 HasSubstr("55000 ERROR:  the month 2999-12 ends"));
     EXPECT_THAT(refusal_of("SELECT runledger.close_period('2025-13')"),
                 HasSubstr("22023 ERROR:  \"2025-13\" is no month"));
+    EXPECT_THAT(refusal_of("SELECT runledger.close_period('2025-08')"),
+                HasSubstr("55000 ERROR:  no run that ended in 2025-08 or before was ever settled"));
+    settled_run("a", 10);
+    EXPECT_THAT(refusal_of("SELECT runledger.close_period('1025-08')"),
+                HasSubstr("55000 ERROR:  no run that ended in 1025-08 or before was ever settled"));
     close("2025-08");
 
     EXPECT_THAT(refusal_of("SELECT runledger.close_period('2025-10')"),
@@ -168,9 +180,10 @@ TEST_F(Periods, AreClosedInTheirOrderAfterTheirEnd) {
 }
 
 TEST_F(Periods, HaveNoGapAndNoOverlapIfTheTimeZoneChanges) {
-    execute("SET runledger.report_time_zone = 'Europe/Paris'");
+    settled_run("a", 10);
+    set_zone("'Europe/Paris'");
     close("2025-08");
-    execute("SET runledger.report_time_zone = 'America/New_York'");
+    set_zone("'America/New_York'");
     close("2025-09");
 
     EXPECT_EQ(
@@ -178,6 +191,20 @@ TEST_F(Periods, HaveNoGapAndNoOverlapIfTheTimeZoneChanges) {
               "time_zone), ' ' ORDER BY period) FROM runledger.closed_periods_v1"),
         "2025-08|2025-07-31 22:00:00|2025-08-31 22:00:00|Europe/Paris "
         "2025-09|2025-08-31 22:00:00|2025-10-01 04:00:00|America/New_York");
+    set_zone("DEFAULT");  // The next test has the same database.
+}
+
+// Who may only close may not choose when a month ends.
+TEST_F(Periods, AreClosedByTheDatabasesTimeZoneNotTheSessions) {
+    settled_run("a", 10);
+    execute("SET runledger.report_time_zone = 'Pacific/Kiritimati'");
+
+    EXPECT_THAT(refusal_of("SELECT runledger.close_period('2025-08')"),
+                HasSubstr("55000 ERROR:  runledger.report_time_zone is \"Pacific/Kiritimati\" here, and \"UTC\" in the "
+                          "database"));
+
+    execute("RESET runledger.report_time_zone");
+    EXPECT_EQ(close("2025-08"), "t");
 }
 
 TEST_F(Periods, AreNotClosedWhileTheirRunsWaitToBeSettledUnlessThatIsAllowed) {
@@ -509,6 +536,41 @@ TEST_F(Periods, HaveWhatIsSettledWhileTheLinesAreCopied) {
     closing.get();
 
     EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "2 0.011795000000");
+    EXPECT_EQ(corrections(), "none");
+    expect_balance();
+}
+
+// Between the first look at what waits and the last one, some runs are settled, and others end.
+TEST_F(Periods, CountTheRunsThatWaitWhenTheyAreClosed) {
+    settled_run("a", 10);
+    insert_generation("b");
+    run_and_end("b", 20);
+    const auto blocker = another_connection();
+    const auto closer = another_connection();
+    const int pid = closer->backendpid();
+    // Closed while this is done.
+    const auto close_beside = [&](bool allows_unsettled, const std::function<void()>& done) {
+        pqxx::work blocking(*blocker);
+        blocking.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
+        auto closing = std::async(std::launch::async, [&] {
+            pqxx::work work(*closer);
+            close_in(work, "2025-08", allows_unsettled);
+            work.commit();
+        });
+        wait_until_it_waits(db(), pid, "relation");
+        done();
+        blocking.commit();
+        closing.get();
+    };
+
+    execute("DELETE FROM runledger.settle_queue");
+    EXPECT_THROW(close_beside(false, [&] { execute("INSERT INTO runledger.settle_queue (run_id) VALUES ('b')"); }),
+                 pqxx::sql_error);
+    EXPECT_EQ(count("closed_periods"), 0);
+    close_beside(true, [&] { settle_all(); });
+
+    EXPECT_EQ(value("SELECT concat_ws('|', runs, unsettled, cost_usd) FROM runledger.closed_periods_v1"),
+              "2|0|0.010110000000");
     EXPECT_EQ(corrections(), "none");
     expect_balance();
 }

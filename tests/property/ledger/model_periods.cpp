@@ -98,7 +98,13 @@ void Model::post(const std::string& run, std::size_t number) {
 }
 
 bool Model::may_close(const Close& command) const {
-    return closed_.empty() || closed_.contains(command.month) || closed_.contains(command.month - 1);
+    if (closed_.empty()) {  // The first one has a run, or is a later one.
+        return std::ranges::any_of(billed(), [&](const auto& run) {
+            const auto month = month_of(run.second);
+            return month && *month <= command.month;
+        });
+    }
+    return closed_.contains(command.month) || closed_.contains(command.month - 1);
 }
 
 void Model::run(const Close& command) {

@@ -509,7 +509,7 @@ void Product::run(const Close& command, const Model& before) {
         throw;
     }
     if (!before.may_close(command)) {
-        throw std::runtime_error("a month was closed that is before the first one");
+        throw std::runtime_error("a month was closed that is before the first one, or before any run");
     }
 }
 
