@@ -32,7 +32,7 @@ eventually "PostgreSQL takes connections" as postgres psql -qc 'SELECT 1'
 as postgres createdb runledger
 cp /usr/share/doc/runledger/examples/owner.toml /tmp/owner.toml
 as postgres runledger --config /tmp/owner.toml migrate | tail -n 1
-as postgres psql -qd runledger -c 'CREATE ROLE runledger LOGIN' -c 'GRANT runledger_daemon TO runledger'
+as postgres psql -qd runledger -c 'CREATE ROLE runledger LOGIN' -c 'GRANT runledger_daemon, runledger_reader TO runledger'
 
 echo "== the daemon, as its unit starts it"
 start_daemon() {

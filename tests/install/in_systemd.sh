@@ -50,7 +50,7 @@ cp /usr/share/doc/runledger/examples/owner.toml /var/lib/postgresql/owner.toml
 runuser -u postgres -- createdb --encoding UTF8 --template template0 runledger
 runuser -u postgres -- runledger --config /var/lib/postgresql/owner.toml migrate | tail -n 1
 sql "CREATE ROLE runledger LOGIN PASSWORD 'sesame'"
-sql "GRANT runledger_daemon TO runledger"
+sql "GRANT runledger_daemon, runledger_reader TO runledger"
 
 echo "== the edge"
 install -d -o www-data -g www-data -m 0700 /tmp/spool

@@ -13,6 +13,7 @@ namespace {
 
 using testing::AllOf;
 using testing::AnyOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 constexpr int done = 0;
@@ -87,6 +88,27 @@ protected:
             "received_at, run_id, content) VALUES ('event', 'a reason', gen_random_uuid(), 1, 0, 'edge', now(), 'r-1', "
             "'{\"run_id\": \"r-1\", \"status\": \"running\"}')");
     }
+    // The subcommands that the help lists.
+    std::set<std::string> offered() const {
+        std::set<std::string> words;
+        const std::string help = tool({"--help"}).output;
+        const std::size_t end = help.find("\nExit codes:");
+        EXPECT_NE(end, std::string::npos) << help;
+        for (std::size_t at = help.find("\n  "); at < end; at = help.find("\n  ", at + 1)) {
+            const std::string word = help.substr(at + 3, help.find_first_of(" \n", at + 3) - at - 3);
+            if (!word.empty() && word.front() != '-') {
+                words.insert(word);
+            }
+        }
+        return words;
+    }
+    // What stands in a file of the repository from `begin` to `end`.
+    static std::string part_of(std::string_view file, std::string_view begin, std::string_view end) {
+        const std::string text = read_text(std::filesystem::path{RUNLEDGER_SOURCE_DIR} / file);
+        const std::size_t at = text.find(begin);
+        EXPECT_NE(at, std::string::npos) << file;
+        return at == std::string::npos ? "" : text.substr(at, text.find(end, at) - at);
+    }
     // A row to be shown, sent again and dropped, and one that was only logged, whatever became of the last.
     void renew_notifications() const {
         run("DELETE FROM runledger.notifications;"
@@ -124,18 +146,22 @@ TEST_F(Subcommands, AreAllInTheTable) {
     for (const Row& row : rows()) {
         in_table.insert(row.words.front());
     }
-    std::set<std::string> offered;
-    const std::string help = tool({"--help"}).output;
-    const std::size_t end = help.find("\nExit codes:");
-    ASSERT_NE(end, std::string::npos) << help;
-    for (std::size_t at = help.find("\n  "); at < end; at = help.find("\n  ", at + 1)) {
-        const std::string word = help.substr(at + 3, help.find_first_of(" \n", at + 3) - at - 3);
-        if (!word.empty() && word.front() != '-') {
-            offered.insert(word);
+
+    EXPECT_EQ(offered(), in_table);
+}
+
+TEST_F(Subcommands, AreAllNamedWithTheUserWhoRunsThem) {
+    const std::string set_up = part_of("docs/operations.md", "   | commands | run as |", "\n\n");
+    const std::string owners_head = part_of("config/owner.toml", "#", "[postgres]");
+
+    for (const std::string& word : offered()) {
+        EXPECT_THAT(set_up, HasSubstr("`" + word + "`")) << "docs/operations.md, \"Set up\", \"The tool\"";
+    }
+    for (const Row& row : rows()) {
+        if (row.daemon == refused && row.reader == refused) {
+            EXPECT_THAT(owners_head, ContainsRegex("[( ]" + row.words.front() + "[,)]")) << "config/owner.toml";
         }
     }
-
-    EXPECT_EQ(offered, in_table);
 }
 
 struct Wrong {
