@@ -28,7 +28,7 @@ protected:
     }
 
     [[nodiscard]] std::string uri_of_both(std::string_view login) {
-        return fmt::format("postgresql://{}@/runledger?host={},{}&port={},{}&target_session_attrs=read-write", login,
+        return fmt::format("postgresql://{}@/runledger?host={},{}&port={},{}&target_session_attrs=primary", login,
                            postgres().socket_folder().string(), standby_.socket_folder().string(), postgres().port(),
                            standby_.port());
     }

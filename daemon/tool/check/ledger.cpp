@@ -123,7 +123,7 @@ void check_server(Database& database, Findings& findings) {
                       "make the database with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, then migrate it");
     } else if (row["is_standby"].as<bool>()) {
         findings.fail(server, "the server is a standby, which accepts no writes",
-                      "name the primary in [postgres] uri, or all servers and target_session_attrs=read-write");
+                      "name the primary in [postgres] uri, or all servers and target_session_attrs=primary");
     } else if (version / version_of_a_major > major_tried_max) {
         findings.warn(server,
                       described + fmt::format(": newer than {}, which is the newest that was tried", major_tried_max),
