@@ -10,8 +10,7 @@
 #   --print       print the page instead of writing it
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
-fail() { echo "focus_export: $*" >&2; exit 1; }
-bin=$("$source_dir/config/packages/postgresql.sh") || fail "PostgreSQL is not installed"
+. "$source_dir/tests/bench/private_postgres.sh"
 
 rows=1090000 folder='' page=$source_dir/docs/benchmarks/focus.md
 while [ $# -gt 0 ]; do
@@ -23,50 +22,14 @@ while [ $# -gt 0 ]; do
         *) fail "'$1' is no option; see --help" ;;
     esac
 done
-case $rows in '' | *[!0-9]*) fail "--rows '$rows' is no number" ;; esac
-tool=$source_dir/build/release/daemon/runledger
-[ -x "$tool" ] || fail "$tool is not built"
-if [ -n "$folder" ]; then
-    mkdir "$folder"
-    folder=$(cd "$folder" && pwd)
-else
-    folder=$(mktemp -d "${TMPDIR:-/tmp}/runledger-focus-export.XXXXXX")
-fi
-
-# PostgreSQL refuses to run as root.
-as_user=()
-if [ "$(id -u)" -eq 0 ]; then
-    as_user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
-    chown nobody:nogroup "$folder"
-fi
-finish() {
-    "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -m immediate -w stop >/dev/null 2>&1 || true
-    rm -rf "$folder"
-}
-trap finish EXIT
-cd "$folder"
-
-"${as_user[@]}" "$bin/initdb" -D "$folder/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
-cat >>"$folder/data/postgresql.conf" <<CONF
-listen_addresses = ''
-unix_socket_directories = '$folder'
+check_number --rows "$rows"
+make_postgres focus-export "$folder" <<CONF
 shared_buffers = '512MB'
-max_wal_size = '512MB'
-wal_level = minimal
-max_wal_senders = 0
-fsync = off
-full_page_writes = off
-timezone = 'UTC'
 CONF
-"${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -l "$folder/data/log" -w start >/dev/null
-sql() { "$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$folder" -U postgres -d runledger "$@"; }
-"$bin/createdb" -h "$folder" -U postgres runledger
-printf '[postgres]\nuri = "postgresql://postgres@/runledger?host=%s"\n' "$folder" >"$folder/runledgerd.toml"
-"$tool" --config "$folder/runledgerd.toml" migrate >/dev/null
 # All in the month before this one, however short.
 sql -v rows="$rows" -v days=28 -v until="date_trunc('month', now())" -f "$source_dir/tests/bench/ten_million_load.sql" \
     >/dev/null
-month=$(sql -c "SELECT to_char(date_trunc('month', now()) - interval '1 month', 'YYYY-MM')")
+month=$(sql -At -c "SELECT to_char(date_trunc('month', now()) - interval '1 month', 'YYYY-MM')")
 
 # Seconds, and the peak of the tool's memory in MiB. Exit code 3: what has no cost is left out.
 measure() {  # month, file
@@ -102,7 +65,7 @@ cat >"$page" <<PAGE
 # A month as FOCUS
 
 \`runledger export focus\` of a month with $(sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$charges") charges, the shortest of three. Written by
-\`tests/bench/focus_export.sh\` on $(date +%F) ($machine; PostgreSQL $(sql -c 'SHOW server_version' | cut -d' ' -f1)).
+\`tests/bench/focus_export.sh\` on $(date +%F) ($machine; PostgreSQL $(sql -At -c 'SHOW server_version' | cut -d' ' -f1)).
 
 | | time | peak memory of the tool | file |
 | --- | --- | --- | --- |

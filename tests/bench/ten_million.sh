@@ -10,10 +10,9 @@
 #   --keep        leave the folder and the running server, and say how to reach and to end it
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
-fail() { echo "ten_million: $*" >&2; exit 1; }
-bin=$("$source_dir/config/packages/postgresql.sh") || fail "PostgreSQL is not installed"
+. "$source_dir/tests/bench/private_postgres.sh"
 
-rows=10000000 folder='' keep=''
+rows=10000000 folder=''
 while [ $# -gt 0 ]; do
     case $1 in
         --rows) rows=${2:?--rows wants a number}; shift 2 ;;
@@ -23,55 +22,14 @@ while [ $# -gt 0 ]; do
         *) fail "'$1' is no option; see --help" ;;
     esac
 done
-case $rows in '' | *[!0-9]*) fail "--rows '$rows' is no number" ;; esac
-tool=$source_dir/build/release/daemon/runledger
-[ -x "$tool" ] || fail "$tool is not built"
-if [ -n "$folder" ]; then
-    mkdir "$folder"
-    folder=$(cd "$folder" && pwd)
-else
-    folder=$(mktemp -d "${TMPDIR:-/tmp}/runledger-ten-million.XXXXXX")
-fi
-
-# PostgreSQL refuses to run as root.
-as_user=()
-if [ "$(id -u)" -eq 0 ]; then
-    as_user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
-    chown nobody:nogroup "$folder"
-fi
-stop() { "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -m immediate -w stop >/dev/null 2>&1 || true; }
-finish() {
-    if [ -n "$keep" ]; then
-        echo "kept: psql -h $folder -U postgres runledger; end it with pg_ctl -D $folder/data stop"
-        return
-    fi
-    stop
-    rm -rf "$folder"
-}
-trap finish EXIT
-cd "$folder"
-
-"${as_user[@]}" "$bin/initdb" -D "$folder/data" -U postgres --auth=trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
-cat >>"$folder/data/postgresql.conf" <<CONF
-listen_addresses = ''
-unix_socket_directories = '$folder'
+check_number --rows "$rows"
+make_postgres ten-million "$folder" <<CONF
 shared_buffers = '2GB'
 effective_cache_size = '8GB'
 work_mem = '64MB'
 random_page_cost = 1.1
-max_wal_size = '512MB'
-wal_level = minimal
-max_wal_senders = 0
-fsync = off
-full_page_writes = off
 autovacuum = off
-timezone = 'UTC'
 CONF
-nice -n 10 "${as_user[@]}" "$bin/pg_ctl" -D "$folder/data" -l "$folder/data/log" -w start >/dev/null
-sql() { "$bin/psql" -X -q -v ON_ERROR_STOP=1 -h "$folder" -U postgres -d runledger "$@"; }
-"$bin/createdb" -h "$folder" -U postgres runledger
-printf '[postgres]\nuri = "postgresql://postgres@/runledger?host=%s"\n' "$folder" >"$folder/runledgerd.toml"
-"$tool" --config "$folder/runledgerd.toml" migrate >/dev/null
 
 begun=$SECONDS
 sql -v rows="$rows" -f "$source_dir/tests/bench/ten_million_load.sql" >/dev/null
