@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <future>
+#include <memory>
 
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/support/eventually.hpp"
@@ -67,9 +68,10 @@ protected:
     }
     // Of the database and of this session, which is older.
     void set_zone(const std::string& zone) {
-        execute(fmt::format("ALTER DATABASE \"{0}\" SET runledger.report_time_zone = {1}; "
-                            "SET runledger.report_time_zone = {1}",
-                            value("SELECT current_database()"), zone));
+        execute(
+            fmt::format("ALTER DATABASE \"{0}\" SET runledger.report_time_zone = {1}; "
+                        "SET runledger.report_time_zone = {1}",
+                        value("SELECT current_database()"), zone));
     }
     // SQLSTATE and sentence.
     std::string refusal_of(const std::string& statement) {
@@ -101,14 +103,52 @@ protected:
                         "WHERE NOT agrees"),
                   "agrees");
     }
-    // Another session that waits there.
-    static void wait_until_it_waits(pqxx::connection& look, int pid, const std::string& where) {
+    static std::string settle_in(pqxx::work& work, const std::string& run_id) {
+        return work
+            .exec(fmt::format("SELECT outcome FROM runledger.settle_run('{}', interval '3 seconds', interval '7 days')",
+                              run_id))[0][0]
+            .as<std::string>();
+    }
+
+    // A transaction of another session, which stays open until it is committed.
+    struct OtherSession {
+        explicit OtherSession(std::unique_ptr<pqxx::connection> made)
+            : connection(std::move(made)), work(*connection) {}
+        std::unique_ptr<pqxx::connection> connection;
+        pqxx::work work;
+    };
+    // One on its own thread, which commits when it has done what it was begun for.
+    struct Waiting {
+        int pid{};
+        std::future<std::string> committed{};
+    };
+    // Returns when the session waits there.
+    [[nodiscard]] Waiting begin_elsewhere(const std::string& where, std::function<std::string(pqxx::work&)> does) {
+        const std::shared_ptr<pqxx::connection> session = another_connection();
+        Waiting waiting{.pid = session->backendpid(),
+                        .committed = std::async(std::launch::async, [session, does = std::move(does)] {
+                            pqxx::work work(*session);
+                            std::string answer = does(work);
+                            work.commit();
+                            return answer;
+                        })};
+        wait_until_it_waits(waiting, where);
+        return waiting;
+    }
+    [[nodiscard]] Waiting close_elsewhere(const std::string& where, bool allows_unsettled = false) {
+        return begin_elsewhere(
+            where, [allows_unsettled](pqxx::work& work) { return close_in(work, "2025-08", allows_unsettled); });
+    }
+    void wait_until_it_waits(const Waiting& waiting, const std::string& where) {
         eventually("the other session waits", [&] {
-            pqxx::nontransaction work(look);
-            return work.exec(fmt::format("SELECT coalesce(wait_event, '') FROM pg_stat_activity WHERE pid = {}",
-                                         pid))[0][0]
-                       .as<std::string>() == where;
+            return value(fmt::format("SELECT wait_event FROM pg_stat_activity WHERE pid = {}", waiting.pid)) == where;
         });
+    }
+    // The run has ended, and its row is to be settled.
+    void run_that_waits(const std::string& run_id, std::int64_t seconds) {
+        insert_generation(run_id);
+        run_and_end(run_id, seconds);
+        execute("DELETE FROM runledger.settle_queue");
     }
 
 private:
@@ -227,9 +267,10 @@ TEST_F(Periods, AreNotClosedWhileTheirRunsWaitToBeSettledUnlessThatIsAllowed) {
     expect_balance();
 }
 
+class ChangesAfterTheClosing;
 struct Change {
     const char* name;
-    std::function<void(Periods&)> make;
+    std::function<void(ChangesAfterTheClosing&)> make;
     const char* corrections;
 };
 void PrintTo(const Change& change, std::ostream* out) { *out << change.name; }
@@ -245,146 +286,144 @@ public:
     using Periods::value;
 };
 
-ChangesAfterTheClosing& in(Periods& test) { return static_cast<ChangesAfterTheClosing&>(test); }
-
 std::vector<Change> changes() {
     return {
-        {"nothing", [](Periods&) {}, "none"},
+        {"nothing", [](ChangesAfterTheClosing&) {}, "none"},
         {"an_earlier_running",
-         [](Periods& t) {
-             in(t).receive("a", "running", -5 * second_us);
-             in(t).settle_all();
+         [](ChangesAfterTheClosing& t) {
+             t.receive("a", "running", -5 * second_us);
+             t.settle_all();
          },
          "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000"},
-        {"a_run_that_comes_late", [](Periods& t) { in(t).settled_run("late", 20, second_us); },
+        {"a_run_that_comes_late", [](ChangesAfterTheClosing& t) { t.settled_run("late", 20, second_us); },
          "2025-08 settled -->0.006740000000: 0.006740000000"},
         {"an_ending_that_moves_to_another_month",
-         [](Periods& t) {
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute(
                  "UPDATE runledger.runs SET finished_at = '2025-09-02 12:00Z' WHERE run_id = 'a'; INSERT INTO "
                  "runledger.settle_queue (run_id) VALUES ('a')");
-             in(t).settle_all();
+             t.settle_all();
          },
          "2025-08 resettled 0.003370000000->-: -0.003370000000"},
         {"an_ending_that_moves_into_the_month",
-         [](Periods& t) {
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute(
                  "UPDATE runledger.runs SET finished_at = '2025-08-31 12:00Z' WHERE run_id = 'september'; "
                  "INSERT INTO runledger.settle_queue (run_id) VALUES ('september')");
-             in(t).settle_all();
+             t.settle_all();
          },
          "2025-08 resettled -->0.003370000000: 0.003370000000"},
         {"another_price",
-         [](Periods& t) {
-             in(t).execute("UPDATE runledger.gpu_rates SET usd_per_second = 0.0004 WHERE gpu = 'A10G'");
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute("UPDATE runledger.gpu_rates SET usd_per_second = 0.0004 WHERE gpu = 'A10G'");
+             t.execute(
                  "SELECT runledger.reprice_generation(id, 'A10G', '2025-08-01Z', '2025-09-01Z') FROM "
                  "runledger.generations WHERE run_id = 'gpu'");
          },
          "2025-08 repriced 0.003370000000->0.004000000000: 0.000630000000"},
         {"a_price_for_what_had_none",
-         [](Periods& t) {
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute(
                  "UPDATE runledger.generations SET metadata = metadata || '{\"costRate\": {\"amount\": 1, "
                  "\"currency\": \"USD\", \"unit\": \"run\"}}' WHERE run_id = 'unpriced'");
-             in(t).settle_all();
+             t.settle_all();
          },
          "2025-08 resettled -->1.000000000000: 1.000000000000"},
         {"new_outputs_alone",
-         [](Periods& t) {
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute(
                  "INSERT INTO runledger.run_outputs (run_id, output_key, updated_at, received_at, boot_id, "
                  "boottime_us, digest, position, output) VALUES ('a', 'k', now(), now(), gen_random_uuid(), 1, "
                  "1, 0, '{}'); INSERT INTO runledger.settle_queue (run_id) VALUES ('a')");
-             in(t).settle_all();
+             t.settle_all();
          },
          "none"},
         {"the_row_names_another_run",
-         [](Periods& t) {
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute(
                  "UPDATE runledger.generations SET metadata = metadata || '{\"run_id\": \"other\"}' WHERE "
                  "run_id = 'a'");
-             in(t).settle_all();
+             t.settle_all();
          },
          "2025-08 reopened 0.003370000000->-: -0.003370000000"},
         {"the_run_is_given_to_another_row",
-         [](Periods& t) {
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute(
                  "UPDATE runledger.generations SET metadata = metadata || '{\"run_id\": \"other\"}' WHERE "
                  "run_id = 'a'");
-             in(t).insert_generation("a");
-             in(t).settle_all();
+             t.insert_generation("a");
+             t.settle_all();
          },
          "2025-08 reopened 0.003370000000->-: -0.003370000000, 2025-08 settled -->0.003370000000: 0.003370000000"},
         {"the_application_deletes_the_row",
-         [](Periods& t) {
-             in(t).execute("DELETE FROM runledger.generations WHERE run_id = 'a'");
-             in(t).receive("a", "running", -5 * second_us);
-             in(t).settle_all();
+         [](ChangesAfterTheClosing& t) {
+             t.execute("DELETE FROM runledger.generations WHERE run_id = 'a'");
+             t.receive("a", "running", -5 * second_us);
+             t.settle_all();
          },
          "none"},
         {"the_deleted_rows_run_comes_again_in_another",
-         [](Periods& t) {
-             in(t).execute("DELETE FROM runledger.generations WHERE run_id = 'a'");
-             in(t).insert_generation("a");
-             in(t).settle_all();
+         [](ChangesAfterTheClosing& t) {
+             t.execute("DELETE FROM runledger.generations WHERE run_id = 'a'");
+             t.insert_generation("a");
+             t.settle_all();
          },
          "none"},
         {"the_deleted_rows_run_comes_again_at_another_price",
-         [](Periods& t) {
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute(
                  "DELETE FROM runledger.generations WHERE run_id = 'a'; INSERT INTO runledger.generations "
                  "(metadata) VALUES ('{\"run_id\": \"a\", \"costRate\": {\"amount\": 1, \"currency\": \"USD\", "
                  "\"unit\": \"run\"}}')");
-             in(t).settle_all();
+             t.settle_all();
          },
          "2025-08 settled 0.003370000000->1.000000000000: 0.996630000000"},
         {"an_edit_by_hand_and_news",
-         [](Periods& t) {
-             in(t).execute("UPDATE runledger.generations SET cost_usd = 7 WHERE run_id = 'a'");
-             in(t).receive("a", "running", -5 * second_us);
-             in(t).settle_all();
+         [](ChangesAfterTheClosing& t) {
+             t.execute("UPDATE runledger.generations SET cost_usd = 7 WHERE run_id = 'a'");
+             t.receive("a", "running", -5 * second_us);
+             t.settle_all();
          },
          "none"},
         {"a_report_of_the_provider",
-         [](Periods& t) {
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute(
                  "UPDATE runledger.runs SET reported_status = 'failed', reported_at = now(), reported_digest = "
                  "1 WHERE run_id = 'a'; INSERT INTO runledger.settle_queue (run_id) VALUES ('a')");
-             in(t).settle_all();
+             t.settle_all();
          },
          "none"},
         {"retention_of_everything_after_a_change",
-         [](Periods& t) {
-             in(t).receive("a", "running", -5 * second_us);
-             in(t).settle_all();
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.receive("a", "running", -5 * second_us);
+             t.settle_all();
+             t.execute(
                  "UPDATE runledger.settlements SET settled_at = settled_at - interval '400 days'; UPDATE "
                  "runledger.runs SET changed_at = changed_at - interval '400 days', applied_at = applied_at - "
                  "interval '400 days'");
              for (const char* what : {"runs", "settlements", "notifications"}) {
-                 in(t).execute(fmt::format("SELECT runledger.remove_expired('{}', 365, 1000)", what));
+                 t.execute(fmt::format("SELECT runledger.remove_expired('{}', 365, 1000)", what));
              }
-             EXPECT_EQ(in(t).value("SELECT count(*) FROM runledger.closed_runs_v1 WHERE run_id IS NULL"), "0");
-             EXPECT_EQ(in(t).value("SELECT count(*) FROM runledger.corrections_v1 WHERE run_id IS NULL"), "0");
+             EXPECT_EQ(t.value("SELECT count(*) FROM runledger.closed_runs_v1 WHERE run_id IS NULL"), "0");
+             EXPECT_EQ(t.value("SELECT count(*) FROM runledger.corrections_v1 WHERE run_id IS NULL"), "0");
          },
          "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000"},
         {"forgetting_a_person",
-         [](Periods& t) {
-             in(t).execute("SELECT runledger.forget_generation(id) FROM runledger.generations WHERE run_id = 'a'");
-             EXPECT_EQ(in(t).value("SELECT string_agg(concat_ws('|', left(run_id, 10), telegram_chat_id), ' ') FROM "
-                                   "runledger.closed_runs_v1 WHERE cost_usd = 0.00337 AND gpu IS NULL"),
+         [](ChangesAfterTheClosing& t) {
+             t.execute("SELECT runledger.forget_generation(id) FROM runledger.generations WHERE run_id = 'a'");
+             EXPECT_EQ(t.value("SELECT string_agg(concat_ws('|', left(run_id, 10), telegram_chat_id), ' ') FROM "
+                               "runledger.closed_runs_v1 WHERE cost_usd = 0.00337 AND gpu IS NULL"),
                        "forgotten-");
          },
          "none"},
         {"news_of_a_forgotten_person",
-         [](Periods& t) {
-             in(t).execute("SELECT runledger.forget_generation(id) FROM runledger.generations WHERE run_id = 'a'");
-             in(t).execute(
+         [](ChangesAfterTheClosing& t) {
+             t.execute("SELECT runledger.forget_generation(id) FROM runledger.generations WHERE run_id = 'a'");
+             t.execute(
                  "UPDATE runledger.runs SET running_boottime_us = running_boottime_us - 5000000 WHERE run_id "
                  "LIKE 'forgotten-%'; INSERT INTO runledger.settle_queue (run_id) SELECT run_id FROM "
                  "runledger.runs WHERE run_id LIKE 'forgotten-%'");
-             in(t).settle_all();
+             t.settle_all();
          },
          "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000"},
     };
@@ -435,24 +474,14 @@ INSTANTIATE_TEST_SUITE_P(Periods, ChangesAfterTheClosing, testing::ValuesIn(chan
 
 TEST_F(Periods, HaveASettlementThatCommitsBeforeTheClosing) {
     settled_run("a", 10);
-    insert_generation("b");
-    run_and_end("b", 20);
-    execute("DELETE FROM runledger.settle_queue");
-    const auto other = another_connection();
-    pqxx::work settling(*other);
-    settling.exec("SELECT runledger.settle_run('b', interval '3 seconds', interval '7 days')");
+    run_that_waits("b", 20);
+    OtherSession settling(another_connection());
+    settle_in(settling.work, "b");
 
-    const auto closer = another_connection();
-    const int pid = closer->backendpid();
-    auto closing = std::async(std::launch::async, [&] {
-        pqxx::work work(*closer);
-        close_in(work, "2025-08");
-        work.commit();
-    });
-    wait_until_it_waits(db(), pid, "PgSleep");
+    auto closing = close_elsewhere("PgSleep");
     EXPECT_EQ(count("closed_periods"), 0);
-    settling.commit();
-    closing.get();
+    settling.work.commit();
+    closing.committed.get();
 
     EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "2 0.010110000000");
     EXPECT_EQ(corrections(), "none");
@@ -461,24 +490,14 @@ TEST_F(Periods, HaveASettlementThatCommitsBeforeTheClosing) {
 
 TEST_F(Periods, CorrectASettlementThatCommitsAfterTheClosing) {
     settled_run("a", 10);
-    insert_generation("b");
-    run_and_end("b", 20);
-    execute("DELETE FROM runledger.settle_queue");
-    const auto closer = another_connection();
-    pqxx::work closing(*closer);
-    close_in(closing, "2025-08");
+    run_that_waits("b", 20);
+    OtherSession closing(another_connection());
+    close_in(closing.work, "2025-08");
 
-    const auto other = another_connection();
-    const int pid = other->backendpid();
-    auto settling = std::async(std::launch::async, [&] {
-        pqxx::work work(*other);
-        work.exec("SELECT runledger.settle_run('b', interval '3 seconds', interval '7 days')");
-        work.commit();
-    });
-    wait_until_it_waits(db(), pid, "advisory");
+    auto settling = begin_elsewhere("advisory", [](pqxx::work& work) { return settle_in(work, "b"); });
     EXPECT_EQ(count("settlements"), 1);
-    closing.commit();
-    settling.get();
+    closing.work.commit();
+    EXPECT_EQ(settling.committed.get(), "settled");
 
     EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "1 0.003370000000");
     EXPECT_EQ(corrections(), "2025-08 settled -->0.006740000000: 0.006740000000");
@@ -489,20 +508,16 @@ TEST_F(Periods, CorrectASettlementThatCommitsAfterTheClosing) {
 TEST_F(Periods, LetARunWaitWhileTheyAreBeingClosed) {
     insert_generation("a");
     run_and_end("a", 10);
-    const auto other = another_connection();
-    pqxx::work closing(*other);
-    closing.exec("SELECT runledger.take_lock_alone('runledger.periods', true)");
+    OtherSession closing(another_connection());
+    closing.work.exec("SELECT runledger.take_lock_alone('runledger.periods', true)");
 
     {
         pqxx::work work(db());
         work.exec("SET LOCAL lock_timeout = '50ms'");
-        EXPECT_EQ(
-            work.exec("SELECT outcome FROM runledger.settle_run('a', interval '3 seconds', interval '7 days')")[0][0]
-                .as<std::string>(),
-            "busy");
+        EXPECT_EQ(settle_in(work, "a"), "busy");
     }
 
-    closing.commit();
+    closing.work.commit();
     settle_all();
     EXPECT_EQ(value("SELECT status FROM runledger.generations"), "completed");
 }
@@ -510,30 +525,19 @@ TEST_F(Periods, LetARunWaitWhileTheyAreBeingClosed) {
 // The lines are copied while settling goes on: what is settled meanwhile is copied again.
 TEST_F(Periods, HaveWhatIsSettledWhileTheLinesAreCopied) {
     settled_run("a", 10);
-    insert_generation("b");
-    run_and_end("b", 20);
     receive("a", "running", -5 * second_us);
-    execute("DELETE FROM runledger.settle_queue");
-    const auto blocker = another_connection();
-    pqxx::work blocking(*blocker);
-    blocking.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
+    run_that_waits("b", 20);
+    OtherSession blocking(another_connection());
+    blocking.work.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
 
-    const auto closer = another_connection();
-    const int pid = closer->backendpid();
-    auto closing = std::async(std::launch::async, [&] {
-        pqxx::work work(*closer);
-        close_in(work, "2025-08");
-        work.commit();
-    });
-    wait_until_it_waits(db(), pid, "relation");  // It is about to copy.
-    const auto other = another_connection();
-    pqxx::work settling(*other);
-    settling.exec("SELECT runledger.settle_run('a', interval '3 seconds', interval '7 days')");
-    settling.exec("SELECT runledger.settle_run('b', interval '3 seconds', interval '7 days')");
-    blocking.commit();
-    wait_until_it_waits(db(), pid, "PgSleep");  // It has copied, and waits for what is being settled.
-    settling.commit();
-    closing.get();
+    auto closing = close_elsewhere("relation");  // It is about to copy.
+    OtherSession settling(another_connection());
+    settle_in(settling.work, "a");
+    settle_in(settling.work, "b");
+    blocking.work.commit();
+    wait_until_it_waits(closing, "PgSleep");  // It has copied, and waits for what is being settled.
+    settling.work.commit();
+    closing.committed.get();
 
     EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "2 0.011795000000");
     EXPECT_EQ(corrections(), "none");
@@ -545,22 +549,14 @@ TEST_F(Periods, CountTheRunsThatWaitWhenTheyAreClosed) {
     settled_run("a", 10);
     insert_generation("b");
     run_and_end("b", 20);
-    const auto blocker = another_connection();
-    const auto closer = another_connection();
-    const int pid = closer->backendpid();
     // Closed while this is done.
     const auto close_beside = [&](bool allows_unsettled, const std::function<void()>& done) {
-        pqxx::work blocking(*blocker);
-        blocking.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
-        auto closing = std::async(std::launch::async, [&] {
-            pqxx::work work(*closer);
-            close_in(work, "2025-08", allows_unsettled);
-            work.commit();
-        });
-        wait_until_it_waits(db(), pid, "relation");
+        OtherSession blocking(another_connection());
+        blocking.work.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
+        auto closing = close_elsewhere("relation", allows_unsettled);
         done();
-        blocking.commit();
-        closing.get();
+        blocking.work.commit();
+        closing.committed.get();
     };
 
     execute("DELETE FROM runledger.settle_queue");
@@ -580,23 +576,18 @@ TEST_F(Periods, AnswerAsOfAnInstantOnlyWhenNoEarlierCorrectionCanAppear) {
     close();
     receive("a", "running", -5 * second_us);
     execute("DELETE FROM runledger.settle_queue");
-    const auto other = another_connection();
-    pqxx::work settling(*other);
-    settling.exec("SELECT runledger.settle_run('a', interval '3 seconds', interval '7 days')");
+    OtherSession settling(another_connection());
+    settle_in(settling.work, "a");
     const std::string instant = value("SELECT clock_timestamp()");
 
-    const auto reader = another_connection();
-    const int pid = reader->backendpid();
-    auto asking = std::async(std::launch::async, [&] {
-        pqxx::work work(*reader);
+    auto asking = begin_elsewhere("PgSleep", [&](pqxx::work& work) {
         return work
             .exec(fmt::format("SELECT corrections_since FROM runledger.statement('2025-08', '{}')", instant))[0][0]
             .as<std::string>();
     });
-    wait_until_it_waits(db(), pid, "PgSleep");
-    settling.commit();
+    settling.work.commit();
 
-    EXPECT_EQ(asking.get(), "1");
+    EXPECT_EQ(asking.committed.get(), "1");
     EXPECT_EQ(value("SELECT corrections_since_usd FROM runledger.statement('2025-08')"), "0.001685000000");
 }
 
@@ -619,6 +610,66 @@ TEST_F(Periods, HaveBilledNothingBeforeTheyWereClosed) {
               "closed|1|0.003370000000|0.003370000000");
     EXPECT_THAT(refusal_of("SELECT runledger.statement('2025-08', now() + interval '1 hour')"),
                 HasSubstr("22023 ERROR"));
+}
+
+TEST_F(Periods, PostEachChangeOfARunBesideItsLastCorrection) {
+    settled_run("a", 10);
+    close();
+
+    for (const int earlier : {5, 10}) {
+        receive("a", "running", -earlier * second_us);
+        settle_all();
+    }
+
+    EXPECT_EQ(corrections(),
+              "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000, "
+              "2025-08 resettled 0.005055000000->0.006740000000: 0.001685000000");
+    expect_balance();
+}
+
+TEST_F(Periods, BillACorrectionWithTheEarliestOpenMonth) {
+    settled_run("a", 10);
+    close("2025-08");
+    close("2025-09");
+
+    receive("a", "running", -5 * second_us);
+    settle_all();
+    close("2025-10");
+
+    EXPECT_EQ(value("SELECT period || ' ' || posted_in FROM runledger.corrections_v1"), "2025-08 2025-10");
+    EXPECT_EQ(value("SELECT string_agg(concat_ws('|', period, corrections_taken), ' ' ORDER BY period) FROM "
+                    "runledger.closed_periods_v1"),
+              "2025-08|0 2025-09|0 2025-10|1");
+    expect_balance();
+}
+
+TEST_F(Periods, HaveTheirFirstInstantAndNotTheirLast) {
+    settled_run("first", 10);
+    settled_run("next", 20);
+    execute(
+        "UPDATE runledger.runs SET finished_at = CASE run_id WHEN 'first' THEN timestamptz '2025-08-01 00:00Z' "
+        "ELSE '2025-09-01 00:00Z' END; INSERT INTO runledger.settle_queue (run_id) SELECT run_id FROM "
+        "runledger.runs");
+    settle_all();
+
+    close("2025-08");
+    close("2025-09");
+
+    EXPECT_EQ(value("SELECT string_agg(concat_ws('|', period, run_id), ' ' ORDER BY period) FROM "
+                    "runledger.closed_runs_v1"),
+              "2025-08|first 2025-09|next");
+    expect_balance();
+}
+
+// With an older snapshot, what was committed while it waited for a lock would be missing.
+TEST_F(Periods, AreRefusedToATransactionThatSeesNoLaterCommits) {
+    settled_run("a", 10);
+
+    for (const char* statement : {"runledger.close_period('2025-08')", "runledger.statement('2025-08', now())"}) {
+        EXPECT_THAT(refusal_of(fmt::format("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT {}", statement)),
+                    HasSubstr("25000 ERROR:"))
+            << statement;
+    }
 }
 
 TEST_F(Periods, AreNeverChangedByAnybody) {
