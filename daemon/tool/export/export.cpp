@@ -9,7 +9,7 @@
 #include "daemon/tool/output/csv.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/output/json_object.hpp"
-#include "daemon/tool/output/replaced_file.hpp"
+#include "daemon/tool/output/whole_file.hpp"
 #include "daemon/tool/time_option.hpp"
 #include "queries/focus.hpp"
 
@@ -74,9 +74,9 @@ std::uint64_t ExportCli::write_csv(const Statements& work, std::uint64_t expecte
 }
 
 int ExportCli::run(const Config& config, Output& out) {
-    std::optional<ReplacedFile> file;
+    std::optional<WholeFile> file;
     if (!file_.empty()) {
-        file.emplace(file_);
+        file.emplace(place_of_file(file_));
     }
     Database database(config.page.uri, "export");
     const Snapshot work(database);
@@ -86,7 +86,7 @@ int ExportCli::run(const Config& config, Output& out) {
     if (file) {
         const std::uint64_t charges =
             write_csv(work, expected, out, [&](std::string_view lines) { file->write(lines); });
-        file->put_in_place();
+        file->replace();
         if (out.as_json) {
             out.print(JsonObject()
                           .add("month", month_)

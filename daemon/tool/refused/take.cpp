@@ -26,6 +26,7 @@
 #include "common/spool_identity.hpp"
 #include "common/wire.hpp"
 #include "daemon/tool/output/exit_code.hpp"
+#include "daemon/tool/output/whole_file.hpp"
 #include "daemon/tool/refused/commands.hpp"
 #include "daemon/tool/refused/folder.hpp"
 #include "daemon/tool/spool/folder.hpp"
@@ -256,7 +257,7 @@ private:
     void remove_half_segments(const SegmentId& id) const {
         std::error_code code;  // A folder that can't be listed can't be written to either, which is said then.
         for (const auto& entry : std::filesystem::directory_iterator(spool_, code)) {
-            if (entry.path().filename().string().starts_with("." + id.hex() + "-")) {
+            if (entry.path().filename().string().starts_with("." + file_name(id, SegmentKind::live) + "-")) {
                 remove_file(entry.path());
             }
         }

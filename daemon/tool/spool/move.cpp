@@ -1,11 +1,9 @@
 #include "daemon/tool/spool/move.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <span>
 #include <system_error>
@@ -13,6 +11,7 @@
 
 #include "common/spool_format.hpp"
 #include "daemon/tool/output/exit_code.hpp"
+#include "daemon/tool/output/whole_file.hpp"
 #include "daemon/tool/spool/commands.hpp"
 #include "daemon/tool/spool/text.hpp"
 
@@ -22,69 +21,6 @@ namespace {
 [[nodiscard]] SpoolError error(const std::filesystem::path& path, std::string_view doing) {
     return SpoolError(fmt::format("{}: can't {}: {}", path.string(), doing, std::generic_category().message(errno)));
 }
-
-// A file under a name that no courier looks at; gone again unless it was given its own.
-class HalfFile {
-public:
-    HalfFile(const std::filesystem::path& folder, std::string_view name, mode_t mode)
-        : path_(folder / fmt::format(".{}-{}", name, ::getpid())) {
-        fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-        if (fd_ == -1) {
-            throw error(path_, "make it");
-        }
-    }
-    HalfFile(const HalfFile&) = delete;
-    HalfFile& operator=(const HalfFile&) = delete;
-    ~HalfFile() {
-        ::close(fd_);             // Synced before, or about to go.
-        ::unlink(path_.c_str());  // The name of its own remains, if it has got one.
-    }
-
-    void write(std::span<const std::byte> bytes) {
-        while (!bytes.empty()) {
-            const ssize_t count = ::write(fd_, bytes.data(), bytes.size());
-            if (count == -1 && errno != EINTR) {
-                throw error(path_, "write it");
-            }
-            bytes = bytes.subspan(count > 0 ? static_cast<std::size_t>(count) : 0);
-        }
-    }
-
-    // The workers must be able to open it, whoever runs the tool.
-    void give_to_owner_of(const std::filesystem::path& folder) {
-        struct stat facts {};
-        if (::stat(folder.c_str(), &facts) == -1) {
-            throw error(folder, "look at the folder");
-        }
-        if (::geteuid() == 0 && ::fchown(fd_, facts.st_uid, facts.st_gid) == -1) {
-            throw error(path_, "give it to the folder's owner");
-        }
-    }
-
-    // Throws nothing away: false if that name is taken.
-    [[nodiscard]] bool take_name(const std::filesystem::path& path) {
-        if (::fsync(fd_) == -1) {
-            throw error(path_, "sync it");
-        }
-        if (::link(path_.c_str(), path.c_str()) == -1) {
-            if (errno == EEXIST) {
-                return false;
-            }
-            throw error(path, "name it");
-        }
-        return true;
-    }
-
-    void replace(const std::filesystem::path& path) {
-        if (::fsync(fd_) == -1 || ::rename(path_.c_str(), path.c_str()) == -1) {
-            throw error(path, "write it");
-        }
-    }
-
-private:
-    std::filesystem::path path_;
-    int fd_{-1};
-};
 
 // In whatever state: its name may also be that of a kept one.
 [[nodiscard]] bool has_segment(const std::filesystem::path& folder, const SegmentId& id) {
@@ -127,20 +63,6 @@ void say_imported(const SegmentPath& name, std::size_t batches, Output& out) {
 
 }  // namespace
 
-void sync_folder(const std::filesystem::path& folder) {
-    const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd == -1) {
-        throw error(folder, "open the folder");
-    }
-    const int result = ::fsync(fd);
-    const int code = errno;
-    ::close(fd);
-    if (result == -1) {
-        errno = code;
-        throw error(folder, "sync the folder");
-    }
-}
-
 bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
                   CopyAs as) {
     const SegmentId& id = look.name.id;
@@ -168,32 +90,24 @@ bool put_segment(const SegmentId& id, std::span<const std::byte> bytes, const st
     if (has_segment(folder, id)) {
         return false;
     }
-    HalfFile file(folder, id.hex(), 0600);
+    WholeFile file(folder / file_name(id, SegmentKind::live), 0600);
     file.write(bytes);
-    file.give_to_owner_of(folder);
-    if (!file.take_name(folder / file_name(id, SegmentKind::live))) {
-        return false;
-    }
-    sync_folder(folder);
-    return true;
+    file.give_to_owner_of_folder();  // The workers must be able to open it, whoever runs the tool.
+    return file.take_name();
 }
 
 void replace_file(const std::filesystem::path& path, std::string_view text) {
-    const auto folder = path.parent_path();
-    HalfFile file(folder, path.filename().string(), 0644);
-    file.write(std::as_bytes(std::span(text)));
-    file.give_to_owner_of(folder);
-    file.replace(path);
-    sync_folder(folder);
+    WholeFile file(path, 0644);
+    file.write(text);
+    file.give_to_owner_of_folder();
+    file.replace();
 }
 
 void write_private_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-    const auto folder = path.parent_path();
-    HalfFile file(folder, path.filename().string(), 0600);
+    WholeFile file(path, 0600);
     file.write(bytes);
-    file.give_to_owner_of(folder);
-    file.replace(path);
-    sync_folder(folder);
+    file.give_to_owner_of_folder();
+    file.replace();
 }
 
 int import_segments(const ImportOptions& options, Output& out) {

@@ -16,7 +16,7 @@ enum class CopyAs : std::uint8_t {
 };
 
 // Writes the segment's good records into `folder` as "<id>.seg", durable on return, owned by the folder's owner.
-// Returns false if the folder has that segment already, in whatever state. Throws SpoolError.
+// Returns false if the folder has that segment already, in whatever state. Throws std::system_error.
 bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
                   CopyAs as);
 
@@ -24,13 +24,10 @@ bool copy_segment(const SegmentLook& look, const SegmentContent& content, const 
 bool put_segment(const SegmentId& id, std::span<const std::byte> bytes, const std::filesystem::path& folder);
 
 // Writes the text under that name, durable on return: whoever reads finds the old or the new, whole. Owned by the
-// folder's owner. Throws SpoolError.
+// folder's owner. Throws std::system_error.
 void replace_file(const std::filesystem::path& path, std::string_view text);
 
 // The same, for bytes that nobody but the folder's owner may read.
 void write_private_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
-
-// On return the folder's entries are on stable storage. Throws SpoolError.
-void sync_folder(const std::filesystem::path& folder);
 
 }  // namespace runledger::tool

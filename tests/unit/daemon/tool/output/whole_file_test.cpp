@@ -1,4 +1,4 @@
-#include "daemon/tool/output/replaced_file.hpp"
+#include "daemon/tool/output/whole_file.hpp"
 
 #include <gmock/gmock.h>
 
@@ -16,27 +16,27 @@ std::size_t files_in(const std::filesystem::path& folder) {
         std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
 }
 
-class ReplacedFileTest : public testing::Test {
+class WholeFileTest : public testing::Test {
 protected:
     TempFolder folder_;
     std::filesystem::path path_{folder_.path() / "june.csv"};
 };
 
-TEST_F(ReplacedFileTest, IsNotThereBeforeItIsWhole) {
-    ReplacedFile file(path_);
+TEST_F(WholeFileTest, IsNotThereBeforeItIsWhole) {
+    WholeFile file(path_);
     file.write("a part");
 
     EXPECT_FALSE(std::filesystem::exists(path_));
-    file.put_in_place();
+    file.replace();
 
     EXPECT_EQ(read_text(path_), "a part");
     EXPECT_EQ(files_in(folder_.path()), 1U);
 }
 
-TEST_F(ReplacedFileTest, LeavesTheOldOneWhereItIsGivenUp) {
+TEST_F(WholeFileTest, LeavesTheOldOneWhereItIsGivenUp) {
     folder_.write_file("june.csv", "old");
     {
-        ReplacedFile file(path_);
+        WholeFile file(path_);
         file.write("new");
     }
 
@@ -44,22 +44,41 @@ TEST_F(ReplacedFileTest, LeavesTheOldOneWhereItIsGivenUp) {
     EXPECT_EQ(files_in(folder_.path()), 1U);
 }
 
-TEST_F(ReplacedFileTest, ReplacesTheTargetOfALink) {
+TEST_F(WholeFileTest, ReplacesTheTargetOfALink) {
     folder_.write_file("june.csv", "old");
     std::filesystem::create_symlink("june.csv", folder_.path() / "link.csv");
-    ReplacedFile file(folder_.path() / "link.csv");
+    WholeFile file(place_of_file(folder_.path() / "link.csv"));
     file.write("new");
-    file.put_in_place();
+    file.replace();
 
     EXPECT_EQ(read_text(path_), "new");
     EXPECT_TRUE(std::filesystem::is_symlink(folder_.path() / "link.csv"));
 }
 
 // A rename would put a file in the place of the device.
-TEST_F(ReplacedFileTest, RefusesWhatIsNoRegularFile) {
-    EXPECT_THROW(ReplacedFile("/dev/null"), Misused);
-    EXPECT_THROW(ReplacedFile(folder_.path()), Misused);
-    EXPECT_THROW(ReplacedFile(folder_.path() / "not-there" / "june.csv"), std::system_error);
+TEST_F(WholeFileTest, RefusesWhatIsNoRegularFile) {
+    EXPECT_THROW(static_cast<void>(place_of_file("/dev/null")), Misused);
+    EXPECT_THROW(static_cast<void>(place_of_file(folder_.path())), Misused);
+}
+
+TEST_F(WholeFileTest, SaysWhereItCannotBeMade) {
+    EXPECT_THROW(WholeFile(folder_.path() / "not-there" / "june.csv"), std::system_error);
+}
+
+TEST_F(WholeFileTest, TakesNoNameThatAnotherFileHas) {
+    {
+        WholeFile first(path_);
+        first.write("first");
+        EXPECT_TRUE(first.take_name());
+    }
+    {
+        WholeFile second(path_);
+        second.write("second");
+        EXPECT_FALSE(second.take_name());
+    }
+
+    EXPECT_EQ(read_text(path_), "first");
+    EXPECT_EQ(files_in(folder_.path()), 1U);
 }
 
 }  // namespace
