@@ -42,4 +42,6 @@ bool is_day(const std::string& text) {
     return text.size() == day_end && parse_iso_time(with_seconds(text)).has_value();
 }
 
+bool is_month(const std::string& text) { return !text.starts_with('0') && is_day(text + "-01"); }
+
 }  // namespace runledger::tool

@@ -19,5 +19,7 @@ namespace runledger::tool {
 
 // Whether it is a day that exists, as "2026-01-31".
 [[nodiscard]] bool is_day(const std::string& text);
+// Whether it is a month, as "2026-01".
+[[nodiscard]] bool is_month(const std::string& text);
 
 }  // namespace runledger::tool

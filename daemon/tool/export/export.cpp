@@ -14,14 +14,6 @@
 #include "queries/focus.hpp"
 
 namespace runledger::tool {
-namespace {
-
-std::optional<std::string_view> text_of(const pqxx::field& field) {
-    return field.is_null() ? std::nullopt : std::optional(std::string_view(field.c_str(), field.size()));
-}
-
-}  // namespace
-
 ExportCli::ExportCli(CLI::App& app)
     : command_(app.add_subcommand("export", "Write a month's costs for other systems")) {
     command_->require_subcommand(1);
@@ -31,7 +23,7 @@ ExportCli::ExportCli(CLI::App& app)
         ->add_option("--month", month_,
                      "The month, such as 2026-06, by the database's runledger.report_time_zone; UTC if it is not set")
         ->required()
-        ->check([](const std::string& text) { return is_day(text + "-01") ? "" : text + " is no month: 2026-06"; });
+        ->check([](const std::string& text) { return is_month(text) ? "" : text + " is no month: 2026-06"; });
     focus->add_option("--output", file_, "Write this file, as a whole or not at all, instead of standard output");
 }
 
@@ -56,18 +48,10 @@ std::uint64_t ExportCli::write_csv(const Statements& work, std::uint64_t expecte
     bool has_heading = false;
     return write_charges(work, expected, out, [&](const pqxx::result& rows) {
         if (!has_heading) {
-            for (pqxx::row_size_type column = 0; column < rows.columns(); ++column) {
-                lines.add(rows.column_name(column));
-            }
-            lines.end_line();
+            lines.add_heading(rows);
             has_heading = true;
         }
-        for (const auto& row : rows) {
-            for (const auto& field : row) {
-                lines.add(text_of(field));
-            }
-            lines.end_line();
-        }
+        lines.add_rows(rows);
         write(lines.text());
         lines.clear();
     });

@@ -29,4 +29,20 @@ void CsvLines::end_line() {
     is_first_ = true;
 }
 
+void CsvLines::add_heading(const pqxx::result& rows) {
+    for (pqxx::row_size_type column = 0; column < rows.columns(); ++column) {
+        add(rows.column_name(column));
+    }
+    end_line();
+}
+
+void CsvLines::add_rows(const pqxx::result& rows) {
+    for (const auto& row : rows) {
+        for (const auto& field : row) {
+            add(field.is_null() ? std::nullopt : std::optional(std::string_view(field.c_str(), field.size())));
+        }
+        end_line();
+    }
+}
+
 }  // namespace runledger::tool

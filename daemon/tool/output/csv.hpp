@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <pqxx/pqxx>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,10 @@ public:
     // The next field of the line. Nothing: NULL.
     void add(std::optional<std::string_view> text);
     void end_line();
+    // A line of the names of the columns.
+    void add_heading(const pqxx::result& rows);
+    // A line for each.
+    void add_rows(const pqxx::result& rows);
 
     [[nodiscard]] std::string_view text() const { return text_; }
     // Begins anew, after an ended line.

@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "daemon/database/connect_fault.hpp"
+#include "daemon/tool/output/csv.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/time_option.hpp"
 #include "queries/periods.hpp"
@@ -17,26 +18,10 @@ std::string number(const pqxx::row& row, const char* column, std::string_view un
     return row[column].is_null() ? std::string(unknown) : row[column].as<std::string>();
 }
 
-// A field of a CSV file (RFC 4180).
-std::string csv_field(const pqxx::field& field) {
-    if (field.is_null()) {
-        return "";
-    }
-    const auto text = field.as<std::string>();
-    if (text.find_first_of(",\"\r\n") == std::string::npos) {
-        return text;
-    }
-    std::string quoted = "\"";
-    for (const char c : text) {
-        quoted += c == '"' ? "\"\"" : std::string(1, c);
-    }
-    return quoted + '"';
-}
-
 }  // namespace
 
 void check_month(const std::string& text) {
-    if (text.empty() || text.front() == '0' || !is_day(text + "-01")) {
+    if (!is_month(text)) {
         throw Misused(fmt::format("\"{}\" is no month: 2026-06", text));
     }
 }
@@ -123,27 +108,18 @@ int StatementCli::run(const std::string& postgres_uri, Output& out) {
 void StatementCli::print_lines(Database& database, Output& out) const {
     const Snapshot work(database);
     work.run(queries::periods::lines, month_);
-    bool has_head = false;
+    bool has_heading = false;
     while (true) {
-        const pqxx::result lines = work.run(queries::periods::next_lines);
-        if (!has_head) {
-            for (pqxx::row::size_type i = 0; i < lines.columns(); ++i) {
-                out.print("{}{}", i == 0 ? "" : ",", lines.column_name(i));
-            }
-            out.print("\n");
-            has_head = true;
+        const pqxx::result rows = work.run(queries::periods::next_lines);
+        CsvLines lines;
+        if (!std::exchange(has_heading, true)) {
+            lines.add_heading(rows);
         }
-        if (lines.empty()) {
+        lines.add_rows(rows);
+        out.write(lines.text());
+        if (rows.empty()) {
             return;
         }
-        std::string text;
-        for (const auto& line : lines) {
-            for (pqxx::row::size_type i = 0; i < line.size(); ++i) {
-                text += (i == 0 ? "" : ",") + csv_field(line[i]);
-            }
-            text += '\n';
-        }
-        out.write(text);
     }
 }
 

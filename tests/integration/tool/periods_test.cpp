@@ -127,13 +127,13 @@ TEST_F(PeriodsTool, WriteEachLineAsCsv) {
     EXPECT_TRUE(august.status.clean()) << august.output;
     EXPECT_THAT(august.output, testing::StartsWith("period,kind,about_period,generation_id,run_id,"));
     EXPECT_THAT(august.output, HasSubstr("2025-08,run,2025-08,1,a,42,2025-08-29T02:35:48.000000Z,completed,10000.000,,"
-                                         "0.000337,second,0.003370000000,,0.003370000000,,,,,,\n"));
+                                         "0.000337,second,0.003370000000,,0.003370000000,,,,,,\r\n"));
     EXPECT_THAT(august.output, HasSubstr(",\"with, \"\"odd\"\" name\",42,"));
     EXPECT_EQ(std::count(august.output.begin(), august.output.end(), '\n'), 3);
     EXPECT_EQ(open.status.code, answer_is_no) << open.output;
     EXPECT_THAT(september.output,
                 AllOf(HasSubstr("2025-09,correction,2025-08,1,a,42,"), HasSubstr(",0.005055000000,,0.001685000000,"),
-                      HasSubstr(",resettled,0.003370000000,,,\n")));
+                      HasSubstr(",resettled,0.003370000000,,,\r\n")));
 }
 
 TEST_F(PeriodsTool, SpeakJson) {
