@@ -84,14 +84,6 @@ void make_trigger(pqxx::work& work, std::string_view column) {
                     place_of(column), column, column));
 }
 
-std::string array_of(const std::vector<std::string>& texts) {
-    ArrayLiteral array;
-    for (const std::string& text : texts) {
-        array.add(text);
-    }
-    return array.str();
-}
-
 // What an UPDATE of the rows that were there has to set, and of which rows.
 struct Filling {
     std::vector<std::string> assignments;

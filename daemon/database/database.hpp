@@ -122,6 +122,16 @@ private:
     std::size_t count_{0};
 };
 
+// The literal of all of these, in their order.
+template <class Values>
+[[nodiscard]] std::string array_of(const Values& values) {
+    ArrayLiteral array;
+    for (const auto& value : values) {
+        array.add(value);
+    }
+    return array.str();
+}
+
 // What to do after a failed turn.
 enum class Failure : std::uint8_t {
     poison,     // A data error (SQLSTATE class 22 or 23) or an error of ours: a part of the turn can't be stored.

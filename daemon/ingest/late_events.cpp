@@ -22,11 +22,7 @@ std::map<std::string, Late> find_late(const Statements& work, const std::set<std
     if (run_ids.empty()) {
         return late;
     }
-    ArrayLiteral array;
-    for (const std::string& run_id : run_ids) {
-        array.add(run_id);
-    }
-    for (const auto& row : ask(work, queries::apply::find_late_events, array.str())) {
+    for (const auto& row : ask(work, queries::apply::find_late_events, array_of(run_ids))) {
         late.emplace(
             row[0].as<std::string>(),
             Late{row[1].is_null() ? std::nullopt : std::optional{row[1].as<std::string>()}, row[2].as<bool>()});

@@ -15,14 +15,6 @@ constexpr std::size_t stale_a_look_max = 1000;
 // While there is always something due: how often it is looked for what has waited too long, and for leases of the dead.
 constexpr std::chrono::seconds aged_look_interval{1};
 
-std::string array_of(std::span<const std::int64_t> values) {
-    ArrayLiteral array;
-    for (const std::int64_t value : values) {
-        array.add(value);
-    }
-    return array.str();
-}
-
 MessageForm form_of(std::string_view word) noexcept {
     return word == "documents" ? MessageForm::documents : word == "text" ? MessageForm::text : MessageForm::media;
 }

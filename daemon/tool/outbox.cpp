@@ -89,23 +89,15 @@ void OutboxCli::add_choice(CLI::App& command, const std::vector<std::string>& st
 
 // The first five parameters of each of the queries.
 OutboxCli::Parameters OutboxCli::parameters() const {
-    ArrayLiteral ids;
-    for (const std::int64_t id : choice_.ids) {
-        ids.add(id);
-    }
-    ArrayLiteral states;
-    for (const std::string& state : choice_.states) {
-        states.add(std::string_view(state));
-    }
     Parameters given{.ids = {}, .states = {}, .chat = {}, .error = {}, .least_age_seconds = {}};
     if (!choice_.chat.empty()) {
         given.chat = choice_.chat;
     }
-    if (ids.size() > 0) {
-        given.ids = ids.str();
+    if (!choice_.ids.empty()) {
+        given.ids = array_of(choice_.ids);
     }
-    if (states.size() > 0) {
-        given.states = states.str();
+    if (!choice_.states.empty()) {
+        given.states = array_of(choice_.states);
     }
     if (!choice_.error.empty()) {
         given.error = choice_.error;

@@ -18,22 +18,6 @@ constexpr std::chrono::milliseconds lease_margin{std::chrono::seconds{30}};
 constexpr std::string_view before_all_hosts;
 constexpr std::string_view behind_all_hosts = "~";  // No host's name begins with it.
 
-std::string array_of(std::span<const std::int64_t> values) {
-    ArrayLiteral array;
-    for (const std::int64_t value : values) {
-        array.add(value);
-    }
-    return array.str();
-}
-
-std::string array_of(std::span<const std::string> texts) {
-    ArrayLiteral array;
-    for (const std::string& text : texts) {
-        array.add(std::string_view(text));
-    }
-    return array.str();
-}
-
 std::optional<long> unless_none(long status) { return status == 0 ? std::nullopt : std::optional(status); }
 
 }  // namespace
@@ -112,8 +96,7 @@ Outbox::Taken Outbox::lease(const WebhookSettings& settings, std::size_t count_m
     }
     if (!chosen.empty()) {
         const auto lease = settings.timeout + lease_margin;
-        for (const auto& row : ask(work, queries::webhooks::lease, array_of(std::span<const std::int64_t>(chosen)),
-                                   lease_owner_, lease.count())) {
+        for (const auto& row : ask(work, queries::webhooks::lease, array_of(chosen), lease_owner_, lease.count())) {
             taken.leased.push_back({.id = row["id"].as<std::int64_t>(),
                                     .run_id = row["run_id"].as<std::string>(),
                                     .is_progress = row["kind"].as<std::string>() == "progress",

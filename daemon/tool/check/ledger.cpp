@@ -70,14 +70,6 @@ std::set<std::string> names_behind(std::string_view words, std::string_view text
     return names;
 }
 
-std::string array_of(const std::set<std::string>& names) {
-    ArrayLiteral array;
-    for (const std::string& name : names) {
-        array.add(std::string_view(name));
-    }
-    return array.str();
-}
-
 std::vector<std::string> first_column(const pqxx::result& rows) {
     std::vector<std::string> texts;
     for (const pqxx::row& row : rows) {

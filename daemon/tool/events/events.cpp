@@ -26,12 +26,8 @@ constexpr std::string_view commit_delay_max = "1 minute";
 
 std::optional<std::string> given(const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); }
 
-std::optional<std::string> array_of(const std::vector<std::string>& texts) {
-    ArrayLiteral array;
-    for (const std::string& text : texts) {
-        array.add(std::string_view(text));
-    }
-    return texts.empty() ? std::nullopt : std::optional(array.str());
+std::optional<std::string> given(const std::vector<std::string>& texts) {
+    return texts.empty() ? std::nullopt : std::optional(array_of(texts));
 }
 
 void print_head(Output& out) {
@@ -121,7 +117,7 @@ std::vector<pqxx::row> EventsCli::find(const Statements& work) const {
     if (run_id_.empty()) {
         return find_day_by_day(work);
     }
-    const auto rows = work.run(queries::events::of_run, run_id_, array_of(statuses_), given(edge_), given(from_),
+    const auto rows = work.run(queries::events::of_run, run_id_, given(statuses_), given(edge_), given(from_),
                                given(to_), count_max_);
     std::vector<pqxx::row> found(rows.begin(), rows.end());
     std::ranges::reverse(found);
@@ -148,8 +144,8 @@ std::vector<pqxx::row> EventsCli::find_day_by_day(const Statements& work) const 
         if (is_before_from || is_older_than_found) {
             break;
         }
-        const auto rows = work.run(queries::events::of_day, begins, ends, array_of(statuses_), given(edge_),
-                                   given(from_), given(to_), count_max_);
+        const auto rows = work.run(queries::events::of_day, begins, ends, given(statuses_), given(edge_), given(from_),
+                                   given(to_), count_max_);
         found.insert(found.end(), rows.begin(), rows.end());
         std::ranges::sort(found, is_newer);
         found.resize(std::min(found.size(), count_max));
@@ -166,7 +162,7 @@ EventsCli::Seen EventsCli::look(const Statements& work, const std::string& since
                            .as<std::string>(),
               .names = {}};
     for (const auto& row : work.run(queries::events::applied_since, since.empty() ? seen.since : since, given(run_id_),
-                                    array_of(statuses_), given(edge_))) {
+                                    given(statuses_), given(edge_))) {
         each(row);
         seen.names.insert(name_of(row));
     }

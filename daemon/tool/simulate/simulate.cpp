@@ -98,14 +98,6 @@ std::string read_tokens(const std::string& file) {
 // Without what may be a token.
 std::string shown(const std::string& url) { return url.substr(0, url.find_first_of("?#")); }
 
-ArrayLiteral array_of(const std::vector<std::string>& texts) {
-    ArrayLiteral array;
-    for (const std::string& text : texts) {
-        array.add(std::string_view(text));
-    }
-    return array;
-}
-
 using RemovedRows = std::map<std::string, std::int64_t>;  // By table.
 
 // `run_ids`: nothing: all.
@@ -145,7 +137,7 @@ public:
                 events_.push_back({.run = run, .body = make_body(run_ids_.back(), step), .is_get = steps[step].is_get});
             }
         }
-        array_ = array_of(run_ids_).str();
+        array_ = array_of(run_ids_);
     }
 
     void send(const std::string& url, std::chrono::seconds duration) {

@@ -85,14 +85,6 @@ private:
     wire::Batch batch_;
 };
 
-std::string array_of(const std::vector<std::string>& texts) {
-    ArrayLiteral array;
-    for (const std::string& text : texts) {
-        array.add(text);
-    }
-    return array.str();
-}
-
 }  // namespace
 
 Product::Product(const std::string& database)
