@@ -84,6 +84,10 @@ $$;
 COMMENT ON FUNCTION runledger.keep_adopted_status() IS
     'Reads status from the application''s word when the application writes the word, and writes the word when the daemon writes status: unless the word that is there means that status already, or is to be kept. A word that is not in status_words changes nothing.';
 
+-- The functions below are alike, but for their column and for how its text is read. They are written out: PL/pgSQL can't
+-- name a column of NEW by a variable, and by way of jsonb_populate_record each write would copy the whole row, payloads
+-- included, as jsonb, a number in a double precision column would be read by other rules, and a text column would lose
+-- the quotes of a JSON string.
 CREATE OR REPLACE FUNCTION runledger.keep_adopted_cost_usd() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $$
 BEGIN

@@ -1,4 +1,17 @@
 -- News for the application: what keeps its rows or its messages back. Written by deferred triggers, so at COMMIT.
+CREATE OR REPLACE FUNCTION runledger.tell_listeners(p_channel text, p_payload text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- A listener that never reads fills the server's notification queue, and a full queue would refuse the transaction.
+    -- So nothing is sent when it is half full.
+    IF pg_notification_queue_usage() < 0.5 THEN
+        PERFORM pg_notify(p_channel, p_payload);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.tell_listeners(text, text) IS
+    'NOTIFY, unless the server''s notification queue is half full. Listeners receive it when the transaction is committed.';
+
 CREATE OR REPLACE FUNCTION runledger.hold_news() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -26,16 +39,13 @@ BEGIN
         VALUES (p_kind, p_generation_id, p_run_id, p_chat_id,
                 left(coalesce(runledger.masked_links(p_detail), ''), 500))
         RETURNING id INTO news_id;
-    -- As in tell_settled: a full notification queue would refuse the transaction.
-    IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify('runledger_news', json_build_object(
-            'news_id', news_id, 'kind', p_kind,
-            'generation_id', coalesce((SELECT runledger.handle_of(g.id, g.application_id::text)
-                                       FROM runledger.generations AS g WHERE g.id = p_generation_id),
-                                      to_jsonb(p_generation_id)),
-            'run_id', p_run_id,
-            'chat_id', p_chat_id)::text);
-    END IF;
+    PERFORM runledger.tell_listeners('runledger_news', json_build_object(
+        'news_id', news_id, 'kind', p_kind,
+        'generation_id', coalesce((SELECT runledger.handle_of(g.id, g.application_id::text)
+                                   FROM runledger.generations AS g WHERE g.id = p_generation_id),
+                                  to_jsonb(p_generation_id)),
+        'run_id', p_run_id,
+        'chat_id', p_chat_id)::text);
 END
 $$;
 COMMENT ON FUNCTION runledger.add_news(text, bigint, text, bigint, text) IS

@@ -5,7 +5,7 @@ DECLARE
     told bigint := 0;
     run record;
 BEGIN
-    -- As in tell_settled: a full notification queue would refuse the transaction. The progress is told when it is read.
+    -- As in tell_listeners: a full notification queue would refuse the transaction. The progress is told when it is read.
     IF pg_notification_queue_usage() >= 0.5 THEN
         RETURN 0;
     END IF;

@@ -148,12 +148,8 @@ COMMENT ON FUNCTION runledger.why_resettled(runledger.settlements, runledger.set
 CREATE OR REPLACE FUNCTION runledger.tell_settled(p_generation_id jsonb, p_run_id text, p_status text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- A listener that never reads fills the server's notification queue, and a full queue would refuse the settlement.
-    -- So nothing is sent when it is half full.
-    IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify('runledger_settled', json_build_object(
-            'generation_id', p_generation_id, 'run_id', p_run_id, 'status', p_status)::text);
-    END IF;
+    PERFORM runledger.tell_listeners('runledger_settled', json_build_object(
+        'generation_id', p_generation_id, 'run_id', p_run_id, 'status', p_status)::text);
 END
 $$;
 COMMENT ON FUNCTION runledger.tell_settled(jsonb, text, text) IS
