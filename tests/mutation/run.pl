@@ -221,7 +221,8 @@ my $tests_digest;  # That a test passes unchanged holds for the tests as they ar
 if (!-e "$tree/build.ninja") {
     # As what is tested by ./test (no assertions), but compiled fast.
     my $failed = run_quietly("$folder/configure.log", 'cmake', '-S', $source, '-B', $tree, '-G', 'Ninja',
-        '-DCMAKE_BUILD_TYPE=RelWithDebInfo', map { "-DCMAKE_${_}_FLAGS_RELWITHDEBINFO=-O0 -DNDEBUG" } qw(C CXX));
+        '-DRUNLEDGER_TESTS=ON', '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+        map { "-DCMAKE_${_}_FLAGS_RELWITHDEBINFO=-O0 -DNDEBUG" } qw(C CXX));
     die read_file("$folder/configure.log") if $failed;
 }
 
