@@ -180,9 +180,8 @@ int OutboxCli::change(Database& database, bool retries, Output& out) const {
         out.print("{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     }
     if (rows.empty() || (!choice_.ids.empty() && std::cmp_less(rows.size(), choice_.ids.size()))) {
-        throw NotThere(
-            fmt::format("the others do not exist{} in another state; see runledger outbox show",
-                        retries ? ", have a later correction that was sent or is to be sent, or are" : " or are"));
+        throw NotThere(fmt::format("the others do not exist{} in another state; see runledger outbox show",
+                                   retries ? ", were replaced by something newer, or are" : " or are"));
     }
     return exit_yes;
 }
