@@ -89,7 +89,7 @@ void read_messages(const Statements& work, LiveNumbers& numbers) {
         numbers.troubles.push_back(
             {.what = state,
              .name = fmt::format("message {} to {}", id, text(row["recipient"])),
-             .run_id = row["run_id"].as<std::string>(),
+             .run_id = row["run_id"].is_null() ? "" : row["run_id"].as<std::string>(),  // None: a group's end.
              .reason = text(row["last_error"]),
              .at = row["created_at"].as<std::string>(),
              .command = fmt::format("runledger outbox {} {}", state == "dead" ? "retry" : "show", id)});

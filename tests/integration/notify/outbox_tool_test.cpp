@@ -157,6 +157,17 @@ TEST_F(OutboxTool, TriesNothingAgainThatSomethingNewerHasReplaced) {
     EXPECT_THAT(by_id.output, HasSubstr("replaced by something newer"));
 }
 
+TEST_F(OutboxTool, ListsTheEndOfAGroupByTheGroup) {
+    execute(
+        "INSERT INTO runledger.notifications (group_key, kind, for_status, channel, payload, webhook_id, webhook_host) "
+        "VALUES ('batch-7', 'group', '1', 'webhook', '{}', 'msg_6', '[webhooks] url')");
+
+    EXPECT_THAT(outbox({"list"}).output, AllOf(HasSubstr("6 notifications"), HasSubstr("  group batch-7 ")));
+    EXPECT_THAT(outbox({"show", "6"}).output,
+                AllOf(HasSubstr("group_id           batch-7"), HasSubstr("run_id             -")));
+    EXPECT_THAT(outbox({"show", "6", "--json"}).output, HasSubstr(R"("group_id":"batch-7")"));
+}
+
 TEST_F(OutboxTool, DropsWhatNobodyWantsAndSaysWhoDidIt) {
     EXPECT_EQ(outbox({"drop", "3", "5"}).status.code, 0);
     EXPECT_EQ(states(), "dead uncertain skipped leased skipped");
