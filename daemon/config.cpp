@@ -373,8 +373,9 @@ WebhookSettings read_webhooks(Section& section) {
         check_host_name(section, "host_suffixes", host);
     }
     for (const std::string& event : config.events) {
-        if (event != "settled" && event != "progress") {
-            section.fail("events", fmt::format("contains \"{}\", not one of \"settled\", \"progress\"", event));
+        if (event != "settled" && event != "progress" && event != "group") {
+            section.fail("events",
+                         fmt::format("contains \"{}\", not one of \"settled\", \"progress\", \"group\"", event));
         }
     }
     if (config.timeout.count() == 0 || config.give_up.count() == 0) {

@@ -113,6 +113,10 @@ void put_live(JsonWriter& out, const LiveNumbers& live) {
     put(out, "messages_dead_of_day", live.messages_dead);
     put(out, "messages_uncertain_of_day", live.messages_uncertain);
     put(out, "messages_oldest_seconds", live.messages_oldest_seconds);
+    put(out, "webhooks_pending", live.webhooks_pending);
+    put(out, "webhooks_leased", live.webhooks_leased);
+    put(out, "webhooks_dead_of_day", live.webhooks_dead);
+    put(out, "webhooks_oldest_seconds", live.webhooks_oldest_seconds);
     put(out, "quarantined", live.quarantined);
     put_troubles(out, "troubles", live.troubles);
     put_troubles(out, "failed_runs", live.failed_runs);

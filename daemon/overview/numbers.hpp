@@ -48,6 +48,10 @@ struct LiveNumbers {
     std::int64_t messages_dead{0};       // Of the last day.
     std::int64_t messages_uncertain{0};  // Likewise.
     std::int64_t messages_oldest_seconds{0};
+    std::int64_t webhooks_pending{0};
+    std::int64_t webhooks_leased{0};
+    std::int64_t webhooks_dead{0};  // Of the last day.
+    std::int64_t webhooks_oldest_seconds{0};
     std::int64_t quarantined{0};
     std::vector<Trouble> troubles{};  // The most urgent first.
     std::vector<Trouble> failed_runs{};

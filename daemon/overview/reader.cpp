@@ -83,13 +83,20 @@ void read_messages(const Statements& work, LiveNumbers& numbers) {
     numbers.messages_dead = number(outbox["dead"]);
     numbers.messages_uncertain = number(outbox["uncertain"]);
     numbers.messages_oldest_seconds = number(outbox["oldest_seconds"]);
+    numbers.webhooks_pending = number(outbox["webhooks_pending"]);
+    numbers.webhooks_leased = number(outbox["webhooks_leased"]);
+    numbers.webhooks_dead = number(outbox["webhooks_dead"]);
+    numbers.webhooks_oldest_seconds = number(outbox["webhooks_oldest_seconds"]);
     for (const auto& row : work.run(queries::overview::failed_messages, shown_max)) {
         const auto state = row["state"].as<std::string>();
         const auto id = row["notification_id"].as<std::string>();
+        const bool is_webhook = row["channel"].as<std::string>() == "webhook";
+        const std::string group = row["group_id"].is_null() ? "" : " about group " + text(row["group_id"]);
         numbers.troubles.push_back(
             {.what = state,
-             .name = fmt::format("message {} to {}", id, text(row["recipient"])),
-             .run_id = row["run_id"].as<std::string>(),
+             .name =
+                 fmt::format("{} {}{} to {}", is_webhook ? "webhook" : "message", id, group, text(row["recipient"])),
+             .run_id = row["run_id"].is_null() ? "" : row["run_id"].as<std::string>(),  // None: a group's end.
              .reason = text(row["last_error"]),
              .at = row["created_at"].as<std::string>(),
              .command = fmt::format("runledger outbox {} {}", state == "dead" ? "retry" : "show", id)});

@@ -48,6 +48,11 @@ std::string place_text(const pqxx::row& row) {
     return is_named ? recipient : text_of(row["chat_id"]);
 }
 
+// What it is about.
+std::string subject_text(const pqxx::row& row) {
+    return row["kind"].as<std::string>() == "group" ? "group " + text_of(row["group_id"]) : text_of(row["run_id"]);
+}
+
 }  // namespace
 
 OutboxCli::OutboxCli(CLI::App& app)
@@ -129,7 +134,7 @@ int OutboxCli::list(const Statements& work, Output& out) const {
     for (const pqxx::row& row : rows) {
         out.print("{:>10}  {:<9} {:<10} {:>15} {:>5} {:>4}  {:<36}  {}\n", text_of(row["id"]), text_of(row["state"]),
                   text_of(row["kind"]), place_text(row), age_text(row["age_seconds"].as<std::int64_t>()),
-                  text_of(row["attempts"]), text_of(row["run_id"]), text_of(row["last_error"]));
+                  text_of(row["attempts"]), subject_text(row), text_of(row["last_error"]));
     }
     out.print("{} notifications{}\n", rows.size(),
               std::cmp_equal(rows.size(), count_max_) ? " (--limit; there may be more)" : "");
@@ -172,9 +177,8 @@ int OutboxCli::change(Database& database, bool retries, Output& out) const {
         out.print("{} notifications {}\n", rows.size(), retries ? "are tried again" : "dropped");
     }
     if (rows.empty() || (!choice_.ids.empty() && std::cmp_less(rows.size(), choice_.ids.size()))) {
-        throw NotThere(
-            fmt::format("the others do not exist{} in another state; see runledger outbox show",
-                        retries ? ", have a later correction that was sent or is to be sent, or are" : " or are"));
+        throw NotThere(fmt::format("the others do not exist{} in another state; see runledger outbox show",
+                                   retries ? ", were replaced by something newer, or are" : " or are"));
     }
     return exit_yes;
 }

@@ -158,16 +158,21 @@ Markup waiting_tile(const Kept<LiveNumbers>& live) {
         return std::move(html).take();
     }
     const LiveNumbers& now = *live.value;
-    html.put("<p class=\"figure\">{}</p><dl class=\"pairs\">", in_groups(now.unsettled + now.messages_pending));
+    html.put("<p class=\"figure\">{}</p><dl class=\"pairs\">",
+             in_groups(now.unsettled + now.messages_pending + now.webhooks_pending));
     html.put("<div><dt>to settle</dt><dd>{}</dd></div>",
              now.unsettled == 0 ? "0" : in_groups(now.unsettled) + ", oldest " + age_of(now.unsettled_oldest_seconds));
     html.put("<div><dt>messages to send</dt><dd>{}</dd></div>",
              now.messages_pending == 0
                  ? "0"
                  : in_groups(now.messages_pending) + ", oldest " + age_of(now.messages_oldest_seconds));
-    html.put("<div><dt>being sent</dt><dd>{}</dd></div>", in_groups(now.messages_leased));
+    html.put("<div><dt>webhooks to post</dt><dd>{}</dd></div>",
+             now.webhooks_pending == 0
+                 ? "0"
+                 : in_groups(now.webhooks_pending) + ", oldest " + age_of(now.webhooks_oldest_seconds));
+    html.put("<div><dt>being sent</dt><dd>{}</dd></div>", in_groups(now.messages_leased + now.webhooks_leased));
     html.put("<div><dt>given up within a day</dt><dd>{}</dd></div></dl></article>",
-             in_groups(now.messages_dead + now.messages_uncertain));
+             in_groups(now.messages_dead + now.messages_uncertain + now.webhooks_dead));
     return std::move(html).take();
 }
 

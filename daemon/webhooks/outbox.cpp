@@ -97,9 +97,12 @@ Outbox::Taken Outbox::lease(const WebhookSettings& settings, std::size_t count_m
     if (!chosen.empty()) {
         const auto lease = settings.timeout + lease_margin;
         for (const auto& row : ask(work, queries::webhooks::lease, array_of(chosen), lease_owner_, lease.count())) {
+            const auto kind = row["kind"].as<std::string>();
+            const bool is_of_a_group = kind == "group";
             taken.leased.push_back({.id = row["id"].as<std::int64_t>(),
-                                    .run_id = row["run_id"].as<std::string>(),
-                                    .is_progress = row["kind"].as<std::string>() == "progress",
+                                    .run_id = is_of_a_group ? "" : row["run_id"].as<std::string>(),
+                                    .group_id = is_of_a_group ? row["group_key"].as<std::string>() : "",
+                                    .is_progress = kind == "progress",
                                     .is_late = !row["is_late"].is_null() && row["is_late"].as<bool>(),
                                     .webhook_id = row["webhook_id"].as<std::string>(),
                                     .host = row["webhook_host"].as<std::string>(),

@@ -24,7 +24,8 @@ inline constexpr std::string_view host_of_our_url = "[webhooks] url";
 
 struct Leased {
     std::int64_t id{};
-    std::string run_id{};
+    std::string run_id{};     // Empty: it is about a group's end.
+    std::string group_id{};   // Of a group's end.
     bool is_progress{false};  // It is not tried again.
     bool is_late{false};      // Progress of a run that has ended meanwhile.
     std::string webhook_id{};

@@ -90,7 +90,8 @@ void Sender::turn() {
                                            tuning_.poll_interval));  // The loop asks whether to go on.
             return;
         }
-        heartbeat_.rest();  // Webhooks are off.
+        counters_.hosts_closed = 0;  // Webhooks are off, and nobody looks.
+        heartbeat_.rest();
         (void)wakeup_.wait(std::chrono::hours{1});
         return;
     }
@@ -243,9 +244,11 @@ void Sender::take(HttpClient::Ended ended) {
 }
 
 void Sender::end(const Leased& row, Decision decision) {
+    const bool is_of_a_group = row.run_id.empty();
     const auto who =
-        fmt::format("notification={} run_id={:?} webhook_id={} host={:?} attempt={}", row.id,
-                    std::string_view(row.run_id), row.webhook_id, std::string_view(row.host), row.attempts);
+        fmt::format("notification={} {}={:?} webhook_id={} host={:?} attempt={}", row.id,
+                    is_of_a_group ? "group_id" : "run_id", std::string_view(is_of_a_group ? row.group_id : row.run_id),
+                    row.webhook_id, std::string_view(row.host), row.attempts);
     const std::string_view error = decision.error;
     switch (decision.verdict) {
         case Verdict::delivered:

@@ -18,7 +18,7 @@ struct WebhookSettings {
     std::vector<Secret> secrets{};             // What the file holds, decoded: each signs every webhook.
     std::vector<std::string> host_suffixes{};  // Of the hosts that metadata.webhookUrl may name. None: it gets nothing.
     std::vector<std::string> metadata_keys{};  // Of the payload; "*": all.
-    std::vector<std::string> events{"settled"};                            // "settled", "progress"
+    std::vector<std::string> events{"settled"};                            // "settled", "progress", "group"
     std::chrono::milliseconds progress_interval{std::chrono::seconds{3}};  // Between two of a run.
     std::chrono::milliseconds timeout{std::chrono::seconds{15}};           // Of one attempt.
     std::chrono::milliseconds retry_delay_min{std::chrono::seconds{1}};

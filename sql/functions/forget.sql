@@ -116,6 +116,35 @@ CREATE OR REPLACE FUNCTION runledger.mentions_run(content bytea, run_ids text[])
 COMMENT ON FUNCTION runledger.mentions_run(bytea, text[]) IS
     'Whether one of the runs'' ids is in the bytes, in UTF-8 or as JSON may escape it.';
 
+CREATE OR REPLACE FUNCTION runledger.forget_in_group(g runledger.generations) RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    deleted bigint;
+BEGIN
+    IF g.group_key IS NULL THEN
+        RETURN 0;
+    END IF;
+    -- Tell has it while it writes what it has seen of the group: that is seen here, and the next look sees a group
+    -- without this member.
+    PERFORM pg_advisory_xact_lock(hashtextextended('runledger.group ' || g.group_key, 0));
+    DELETE FROM runledger.notifications AS n
+    WHERE n.kind = 'group' AND n.group_key = g.group_key
+          AND (NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.group_key = g.group_key)
+               OR n.webhook_url IS NOT NULL
+                  AND NOT EXISTS (SELECT FROM runledger.generations AS other
+                                  WHERE other.group_key = g.group_key
+                                        AND left(runledger.webhook_url_named(other.metadata) #>> '{}', 2000) = n.webhook_url));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    UPDATE runledger.notifications AS n SET payload = jsonb_set(n.payload, '{data,account_id}', 'null')
+    WHERE n.kind = 'group' AND n.group_key = g.group_key AND n.payload #>> '{data,account_id}' = g.account_key
+          AND NOT EXISTS (SELECT FROM runledger.generations AS other
+                          WHERE other.group_key = g.group_key AND other.account_key = g.account_key);
+    RETURN deleted;
+END
+$$;
+COMMENT ON FUNCTION runledger.forget_in_group(runledger.generations) IS
+    'Deletes the webhooks about the ends of the group that this generation has left, if it has no other member, and those to a URL that only this one named; the others keep the sums, and no account that only this one named. Returns how many it has deleted. Called by forget_generation.';
+
 CREATE OR REPLACE FUNCTION runledger.forget_generation(p_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -221,6 +250,7 @@ BEGIN
     table_name := 'notifications';
     DELETE FROM runledger.notifications WHERE generation_id = p_id OR run_id = ANY (old_ids);
     GET DIAGNOSTICS row_count = ROW_COUNT;
+    row_count := row_count + runledger.forget_in_group(g);
     RETURN NEXT;
 
     -- Every other table with a run's id: neither costs nor books depend on it.
@@ -254,6 +284,16 @@ BEGIN
                  CROSS JOIN LATERAL runledger.recipients_of(other.metadata) AS whom
             WHERE n.chat_id = chat AND whom.chat_id = chat));
     RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(chats, old_ids);
+    -- Behind the lock that the news are written under.
+    DELETE FROM runledger.application_news
+    WHERE group_key = g.group_key
+          AND NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.group_key = g.group_key);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    IF row_count > 0 THEN
+        table_name := 'application_news';
+        action := 'deleted';
+        RETURN NEXT;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION runledger.forget_generation(bigint) IS

@@ -66,7 +66,22 @@ BEGIN
                count(*) FILTER (WHERE g.status = 'completed') AS completed,
                count(*) FILTER (WHERE g.status = 'failed') AS failed,
                count(*) FILTER (WHERE g.status = 'cancelled') AS cancelled,
-               bool_and(runledger.is_ended(g.status)) AND count(*) >= coalesce(max(g.group_size), 0) AS have_ended
+               bool_and(runledger.is_ended(g.status)) AND count(*) >= coalesce(max(g.group_size), 0) AS have_ended,
+               -- What a webhook says (docs/webhooks.md); as group_costs_v1.
+               jsonb_build_object(
+                   'account_id', CASE WHEN min(g.account_key) = max(g.account_key) THEN min(g.account_key) END,
+                   'runs', count(*),
+                   'group_size', max(g.group_size),
+                   'completed', count(*) FILTER (WHERE g.status = 'completed'),
+                   'failed', count(*) FILTER (WHERE g.status = 'failed'),
+                   'cancelled', count(*) FILTER (WHERE g.status = 'cancelled'),
+                   'duration_ms', round(sum(g.duration_ms), 3)::text,
+                   'cost', sum(g.cost_usd)::text,
+                   'currency', 'USD',
+                   'priced', count(g.cost_usd),
+                   'unpriced', count(*) FILTER (WHERE g.status = 'completed' AND g.cost_usd IS NULL),
+                   'first_requested_at', runledger.utc_text(min(g.request_timestamp)),
+                   'last_finished_at', runledger.utc_text(max(g.response_timestamp))) AS sums
             INTO seen
             FROM runledger.generations AS g WHERE g.group_key = key;
         looked_at := looked_at + 1;
@@ -74,9 +89,11 @@ BEGIN
             DELETE FROM runledger.generation_groups WHERE group_key = key;
         ELSIF seen.have_ended AND (state.told_at IS NULL OR seen.opened) THEN
             UPDATE runledger.generation_groups
-                SET members = seen.members, told_at = clock_timestamp(), told_count = told_count + 1
-                WHERE group_key = key;
+                SET members = seen.members, told_at = clock_timestamp(), told_count = told_count + 1, ending = DEFAULT
+                WHERE group_key = key
+                RETURNING * INTO state;
             PERFORM runledger.tell_group(key, seen.members, seen.completed, seen.failed, seen.cancelled);
+            PERFORM runledger.queue_group_webhooks(key, state.ending, state.told_at, seen.sums);
             told := told + 1;
         ELSIF state.members <> seen.members OR state.told_at IS NOT NULL AND NOT seen.have_ended THEN
             UPDATE runledger.generation_groups
@@ -90,4 +107,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.tell_groups(xid8, integer) IS
-    'Looks at the groups in group_queue, of up to so many entries, and says NOTIFY runledger_group for each whose members have all ended, and are as many as it will have: once, and again after it was open again. p_from: no entry is of an older transaction; up_to: the same, for the next look. is_all: nothing that can be seen now is left. Called by the daemon.';
+    'Looks at the groups in group_queue, of up to so many entries, and says NOTIFY runledger_group for each whose members have all ended, and are as many as it will have, and writes its webhooks: once, and again after it was open again. p_from: no entry is of an older transaction; up_to: the same, for the next look. is_all: nothing that can be seen now is left. Called by the daemon.';

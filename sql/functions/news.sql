@@ -22,7 +22,8 @@ COMMENT ON FUNCTION runledger.hold_news() IS
     'Until the transaction ends, nobody else adds news. Take it behind all other locks.';
 
 CREATE OR REPLACE FUNCTION runledger.add_news(
-    p_kind text, p_generation_id bigint, p_run_id text, p_chat_id bigint, p_detail text) RETURNS void
+    p_kind text, p_generation_id bigint, p_run_id text, p_chat_id bigint, p_detail text,
+    p_group_key text DEFAULT NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     news_id bigint;
@@ -35,9 +36,9 @@ BEGIN
                                         WHERE run_digest = sha256(convert_to(p_run_id, 'UTF8'))) THEN
         RETURN;
     END IF;
-    INSERT INTO runledger.application_news (kind, generation_id, run_id, chat_id, detail)
+    INSERT INTO runledger.application_news (kind, generation_id, run_id, chat_id, detail, group_key)
         VALUES (p_kind, p_generation_id, p_run_id, p_chat_id,
-                left(coalesce(runledger.masked_links(p_detail), ''), 500))
+                left(coalesce(runledger.masked_links(p_detail), ''), 500), p_group_key)
         RETURNING id INTO news_id;
     PERFORM runledger.tell_listeners('runledger_news', json_build_object(
         'news_id', news_id, 'kind', p_kind,
@@ -45,11 +46,12 @@ BEGIN
                                    FROM runledger.generations AS g WHERE g.id = p_generation_id),
                                   to_jsonb(p_generation_id)),
         'run_id', p_run_id,
-        'chat_id', p_chat_id)::text);
+        'chat_id', p_chat_id,
+        'group_id', p_group_key)::text);
 END
 $$;
-COMMENT ON FUNCTION runledger.add_news(text, bigint, text, bigint, text) IS
-    'Adds a row to application_news and says NOTIFY runledger_news, {"news_id": …, "kind": …, "generation_id": …, "run_id": …, "chat_id": …}, the generation by handle_of. Call it late in a transaction: others that add news wait for its end.';
+COMMENT ON FUNCTION runledger.add_news(text, bigint, text, bigint, text, text) IS
+    'Adds a row to application_news and says NOTIFY runledger_news, {"news_id": …, "kind": …, "generation_id": …, "run_id": …, "chat_id": …, "group_id": …}, the generation by handle_of. Call it late in a transaction: others that add news wait for its end.';
 
 CREATE OR REPLACE FUNCTION runledger.tell_unsent() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -57,7 +59,8 @@ BEGIN
     PERFORM runledger.add_news(
         CASE WHEN NEW.channel = 'webhook' THEN 'webhook_' || NEW.state
              WHEN NEW.state = 'skipped' THEN 'message_expired' ELSE 'message_' || NEW.state END,
-        NEW.generation_id, NEW.run_id, NEW.chat_id, concat_ws(': ', NEW.webhook_host, NEW.last_error));
+        NEW.generation_id, NEW.run_id, NEW.chat_id, concat_ws(': ', NEW.webhook_host, NEW.last_error),
+        CASE NEW.kind WHEN 'group' THEN NEW.group_key END);
     RETURN NULL;
 END
 $$;

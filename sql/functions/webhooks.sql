@@ -89,24 +89,60 @@ CREATE OR REPLACE FUNCTION runledger.webhook_progress(
 COMMENT ON FUNCTION runledger.webhook_progress(runledger.runs, runledger.generations, text[]) IS
     'The body of the webhook about a run''s progress (docs/webhooks.md).';
 
+CREATE OR REPLACE FUNCTION runledger.webhook_url_named(p_metadata jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN nullif(runledger.said_in(p_metadata) -> 'webhookUrl', 'null');
+COMMENT ON FUNCTION runledger.webhook_url_named(jsonb) IS
+    'metadata.webhookUrl, of whatever type; NULL: there is none, or it is null. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.webhook_place(p_named jsonb, asked runledger.webhook_settings)
+    RETURNS TABLE (host text, url text, fault text)
+    LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT coalesce(runledger.https_host_of(named.url), 'metadata.webhookUrl'), left(named.url, 2000),
+           CASE WHEN named.url IS NULL THEN 'metadata.webhookUrl is no string'
+                WHEN octet_length(named.url) > 2000 THEN 'metadata.webhookUrl has more than 2000 bytes'
+                WHEN NOT runledger.has_host_suffix(runledger.https_host_of(named.url), asked.host_suffixes)
+                    THEN 'metadata.webhookUrl names no https host of [webhooks] host_suffixes' END
+    FROM (SELECT CASE jsonb_typeof(p_named) WHEN 'string' THEN p_named #>> '{}' END AS url) AS named;
+END;
+COMMENT ON FUNCTION runledger.webhook_place(jsonb, runledger.webhook_settings) IS
+    'Where this metadata.webhookUrl leads. fault: why no webhook is sent there; NULL: it is. Never raises.';
+
 CREATE OR REPLACE FUNCTION runledger.webhook_places(g runledger.generations, asked runledger.webhook_settings)
     RETURNS TABLE (host text, url text, suffix text, fault text)
     LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT '[webhooks] url', NULL, '', NULL WHERE asked.to_url
     UNION ALL
-    SELECT coalesce(runledger.https_host_of(named.url), 'metadata.webhookUrl'), left(named.url, 2000),
-           ' to metadata.webhookUrl',
-           CASE WHEN named.url IS NULL THEN 'metadata.webhookUrl is no string'
-                WHEN octet_length(named.url) > 2000 THEN 'metadata.webhookUrl has more than 2000 bytes'
-                WHEN NOT runledger.has_host_suffix(runledger.https_host_of(named.url), asked.host_suffixes)
-                    THEN 'metadata.webhookUrl names no https host of [webhooks] host_suffixes' END
-    FROM (SELECT CASE jsonb_typeof(said.value) WHEN 'string' THEN said.value #>> '{}' END AS url
-          FROM (SELECT runledger.said_in(g.metadata) -> 'webhookUrl' AS value) AS said
-          WHERE coalesce(jsonb_typeof(said.value), 'null') <> 'null') AS named;
+    SELECT place.host, place.url, ' to metadata.webhookUrl', place.fault
+    FROM (SELECT runledger.webhook_url_named(g.metadata) AS value) AS named
+    CROSS JOIN LATERAL runledger.webhook_place(named.value, asked) AS place
+    WHERE named.value IS NOT NULL;
 END;
 COMMENT ON FUNCTION runledger.webhook_places(runledger.generations, runledger.webhook_settings) IS
     'Where the webhooks about a generation go: to [webhooks] url (url is NULL) and to metadata.webhookUrl. fault: why one is not sent; NULL: it is. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.webhook_places_of_group(p_group_key text, asked runledger.webhook_settings)
+    RETURNS TABLE (host text, url text, suffix text, fault text)
+    LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT '[webhooks] url', NULL, '', NULL WHERE asked.to_url
+    UNION ALL
+    SELECT place.host, place.url, ' to metadata.webhookUrl of generation ' || named.first_id,
+           CASE WHEN named.turn <= 20 THEN place.fault
+                ELSE 'the members of the group name more than 20 metadata.webhookUrl' END
+    FROM (SELECT each.value, each.first_id, row_number() OVER (ORDER BY each.first_id) AS turn
+          FROM (SELECT runledger.webhook_url_named(g.metadata) AS value, min(g.id) AS first_id
+                FROM runledger.generations AS g WHERE g.group_key = p_group_key
+                GROUP BY 1) AS each
+          WHERE each.value IS NOT NULL
+          -- One row says of all further ones that they get none.
+          ORDER BY each.first_id LIMIT 21) AS named
+    CROSS JOIN LATERAL runledger.webhook_place(named.value, asked) AS place;
+END;
+COMMENT ON FUNCTION runledger.webhook_places_of_group(text, runledger.webhook_settings) IS
+    'Where the webhook about a group''s end goes: to [webhooks] url (url is NULL) and to each metadata.webhookUrl that its members name, at most 20. fault: why one is not sent; NULL: it is. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.queue_webhooks(p_settlement_ids bigint[])
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -130,11 +166,11 @@ BEGIN
     -- In the order of the settlements: a webhook waits for those about its run, and its generation, with lower ids.
     INSERT INTO runledger.notifications (
         generation_id, run_id, kind, for_status, channel, webhook_id, webhook_host, webhook_url, payload, state,
-        last_error)
+        last_error, group_key)
     SELECT s.generation_id, s.run_id, 'settlement', s.id || place.suffix, 'webhook',
            'msg_' || replace(gen_random_uuid()::text, '-', ''), place.host, place.url,
            runledger.webhook_payload(s, g, asked.metadata_keys),
-           CASE WHEN place.fault IS NULL THEN 'pending' ELSE 'skipped' END, place.fault
+           CASE WHEN place.fault IS NULL THEN 'pending' ELSE 'skipped' END, place.fault, g.group_key
     FROM runledger.each_of(p_settlement_ids) AS written (id)
     JOIN runledger.settlements AS s ON s.id = written.id
     JOIN runledger.generations AS g ON g.id = s.generation_id
@@ -147,3 +183,32 @@ END
 $$;
 COMMENT ON FUNCTION runledger.queue_webhooks(bigint[]) IS
     'Writes the webhooks about these settlements to the outbox; nothing while webhooks are off. Called by write_settlements, in the settlement''s transaction.';
+
+CREATE OR REPLACE FUNCTION runledger.queue_group_webhooks(p_group_key text, p_ending bigint, p_ended_at timestamptz, p_sums jsonb)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    asked runledger.webhook_settings;
+BEGIN
+    SELECT * INTO asked FROM runledger.webhook_settings;
+    IF NOT FOUND OR NOT 'group' = ANY (asked.events) THEN
+        RETURN;
+    END IF;
+    -- Behind the webhooks of the settlements that have ended the group: they are committed, so have lower ids.
+    INSERT INTO runledger.notifications (
+        group_key, kind, for_status, channel, webhook_id, webhook_host, webhook_url, payload, state, last_error)
+    SELECT p_group_key, 'group', p_ending || place.suffix, 'webhook',
+           'msg_' || replace(gen_random_uuid()::text, '-', ''), place.host, place.url,
+           jsonb_build_object(
+               'type', 'group.ended',
+               'version', 1,
+               'timestamp', runledger.utc_text(p_ended_at),
+               'data', jsonb_build_object('ending', p_ending, 'group_id', p_group_key) || p_sums),
+           CASE WHEN place.fault IS NULL THEN 'pending' ELSE 'skipped' END, place.fault
+    FROM runledger.webhook_places_of_group(p_group_key, asked) AS place;
+    IF FOUND THEN
+        PERFORM runledger.wake_outbox();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.queue_group_webhooks(text, bigint, timestamptz, jsonb) IS
+    'Writes the webhooks about a group''s end to the outbox; nothing unless [webhooks] events asks for them. Called by tell_groups, in the transaction that notes the end.';

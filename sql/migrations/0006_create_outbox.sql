@@ -2,8 +2,8 @@
 -- chat as a whole, so that every daemon knows it and a restart forgets none of it.
 CREATE TABLE runledger.notifications (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    generation_id bigint NOT NULL,
-    run_id text COLLATE "C" NOT NULL,
+    generation_id bigint,
+    run_id text COLLATE "C",
     kind text NOT NULL,
     for_status text NOT NULL,
     channel text NOT NULL DEFAULT 'telegram',
@@ -34,8 +34,9 @@ CREATE TABLE runledger.notifications (
     webhook_host text COLLATE "C",
     webhook_url text,
     answer_status integer,
+    group_key text COLLATE "C",
     CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status, recipient),
-    CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction', 'settlement', 'progress')),
+    CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction', 'settlement', 'progress', 'group')),
     CONSTRAINT notifications_channel_is_known CHECK (channel IN ('telegram', 'webhook')),
     CONSTRAINT notifications_state_is_known
         CHECK (state IN ('pending', 'leased', 'sent', 'logged', 'uncertain', 'dead', 'skipped', 'elsewhere')),
@@ -52,7 +53,11 @@ CREATE TABLE runledger.notifications (
     CONSTRAINT notifications_id_and_host_iff_webhook
         CHECK ((channel = 'webhook') = (webhook_id IS NOT NULL) AND (channel = 'webhook') = (webhook_host IS NOT NULL)),
     CONSTRAINT notifications_to_a_chat_have_no_webhook_url CHECK (webhook_url IS NULL OR channel = 'webhook'),
-    CONSTRAINT notifications_as_a_webhook_have_no_chat CHECK (channel <> 'webhook' OR chat_id IS NULL AND recipient = '')
+    CONSTRAINT notifications_as_a_webhook_have_no_chat CHECK (channel <> 'webhook' OR chat_id IS NULL AND recipient = ''),
+    CONSTRAINT notifications_have_a_run_unless_of_a_group
+        CHECK ((kind = 'group') = (generation_id IS NULL) AND (kind = 'group') = (run_id IS NULL)),
+    CONSTRAINT notifications_of_a_group_are_webhooks_that_name_it
+        CHECK (kind <> 'group' OR group_key IS NOT NULL AND channel = 'webhook')
 );
 CREATE INDEX notifications_due_idx ON runledger.notifications (not_before, id)
     WHERE state = 'pending' AND channel = 'telegram';
@@ -83,6 +88,14 @@ CREATE INDEX notifications_webhook_generation_idx ON runledger.notifications (ge
     WHERE state IN ('pending', 'leased') AND channel = 'webhook';
 COMMENT ON INDEX runledger.notifications_webhook_generation_idx IS
     'A webhook waits for the earlier ones about its generation.';
+CREATE INDEX notifications_webhook_group_idx ON runledger.notifications (group_key, id)
+    WHERE state IN ('pending', 'leased') AND channel = 'webhook' AND group_key IS NOT NULL;
+COMMENT ON INDEX runledger.notifications_webhook_group_idx IS
+    'The webhook about a group''s end waits for the earlier ones about its members.';
+CREATE UNIQUE INDEX notifications_groups_are_told_once ON runledger.notifications (group_key, for_status)
+    WHERE kind = 'group';
+COMMENT ON INDEX runledger.notifications_groups_are_told_once IS
+    'Each end of a group has one row for each place. Forgetting finds what is about a group.';
 CREATE INDEX notifications_webhook_waiting_idx ON runledger.notifications (waits_since)
     WHERE state = 'pending' AND channel = 'webhook';
 COMMENT ON INDEX runledger.notifications_webhook_waiting_idx IS 'Finds rows that have waited past [webhooks] give_up_days.';
@@ -96,13 +109,13 @@ COMMENT ON INDEX runledger.notifications_elsewhere_idx IS
 CREATE INDEX notifications_ended_idx ON runledger.notifications (created_at) WHERE state NOT IN ('pending', 'leased');
 COMMENT ON INDEX runledger.notifications_ended_idx IS 'Retention takes the oldest notifications that are no longer to be sent.';
 COMMENT ON TABLE runledger.notifications IS
-    'The outbox: one row for each message. Written in the settlement''s transaction; the daemon sends it afterwards.';
+    'The outbox: one row for each message. Written in the settlement''s transaction, or in the one that notices a group''s end; the daemon sends it afterwards.';
 COMMENT ON COLUMN runledger.notifications.id IS 'A handle for people, and the order of creation.';
-COMMENT ON COLUMN runledger.notifications.generation_id IS 'The generation that it is about.';
-COMMENT ON COLUMN runledger.notifications.run_id IS 'Its run.';
+COMMENT ON COLUMN runledger.notifications.generation_id IS 'The generation that it is about; NULL: a group''s end.';
+COMMENT ON COLUMN runledger.notifications.run_id IS 'Its run; NULL: a group''s end.';
 COMMENT ON COLUMN runledger.notifications.kind IS
-    'To a chat: ending: the run ended. follow_up: outputs came after an ending that had none. correction: the status in an earlier message turned out to be wrong. As a webhook: settlement: the run was settled, settled again, repriced, or its row reopened. progress: how the run gets on.';
-COMMENT ON COLUMN runledger.notifications.for_status IS 'The status that a correction states; of a webhook the settlement (settlements.id) and where it goes; empty for the other kinds, of which each recipient gets one.';
+    'To a chat: ending: the run ended. follow_up: outputs came after an ending that had none. correction: the status in an earlier message turned out to be wrong. As a webhook: settlement: the run was settled, settled again, repriced, or its row reopened. progress: how the run gets on. group: all of a group have ended.';
+COMMENT ON COLUMN runledger.notifications.for_status IS 'The status that a correction states; of a webhook the settlement (settlements.id), or the number of the group''s end, and where it goes; empty for the other kinds, of which each recipient gets one.';
 COMMENT ON COLUMN runledger.notifications.channel IS 'telegram: a message to a chat. webhook: a signed POST to [webhooks] url or to metadata.webhookUrl.';
 COMMENT ON COLUMN runledger.notifications.bot IS 'The configured bot that sends it; default is the only one so far.';
 COMMENT ON COLUMN runledger.notifications.chat_id IS
@@ -111,7 +124,7 @@ COMMENT ON COLUMN runledger.notifications.payload IS
     'The content, as settled. To a chat: {status, status_reason, duration_ms, cost_usd, cost_note, outputs: […]}; message_thread_id and reply_to_message_id, its place in the chat; left_out, what of it metadata gives in vain; hints, the options that metadata asks for, or a text that says why they cannot be used; language, the reader''s. As a webhook: the body that is posted (docs/webhooks.md).';
 COMMENT ON COLUMN runledger.notifications.state IS
     'pending: to be sent, not before not_before. leased: a daemon is sending it, and may have sent it. sent: Telegram accepted it, as message_id in chat_id; or the receiver of the webhook answered 2xx. logged: it was only written to the daemon''s log, because [telegram] mode is log. uncertain: it may have arrived, nobody confirmed it, and it is not sent again. dead: Telegram or the receiver refused it for good, or all attempts failed. skipped: not sent on purpose, last_error says why. elsewhere: the record names another platform than Telegram, which is in recipient; another channel tells it.';
-COMMENT ON COLUMN runledger.notifications.created_at IS 'When the settlement created it.';
+COMMENT ON COLUMN runledger.notifications.created_at IS 'When the settlement created it; of a group''s end, when tell has noticed it.';
 COMMENT ON COLUMN runledger.notifications.not_before IS 'Not sent before this moment: outputs_grace, or a retry''s delay.';
 COMMENT ON COLUMN runledger.notifications.attempts IS 'Number of attempts to send it.';
 COMMENT ON COLUMN runledger.notifications.uncertain_attempts IS
@@ -147,6 +160,8 @@ COMMENT ON COLUMN runledger.notifications.webhook_url IS
     'Where it is posted: metadata.webhookUrl. NULL: to [webhooks] url of the daemon''s configuration, or not a webhook.';
 COMMENT ON COLUMN runledger.notifications.answer_status IS
     'The HTTP status of the last answer to a webhook; NULL: none came, or not a webhook.';
+COMMENT ON COLUMN runledger.notifications.group_key IS
+    'Of a webhook about a settlement, the group that its generation was in then; of one about a group''s end, the group. NULL: another kind, or no group.';
 
 COMMENT ON COLUMN runledger.notifications.recipient IS
     'Whom the record names: a chat''s number, @channelname in lower case, or platform and the name of another. Of a skipped message, the key of metadata that names nobody. Empty: a webhook. The chat stays the same recipient if its number changes.';

@@ -8,7 +8,7 @@ CREATE TABLE runledger.webhook_settings (
     events text[] NOT NULL,
     changed_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT webhook_settings_are_one_row CHECK (is_the_only_row),
-    CONSTRAINT webhook_settings_events_are_known CHECK (events <@ ARRAY['settled', 'progress'])
+    CONSTRAINT webhook_settings_events_are_known CHECK (events <@ ARRAY['settled', 'progress', 'group'])
 );
 COMMENT ON TABLE runledger.webhook_settings IS
     'What [webhooks] of the daemon''s configuration asks for: one row, or none while webhooks are off. A settlement writes its webhooks by it, whoever settles. Written by the daemon when it starts and when it reloads its configuration.';
@@ -18,7 +18,7 @@ COMMENT ON COLUMN runledger.webhook_settings.host_suffixes IS
     '[webhooks] host_suffixes: metadata.webhookUrl may name a host with one of these.';
 COMMENT ON COLUMN runledger.webhook_settings.metadata_keys IS
     '[webhooks] metadata_keys: the keys of metadata that a payload has; * stands for all.';
-COMMENT ON COLUMN runledger.webhook_settings.events IS '[webhooks] events. settled: each settlement. progress: how running runs get on.';
+COMMENT ON COLUMN runledger.webhook_settings.events IS '[webhooks] events. settled: each settlement. progress: how running runs get on. group: each end of a group.';
 COMMENT ON COLUMN runledger.webhook_settings.changed_at IS 'When a daemon wrote it last.';
 
 CREATE TABLE runledger.webhook_hosts (

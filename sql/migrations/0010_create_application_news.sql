@@ -25,6 +25,7 @@ CREATE TABLE runledger.generation_groups (
     members bigint NOT NULL DEFAULT 0,
     told_at timestamptz,
     told_count bigint NOT NULL DEFAULT 0,
+    ending bigint GENERATED ALWAYS AS IDENTITY,
     CONSTRAINT generation_groups_told_are_counted CHECK (told_at IS NULL OR told_count > 0)
 );
 COMMENT ON TABLE runledger.generation_groups IS
@@ -34,6 +35,8 @@ COMMENT ON COLUMN runledger.generation_groups.members IS 'How many members it ha
 COMMENT ON COLUMN runledger.generation_groups.told_at IS
     'When NOTIFY runledger_group said that all have ended; NULL: not yet, or a member is open again.';
 COMMENT ON COLUMN runledger.generation_groups.told_count IS 'How often that was said.';
+COMMENT ON COLUMN runledger.generation_groups.ending IS
+    'The number of the end that was told last, as its webhooks have it: taken anew each time, so higher than all before, also if the group''s row was deleted in between. There are gaps.';
 
 CREATE TABLE runledger.application_news (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -43,6 +46,7 @@ CREATE TABLE runledger.application_news (
     run_id text COLLATE "C",
     chat_id bigint,
     detail text NOT NULL,
+    group_key text COLLATE "C",
     CONSTRAINT application_news_kind_is_known
         CHECK (kind IN ('chat_refused', 'message_dead', 'message_uncertain', 'message_expired', 'webhook_dead',
                         'settlement_refused')),
@@ -59,12 +63,13 @@ COMMENT ON COLUMN runledger.application_news.id IS
     'Ascending in the order of commits: who has read up to a number has missed none below it.';
 COMMENT ON COLUMN runledger.application_news.happened_at IS 'When it was written.';
 COMMENT ON COLUMN runledger.application_news.kind IS
-    'chat_refused: Telegram refuses the chat, as a person who has blocked the bot. message_dead: a message was refused for good, or all attempts failed. message_uncertain: it may have arrived, and is not sent again. message_expired: it has waited too long, and is not sent. webhook_dead: the receiver of a webhook about a settlement wants it no more, or did not accept it in time. settlement_refused: a trigger or constraint of the application refuses the settlement of its row, which waits.';
-COMMENT ON COLUMN runledger.application_news.generation_id IS 'The generation that it is about; NULL: a chat.';
-COMMENT ON COLUMN runledger.application_news.run_id IS 'Its run; NULL: a chat.';
+    'chat_refused: Telegram refuses the chat, as a person who has blocked the bot. message_dead: a message was refused for good, or all attempts failed. message_uncertain: it may have arrived, and is not sent again. message_expired: it has waited too long, and is not sent. webhook_dead: the receiver of a webhook about a settlement or a group''s end wants it no more, or did not accept it in time. settlement_refused: a trigger or constraint of the application refuses the settlement of its row, which waits.';
+COMMENT ON COLUMN runledger.application_news.generation_id IS 'The generation that it is about; NULL: a chat, or a group.';
+COMMENT ON COLUMN runledger.application_news.run_id IS 'Its run; NULL: a chat, or a group.';
 COMMENT ON COLUMN runledger.application_news.chat_id IS 'Telegram''s chat; negative for groups; NULL: no chat has to do with it.';
 COMMENT ON COLUMN runledger.application_news.detail IS
     'What Telegram, PostgreSQL or the receiver of a webhook said, its links masked, cut after 500 characters.';
+COMMENT ON COLUMN runledger.application_news.group_key IS 'The group whose end could not be told; NULL: it is not about a group.';
 
 CREATE TABLE runledger.progress_news (
     run_id text COLLATE "C" PRIMARY KEY,

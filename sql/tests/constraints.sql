@@ -1,6 +1,6 @@
 -- Each constraint refuses what it is for, by its own name.
 BEGIN;
-SELECT plan(26);
+SELECT plan(28);
 
 CREATE FUNCTION pg_temp.refused_by(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -56,6 +56,10 @@ SELECT is(pg_temp.refused_by(statement), wanted, wanted) FROM (VALUES
      'notifications_to_a_chat_have_no_webhook_url'),
     ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, recipient, payload, channel, webhook_id, webhook_host) VALUES (1, 'r', 'settlement', '1', '1', '{}', 'webhook', 'msg_1', 'h') $$,
      'notifications_as_a_webhook_have_no_chat'),
+    ($$ INSERT INTO runledger.notifications (kind, for_status, chat_id, payload) VALUES ('ending', '', 1, '{}') $$,
+     'notifications_have_a_run_unless_of_a_group'),
+    ($$ INSERT INTO runledger.notifications (kind, for_status, payload, channel, webhook_id, webhook_host) VALUES ('group', '1', '{}', 'webhook', 'msg_1', 'h') $$,
+     'notifications_of_a_group_are_webhooks_that_name_it'),
     ($$ INSERT INTO runledger.webhook_settings (is_the_only_row, to_url, host_suffixes, metadata_keys, events) VALUES (false, true, '{}', '{}', '{}') $$,
      'webhook_settings_are_one_row'),
     ($$ INSERT INTO runledger.webhook_settings (to_url, host_suffixes, metadata_keys, events) VALUES (true, '{}', '{}', '{other}') $$,

@@ -219,9 +219,11 @@ std::string notification_line(const pqxx::row& notification) {
         return fmt::format("  {}: {}, {}\n", kind, state, recipient);
     }
     const bool is_webhook = notification["channel"].as<std::string>() == "webhook";
-    const auto what =
-        is_webhook ? fmt::format("webhook of {}{}", kind == "progress" ? "" : "settlement ", for_status.value_or("?"))
-                   : fmt::format("{}{}", kind, for_status ? " to " + *for_status : "");
+    const auto group = text_of(notification["group_id"]);
+    const auto subject = group ? fmt::format("the end of group {}, number ", *group)
+                               : std::string(kind == "progress" ? "" : "settlement ");
+    const auto what = is_webhook ? fmt::format("webhook of {}{}", subject, for_status.value_or("?"))
+                                 : fmt::format("{}{}", kind, for_status ? " to " + *for_status : "");
     const auto where =
         is_webhook ? fmt::format("{}, id {}", text_or(notification["webhook_host"], "?"),
                                  text_or(notification["webhook_id"], "?"))

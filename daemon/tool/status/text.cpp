@@ -78,13 +78,15 @@ std::string live_lines(const LiveNumbers& live) {
         return count == 0 ? std::string("0")
                           : fmt::format("{} (oldest {})", in_groups(count), in_words(std::chrono::seconds{oldest}));
     };
-    text += line(
-        "Waiting", in_groups(live.unsettled + live.messages_pending),
-        fmt::format("to settle {}; messages {}, being sent {}", since(live.unsettled, live.unsettled_oldest_seconds),
-                    since(live.messages_pending, live.messages_oldest_seconds), live.messages_leased));
-    return text + line("Given up", in_groups(live.messages_dead + live.messages_uncertain),
-                       fmt::format("within a day: dead {}, uncertain {}; in quarantine {}", live.messages_dead,
-                                   live.messages_uncertain, live.quarantined));
+    text += line("Waiting", in_groups(live.unsettled + live.messages_pending + live.webhooks_pending),
+                 fmt::format("to settle {}; messages {}, webhooks {}, being sent {}",
+                             since(live.unsettled, live.unsettled_oldest_seconds),
+                             since(live.messages_pending, live.messages_oldest_seconds),
+                             since(live.webhooks_pending, live.webhooks_oldest_seconds),
+                             live.messages_leased + live.webhooks_leased));
+    return text + line("Given up", in_groups(live.messages_dead + live.messages_uncertain + live.webhooks_dead),
+                       fmt::format("within a day: dead {}, uncertain {}, webhooks {}; in quarantine {}",
+                                   live.messages_dead, live.messages_uncertain, live.webhooks_dead, live.quarantined));
 }
 
 std::string edge_lines(const std::vector<EdgeNumbers>& edges) {

@@ -1,6 +1,6 @@
 -- $1 integer: how many at most. The last messages of a week that reached nobody, or perhaps nobody. Those that were
 -- skipped on purpose are in the same index, and may be many: hence the inner bound.
-SELECT n.notification_id, n.run_id, n.kind,
+SELECT n.notification_id, n.run_id, n.kind, n.channel, CASE n.kind WHEN 'group' THEN n.group_id END AS group_id,
        CASE WHEN n.channel = 'webhook' THEN n.webhook_host
             ELSE 'chat ' || CASE WHEN n.recipient LIKE '@%' THEN n.recipient ELSE n.chat_id::text END END AS recipient,
        n.state, n.attempts, left(n.last_error, 300) AS last_error,

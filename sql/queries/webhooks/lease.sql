@@ -10,7 +10,7 @@ FROM (
     ORDER BY id
     FOR UPDATE SKIP LOCKED) AS due
 WHERE n.id = due.id
-RETURNING n.id, n.run_id, n.kind,
+RETURNING n.id, n.run_id, n.kind, n.group_key,
     n.kind = 'progress' AND (SELECT r.terminal_status IS NOT NULL FROM runledger.runs AS r WHERE r.run_id = n.run_id)
         AS is_late, n.webhook_id, n.webhook_host, n.webhook_url, n.payload::text AS payload, n.attempts,
     (extract(epoch FROM now() - n.created_at) * 1000)::bigint AS age_ms

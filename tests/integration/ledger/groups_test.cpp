@@ -5,11 +5,10 @@
 
 #include <thread>
 
-#include "daemon/database/libpqxx.hpp"
-#include "daemon/database/transaction.hpp"
 #include "daemon/tell/tell.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/integration/ledger/listening.hpp"
+#include "tests/integration/ledger/open_transaction.hpp"
 #include "tests/integration/ledger/running_settlers.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -18,22 +17,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-// A transaction that a test holds open.
-class Open {
-public:
-    explicit Open(std::unique_ptr<pqxx::connection> connection)
-        : connection_(std::move(connection)), work_(*connection_) {
-        begin_durably(work_, {});
-    }
-    [[nodiscard]] std::string value(const std::string& query) { return libpqxx::run1(work_, query)[0].c_str(); }
-    void run(const std::string& statement) { work_.exec(statement); }
-    void commit() { work_.commit(); }
-
-private:
-    std::unique_ptr<pqxx::connection> connection_;
-    pqxx::work work_;
-};
 
 class Groups : public Ledger {
 protected:

@@ -94,7 +94,8 @@ TEST_F(News, TellOfAMessageThatIsDeadUncertainOrExpired) {
     const auto said = heard();
     ASSERT_THAT(said, SizeIs(3));
     EXPECT_EQ(said.front(),
-              R"({"news_id" : 1, "kind" : "message_dead", "generation_id" : 1, "run_id" : "run-1", "chat_id" : 42})");
+              R"({"news_id" : 1, "kind" : "message_dead", "generation_id" : 1, "run_id" : "run-1", "chat_id" : 42, )"
+              R"("group_id" : null})");
 }
 
 TEST_F(News, TellOfAWebhookThatIsDeadButNotOfProgress) {

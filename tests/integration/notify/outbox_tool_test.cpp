@@ -139,6 +139,35 @@ TEST_F(OutboxTool, HasGivenUpOnesTriedAgain) {
     EXPECT_TRUE(row[2].as<bool>()) << "or it would be skipped at once";
 }
 
+// What something newer has replaced is not sent again, by whichever option it is chosen.
+TEST_F(OutboxTool, TriesNothingAgainThatSomethingNewerHasReplaced) {
+    execute(
+        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, chat_id, payload, "
+        "state, last_error, webhook_id, webhook_host) VALUES "
+        "(6, 'run-6', 'progress', 'progress', 'webhook', NULL, '{}', 'skipped', 'HTTP 500', 'msg_6', 'h'), "
+        "(7, 'run-7', 'settlement', '1', 'webhook', NULL, '{}', 'skipped', 'not allowed', 'msg_7', 'h'), "
+        "(8, 'run-8', 'ending', '', 'telegram', 45, '{}', 'skipped', runledger.withdrawn(), NULL, NULL), "
+        "(9, 'run-9', 'ending', '', 'telegram', 45, '{}', 'skipped', 'dropped by an operator', NULL, NULL)");
+
+    EXPECT_THAT(outbox({"retry", "--all"}).output, HasSubstr("5 notifications are tried again"));
+
+    EXPECT_EQ(states(), "pending pending pending leased pending skipped pending skipped pending");
+    const Finished by_id = outbox({"retry", "6"});
+    EXPECT_EQ(by_id.status.code, 3);
+    EXPECT_THAT(by_id.output, HasSubstr("replaced by something newer"));
+}
+
+TEST_F(OutboxTool, ListsTheEndOfAGroupByTheGroup) {
+    execute(
+        "INSERT INTO runledger.notifications (group_key, kind, for_status, channel, payload, webhook_id, webhook_host) "
+        "VALUES ('batch-7', 'group', '1', 'webhook', '{}', 'msg_6', '[webhooks] url')");
+
+    EXPECT_THAT(outbox({"list"}).output, AllOf(HasSubstr("6 notifications"), HasSubstr("  group batch-7 ")));
+    EXPECT_THAT(outbox({"show", "6"}).output,
+                AllOf(HasSubstr("group_id           batch-7"), HasSubstr("run_id             -")));
+    EXPECT_THAT(outbox({"show", "6", "--json"}).output, HasSubstr(R"("group_id":"batch-7")"));
+}
+
 TEST_F(OutboxTool, DropsWhatNobodyWantsAndSaysWhoDidIt) {
     EXPECT_EQ(outbox({"drop", "3", "5"}).status.code, 0);
     EXPECT_EQ(states(), "dead uncertain skipped leased skipped");

@@ -119,6 +119,25 @@ TEST_F(Page, ShowsARunFromItsRequestToItsMessageWithoutLinks) {
     EXPECT_THAT(open("/search?q=%00%1b").body, Not(HasSubstr("could be looked up")));
 }
 
+TEST_F(Page, CountsWebhooksAndNamesThoseThatAreDead) {
+    start_all();
+    execute(
+        "INSERT INTO runledger.notifications (group_key, kind, for_status, channel, payload, webhook_id, webhook_host, "
+        "state, last_error) VALUES "
+        "('batch-7', 'group', '1', 'webhook', '{}', 'msg_1', '[webhooks] url', 'dead', 'HTTP 410'), "
+        "('batch-7', 'group', '2', 'webhook', '{}', 'msg_2', '[webhooks] url', 'pending', NULL)");
+
+    eventually("the page has read them", [&] { return open("/").body.find("group batch-7") != std::string::npos; });
+    const std::string page = open("/").body;
+
+    EXPECT_THAT(page, AllOf(HasSubstr("<dt>webhooks to post</dt><dd>1, oldest"),
+                            HasSubstr("<dt>given up within a day</dt><dd>1</dd>"),
+                            HasSubstr("webhook 1 about group batch-7 to [webhooks] url"),
+                            HasSubstr("runledger outbox retry 1")));
+    EXPECT_THAT(open("/overview.json").body,
+                AllOf(HasSubstr(R"("webhooks_pending":1)"), HasSubstr(R"("webhooks_dead_of_day":1)")));
+}
+
 TEST_F(Page, ShowsHostileNamesAsText) {
     start_all();
     const std::string hostile = "<img src=x onerror=alert(1)>\\\" '";

@@ -36,6 +36,20 @@ TEST_F(Explain, SaysThatAnOutputHasMaskedValues) {
     EXPECT_THAT(explained(), HasSubstr("1 of them: an output had values that PostgreSQL's jsonb can't hold"));
 }
 
+TEST_F(Explain, ShowsWhatWasToldOfItsGroup) {
+    ten_seconds(R"("groupId": "batch-7")");
+    execute(
+        "INSERT INTO runledger.notifications (group_key, kind, for_status, channel, payload, webhook_id, webhook_host) "
+        "SELECT name, 'group', '512', 'webhook', '{}', 'msg_1', '[webhooks] url' FROM "
+        "unnest('{batch-7,batch-8}'::text[]) AS name");
+
+    EXPECT_THAT(
+        explained(),
+        HasSubstr(
+            "  webhook of the end of group batch-7, number 512: pending, [webhooks] url, id msg_1, 0 attempts\n"));
+    EXPECT_THAT(explained(), Not(HasSubstr("batch-8")));
+}
+
 TEST_F(Explain, APlainSuccess) {
     ten_seconds(R"("costRate": {"amount": 0.000337, "currency": "USD", "unit": "second"})");
 

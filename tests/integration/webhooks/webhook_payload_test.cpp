@@ -5,9 +5,7 @@
 
 #include "daemon/base/json.hpp"
 #include "tests/integration/webhooks/webhook_fixture.hpp"
-#include "tests/support/temp_folder.hpp"
-
-#include <rapidjson/schema.h>
+#include "tests/integration/webhooks/webhook_schema.hpp"
 
 namespace runledger::test {
 namespace {
@@ -20,23 +18,13 @@ protected:
         WebhookFixture::SetUp();
         settings_.metadata_keys = {"userId", "none"};
         start_sender();
-        schema_.Parse(read_text(std::string(RUNLEDGER_SOURCE_DIR) + "/docs/webhooks.schema.json").c_str());
-        ASSERT_FALSE(schema_.HasParseError());
     }
 
     // The last one; held to the schema.
     JsonDocument body() {
         all_are_delivered();
-        JsonDocument body;
-        body.Parse(receiver_.accepted().back().body.c_str());
-        const rapidjson::GenericSchemaDocument<JsonValue, JsonMemory> schema(schema_);
-        rapidjson::GenericSchemaValidator<decltype(schema)> validator(schema);
-        EXPECT_TRUE(body.Accept(validator))
-            << receiver_.accepted().back().body << " at " << validator.GetInvalidSchemaKeyword();
-        return body;
+        return held_to_schema(receiver_.accepted().back().body);
     }
-
-    JsonDocument schema_;
 };
 
 TEST_F(WebhookPayload, IsTheSettlementWithExactNumbersAsStrings) {

@@ -261,6 +261,9 @@ TEST_F(ConfigFile, HasWebhooksOfHttpsAndWithSecretsAlone) {
     EXPECT_THAT(fault_of(base + secrets + "host_suffixes = [\"Example.com\"]\n"), HasSubstr("not a host's name"));
     EXPECT_THAT(fault_of(base + secrets + "retry_delay_min_ms = 5000\nretry_delay_max_ms = 10\n"),
                 HasSubstr("more than retry_delay_max_ms"));
+    EXPECT_EQ(load(base + "events = [\"group\", \"progress\"]\n").webhooks.events.size(), 2U);
+    EXPECT_THAT(fault_of(base + "events = [\"groups\"]\n"),
+                HasSubstr(R"(contains "groups", not one of "settled", "progress", "group")"));
     folder_.write_secret("hooks", "sesame\n");
     const std::string fault = fault_of(base + secrets + url("https://app.example.com/path-secret"));
     EXPECT_THAT(fault, HasSubstr("line 1 does not begin with whsec_"));
