@@ -22,12 +22,9 @@ CREATE OR REPLACE FUNCTION runledger.tell_group(
     p_group_key text, p_members bigint, p_completed bigint, p_failed bigint, p_cancelled bigint) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- As in tell_settled: a full notification queue would refuse the transaction.
-    IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify('runledger_group', json_build_object(
-            'group_id', p_group_key, 'runs', p_members, 'completed', p_completed, 'failed', p_failed,
-            'cancelled', p_cancelled)::text);
-    END IF;
+    PERFORM runledger.say('runledger_group', json_build_object(
+        'group_id', p_group_key, 'runs', p_members, 'completed', p_completed, 'failed', p_failed,
+        'cancelled', p_cancelled)::text);
 END
 $$;
 COMMENT ON FUNCTION runledger.tell_group(text, bigint, bigint, bigint, bigint) IS

@@ -26,16 +26,13 @@ BEGIN
         VALUES (p_kind, p_generation_id, p_run_id, p_chat_id,
                 left(coalesce(runledger.masked_links(p_detail), ''), 500))
         RETURNING id INTO news_id;
-    -- As in tell_settled: a full notification queue would refuse the transaction.
-    IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify('runledger_news', json_build_object(
-            'news_id', news_id, 'kind', p_kind,
-            'generation_id', coalesce((SELECT runledger.handle_of(g.id, g.application_id::text)
-                                       FROM runledger.generations AS g WHERE g.id = p_generation_id),
-                                      to_jsonb(p_generation_id)),
-            'run_id', p_run_id,
-            'chat_id', p_chat_id)::text);
-    END IF;
+    PERFORM runledger.say('runledger_news', json_build_object(
+        'news_id', news_id, 'kind', p_kind,
+        'generation_id', coalesce((SELECT runledger.handle_of(g.id, g.application_id::text)
+                                   FROM runledger.generations AS g WHERE g.id = p_generation_id),
+                                  to_jsonb(p_generation_id)),
+        'run_id', p_run_id,
+        'chat_id', p_chat_id)::text);
 END
 $$;
 COMMENT ON FUNCTION runledger.add_news(text, bigint, text, bigint, text) IS

@@ -41,10 +41,7 @@ COMMENT ON FUNCTION runledger.is_corrected(runledger.notifications) IS
 CREATE OR REPLACE FUNCTION runledger.wake_outbox() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- As in tell_settled: a full notification queue would refuse the transaction. The outbox is read without it, too.
-    IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify('runledger_outbox', '');
-    END IF;
+    PERFORM runledger.say('runledger_outbox', '');
 END
 $$;
 COMMENT ON FUNCTION runledger.wake_outbox() IS
