@@ -318,6 +318,7 @@ HealthFacts Daemon::health() {
             facts.stages.push_back(
                 {.name = beat.stage,
                  .silent_for = std::chrono::duration_cast<milliseconds>(beat.heartbeat->silent_for(now)),
+                 .failing_for = std::chrono::duration_cast<milliseconds>(beat.heartbeat->failing_for(now)),
                  .silence_max = beat.silence_max});
         }
     }

@@ -52,8 +52,7 @@ BEGIN
     FOR given IN
         SELECT role, rights, name FROM (VALUES
             -- The application that submits runs. It may write an ending with the INSERT; later the daemon owns the row.
-            ('runledger_application', 'INSERT, SELECT, UPDATE (metadata, request_timestamp, request_payload)',
-             'generations'),
+            ('runledger_application', 'SELECT, UPDATE (metadata, request_timestamp, request_payload)', 'generations'),
             ('runledger_application', 'SELECT', 'runs'),
             ('runledger_application', 'SELECT', 'application_news_v1'),
             ('runledger_application', 'SELECT', 'group_costs_v1'),
@@ -95,6 +94,19 @@ BEGIN
     LOOP
         EXECUTE format('GRANT %s ON runledger.%I TO %I', given.rights, given.name, given.role);
     END LOOP;
+
+    -- It writes no column that only an adoption fills. In an adopted table all the others, and those of these names that
+    -- are its own: a trigger keeps them.
+    EXECUTE (
+        SELECT format('GRANT INSERT (%s) ON runledger.generations TO runledger_application',
+                      string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum))
+        FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = 'runledger.generations'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+              AND a.attname <> 'adopted_at'
+              AND (a.attname NOT IN ('application_id', 'application_status')
+                   OR EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+                              WHERE t.tgrelid = a.attrelid
+                                    AND t.tgname = 'zz_runledger_1_keep_' || substr(a.attname, 13))));
 
     FOR given IN
         SELECT c.relname AS name FROM pg_catalog.pg_class AS c

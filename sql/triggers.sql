@@ -80,6 +80,10 @@ CREATE OR REPLACE TRIGGER closed_runs_stay BEFORE UPDATE OR DELETE ON runledger.
     FOR EACH ROW EXECUTE FUNCTION runledger.refuse_change_of_closed_period();
 CREATE OR REPLACE TRIGGER closed_runs_stay_whole BEFORE TRUNCATE ON runledger.closed_runs
     FOR EACH STATEMENT EXECUTE FUNCTION runledger.refuse_change_of_closed_period();
+CREATE OR REPLACE TRIGGER closed_runs_are_complete AFTER INSERT ON runledger.closed_runs
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION runledger.refuse_line_of_closed_period();
+CREATE OR REPLACE TRIGGER corrections_come_into_open_months AFTER INSERT ON runledger.corrections
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION runledger.refuse_correction_in_closed_period();
 CREATE OR REPLACE TRIGGER corrections_stay BEFORE UPDATE OR DELETE ON runledger.corrections
     FOR EACH ROW EXECUTE FUNCTION runledger.refuse_change_of_closed_period();
 CREATE OR REPLACE TRIGGER corrections_stay_whole BEFORE TRUNCATE ON runledger.corrections

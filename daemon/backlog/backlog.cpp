@@ -82,9 +82,11 @@ Backlog::Look Backlog::look() {
         gauges_.lookups_oldest_due_seconds = number(lookups, "oldest_due_seconds");
         const auto now = std::chrono::system_clock::now().time_since_epoch();
         gauges_.measured_at = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+        heartbeat_.work();
         return Look::done;
     } catch (const std::exception& error) {
         gauges_.looks_failed.fetch_add(1, std::memory_order_relaxed);
+        heartbeat_.fail();
         if (!database_.give_up(error)) {
             spdlog::warn("the backlog can't be measured, trying again error=\"{}\"", error.what());
         }

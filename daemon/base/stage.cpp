@@ -25,6 +25,20 @@ Heartbeat::Clock::duration Heartbeat::silent_for(Clock::time_point now) const no
     return now - Clock::time_point{Clock::duration{busy_since}};
 }
 
+void Heartbeat::fail() noexcept {
+    Clock::rep expected = working;
+    // If it has failed before, the first time stays.
+    (void)failing_since_.compare_exchange_strong(expected, Clock::now().time_since_epoch().count());
+}
+
+Heartbeat::Clock::duration Heartbeat::failing_for(Clock::time_point now) const noexcept {
+    const Clock::rep failing_since = failing_since_.load(std::memory_order_relaxed);
+    if (failing_since == working) {
+        return Clock::duration::zero();
+    }
+    return now - Clock::time_point{Clock::duration{failing_since}};
+}
+
 std::jthread start_thread(std::function<void()> body) { return std::jthread(std::move(body)); }
 
 void name_this_thread(std::string_view stage) noexcept {

@@ -24,12 +24,20 @@ public:
     // The stage waits until there is work, for as long as that takes.
     void rest() noexcept { busy_since_.store(resting, std::memory_order_relaxed); }
 
+    // A turn of the stage's transactions has failed, and is tried again; or one was committed.
+    void fail() noexcept;
+    void work() noexcept { failing_since_.store(working, std::memory_order_relaxed); }
+
     // Since the last beat; zero at rest, and before the first beat.
     [[nodiscard]] Clock::duration silent_for(Clock::time_point now) const noexcept;
+    // Since the first turn that failed behind the last one that was committed; zero if there is none.
+    [[nodiscard]] Clock::duration failing_for(Clock::time_point now) const noexcept;
 
 private:
     static constexpr Clock::rep resting = -1;
+    static constexpr Clock::rep working = -1;
     std::atomic<Clock::rep> busy_since_{resting};
+    std::atomic<Clock::rep> failing_since_{working};
 };
 
 // A thread of this process could not be started. what() is a sentence for the operator: print it and exit with 1.

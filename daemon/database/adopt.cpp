@@ -440,8 +440,10 @@ void finish_adoption(pqxx::connection& connection, std::string_view index_migrat
             session.exec(statement);
         }
     }
-    std::vector<std::string> constraints{"generations_status_is_known", "generations_duration_is_not_negative",
-                                         "generations_cost_is_not_negative", "generations_cost_note_is_known"};
+    std::vector<std::string> constraints{"generations_status_is_known",      "generations_duration_is_not_negative",
+                                         "generations_cost_is_not_negative", "generations_duration_is_finite",
+                                         "generations_cost_is_finite",       "generations_times_are_of_1970_to_9999",
+                                         "generations_cost_note_is_known"};
     if (has_own_key) {
         constraints.emplace_back("generations_id_is_set");
     }

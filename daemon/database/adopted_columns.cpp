@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <initializer_list>
 
 namespace runledger {
 namespace {
@@ -68,6 +69,32 @@ bool fits(const TableColumn& column, const LedgerColumn& ledger, const ColumnTer
     return column.type == ledger.type && !column.is_generated;
 }
 
+// Whether a trigger can keep the two in step: PostgreSQL converts the values both ways, with the meaning that they have
+// in the ledger. Milliseconds are no interval, an instant is no number, and nobody writes a generated column.
+bool can_be_in_step(const TableColumn& column, const LedgerColumn& ledger) {
+    if (ledger.name == "id" || ledger.name == "status") {
+        return true;  // A key only has to be text, and the words of status are tried one by one.
+    }
+    if (column.is_generated) {
+        return false;
+    }
+    const auto is_one_of = [&column](std::initializer_list<std::string_view> types) {
+        // Of numeric(10,2) and timestamp(3) with time zone the first word counts.
+        return std::ranges::any_of(types, [&column](std::string_view type) {
+            return column.type == type || column.type.starts_with(std::string(type) + "(") ||
+                   (type == "timestamp" && column.type.starts_with("timestamp "));
+        });
+    };
+    if (ledger.type == "jsonb") {
+        return is_one_of({"json", "jsonb", "text", "character varying"});
+    }
+    if (ledger.type == "numeric") {
+        return is_one_of({"numeric", "real", "double precision", "smallint", "integer", "bigint", "money", "text",
+                          "character varying"});
+    }
+    return is_one_of({"timestamp", "date", "text", "character varying"});
+}
+
 }  // namespace
 
 const TableColumn* find_column(const std::vector<TableColumn>& columns, std::string_view name) {
@@ -97,7 +124,7 @@ AdoptedColumns adopt_columns(const std::vector<TableColumn>& columns, const Colu
                 }
             }
             renamed.kept_as = name;
-            renamed.has_trigger = misfit == Misfit::in_step;
+            renamed.has_trigger = misfit == Misfit::in_step && can_be_in_step(*renamed.column, ledger);
         }
     }
     for (const auto& [ledger, misfit] : columns_of_generations) {

@@ -31,7 +31,8 @@ struct LedgerColumn {
 struct AdoptedColumn {
     const TableColumn* column;
     std::string kept_as;  // Its name in generations; the same: it is the ledger's, or none of the ledger's concern.
-    // Whether a trigger, by the function keep_adopted_<name>, keeps it and the ledger's column in step.
+    // Whether a trigger, by the function keep_adopted_<name>, keeps it and the ledger's column in step. If not, the
+    // ledger takes nothing from it and writes nothing there.
     bool has_trigger{false};
 
     [[nodiscard]] bool is_renamed() const { return kept_as != column->name; }

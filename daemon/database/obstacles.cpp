@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "daemon/database/database.hpp"
 #include "daemon/database/libpqxx.hpp"
@@ -80,6 +81,12 @@ private:
         if (find("metadata") == nullptr) {
             add("it has no column metadata, where a row's run_id is",
                 fmt::format("ALTER TABLE {} ADD COLUMN metadata jsonb NOT NULL DEFAULT '{{}}'", table_.name));
+        }
+        for (const AdoptedColumn* column : table_.adopted.renamed) {
+            if (column->column->name == "metadata" && !column->has_trigger) {
+                add(fmt::format("its column metadata is {}{}, and the ledger reads json, jsonb and text",
+                                column->column->is_generated ? "generated " : "", column->column->type));
+            }
         }
         if (const TableColumn* id = find_taken("id"); id != nullptr && !id->is_not_null) {
             add("its column id may be NULL", fmt::format("ALTER TABLE {} ALTER COLUMN id SET NOT NULL", table_.name));
@@ -223,13 +230,33 @@ private:
     }
 
     void of_rows() {
-        for (const std::string_view name : {"duration_ms", "cost_usd"}) {
+        for (const auto& [name, bound] : {std::pair{"duration_ms", "9e15"}, std::pair{"cost_usd", "1e30"}}) {
             if (find_taken(name) == nullptr) {
                 continue;
+            }
+            if (const auto rows = count(fmt::format("{} >= {}", name, bound)); rows > 0) {  // NaN is, too.
+                add(fmt::format("in {} of its rows {} is NaN, Infinity or {} or more", rows, name, bound),
+                    fmt::format("UPDATE {0} SET {1} = NULL WHERE {1} >= {2}", table_.name, name, bound));
             }
             if (const auto rows = count(fmt::format("{} < 0", name)); rows > 0) {
                 add(fmt::format("in {} of its rows {} is negative", rows, name),
                     fmt::format("UPDATE {0} SET {1} = NULL WHERE {1} < 0", table_.name, name));
+            }
+        }
+        for (const std::string_view name : {"request_timestamp", "response_timestamp"}) {
+            const TableColumn* column = find_taken(name);
+            if (column == nullptr) {
+                continue;
+            }
+            constexpr std::string_view first = "timestamptz '1970-01-01 00:00:00+00'";
+            constexpr std::string_view last = "timestamptz '9999-12-31 23:59:59+00'";
+            const std::string is_unusual = fmt::format("{} NOT BETWEEN {} AND {}", name, first, last);
+            if (const auto rows = count(is_unusual); rows > 0) {
+                add(fmt::format("in {} of its rows {} is before 1970 or after 9999", rows, name),
+                    fmt::format("UPDATE {} SET {} = {} WHERE {}", table_.name, name,
+                                column->is_not_null ? fmt::format("least(greatest({}, {}), {})", name, first, last)
+                                                    : std::string("NULL"),
+                                is_unusual));
             }
         }
     }

@@ -323,6 +323,7 @@ void Notifier::look(Time now) {
                 database_.failures = 0;
                 database_.backoff.reset();
             }
+            heartbeat_.work();
         } catch (const std::exception& error) {
             database_failed(error);
             return;
@@ -401,6 +402,7 @@ void Notifier::take_stored(const Outbox::Stored& result) {
 
 void Notifier::database_failed(const std::exception& error) {
     ++counters_.turns_failed;
+    heartbeat_.fail();
     ++database_.failures;
     const auto delay = database_.backoff.next();
     if (!outbox_.give_up(error) && !std::exchange(database_.failure_is_said, true)) {

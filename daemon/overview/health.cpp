@@ -13,6 +13,12 @@ using std::chrono::seconds;
 constexpr unsigned telegram_unanswered_max = 3;
 // A message that has waited for longer after an error is worth a word.
 constexpr seconds message_wait_max{300};
+// One refused entry fails a turn or two before it is put off.
+constexpr seconds turns_failing_max{5};
+
+bool turns_fail(const HealthFacts& facts, const HealthFacts::Stage& stage) {
+    return stage.failing_for > turns_failing_max && !facts.postgres_away_for;
+}
 
 Component process_of(const HealthFacts& facts) {
     Component process{.name = "daemon", .condition = Condition::ok, .says = "all stages work", .cure = ""};
@@ -31,8 +37,31 @@ Component process_of(const HealthFacts& facts) {
         process.says = fmt::format("the stage \"{}\" has not moved for {}", hangs->name,
                                    in_words(std::chrono::duration_cast<seconds>(hangs->silent_for)));
         process.cure = "restart it, unless systemd's watchdog does; nothing is lost by that";
+        return process;
+    }
+    const auto fails =
+        std::ranges::find_if(facts.stages, [&facts](const auto& stage) { return turns_fail(facts, stage); });
+    if (fails != facts.stages.end()) {
+        process.condition = Condition::degraded;
+        process.says = fmt::format("the turns of \"{}\" have failed for {}", fails->name,
+                                   in_words(std::chrono::duration_cast<seconds>(fails->failing_for)));
+        process.cure = "its log has PostgreSQL's reason; nothing is lost, it tries again";
     }
     return process;
+}
+
+// Only if its turns fail: how many runs wait is in the ledger, and added by with_numbers().
+std::optional<Component> settlement_of(const HealthFacts& facts) {
+    const auto fails = std::ranges::find_if(facts.stages, [&facts](const auto& stage) {
+        return stage.name.starts_with("settle") && turns_fail(facts, stage);
+    });
+    if (fails == facts.stages.end()) {
+        return std::nullopt;
+    }
+    return Component{
+        "settlement", Condition::degraded,
+        fmt::format("its turns have failed for {}", in_words(std::chrono::duration_cast<seconds>(fails->failing_for))),
+        "the daemon's log has PostgreSQL's reason"};
 }
 
 Component postgres_of(const HealthFacts& facts) {
@@ -128,8 +157,11 @@ std::string in_words(seconds duration) {
 Health judge(const HealthFacts& facts) {
     Health health;
     health.components = {process_of(facts), postgres_of(facts), telegram_of(facts), comfydeploy_of(facts)};
+    if (auto settlement = settlement_of(facts)) {
+        health.components.push_back(std::move(*settlement));
+    }
     const Component& process = health.components.front();
-    health.is_alive = facts.phase != DaemonPhase::running || process.condition == Condition::ok;
+    health.is_alive = facts.phase != DaemonPhase::running || process.condition != Condition::failed;
     if (process.condition == Condition::failed) {
         health.verdict = Verdict::stopped;
         health.sentence = facts.phase == DaemonPhase::starting   ? "The daemon starts"

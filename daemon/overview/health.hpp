@@ -19,7 +19,8 @@ enum class DaemonPhase : std::uint8_t { starting, running, draining };
 struct HealthFacts {
     struct Stage {
         std::string name;
-        std::chrono::milliseconds silent_for{};  // Zero at rest.
+        std::chrono::milliseconds silent_for{};   // Zero at rest.
+        std::chrono::milliseconds failing_for{};  // Zero: its last turn was committed.
         std::chrono::seconds silence_max{};
     };
 

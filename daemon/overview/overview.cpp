@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace runledger {
 
 Overview::Overview(Options options)
@@ -59,7 +61,10 @@ Component edges_of(const std::vector<EdgeNumbers>& edges) {
 }  // namespace
 
 Health with_numbers(Health health, const Overview::Numbers& numbers) {
-    if (numbers.live.value && numbers.live.error.empty()) {
+    // What the daemon says of its own turns is worse than any number: few runs may wait for long.
+    const bool is_said =
+        std::ranges::find(health.components, "settlement", &Component::name) != health.components.end();
+    if (numbers.live.value && numbers.live.error.empty() && !is_said) {
         health.components.push_back(settlement_of(*numbers.live.value));
     }
     if (numbers.edges.value && !numbers.edges.value->empty()) {

@@ -189,6 +189,7 @@ void Reconciler::look(Time now) {
             }
         }
         database_backoff_.reset();
+        heartbeat_.work();
         if (const auto failures = std::exchange(database_failures_, 0); failures > 0) {
             spdlog::info("reconcile's transactions succeed again failures={}", failures);
         }
@@ -387,6 +388,7 @@ void Reconciler::finish() {
 
 void Reconciler::database_failed(const std::exception& error) {
     ++counters_.turns_failed;
+    heartbeat_.fail();
     const auto delay = database_backoff_.next();
     if (!lookups_.give_up(error) && database_failures_++ == 0) {
         spdlog::warn("reconcile's transaction failed, trying again error={:?} delay_ms={}",

@@ -110,6 +110,7 @@ void Settler::run() {
                 settings_ = next_settings_.take().value_or(settings_);
                 find_mark();
                 more = turn(next_portion());
+                heartbeat_.work();
             }
             backoff_.reset();
         } catch (const std::exception& error) {
@@ -132,6 +133,7 @@ Settler::Portion Settler::next_portion() {
 
 void Settler::after_failure(const std::exception& error) {
     counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
+    heartbeat_.fail();
     if (!database_.give_up(error)) {
         spdlog::warn("settle turn failed, trying again entries={} error=\"{}\"", taken_.size(), error.what());
     }
@@ -149,10 +151,33 @@ void Settler::put_off_culprit() {
     if (!culprit_) {
         return;
     }
-    Transaction work(database_, bounds_of(lane_));
-    ask(work, queries::settle::later, culprit_->entry.id,
-        delay_after(SettleOutcome::failed, culprit_->entry.attempts).count(), "failed: " + culprit_->error, true);
-    database_.commit(work);
+    const auto put_off = [this](std::string_view words) {
+        Transaction work(database_, bounds_of(lane_));
+        ask(work, queries::settle::later, culprit_->entry.id,
+            delay_after(SettleOutcome::failed, culprit_->entry.attempts).count(),
+            fmt::format("{}{}", words, culprit_->error), true);
+        database_.commit(work);
+    };
+    try {
+        put_off("failed: ");
+    } catch (const pqxx::sql_error& error) {
+        if (is_outage(error)) {
+            throw;
+        }
+        counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
+        spdlog::warn("the application can't be told of a refused settlement, it is postponed without error=\"{}\"",
+                     error.what());
+        try {
+            put_off("failed, and not told: ");  // No news: the trigger that adds them fires for "failed:".
+        } catch (const pqxx::sql_error& again) {
+            if (is_outage(again)) {
+                throw;
+            }
+            // Another daemon has it most often, and its turns pass it. Else the next turn that it fails finds it again.
+            counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
+            spdlog::warn("a refused settlement can't be postponed error=\"{}\"", again.what());
+        }
+    }
     culprit_.reset();
 }
 

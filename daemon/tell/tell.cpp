@@ -44,18 +44,32 @@ void Teller::run() {
 
 bool Teller::turn() {
     settings_ = next_settings_.take().value_or(settings_);
-    try {
-        const bool is_all = tell_groups();
-        tell_progress();
-        return is_all;
-    } catch (const std::exception& error) {
-        counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
-        from_.clear();
-        if (!database_.give_up(error)) {
-            spdlog::warn("the application can't be told, trying again error=\"{}\"", error.what());
+    bool is_all = false;
+    bool has_failed = false;
+    bool is_away = false;
+    const auto attempt = [&](const auto& step) {
+        try {
+            step();
+        } catch (const std::exception& error) {
+            has_failed = true;
+            is_away = is_outage(error);
+            counters_.turns_failed.fetch_add(1, std::memory_order_relaxed);
+            from_.clear();
+            if (!database_.give_up(error)) {
+                spdlog::warn("the application can't be told, trying again error=\"{}\"", error.what());
+            }
         }
-        return false;
+    };
+    attempt([&] { is_all = tell_groups(); });
+    if (!is_away) {  // Though the groups were refused: the two have nothing to do with each other.
+        attempt([&] { tell_progress(); });
     }
+    if (has_failed) {
+        heartbeat_.fail();
+    } else {
+        heartbeat_.work();
+    }
+    return is_all && !has_failed;
 }
 
 bool Teller::tell_groups() {

@@ -315,6 +315,7 @@ void Sender::look(Time now) {
             database_failed(error);
             return;
         }
+        heartbeat_.work();
         if (std::exchange(database_.failures, 0) > 0) {
             database_.backoff.reset();
             if (std::exchange(database_.failure_is_said, false)) {
@@ -377,6 +378,7 @@ void Sender::log_host(const Outcome& outcome, std::optional<unsigned> failures) 
 
 void Sender::database_failed(const std::exception& error) {
     ++counters_.turns_failed;
+    heartbeat_.fail();
     ++database_.failures;
     const auto delay = database_.backoff.next();
     if (!outbox_.give_up(error) && !std::exchange(database_.failure_is_said, true)) {

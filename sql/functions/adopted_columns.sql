@@ -5,21 +5,29 @@
 CREATE OR REPLACE FUNCTION runledger.number_said(said text) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN octet_length(said) <= 1000 AND said ~ '^\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$'
-                THEN said::numeric END;
+                THEN CASE WHEN said::numeric < 9e15 THEN said::numeric END END;
 COMMENT ON FUNCTION runledger.number_said(text) IS
-    'The number that a text says, with all its digits; NULL if it says none, a negative one, NaN or Infinity. Never raises.';
+    'The number that a text says, with all its digits; NULL if it says none, a negative one, one of 9·10^15 or more, NaN or Infinity. Never raises.';
+
+CREATE OR REPLACE FUNCTION runledger.usual_time(p_at timestamptz) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN p_at BETWEEN timestamptz '1970-01-01 00:00:00+00' AND timestamptz '9999-12-31 23:59:59.999999+00'
+                THEN p_at END;
+COMMENT ON FUNCTION runledger.usual_time(timestamptz) IS
+    'The instant, if it lies in the years 1970 to 9999 of UTC; else NULL, as for infinity. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.time_said(said text) RETURNS timestamptz
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
     SET DateStyle = 'ISO, YMD' AS $$
 BEGIN
-    RETURN said::timestamptz;
+    -- Without a digit it is a word, such as now or infinity.
+    RETURN CASE WHEN said ~ '[0-9]' THEN runledger.usual_time(said::timestamptz) END;
 EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION runledger.time_said(text) IS
-    'The instant that a text says, in UTC if it names no zone; NULL if it says none. Never raises.';
+    'The instant that a text says, in UTC if it names no zone; NULL if it says none, or none of the years 1970 to 9999. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.json_said(said text) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -42,9 +50,11 @@ COMMENT ON FUNCTION runledger.status_meant(text) IS 'What a status word of the a
 
 CREATE OR REPLACE FUNCTION runledger.handle_of(p_id bigint, p_application_id text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN coalesce(to_jsonb(p_application_id), to_jsonb(p_id));
+    -- A notification has room for 8000 bytes, a message for less.
+    RETURN CASE WHEN octet_length(to_jsonb(p_application_id)::text) <= 1000 THEN to_jsonb(p_application_id)
+                ELSE to_jsonb(p_id) END;
 COMMENT ON FUNCTION runledger.handle_of(bigint, text) IS
-    'The key by which the application knows a row, as messages and notifications name it: a string if its table was adopted with a key of its own, else the number id.';
+    'The key by which the application knows a row, as messages and notifications name it: a string if its table was adopted with a key of its own, else the number id. The number, too, if the key has more than 1000 bytes as a JSON string.';
 
 CREATE OR REPLACE FUNCTION runledger.keep_adopted_id() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -97,13 +107,17 @@ BEGIN
         END IF;
     ELSIF NEW.cost_usd IS DISTINCT FROM OLD.cost_usd
           AND NEW.cost_usd IS DISTINCT FROM runledger.number_said(NEW.application_cost_usd::text) THEN
-        NEW.application_cost_usd := NEW.cost_usd;
+        BEGIN
+            NEW.application_cost_usd := NEW.cost_usd;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            NEW.application_cost_usd := NULL;  -- Its type has no room for the value.
+        END;
     END IF;
     RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION runledger.keep_adopted_cost_usd() IS
-    'Takes cost_usd of a row that is inserted as ended from the application''s column, and copies it there when the daemon changes it, rounded to that column''s type. What the application writes there later stays there.';
+    'Takes cost_usd of a row that is inserted as ended from the application''s column, and copies it there when the daemon changes it, rounded to that column''s type; NULL if the type has no room for it. What the application writes there later stays there.';
 
 CREATE OR REPLACE FUNCTION runledger.keep_adopted_duration_ms() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $$
@@ -114,7 +128,11 @@ BEGIN
         END IF;
     ELSIF NEW.duration_ms IS DISTINCT FROM OLD.duration_ms
           AND NEW.duration_ms IS DISTINCT FROM runledger.number_said(NEW.application_duration_ms::text) THEN
-        NEW.application_duration_ms := NEW.duration_ms;
+        BEGIN
+            NEW.application_duration_ms := NEW.duration_ms;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            NEW.application_duration_ms := NULL;  -- Its type has no room for the value.
+        END;
     END IF;
     RETURN NEW;
 END
@@ -144,7 +162,11 @@ BEGIN
         END IF;
     ELSIF NEW.response_timestamp IS DISTINCT FROM OLD.response_timestamp
           AND NEW.response_timestamp IS DISTINCT FROM runledger.time_said(NEW.application_response_timestamp::text) THEN
-        NEW.application_response_timestamp := NEW.response_timestamp;
+        BEGIN
+            NEW.application_response_timestamp := NEW.response_timestamp;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            NEW.application_response_timestamp := NULL;  -- Its type has no room for the value.
+        END;
     END IF;
     RETURN NEW;
 END
@@ -159,7 +181,11 @@ BEGIN
         NEW.metadata := coalesce(runledger.json_said(NEW.application_metadata::text), NEW.metadata);
     ELSIF NEW.metadata IS DISTINCT FROM OLD.metadata
           AND NEW.metadata IS DISTINCT FROM runledger.json_said(NEW.application_metadata::text) THEN
-        NEW.application_metadata := NEW.metadata;
+        BEGIN
+            NEW.application_metadata := NEW.metadata;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            NEW.application_metadata := NULL;  -- Its type has no room for the value.
+        END;
     END IF;
     RETURN NEW;
 END
@@ -175,7 +201,11 @@ BEGIN
         NEW.request_payload := coalesce(runledger.json_said(NEW.application_request_payload::text), NEW.request_payload);
     ELSIF NEW.request_payload IS DISTINCT FROM OLD.request_payload
           AND NEW.request_payload IS DISTINCT FROM runledger.json_said(NEW.application_request_payload::text) THEN
-        NEW.application_request_payload := NEW.request_payload;
+        BEGIN
+            NEW.application_request_payload := NEW.request_payload;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            NEW.application_request_payload := NULL;  -- Its type has no room for the value.
+        END;
     END IF;
     RETURN NEW;
 END
@@ -192,7 +222,11 @@ BEGIN
         END IF;
     ELSIF NEW.response_payload IS DISTINCT FROM OLD.response_payload
           AND NEW.response_payload IS DISTINCT FROM runledger.json_said(NEW.application_response_payload::text) THEN
-        NEW.application_response_payload := NEW.response_payload;
+        BEGIN
+            NEW.application_response_payload := NEW.response_payload;
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+            NEW.application_response_payload := NULL;  -- Its type has no room for the value.
+        END;
     END IF;
     RETURN NEW;
 END

@@ -18,7 +18,8 @@ BEGIN
                     ELSE to_jsonb(said) END;  -- NaN and Infinity, which JSON has no numbers for.
     ELSIF wrapper = '$date' THEN
         said := runledger.plain_json(given -> wrapper) #>> '{}';
-        RETURN CASE WHEN said ~ '^-?[0-9]{1,15}$'
+        -- Years that ISO 8601 writes with four digits.
+        RETURN CASE WHEN said ~ '^-?[0-9]{1,15}$' AND said::bigint BETWEEN -62135596800000 AND 253402300799999
                     THEN to_jsonb(to_char(timestamp 'epoch' + said::bigint * interval '1 millisecond',
                                           'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
                     ELSE to_jsonb(said) END;
@@ -35,12 +36,11 @@ COMMENT ON FUNCTION runledger.plain_json(jsonb) IS
 CREATE OR REPLACE FUNCTION runledger.amount_said(document jsonb, p_key text) RETURNS numeric
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    said text := document ->> p_key;
+    amount numeric;
 BEGIN
-    IF said IN ('NaN', 'Infinity', '-Infinity') THEN
-        RETURN NULL;
-    END IF;
-    RETURN said::numeric;
+    amount := document ->> p_key;
+    -- However the words are written.
+    RETURN CASE WHEN amount NOT IN ('NaN', 'Infinity', '-Infinity') THEN amount END;
 EXCEPTION WHEN data_exception THEN
     RAISE data_exception USING MESSAGE = format('%s is no number', p_key);
 END
@@ -50,14 +50,24 @@ COMMENT ON FUNCTION runledger.amount_said(jsonb, text) IS
 
 CREATE OR REPLACE FUNCTION runledger.instant_said(document jsonb, p_key text) RETURNS timestamptz
     LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+DECLARE
+    said text := document ->> p_key;
+    instant timestamptz;
 BEGIN
-    RETURN (document ->> p_key)::timestamptz;
+    IF said !~ '[0-9]' THEN  -- A word, such as now or infinity.
+        RAISE data_exception;
+    END IF;
+    instant := said::timestamptz;
+    IF runledger.usual_time(instant) IS DISTINCT FROM instant THEN
+        RAISE data_exception;
+    END IF;
+    RETURN instant;
 EXCEPTION WHEN data_exception THEN
-    RAISE data_exception USING MESSAGE = format('%s is no time', p_key);
+    RAISE data_exception USING MESSAGE = format('%s is no time of the years 1970 to 9999', p_key);
 END
 $$;
 COMMENT ON FUNCTION runledger.instant_said(jsonb, text) IS
-    'The instant that a document has for a key, in UTC if it names no zone. Raises data_exception if it is none.';
+    'The instant that a document has for a key, in UTC if it names no zone. Raises data_exception if it is none, or none of the years 1970 to 9999.';
 
 CREATE OR REPLACE FUNCTION runledger.import_document(p_document jsonb) RETURNS text
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

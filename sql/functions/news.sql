@@ -1,17 +1,4 @@
 -- News for the application: what keeps its rows or its messages back. Written by deferred triggers, so at COMMIT.
-CREATE OR REPLACE FUNCTION runledger.tell_listeners(p_channel text, p_payload text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    -- A listener that never reads fills the server's notification queue, and a full queue would refuse the transaction.
-    -- So nothing is sent when it is half full.
-    IF pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify(p_channel, p_payload);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION runledger.tell_listeners(text, text) IS
-    'NOTIFY, unless the server''s notification queue is half full. Listeners receive it when the transaction is committed.';
-
 CREATE OR REPLACE FUNCTION runledger.hold_news() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

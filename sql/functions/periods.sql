@@ -165,6 +165,34 @@ $$;
 COMMENT ON FUNCTION runledger.refuse_change_of_closed_period() IS
     'Refuses UPDATE, DELETE and TRUNCATE on closed_periods, closed_runs and corrections, whoever asks.';
 
+CREATE OR REPLACE FUNCTION runledger.refuse_line_of_closed_period() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM runledger.closed_periods AS p WHERE p.period IN (SELECT a.period FROM added AS a)) THEN
+        RAISE EXCEPTION 'INSERT on closed_runs: a closed month gets no more lines'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'What changes later is posted as a correction into the open month.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.refuse_line_of_closed_period() IS
+    'Refuses lines of a month that is closed, whoever inserts them. close_period() closes it behind its lines.';
+
+CREATE OR REPLACE FUNCTION runledger.refuse_correction_in_closed_period() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM runledger.closed_periods AS p WHERE p.period IN (SELECT a.posted_in FROM added AS a)) THEN
+        RAISE EXCEPTION 'INSERT on corrections: a closed month takes no more corrections'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'A correction is posted into the month that is open.';
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.refuse_correction_in_closed_period() IS
+    'Refuses corrections that are posted into a month that is closed, whoever inserts them.';
+
 CREATE OR REPLACE FUNCTION runledger.period_to_close(
     p_period text, OUT begins_at timestamptz, OUT ends_at timestamptz, OUT time_zone text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

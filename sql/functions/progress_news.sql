@@ -5,7 +5,7 @@ DECLARE
     told bigint := 0;
     run record;
 BEGIN
-    -- As in tell_listeners: a full notification queue would refuse the transaction. The progress is told when it is read.
+    -- Nothing would be said. The progress is told when the queue is read.
     IF pg_notification_queue_usage() >= 0.5 THEN
         RETURN 0;
     END IF;
@@ -28,7 +28,7 @@ BEGIN
         FROM taken JOIN runledger.runs AS r ON r.run_id = taken.run_id
         JOIN runledger.generations AS g ON g.run_id = taken.run_id
     LOOP
-        PERFORM pg_notify('runledger_progress', json_build_object(
+        PERFORM runledger.tell_listeners('runledger_progress', json_build_object(
             'generation_id', run.generation_id, 'run_id', run.run_id, 'status', left(run.latest_status, 100),
             'progress', run.latest_progress, 'live_status', left(run.latest_live_status, 200))::text);
         told := told + 1;

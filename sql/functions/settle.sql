@@ -44,7 +44,7 @@ BEGIN
                     CASE WHEN g.run_id IS NULL THEN 'no' ELSE 'another' END);
     s.keeps_status := last.keeps_status;
     s.status := CASE WHEN last.keeps_status THEN g.status ELSE 'pending' END;
-    s.status_reason := CASE WHEN last.keeps_status THEN g.status_reason END;
+    s.status_reason := CASE WHEN last.keeps_status THEN left(g.status_reason, 1000) END;
     s.output_count := 0;
     PERFORM runledger.write_settlements(ARRAY[ROW(g, s, NULL)::runledger.settlement_draft]);
     -- Sent messages stay. Those that wait, or that were only logged and can be sent later, would be about a picture
@@ -271,7 +271,7 @@ EXCEPTION
     -- only this run.
     WHEN query_canceled OR OTHERS THEN
         outcome := 'failed';
-        detail := SQLSTATE || ': ' || SQLERRM;
+        detail := left(SQLSTATE || ': ' || SQLERRM, 1000);
 END
 $$;
 COMMENT ON FUNCTION runledger.settle_run(text, interval, interval) IS

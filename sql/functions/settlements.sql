@@ -23,7 +23,8 @@ COMMENT ON FUNCTION runledger.last_settlement(bigint) IS
 
 CREATE OR REPLACE FUNCTION runledger.is_edited_by_hand(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    RETURN (g.status, g.status_reason, g.response_timestamp, g.duration_ms, g.cost_usd, g.cost_note)
+    RETURN (g.status, CASE WHEN last.keeps_status THEN left(g.status_reason, 1000) ELSE g.status_reason END,
+            g.response_timestamp, g.duration_ms, g.cost_usd, g.cost_note)
            IS DISTINCT FROM
            (last.status, last.status_reason, last.finished_at, round(last.duration_us / 1000.0, 3), last.cost_usd,
             last.cost_note)
@@ -36,7 +37,8 @@ CREATE OR REPLACE FUNCTION runledger.edited_columns(g runledger.generations, las
     LANGUAGE sql IMMUTABLE
     RETURN nullif(concat_ws(', ',
         CASE WHEN g.status IS DISTINCT FROM last.status THEN 'status' END,
-        CASE WHEN g.status_reason IS DISTINCT FROM last.status_reason THEN 'status_reason' END,
+        CASE WHEN CASE WHEN last.keeps_status THEN left(g.status_reason, 1000) ELSE g.status_reason END
+                  IS DISTINCT FROM last.status_reason THEN 'status_reason' END,
         CASE WHEN g.response_timestamp IS DISTINCT FROM last.finished_at THEN 'response_timestamp' END,
         CASE WHEN g.duration_ms IS DISTINCT FROM round(last.duration_us / 1000.0, 3) THEN 'duration_ms' END,
         CASE WHEN g.cost_usd IS DISTINCT FROM last.cost_usd THEN 'cost_usd' END,
@@ -49,10 +51,10 @@ COMMENT ON FUNCTION runledger.edited_columns(runledger.generations, runledger.se
 CREATE OR REPLACE FUNCTION runledger.settled_columns(g runledger.generations) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object(
-        'status', g.status, 'status_reason', g.status_reason, 'duration_ms', g.duration_ms,
+        'status', g.status, 'status_reason', left(g.status_reason, 1000), 'duration_ms', g.duration_ms,
         'cost_usd', g.cost_usd, 'cost_note', g.cost_note, 'response_timestamp', g.response_timestamp);
 COMMENT ON FUNCTION runledger.settled_columns(runledger.generations) IS
-    'The settled columns in the form of settlements.before.';
+    'The settled columns in the form of settlements.before; of status_reason the first 1000 characters.';
 
 CREATE OR REPLACE FUNCTION runledger.settlement_of(
     g runledger.generations, r runledger.runs, last runledger.settlements, p_duration_max interval)
@@ -71,7 +73,8 @@ BEGIN
     s.keeps_status := CASE WHEN last.id IS NULL THEN g.status NOT IN ('pending', 'processing') ELSE last.keeps_status END;
     IF s.keeps_status THEN
         s.status := g.status;
-        s.status_reason := g.status_reason;
+        -- The row keeps all of it. The audit and webhooks have room for a sentence.
+        s.status_reason := left(g.status_reason, 1000);
     ELSE
         s.status := CASE r.terminal_status
             WHEN 'success' THEN 'completed' WHEN 'cancelled' THEN 'cancelled' ELSE 'failed' END;
@@ -214,7 +217,7 @@ BEGIN
         )
         UPDATE runledger.generations AS g SET
             status = d.status,
-            status_reason = d.status_reason,
+            status_reason = CASE WHEN d.keeps_status THEN g.status_reason ELSE d.status_reason END,
             response_timestamp = d.finished_at,
             response_payload = d.payload,
             duration_ms = round(d.duration_us / 1000.0, 3),

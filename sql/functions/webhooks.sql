@@ -1,8 +1,9 @@
 -- Writes webhooks to the outbox.
 CREATE OR REPLACE FUNCTION runledger.utc_text(p_at timestamptz) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN to_char(p_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
-COMMENT ON FUNCTION runledger.utc_text(timestamptz) IS 'RFC 3339 in UTC, with microseconds, whatever TimeZone is.';
+    RETURN to_char(runledger.usual_time(p_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+COMMENT ON FUNCTION runledger.utc_text(timestamptz) IS
+    'RFC 3339 in UTC, with microseconds, whatever TimeZone is; NULL for a time before 1970 or after 9999, which is nobody''s clock.';
 
 CREATE OR REPLACE FUNCTION runledger.https_host_of(p_url text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -99,7 +100,7 @@ CREATE OR REPLACE FUNCTION runledger.webhook_place(p_named jsonb, asked runledge
     RETURNS TABLE (host text, url text, fault text)
     LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT coalesce(runledger.https_host_of(named.url), 'metadata.webhookUrl'), left(named.url, 2000),
+    SELECT coalesce(runledger.https_host_of(left(named.url, 2000)), 'metadata.webhookUrl'), left(named.url, 2000),
            CASE WHEN named.url IS NULL THEN 'metadata.webhookUrl is no string'
                 WHEN octet_length(named.url) > 2000 THEN 'metadata.webhookUrl has more than 2000 bytes'
                 WHEN NOT runledger.has_host_suffix(runledger.https_host_of(named.url), asked.host_suffixes)

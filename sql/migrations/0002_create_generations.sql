@@ -28,6 +28,12 @@ CREATE TABLE runledger.generations (
         CHECK (status IN ('pending', 'processing', 'completed', 'failed', 'cancelled')),
     CONSTRAINT generations_duration_is_not_negative CHECK (duration_ms >= 0),
     CONSTRAINT generations_cost_is_not_negative CHECK (cost_usd >= 0),
+    -- NaN is above all numbers. A sum of the largest ones is none, nor a day of the furthest times.
+    CONSTRAINT generations_duration_is_finite CHECK (duration_ms < 9e15),
+    CONSTRAINT generations_cost_is_finite CHECK (cost_usd < 1e30),
+    CONSTRAINT generations_times_are_of_1970_to_9999
+        CHECK (request_timestamp BETWEEN '1970-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+               AND response_timestamp BETWEEN '1970-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'),
     CONSTRAINT generations_cost_note_is_known
         CHECK (cost_note IN ('no_running_event', 'running_after_end', 'clocks_differ', 'clock_implausible',
                              'provider_times', 'provider_times_missing', 'provider_times_implausible',

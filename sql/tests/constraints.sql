@@ -1,6 +1,6 @@
 -- Each constraint refuses what it is for, by its own name.
 BEGIN;
-SELECT plan(28);
+SELECT plan(33);
 
 CREATE FUNCTION pg_temp.refused_by(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -20,6 +20,11 @@ SELECT is(pg_temp.refused_by(statement), wanted, wanted) FROM (VALUES
     ($$ INSERT INTO runledger.generations (status) VALUES ('done') $$, 'generations_status_is_known'),
     ($$ INSERT INTO runledger.generations (duration_ms) VALUES (-1) $$, 'generations_duration_is_not_negative'),
     ($$ INSERT INTO runledger.generations (cost_usd) VALUES (-1) $$, 'generations_cost_is_not_negative'),
+    ($$ INSERT INTO runledger.generations (duration_ms) VALUES ('NaN') $$, 'generations_duration_is_finite'),
+    ($$ INSERT INTO runledger.generations (cost_usd) VALUES ('Infinity') $$, 'generations_cost_is_finite'),
+    ($$ INSERT INTO runledger.generations (request_timestamp) VALUES ('-infinity') $$, 'generations_times_are_of_1970_to_9999'),
+    ($$ INSERT INTO runledger.generations (response_timestamp) VALUES ('294276-12-31') $$, 'generations_times_are_of_1970_to_9999'),
+    ($$ INSERT INTO runledger.generations (response_timestamp) VALUES ('4714-11-24 BC') $$, 'generations_times_are_of_1970_to_9999'),
     ($$ INSERT INTO runledger.spool_segments (segment_id, edge, batch_count) VALUES (gen_random_uuid(), 'e', 1) $$,
      'spool_segments_batch_count_iff_retired'),
     ($$ INSERT INTO runledger.ingested_batches (segment_id, batch_number, digest, event_count) VALUES (gen_random_uuid(), 0, '', 1) $$,

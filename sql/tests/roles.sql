@@ -26,6 +26,9 @@ VALUES ('r-1', 'success', 'success', now(), 1, 0);
 SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' || regexp_replace(trim(statement), '\s+', ' ', 'g')) FROM (VALUES
     ('runledger_application', $$ INSERT INTO runledger.generations (metadata, request_payload) VALUES ('{"run_id": "x", "telegramChatId": 1}', '{}') RETURNING id $$, 'allowed'),
     ('runledger_application', $$ INSERT INTO runledger.generations (metadata, status, response_payload) VALUES ('{}', 'completed', '{}') $$, 'allowed'),
+    ('runledger_application', $$ INSERT INTO runledger.generations (metadata, application_id) VALUES ('{}', 'x') $$, '42501'),
+    ('runledger_application', $$ INSERT INTO runledger.generations (metadata, application_status) VALUES ('{}', 'x') $$, '42501'),
+    ('runledger_application', $$ INSERT INTO runledger.generations (metadata, adopted_at) VALUES ('{}', now()) $$, '42501'),
     ('runledger_application', $$ SELECT * FROM runledger.generations $$, 'allowed'),
     ('runledger_application', $$ SELECT * FROM runledger.runs $$, 'allowed'),
     ('runledger_application', $$ UPDATE runledger.generations SET metadata = '{"run_id": "y"}', request_payload = '{}', request_timestamp = now() $$, 'allowed'),

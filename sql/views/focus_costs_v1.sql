@@ -8,7 +8,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT date_trunc('month', g.response_timestamp AT TIME ZONE zone.name)::date AS day
         FROM runledger.generations AS g
-        WHERE g.response_timestamp > '-infinity' AND g.response_timestamp < 'infinity'
+        WHERE g.response_timestamp >= '1970-01-01 00:00:00+00' AND g.response_timestamp < '10000-01-01 00:00:00+00'
         ORDER BY g.response_timestamp LIMIT 1) AS d
     UNION ALL
     SELECT d.day, runledger.month_begins_at((d.day + interval '1 month')::date, zone.name)
@@ -17,7 +17,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT date_trunc('month', g.response_timestamp AT TIME ZONE zone.name)::date AS day
         FROM runledger.generations AS g
-        WHERE g.response_timestamp >= before.ends_at AND g.response_timestamp < 'infinity'
+        WHERE g.response_timestamp >= before.ends_at AND g.response_timestamp < '10000-01-01 00:00:00+00'
         ORDER BY g.response_timestamp LIMIT 1) AS d
 ), open_periods AS MATERIALIZED (
     -- The month after a closed one begins where that ends, and takes the corrections.
@@ -56,8 +56,9 @@ WITH RECURSIVE zone AS MATERIALIZED (
         SELECT * FROM runledger.settlements AS audit
         WHERE audit.generation_id = g.id AND audit.outcome <> 'edited_by_hand'
         ORDER BY audit.id DESC LIMIT 1) AS s ON true
-    -- NULL is unknown, and so is NaN, which is above all numbers.
-    WHERE g.cost_usd < 'Infinity'
+    -- NULL is unknown, and so is NaN, which is above all numbers. A cost that only the application has written counts
+    -- for a generation that is completed.
+    WHERE g.cost_usd < 'Infinity' AND (g.status = 'completed' OR s.cost_usd = g.cost_usd)
     UNION ALL
     -- In a closed month, as it was billed. Only names are those of today, so that a person can be forgotten.
     SELECT p.period, p.begins_at, p.ends_at, NULL,

@@ -8,7 +8,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT (g.response_timestamp AT TIME ZONE zone.name)::date AS day
         FROM runledger.generations AS g
-        WHERE g.response_timestamp > '-infinity' AND g.response_timestamp < 'infinity'
+        WHERE g.response_timestamp >= '1970-01-01 00:00:00+00' AND g.response_timestamp < '10000-01-01 00:00:00+00'
         ORDER BY g.response_timestamp LIMIT 1) AS d
     UNION ALL
     SELECT d.day, runledger.report_day_begins_at(d.day, zone.name), runledger.report_day_begins_at(d.day + 1, zone.name)
@@ -17,7 +17,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT (g.response_timestamp AT TIME ZONE zone.name)::date AS day
         FROM runledger.generations AS g
-        WHERE g.response_timestamp >= before.ends_at AND g.response_timestamp < 'infinity'
+        WHERE g.response_timestamp >= before.ends_at AND g.response_timestamp < '10000-01-01 00:00:00+00'
         ORDER BY g.response_timestamp LIMIT 1) AS d
 )
 SELECT day, begins_at, ends_at FROM days;

@@ -14,7 +14,8 @@ UNION ALL
 SELECT g.run_id, NULL, NULL, now() - g.request_timestamp, g.id, limits.silence, NULL, NULL, g.request_timestamp
 FROM runledger.generations AS g
 JOIN limits ON limits.status IS NULL
-WHERE g.status = 'pending' AND g.run_id IS NOT NULL AND g.request_timestamp < now() - limits.silence
+WHERE g.status = 'pending' AND g.run_id IS NOT NULL
+  AND g.request_timestamp > '-infinity' AND g.request_timestamp < now() - limits.silence
   AND NOT EXISTS (SELECT FROM runledger.runs AS r WHERE r.run_id = g.run_id);
 COMMENT ON VIEW runledger.stuck_runs_v1 IS
     'Runs that have not ended and have been silent for longer than the limit of their status, and generations without any event of their run. Nothing is guessed about them. Runs that `runledger simulate` made up are left out.';

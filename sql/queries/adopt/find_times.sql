@@ -1,8 +1,8 @@
 -- $1 text which columns of adoption's, $2 text a column of the application's that is kept beside the ledger's, empty: none.
 -- An expression for each column that tells a time, the first one first.
 SELECT CASE
-           WHEN a.atttypid = 'timestamptz'::regtype THEN format('g.%I', a.attname)
-           WHEN a.atttypid = 'timestamp'::regtype THEN format('(g.%I AT TIME ZONE ''UTC'')', a.attname)
+           WHEN a.atttypid = 'timestamptz'::regtype THEN format('runledger.usual_time(g.%I)', a.attname)
+           WHEN a.atttypid = 'timestamp'::regtype THEN format('runledger.usual_time(g.%I AT TIME ZONE ''UTC'')', a.attname)
            ELSE format('runledger.time_said(g.%I::text)', a.attname) END
 FROM (
     SELECT 0, $2::text

@@ -14,8 +14,8 @@ ORDER BY r.latest_at LIMIT $2::integer
 ON CONFLICT (run_id) DO UPDATE SET told_of = excluded.told_of, called_at = now()
     WHERE p.message_id IS NOT NULL AND p.called_at < now() - $1::bigint * interval '1 millisecond'
 RETURNING p.run_id, p.chat_id, p.message_id,
-    coalesce((SELECT application_id::text FROM runledger.generations WHERE generations.id = p.generation_id),
-             p.generation_id::text) AS generation_id,
+    coalesce((SELECT runledger.handle_of(g.id, g.application_id::text) #>> '{}' FROM runledger.generations AS g
+              WHERE g.id = p.generation_id), p.generation_id::text) AS generation_id,
     (SELECT coalesce(latest_live_status, '') FROM runledger.runs WHERE runs.run_id = p.run_id) AS step,
     (SELECT round(latest_progress::numeric * 100)::text FROM runledger.runs
      WHERE runs.run_id = p.run_id AND latest_progress BETWEEN 0 AND 1) AS percent,

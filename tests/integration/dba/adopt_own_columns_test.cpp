@@ -209,6 +209,30 @@ TEST_F(AdoptOwnColumns, AreWrittenWhenARunIsSettled) {
                            R"({{"generation_id" : "{}", "run_id" : "new", "status" : "completed"}})", key)));
 }
 
+// A run ends whatever the application's columns can hold, and what they can't hold is NULL there.
+TEST_F(AdoptOwnColumns, HoldWhatTheyHaveRoomForAndStopNoSettlement) {
+    make_table(5);
+    run("DROP VIEW public.dear; ALTER TABLE public.generations ALTER COLUMN cost_usd TYPE numeric(3,2), "
+        "ALTER COLUMN duration_ms TYPE smallint USING 1, ADD COLUMN response_payload varchar(3), "
+        "ADD COLUMN response_timestamp bigint");
+    adopt();
+    as_application(
+        "INSERT INTO public.generations (user_id, metadata, cost_usd) VALUES ('me', '{\"run_id\": \"dear\", "
+        "\"costRate\": {\"amount\": 11, \"currency\": \"USD\", \"unit\": \"run\"}}', 0)");
+
+    end_run("dear", "success");
+    run("UPDATE runledger.runs SET running_boottime_us = 1, finished_boottime_us = 40000001 WHERE run_id = 'dear';"
+        "SET ROLE runledger_daemon; SELECT 1 / count(*) FROM runledger.settle_run('dear', '0', '7 days') "
+        "WHERE outcome = 'resettled'");
+
+    EXPECT_EQ(value("SELECT concat_ws(' ', status, cost_usd, duration_ms, response_payload IS NOT NULL, "
+                    "response_timestamp IS NOT NULL) FROM runledger.generations WHERE run_id = 'dear'"),
+              "completed 11.000000000000 40000.000 t t");
+    EXPECT_EQ(value("SELECT concat_ws(' ', status, num_nonnulls(cost_usd, duration_ms, response_payload, "
+                    "response_timestamp)) FROM public.generations WHERE user_id = 'me'"),
+              "success 0");
+}
+
 // Each column that is generated elsewhere: of rows of before, of new ones, and after their metadata has changed.
 TEST_F(AdoptOwnColumns, HaveWhatMetadataSaysOfGroupsAccountsToolsAndChats) {
     make_table(50);
@@ -276,7 +300,7 @@ TEST_F(AdoptOwnColumns, AreNamedByTheirKeyInBillsQuotesNewsAndProgress) {
     end_run("new", "success", "(now() - interval '40 days')");
 
     EXPECT_EQ(value("SELECT \"x_GenerationId\" FROM runledger.focus_costs_v1 WHERE \"ResourceId\" = 'new'"), key);
-    EXPECT_EQ(value("SELECT count(*) || ' ' || count(\"x_GenerationId\") FROM runledger.focus_costs_v1"), "5 5");
+    EXPECT_EQ(value("SELECT count(*) || ' ' || count(\"x_GenerationId\") FROM runledger.focus_costs_v1"), "3 3");
     EXPECT_EQ(value(fmt::format("SELECT count(*) FROM runledger.completed_runs_v1 WHERE application_id = '{}'", key)),
               "1");
     EXPECT_EQ(value("SELECT runs FROM runledger.run_estimates(60) WHERE kind = 'tool' AND name = 'portrait'"), "1");

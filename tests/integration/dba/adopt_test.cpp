@@ -268,6 +268,17 @@ constexpr auto curable = std::to_array<Curable>({
     {"negative",
      "ALTER TABLE public.generations ADD COLUMN duration_ms numeric; UPDATE public.generations SET duration_ms = -1",
      "in 10 of its rows duration_ms is negative"},
+    {"no_number",
+     "ALTER TABLE public.generations ADD COLUMN cost_usd numeric; UPDATE public.generations SET cost_usd = 'NaN'",
+     "in 10 of its rows cost_usd is NaN, Infinity or 1e30 or more"},
+    {"no_time",
+     "ALTER TABLE public.generations ADD COLUMN response_timestamp timestamptz; "
+     "UPDATE public.generations SET response_timestamp = '-infinity' WHERE id < 3",
+     "in 2 of its rows response_timestamp is before 1970 or after 9999"},
+    {"no_time_that_must_be_there",
+     "ALTER TABLE public.generations ADD COLUMN request_timestamp timestamptz NOT NULL DEFAULT now(); "
+     "UPDATE public.generations SET request_timestamp = 'infinity' WHERE id < 3",
+     "in 2 of its rows request_timestamp is before 1970 or after 9999"},
     {"shared_run", "UPDATE public.generations SET metadata = '{\"run_id\": \"same\"}' WHERE id < 4",
      "1 run_ids stand in more than one of its rows, such as same"},
     {"row_security", "ALTER TABLE public.generations ENABLE ROW LEVEL SECURITY", "it has row security"},
@@ -348,6 +359,7 @@ class AdoptBeside : public Adopt, public testing::WithParamInterface<OtherType> 
 TEST_P(AdoptBeside, KeepsAColumnOfAnotherTypeAndHasItsOwn) {
     make_legacy_table(3);
     const OtherType& other = GetParam();
+    run("CREATE TYPE public.price AS (amount numeric, currency text)");
     run(fmt::format(
         "ALTER TABLE public.generations DROP COLUMN IF EXISTS {0}; ALTER TABLE public.generations ADD COLUMN "
         "{0} {1}; UPDATE public.generations SET {0} = {2}; UPDATE public.generations SET status = 'completed'",
@@ -382,7 +394,15 @@ INSTANTIATE_TEST_SUITE_P(
                   "0.000678160265"},
         OtherType{"integer", "duration_ms", "integer", "7", "7", "7"},
         OtherType{"generated", "duration_ms", "numeric GENERATED ALWAYS AS (length(metadata ->> 'run_id')) STORED",
-                  "DEFAULT", "5", "5"},
+                  "DEFAULT", "NULL", "5"},
+        OtherType{"interval", "duration_ms", "interval", "'00:00:40'", "NULL", "00:00:40"},
+        OtherType{"epoch", "response_timestamp", "bigint", "1756434938214", "NULL", "1756434938214"},
+        OtherType{"composite", "cost_usd", "public.price", "ROW(1, 'USD')", "NULL", "(1,USD)"},
+        OtherType{"too_large", "cost_usd", "double precision", "9e15", "NULL", "9e+15"},
+        OtherType{"no_time", "response_timestamp", "text", "'infinity'", "NULL", "infinity"},
+        OtherType{"a_word_for_a_time", "response_timestamp", "text", "'now'", "NULL", "now"},
+        OtherType{"no_time_without_zone", "request_timestamp", "timestamp", "'-infinity'", "NULL", "-infinity"},
+        OtherType{"far_date", "request_timestamp", "date", "'10000-01-01'", "NULL", "10000-01-01"},
         OtherType{"time_without_zone", "request_timestamp", "timestamp DEFAULT now()", "'2025-08-29 02:35:38'",
                   "2025-08-29 02:35:38+00", "2025-08-29 02:35:38"},
         OtherType{"text_as_time", "response_timestamp", "text", "'2025-08-29T04:35:38+02:00'", "2025-08-29 02:35:38+00",

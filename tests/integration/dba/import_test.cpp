@@ -93,6 +93,32 @@ TEST_F(ImportCommand, ReadsExtendedJsonWhereverItStands) {
         R"({"at": "1969-12-31T23:59:59.999Z", "seed": 12345678901234567, "price": {"of": "two keys: as it is", "$numberDecimal": "1"}})");
 }
 
+TEST_F(ImportCommand, TakesNoNumberAndNoTimeThatNoViewCanAddUp) {
+    const auto line = [this](const std::string& members) { append(R"({"metadata": {}, )" + members + "}\n"); };
+    const std::string at = R"("requestTimestamp": "2025-08-29T02:35:38Z", )";
+    line(at + R"("costUsd": "inf", "durationMs": "nan")");
+    line(at + R"("costUsd": {"$numberDouble": "Nan"}, "durationMs": "-Infinity")");
+    line(at + R"("costUsd": 1e30)");
+    line(at + R"("durationMs": 9e15)");
+    line(R"("requestTimestamp": "-infinity")");
+    line(R"("requestTimestamp": "now")");
+    line(R"("requestTimestamp": "10000-01-01T00:00:00Z")");
+    line(R"("requestTimestamp": {"$date": {"$numberLong": "-999999999999999"}})");
+    line(at + R"("responseTimestamp": "0044-03-15T12:00:00Z BC")");
+
+    EXPECT_THAT(import().output, HasSubstr("2 imported, 0 changed, 0 there already, 7 refused"));
+
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.generations WHERE cost_usd IS NULL AND duration_ms IS NULL"), "2");
+    EXPECT_EQ(value("SELECT string_agg(regexp_replace(reason, '^.*constraint ', ''), ', ' ORDER BY line_number) "
+                    "FROM runledger.import_refusals"),
+              "\"generations_cost_is_finite\", \"generations_duration_is_finite\", "
+              "requestTimestamp is no time of the years 1970 to 9999, "
+              "requestTimestamp is no time of the years 1970 to 9999, "
+              "requestTimestamp is no time of the years 1970 to 9999, "
+              "requestTimestamp is no time of the years 1970 to 9999, "
+              "responseTimestamp is no time of the years 1970 to 9999");
+}
+
 TEST_F(ImportCommand, NamesWhatIsWrongInEachLine) {
     append(
         "{\"metadata\": {\n"
@@ -111,8 +137,8 @@ TEST_F(ImportCommand, NamesWhatIsWrongInEachLine) {
 
     for (const char* said :
          {"line 1: invalid input syntax for type json", "line 2: it is no document with an object metadata",
-          "line 3: it has no requestTimestamp", "line 4: requestTimestamp is no time", "line 5: costUsd is no number",
-          "line 6: unsupported Unicode escape sequence"}) {
+          "line 3: it has no requestTimestamp", "line 4: requestTimestamp is no time of the years 1970 to 9999",
+          "line 5: costUsd is no number", "line 6: unsupported Unicode escape sequence"}) {
         EXPECT_THAT(done.output, HasSubstr(said));
     }
     EXPECT_EQ(count(), "0");

@@ -188,6 +188,16 @@ TEST_F(News, FitIntoANotificationWhateverTheRun) {
     EXPECT_LT(said.front().size(), 1000U);
 }
 
+TEST_F(News, FitIntoANotificationWhateverTheKey) {
+    insert_generation("run-1");
+    execute("UPDATE runledger.generations SET application_id = repeat('x', 7890)");
+    there_is_a_message(1);
+
+    execute(*daemon_, becomes_dead(1));
+
+    EXPECT_THAT(heard(), ElementsAre(HasSubstr(R"("generation_id" : 1, "run_id" : "run-1")")));
+}
+
 // A refusal whose transaction began before and ends behind the forgetting.
 TEST_F(News, AreForgottenThoughTheyComeWhileSomebodyIsForgotten) {
     const auto id = insert_generation("gone");

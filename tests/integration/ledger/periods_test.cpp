@@ -687,5 +687,25 @@ TEST_F(Periods, AreNeverChangedByAnybody) {
     }
 }
 
+// Nor by its owner: no line and no correction comes into a month behind its closing.
+TEST_F(Periods, TakeNothingMoreWhenTheyAreClosed) {
+    settled_run("a", 10);
+    close();
+    settled_run("late", 10);
+    ASSERT_EQ(count("corrections"), 1);
+    const std::string line =
+        "INSERT INTO runledger.closed_runs SELECT settlement_id + 1000, period, generation_id, finished_at, status, "
+        "duration_us, gpu, rate_amount, rate_unit, cost_usd, cost_note FROM runledger.closed_runs";
+    const std::string correction =
+        "INSERT INTO runledger.corrections (period, posted_in, posted_at, posted_by, reason, settlement_id, "
+        "generation_id, status_after, cost_usd_after) SELECT period, posted_in, now(), posted_by, reason, "
+        "settlement_id + 1000, generation_id, status_after, cost_usd_after FROM runledger.corrections";
+
+    EXPECT_THAT(refusal_of(line), HasSubstr("a closed month gets no more lines"));
+    EXPECT_EQ(refusal_of(correction), "") << "the month that it is posted into is open";
+    close("2025-09");
+    EXPECT_THAT(refusal_of(correction), HasSubstr("a closed month takes no more corrections"));
+}
+
 }  // namespace
 }  // namespace runledger::test

@@ -107,6 +107,27 @@ TEST_F(ProgressNews, AreOfRunsInFlightThatAGenerationNames) {
     EXPECT_THAT(heard_after_a_turn(), IsEmpty());
 }
 
+TEST_F(ProgressNews, AreToldOfARunWhoseGenerationHasAKeyThatFitsIntoNone) {
+    insert_generation("r-1");
+    execute("UPDATE runledger.generations SET application_id = repeat('x', 9000)");
+    event_comes("r-1", "running", "0.25");
+
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(progress("r-1", "0.25")));
+}
+
+TEST_F(ProgressNews, AreToldThoughGroupsAreRefused) {
+    insert_generation("r-1");
+    execute(R"(
+        UPDATE runledger.generations SET metadata = metadata || '{"groupId": "g"}';
+        ALTER TABLE runledger.generation_groups ADD CONSTRAINT no_group CHECK (group_key <> 'g'))");
+    event_comes("r-1", "running", "0.25");
+
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(progress("r-1", "0.25")));
+    EXPECT_EQ(counters_.turns_failed, 1U);
+    EXPECT_GT(teller_.heartbeat().failing_for(Heartbeat::Clock::now()), Heartbeat::Clock::duration::zero());
+    execute("ALTER TABLE runledger.generation_groups DROP CONSTRAINT no_group");
+}
+
 TEST_F(ProgressNews, FitIntoANotificationWhateverTheSenderSays) {
     insert_generation("r-1");
     event_comes("r-1", "running", "0.25");

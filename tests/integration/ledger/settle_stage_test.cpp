@@ -1,10 +1,12 @@
 // What the stage hands to SQL, with real Settlers: the unit of each setting, and which runs are settled together.
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 
 #include <string>
 #include <vector>
 
 #include "tests/integration/ledger/ledger_fixture.hpp"
+#include "tests/integration/ledger/listening.hpp"
 #include "tests/integration/ledger/running_settlers.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -177,6 +179,87 @@ TEST_F(SettleStage, CountsTheAttemptsOfARowThatIsRefusedAndPutsItOffForLongerEac
 
     EXPECT_EQ(count("settle_queue WHERE due_at > clock_timestamp() + interval '1 minute'"), 0);
     EXPECT_EQ(count("settle_queue WHERE last_error LIKE 'failed: %never_done%'"), count("settle_queue"));
+}
+
+// Whatever the application's key is: of 9000 bytes, and of 200 that are 1200 in JSON.
+TEST_F(SettleStage, SettlesARowWhoseKeyFitsIntoNoNotification) {
+    Listening listening(another_connection_as_application(), "runledger_settled");
+    insert_generation("long");
+    insert_generation("controls");
+    insert_generation("other");
+    execute(
+        "UPDATE runledger.generations SET application_id = CASE run_id WHEN 'long' THEN repeat('x', 9000) "
+        "WHEN 'controls' THEN repeat(chr(1), 200) ELSE 'short' END");
+    for (const auto* const run : {"long", "controls", "other"}) {
+        end_run(run, 1'000'000);
+    }
+
+    work_off_queue();
+
+    EXPECT_EQ(count("generations WHERE status = 'completed'"), 3);
+    EXPECT_THAT(listening.take(), testing::UnorderedElementsAre(
+                                      R"({"generation_id" : 1, "run_id" : "long", "status" : "completed"})",
+                                      R"({"generation_id" : 2, "run_id" : "controls", "status" : "completed"})",
+                                      R"({"generation_id" : "short", "run_id" : "other", "status" : "completed"})"));
+    EXPECT_EQ(value("SELECT string_agg(payload ->> 'generation_id', ' ' ORDER BY generation_id) FROM "
+                    "runledger.notifications"),
+              "1 2 short");
+}
+
+// A run whose settlement fails, and of which the application can't be told either.
+TEST_F(SettleStage, PutsOffARunThatFailsEvenIfItsNewsAreRefused) {
+    execute(R"(
+        CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE invalid_parameter_value USING MESSAGE = 'refused: ' || TG_TABLE_NAME; END $$;
+        ALTER TABLE runledger.generations ADD CONSTRAINT not_this CHECK (run_id <> 'poison' OR status <> 'completed');
+        CREATE TRIGGER refuse BEFORE INSERT ON runledger.application_news
+            FOR EACH ROW EXECUTE FUNCTION public.refuse())");
+    insert_generation("poison");
+    end_run("poison", 1'000'000);
+    const RunningSettlers settlers(uri());
+    eventually("it is put off", [&] { return count("settle_queue WHERE attempts > 1") > 0; });
+
+    insert_generation("other");
+    end_run("other", 1'000'000);
+
+    eventually("others are settled", [&] { return count("generations WHERE status = 'completed'") == 1; });
+    EXPECT_GT(count("settle_queue WHERE last_error LIKE 'failed%refused: application_news%'"), 0);
+}
+
+TEST_F(SettleStage, KeepsOnlyTheBeginningOfALongRefusal) {
+    execute(R"(
+        CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION '%', repeat('no', 1000000); END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON runledger.generations FOR EACH ROW EXECUTE FUNCTION public.refuse())");
+    insert_generation("refused");
+    end_run("refused", 1'000'000);
+    const RunningSettlers settlers(uri());
+
+    eventually("it is refused", [&] { return count("settle_queue WHERE attempts > 0") > 0; });
+
+    EXPECT_EQ(value("SELECT max(length(last_error)) FROM runledger.settle_queue"), "1000");
+}
+
+// Its own text stays in the row; the audit and webhooks have the beginning.
+TEST_F(SettleStage, BoundsTheReasonThatTheApplicationWrote) {
+    execute(
+        "INSERT INTO runledger.webhook_settings (to_url, host_suffixes, metadata_keys, events) "
+        "VALUES (true, '{}', '{}', '{settled}');"
+        "INSERT INTO runledger.generations (metadata, status, status_reason) "
+        "VALUES ('{\"run_id\": \"kept\"}', 'failed', repeat('why ', 500000))");
+    end_run("kept", 1'000'000);
+    work_off_queue();
+    apply_events({{event_text({.run_id = "kept"}), -1'000'000}});
+    work_off_queue();
+
+    EXPECT_EQ(
+        value("SELECT string_agg(outcome || ' ' || length(status_reason) || ' ' || length(before::text) / 2000, ', ' "
+              "ORDER BY id) FROM runledger.settlements"),
+        "kept 1000 0, kept 1000 0");
+    EXPECT_EQ(value("SELECT max(length(payload::text)) < 4000 FROM runledger.notifications WHERE channel = 'webhook'"),
+              "t");
+    EXPECT_EQ(value("SELECT length(status_reason) FROM runledger.generations"), "2000000");
+    execute("DELETE FROM runledger.webhook_settings");
 }
 
 TEST_F(SettleStage, LeavesAnEntryThatIsNotDue) {

@@ -51,9 +51,32 @@ TEST_F(Views, LeaveOutWhatHasNotEnded) {
 TEST_F(Views, LeaveOutDaysOnWhichNothingEnded) {
     insert_ended({.ended_at = "1970-01-01 00:00Z"});
     insert_ended({.ended_at = "2025-08-29 12:00Z"});
-    insert_ended({.ended_at = "infinity"});
 
     EXPECT_THAT(rows("SELECT day FROM runledger.day_costs_v1 ORDER BY day"), ElementsAre("1970-01-01", "2025-08-29"));
+}
+
+// Each view that adds up costs, with the furthest times and the largest numbers that a row can have.
+TEST_F(Views, AnswerWhateverARowCanHold) {
+    const std::string most_usd = "999999999999999999999999999999.999999999999";
+    for (const std::string ended_at : {"1970-01-01 00:00Z", "9999-12-31 23:59:59.999999Z"}) {
+        for (int i = 0; i < 2; ++i) {
+            insert_ended({.ended_at = ended_at, .cost_usd = most_usd, .duration_ms = "8999999999999999.999"});
+        }
+    }
+
+    for (const std::string zone : {"UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"}) {
+        for (const std::string view :
+             {"day_costs_v1", "chat_costs_v1", "tool_costs_v1", "account_costs_v1", "gpu_costs_v1", "report_days_v1",
+              "focus_costs_v1", "completed_runs_v1", "run_costs_v1", "cost_notes_v1", "stuck_runs_v1"}) {
+            EXPECT_EQ(error_of(fmt::format("SET LOCAL runledger.report_time_zone = '{}'; SELECT * FROM runledger.{}",
+                                           zone, view)),
+                      "none")
+                << view << " in " << zone;
+        }
+    }
+    EXPECT_THAT(rows("SELECT sum(generations), sum(cost_usd) = 4 * " + most_usd + " FROM runledger.day_costs_v1"),
+                ElementsAre("4 t"));
+    EXPECT_THAT(rows("SELECT count(*) FROM runledger.focus_costs_v1"), ElementsAre("4"));
 }
 
 TEST_F(Views, TellEachChatsDaysApart) {

@@ -59,13 +59,13 @@ protected:
         settle_run(
             {"odd", rate("1", "run") + R"(, "gpu": "A, \"10\"\nG größe 😀", "accountId": "a,b\"c", "title": "x\ny")"});
         settle_run({"failed", R"("gpu": "A10G")", 0, 10 * us, "failed"});
-        // The application's own, such as an adopted one; one that was edited; and what is no number.
+        // The application's own, such as an adopted one; one that was edited; and one without a cost.
         execute(
             "INSERT INTO runledger.generations (metadata, status, response_timestamp, duration_ms, cost_usd) VALUES "
             "('{}', 'completed', '2025-08-30 12:00Z', 2012.345, 0.000678160265), "
             "('{\"accountId\": \"studio\"}', 'completed', '2025-08-30 12:00:00.25Z', NULL, 3), "
-            "('{}', 'completed', '2025-08-30 12:00Z', 1e300, 2), "
-            "('{}', 'completed', '2025-08-30 12:00Z', 1, 'NaN')");
+            "('{}', 'completed', '2025-08-30 12:00Z', 8e15, 2), "
+            "('{}', 'completed', '2025-08-30 12:00Z', 1, NULL)");
         settle_run({"edited", R"("gpu": "A10G")"});
         execute("UPDATE runledger.generations SET cost_usd = 7, duration_ms = NULL WHERE run_id = 'edited'");
     }
@@ -171,9 +171,20 @@ TEST_F(ExportFocus, LeavesOutWhatHasNoCostAndSaysSo) {
     EXPECT_EQ(read_focus_file(read_text(file())).rows.size(), 1U);
 }
 
+TEST_F(ExportFocus, HasNoRowOfARunThatDidNotSucceedThoughTheApplicationGaveItACost) {
+    settle_run({"good", rate("1", "run")});
+    execute(
+        "INSERT INTO runledger.generations (status, response_timestamp, cost_usd) VALUES "
+        "('failed', '2025-08-30 12:00Z', 5), ('cancelled', '2025-08-30 12:00Z', 6), "
+        "('pending', '2025-08-30 12:00Z', 7), ('completed', '2025-08-30 12:00Z', 8)");
+
+    EXPECT_EQ(value("SELECT string_agg(\"BilledCost\"::text, ' ' ORDER BY \"BilledCost\") "
+                    "FROM runledger.focus_costs_v1"),
+              "1.000000000000 8");
+}
+
 TEST_F(ExportFocus, AddsUpToTheMonthsCosts) {
     settle_all_kinds();
-    execute("DELETE FROM runledger.generations WHERE cost_usd = 'NaN'");
 
     EXPECT_EQ(value("SELECT sum(\"BilledCost\") = (SELECT sum(cost_usd) FROM runledger.day_costs_v1) "
                     "FROM runledger.focus_costs_v1"),

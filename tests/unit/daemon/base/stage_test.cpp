@@ -67,6 +67,21 @@ TEST(StageThread, HangsWhereNoBeatFollowsABeatInTime) {
     EXPECT_FALSE(at_rest);
 }
 
+TEST(Heartbeat, SaysSinceWhenTurnsFailUntilOneIsCommitted) {
+    Heartbeat heartbeat;
+    const auto in_an_hour = [&] { return heartbeat.failing_for(Heartbeat::Clock::now() + 1h); };
+    EXPECT_EQ(in_an_hour(), 0s);
+
+    heartbeat.fail();
+    const auto first = in_an_hour();
+    heartbeat.fail();
+
+    EXPECT_GE(first, 1h);
+    EXPECT_GE(in_an_hour(), first) << "the first of them counts";
+    heartbeat.work();
+    EXPECT_EQ(in_an_hour(), 0s);
+}
+
 TEST(ThreadCheck, PassesWhereAllThreadsCanStart) { EXPECT_NO_THROW(check_threads_can_start(5, Limit(5))); }
 
 TEST(ThreadCheck, SaysHowManyThreadsAreNeededAndHowManyThereCanBe) {

@@ -56,6 +56,22 @@ INSTANTIATE_TEST_SUITE_P(
                    "daemon", Condition::failed, "stops"},
         HealthCase{"AStageHangs", [](HealthFacts& f) { f.stages[0].silent_for = seconds{601}; }, Verdict::stopped,
                    false, "daemon", Condition::failed, "\"apply\" has not moved for 10 min"},
+        HealthCase{"TurnsFail", [](HealthFacts& f) { f.stages[0].failing_for = seconds{12}; }, Verdict::degraded, true,
+                   "daemon", Condition::degraded, "the turns of \"apply\" have failed for 12 s"},
+        HealthCase{"ATurnHasFailed", [](HealthFacts& f) { f.stages[0].failing_for = seconds{2}; }, Verdict::flowing,
+                   true, "daemon", Condition::ok, "all stages work"},
+        HealthCase{"SettlementFails",
+                   [](HealthFacts& f) {
+                       f.stages.push_back(
+                           {.name = "settle slow", .failing_for = seconds{61}, .silence_max = seconds{60}});
+                   },
+                   Verdict::degraded, true, "settlement", Condition::degraded, "its turns have failed for 1 min"},
+        HealthCase{"TurnsFailWhilePostgresIsAway",
+                   [](HealthFacts& f) {
+                       f.stages[0].failing_for = seconds{75};
+                       f.postgres_away_for = seconds{75};
+                   },
+                   Verdict::degraded, true, "daemon", Condition::ok, "all stages work"},
         HealthCase{"PostgresAway", [](HealthFacts& f) { f.postgres_away_for = seconds{75}; }, Verdict::degraded, true,
                    "postgresql", Condition::degraded, "away for 1 min"},
         HealthCase{"PostgresRefusesBatches", [](HealthFacts& f) { f.batches_set_back = 3; }, Verdict::degraded, true,
@@ -97,6 +113,17 @@ TEST(HealthWithNumbers, IsWorseIfRunsWaitToBeSettled) {
 
     EXPECT_EQ(health.verdict, Verdict::degraded);
     EXPECT_EQ(health.components.back().says, "4 runs wait to be settled, the oldest for 1 min");
+}
+
+TEST(HealthWithNumbers, NeverSaysThatSettlementIsWellWhileItsTurnsFail) {
+    HealthFacts facts = sound();
+    facts.stages.push_back({.name = "settle", .failing_for = seconds{6}, .silence_max = seconds{60}});
+
+    const Health health = with_numbers(judge(facts), numbers_with({.unsettled = 1, .unsettled_oldest_seconds = 6}, {}));
+
+    EXPECT_EQ(health.verdict, Verdict::degraded);
+    EXPECT_EQ(std::ranges::count(health.components, "settlement", &Component::name), 1);
+    EXPECT_EQ(health.components.back().says, "its turns have failed for 6 s");
 }
 
 TEST(HealthWithNumbers, IsWorseIfAnEdgeDoesNotAnswerOrItsSpoolIsNearlyFull) {
