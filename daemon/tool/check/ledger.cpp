@@ -165,8 +165,8 @@ void check_objects(Database& database, Findings& findings) {
     const auto missing = find_missing_objects(work);
     if (!missing.empty()) {
         findings.fail(schema, fmt::format("the schema is not as migrate made it: {}", fmt::join(missing, ", ")),
-                      "give back what is missing or disabled; to make all functions, views and triggers again: DELETE "
-                      "FROM runledger.schema_definitions, then `runledger migrate`, both as the owner");
+                      "give back what is missing or disabled; to make all functions, views and triggers again: UPDATE "
+                      "runledger.schema_definitions SET digest = '', then `runledger migrate`, both as the owner");
         return;
     }
     findings.passed(schema, fmt::format("all {} migrations; functions, views and triggers are this build's",

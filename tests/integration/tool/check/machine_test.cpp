@@ -287,9 +287,14 @@ INSTANTIATE_TEST_SUITE_P(
                      "DELETE FROM runledger.schema_migrations WHERE version = (SELECT max(version) FROM "
                      "runledger.schema_migrations)",
                      "schema", "lacks the migrations", "runledger migrate"},
-        BrokenLedger{"a_newer_schema",
-                     "INSERT INTO runledger.schema_migrations (version, name) VALUES (9999, '9999_from_tomorrow')",
-                     "schema", "9999_from_tomorrow", "install the newer runledger"},
+        BrokenLedger{
+            "a_newer_schema",
+            "INSERT INTO runledger.schema_migrations (version, name, digest) VALUES (9999, '9999_from_tomorrow', '')",
+            "schema", "9999_from_tomorrow", "install the newer runledger"},
+        BrokenLedger{"of_another_build",
+                     "UPDATE runledger.schema_migrations SET digest = 'of another build' WHERE version = 2", "schema",
+                     "another build, an unreleased one: its migrations 0002_create_generations are not",
+                     "run the build that made it, or make a new database"},
         BrokenLedger{"other_functions", "UPDATE runledger.schema_definitions SET digest = 'of another build'", "schema",
                      "are not this build's", "runledger migrate"},
         BrokenLedger{"a_disabled_trigger",
