@@ -2,14 +2,17 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
 #include <toml++/toml.h>
-
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <initializer_list>
 #include <string_view>
 #include <system_error>
@@ -167,12 +170,37 @@ std::string in_credentials(const Section& section, std::string_view key, const s
     return folder + path.substr(variable.size());
 }
 
-Secret read_secret(const Section& section, std::string_view key, const std::string& path) {
-    auto secret = read_secret_file(path);
-    if (!secret) {
-        section.fail(key, fmt::format("names \"{}\", which can't be read or is empty", path));
+// Why a file holds no secret for this process, and what to do about it.
+std::string why_not_read(const std::string& path) {
+    struct stat file {};
+    const bool is_found = ::stat(path.c_str(), &file) == 0;
+    if (is_found && S_ISDIR(file.st_mode)) {
+        return "is a folder";
     }
-    return std::move(*secret);
+    if (is_found && ::access(path.c_str(), R_OK) == 0) {
+        return "the file is empty";
+    }
+    const int why = errno;
+    std::string sentence = std::generic_category().message(why);
+    if (why == EACCES) {
+        // NOLINTBEGIN(concurrency-mt-unsafe): nobody else asks for a name.
+        const passwd* user = ::getpwuid(::geteuid());
+        const group* users_group = ::getgrgid(::getegid());
+        // NOLINTEND(concurrency-mt-unsafe)
+        sentence += fmt::format(" for the user {}", user == nullptr ? std::to_string(::geteuid()) : user->pw_name);
+        sentence += is_found
+                        ? fmt::format(": chown root:{0} {1} && chmod 0640 {1}",
+                                      users_group == nullptr ? std::to_string(::getegid()) : users_group->gr_name, path)
+                        : ": it may not enter the file's folder";
+    }
+    return sentence;
+}
+
+Secret read_secret(const Section& section, std::string_view key, const std::string& path) {
+    if (auto secret = read_secret_file(path)) {
+        return std::move(*secret);
+    }
+    section.fail(key, fmt::format("names \"{}\": {}", path, why_not_read(path)));
 }
 
 // One text of [telegram.text], or of a language's table in it.
@@ -647,6 +675,35 @@ Config read_config(Source& source) {
 
 }  // namespace
 
+// Of a table or key that stands in the file twice: where the first one is; else empty.
+static std::string place_of_the_first(const toml::parse_error& error, const std::string& path) {
+    const std::string_view said = error.description();
+    const std::size_t end = said.rfind('\'');
+    const std::size_t begin = end == std::string_view::npos || end == 0 ? end : said.rfind('\'', end - 1);
+    if (said.find("redefine") == std::string_view::npos || begin == std::string_view::npos || begin == end) {
+        return "";
+    }
+    const std::string name(said.substr(begin + 1, end - begin - 1));
+    std::ifstream file(path);
+    std::string line;
+    std::size_t first = 0;
+    bool is_table = false;
+    for (std::size_t number = 1; number < error.source().begin.line && std::getline(file, line); ++number) {
+        line.erase(0, line.find_first_not_of(" \t"));
+        const bool is_header = line.starts_with('[');
+        if (is_header && line.starts_with(fmt::format("[{}]", name))) {
+            first = number;
+            is_table = true;
+        } else if (is_header && !is_table) {
+            first = 0;  // A key of another table.
+        } else if (first == 0 && line.starts_with(name) &&
+                   line.find_first_not_of(" \t", name.size()) == line.find('=', name.size())) {
+            first = number;
+        }
+    }
+    return first == 0 ? "" : fmt::format(": the first is in line {}{}", first, is_table ? "; write into that one" : "");
+}
+
 Config load_config(const std::filesystem::path& path, Secrets secrets) {
     Source source{.file = path.string(), .root = {}, .secrets = secrets};
     if (::access(path.c_str(), R_OK) != 0) {
@@ -659,7 +716,8 @@ Config load_config(const std::filesystem::path& path, Secrets secrets) {
     try {
         source.root = toml::parse_file(source.file);
     } catch (const toml::parse_error& error) {
-        throw ConfigError(fmt::format("{}: line {}: {}", source.file, error.source().begin.line, error.description()));
+        throw ConfigError(fmt::format("{}: line {}: {}{}", source.file, error.source().begin.line, error.description(),
+                                      place_of_the_first(error, source.file)));
     }
     return read_config(source);
 }

@@ -14,10 +14,17 @@ run_packages=$(package_list run)
 install_missing_packages build/packages.log "$run_packages" \
     <(printf '%s\n' build-essential debhelper dpkg-dev help2man lintian lowdown)
 # What is committed, so that nothing else is in the packages.
-version=$(dpkg-parsechangelog --show-field Version)
+release=$(dpkg-parsechangelog --show-field Version)
+version=$release
+# A commit that is no release has a version of its own, below the release's: apt tells builds apart by nothing else.
+if [ "$(git tag --points-at HEAD --list "v$release")" = "" ]; then
+    version=$release~git$(TZ=UTC git show --no-patch --format=%cd --date=format-local:%Y%m%d%H%M%S HEAD).$(
+        git rev-parse --short=12 HEAD)
+fi
 source_dir=$PWD/$packages/runledger-$version
 mkdir "$source_dir"
 git archive HEAD | tar -x -C "$source_dir"
+sed -i "1s/($release)/($version)/" "$source_dir/debian/changelog"
 echo "== building packages (dpkg-buildpackage's words: $packages/build.log)"
 (cd "$source_dir" && dpkg-buildpackage --build=binary --no-sign) >"$packages/build.log" 2>&1 || {
     tail -n 40 "$packages/build.log"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -27,11 +28,12 @@ struct Cure {
 constexpr std::string_view check_login = "check user and password in [postgres] uri, and the server's pg_hba.conf";
 
 // What is refused in the same way for as long as nobody changes the configuration, the roles or the schema.
+constexpr std::string_view missing_right = "42501";
 constexpr std::array<Cure, 4> cures{{
     {"28000", check_login},
     {"28P01", check_login},
     {"3D000", "create the database, or correct its name in [postgres] uri"},
-    {"42501", "grant it, or GRANT runledger_daemon to the login"},
+    {missing_right, "grant it, or GRANT runledger_daemon to the login; for the page, GRANT runledger_reader"},
 }};
 
 // Of a daemon that runs: its schema was dropped or changed, or a trigger of the application's is at fault.
@@ -212,12 +214,16 @@ std::optional<Refused> find_refusal(const std::string& parameters, milliseconds 
         return std::nullopt;
     }
     const std::string& sqlstate = sqlstates.back();
-    const char* database = PQdb(connection.get());
-    const char* user = PQuser(connection.get());
-    return Refused(sqlstate, without_places(message),
-                   sqlstate == "42501" ? fmt::format("GRANT CONNECT ON DATABASE \"{}\" TO \"{}\"",
-                                                     database == nullptr ? "" : database, user == nullptr ? "" : user)
-                                       : std::string(cure_of(sqlstate)));
+    const auto text_of = [](const char* text) { return std::string_view(text == nullptr ? "" : text); };
+    const std::string_view user = text_of(PQuser(connection.get()));
+    std::string cure(cure_of(sqlstate));
+    if (sqlstate == missing_right) {
+        cure = fmt::format("GRANT CONNECT ON DATABASE \"{}\" TO \"{}\"", text_of(PQdb(connection.get())), user);
+    } else if (sqlstate == "28000" && ::geteuid() == 0 && text_of(PQhost(connection.get())).starts_with('/')) {
+        // Debian's pg_hba.conf lets a local user log in under its own name alone.
+        cure = fmt::format("as root, run it as the user of that name: runuser -u {} -- …; or {}", user, cure);
+    }
+    return Refused(sqlstate, without_places(message), cure);
 }
 
 }  // namespace runledger

@@ -37,11 +37,21 @@ constexpr std::array<std::string_view, 3> column_functions{"generated_columns", 
 constexpr std::string_view command = "run `runledger --config FILE migrate` first";
 
 // What a database says of its schema.
+struct StoredMigration {
+    std::string name;
+    std::string digest;  // Of its file, as it was applied; empty: a build applied it that wrote none down.
+};
 struct StoredSchema {
-    std::vector<std::string> migrations;
-    std::string digest;  // Empty: nothing was defined yet.
+    std::vector<StoredMigration> migrations;
+    std::string digest;       // Empty: nothing was defined yet.
+    std::string views{"{}"};  // What was defined, as array literals of their names; routines with their arguments.
+    std::string routines{"{}"};
     bool is_there{false};
 };
+
+std::string digest_of_text(std::string_view text) {
+    return fmt::format("{:02x}", fmt::join(digest128(std::as_bytes(std::span(text))), ""));
+}
 
 // Throws SchemaMismatch if the database is not in UTF-8.
 StoredSchema stored_schema(pqxx::transaction_base& work) {
@@ -58,13 +68,24 @@ StoredSchema stored_schema(pqxx::transaction_base& work) {
                                    "to_regclass('runledger.schema_definitions') IS NOT NULL");
     stored.is_there = row[0].as<bool>();
     if (stored.is_there) {
-        for (const auto& migration : work.exec("SELECT name FROM runledger.schema_migrations ORDER BY version")) {
-            stored.migrations.push_back(migration[0].as<std::string>());
+        // By way of JSON: the column digest is younger than the table.
+        for (const auto& migration : work.exec("SELECT m.name, coalesce(to_jsonb(m) ->> 'digest', '') "
+                                               "FROM runledger.schema_migrations AS m ORDER BY m.version")) {
+            stored.migrations.push_back(
+                {.name = migration[0].as<std::string>(), .digest = migration[1].as<std::string>()});
         }
     }
     if (row[1].as<bool>()) {
-        for (const auto& definitions : work.exec("SELECT digest FROM runledger.schema_definitions")) {
+        const auto names = [](std::string_view column) {
+            return fmt::format("ARRAY(SELECT jsonb_array_elements_text(coalesce(to_jsonb(d) -> '{}', '[]')))::text",
+                               column);
+        };
+        for (const auto& definitions :
+             work.exec(fmt::format("SELECT d.digest, {}, {} FROM runledger.schema_definitions AS d", names("views"),
+                                   names("routines")))) {
             stored.digest = definitions[0].as<std::string>();
+            stored.views = definitions[1].as<std::string>();
+            stored.routines = definitions[2].as<std::string>();
         }
     }
     return stored;
@@ -73,20 +94,31 @@ StoredSchema stored_schema(pqxx::transaction_base& work) {
 std::vector<schema_sql::Migration> missing_of(const SchemaSql& schema, const StoredSchema& stored) {
     std::vector<schema_sql::Migration> missing;
     for (const auto& migration : schema.migrations) {
-        if (std::ranges::find(stored.migrations, migration.name) == stored.migrations.end()) {
+        if (std::ranges::find(stored.migrations, migration.name, &StoredMigration::name) == stored.migrations.end()) {
             missing.push_back(migration);
         }
     }
     return missing;
 }
 
-// Throws SchemaMismatch.
-void refuse_unknown(const SchemaSql& schema, const StoredSchema& stored) {
+// A migration that this build does not know, or knows with another text. Throws SchemaMismatch.
+void refuse_foreign(const SchemaSql& schema, const StoredSchema& stored) {
     std::vector<std::string> unknown;
-    for (const std::string& name : stored.migrations) {
-        if (std::ranges::find(schema.migrations, name, &schema_sql::Migration::name) == schema.migrations.end()) {
+    std::vector<std::string> different;
+    for (const auto& [name, digest] : stored.migrations) {
+        const auto known = std::ranges::find(schema.migrations, name, &schema_sql::Migration::name);
+        if (known == schema.migrations.end()) {
             unknown.push_back(name);
+        } else if (digest != digest_of_text(known->sql)) {
+            different.push_back(name);
         }
+    }
+    // First: what they have in common may be the same in all newer builds.
+    if (!different.empty()) {
+        throw SchemaMismatch(
+            fmt::format("this database was made by another build, an unreleased one: its migrations {} are not those "
+                        "of this build, so it can't be upgraded: run the build that made it, or make a new database",
+                        fmt::join(different, ", ")));
     }
     if (!unknown.empty()) {
         throw SchemaMismatch(
@@ -149,56 +181,93 @@ void make_columns_functions(pqxx::work& work, const SchemaSql& schema) {
     }
 }
 
-// False: a view has other columns than before, or in another order, which CREATE OR REPLACE refuses.
-bool replace_views(pqxx::work& work, const SchemaSql& schema) {
-    try {
-        pqxx::subtransaction attempt(work, "views");
-        for (const auto& view : schema.views) {
-            attempt.exec(std::string(view.sql));
+std::vector<std::string> first_column(const pqxx::result& rows) {
+    std::vector<std::string> texts;
+    for (const auto& row : rows) {
+        texts.push_back(row[0].as<std::string>());
+    }
+    return texts;
+}
+
+std::string array_of(const std::vector<std::string>& texts) {
+    ArrayLiteral array;
+    for (const std::string& text : texts) {
+        array.add(std::string_view(text));
+    }
+    return array.str();
+}
+
+void make_functions_and_views(pqxx::transaction_base& work, const SchemaSql& schema) {
+    for (const auto& definitions : {schema.functions, schema.views}) {
+        for (const auto& definition : definitions) {
+            work.exec(std::string(definition.sql));
         }
+    }
+}
+
+// False: CREATE OR REPLACE refuses a change: a function returns something else, or its arguments have other names; a
+// view has other columns, or in another order; a call fits both a function and the one that takes its place.
+bool replace_functions_and_views(pqxx::work& work, const SchemaSql& schema) {
+    try {
+        pqxx::subtransaction attempt(work, "definitions");
+        make_functions_and_views(attempt, schema);
         attempt.commit();
         return true;
     } catch (const pqxx::sql_error& error) {
-        if (error.sqlstate() != "42P16") {  // invalid_table_definition
+        if (!sqlstate_of(error).starts_with("42")) {  // Syntax error or access rule violation.
             throw;
         }
         return false;
     }
 }
 
-// Refused, with the name, where a view of somebody else's reads one of ours: that one is theirs to drop.
-void make_views_anew(pqxx::work& work, const SchemaSql& schema) {
-    ArrayLiteral names;
-    std::vector<std::string> quoted;
-    for (const auto& view : schema.views) {
-        names.add(view.name);
-        quoted.push_back("runledger." + work.quote_name(std::string(view.name)));
+// Views first: no function is made of a view. Those of a kind in one statement, so in any order.
+void drop(pqxx::work& work, const std::vector<std::string>& views, const std::vector<std::string>& routines) {
+    if (!views.empty()) {
+        work.exec(fmt::format("DROP VIEW {}", fmt::join(views, ", ")));
     }
+    if (!routines.empty()) {
+        work.exec(fmt::format("DROP ROUTINE {}", fmt::join(routines, ", ")));
+    }
+}
+
+// Refused, with the name, where a view or function of somebody else's uses one of ours: that one is theirs to drop.
+// What a column, an index or a trigger calls stays, and is replaced.
+void make_functions_and_views_anew(pqxx::work& work, const SchemaSql& schema, const StoredSchema& stored) {
+    const auto views = first_column(libpqxx::run(work, queries::migrate::find_views, stored.views, "{}"));
+    const auto routines = first_column(libpqxx::run(work, queries::migrate::find_replaceable, stored.routines, "{}"));
     std::vector<std::string> privileges;
-    for (const auto& row : libpqxx::run(work, queries::migrate::find_view_privileges, names.str())) {
+    for (const auto& row : libpqxx::run(work, queries::migrate::find_privileges, array_of(views), array_of(routines))) {
         privileges.push_back(row[0].as<std::string>());
     }
-    work.exec(fmt::format("DROP VIEW IF EXISTS {}", fmt::join(quoted, ", ")));  // In one statement, in any order.
-    for (const auto& view : schema.views) {
-        work.exec(std::string(view.sql));
-    }
+    drop(work, views, routines);
+    make_functions_and_views(work, schema);
     for (const std::string& privilege : privileges) {
         work.exec(privilege);
     }
 }
 
-void define(pqxx::work& work, const SchemaSql& schema, const std::string& digest) {
-    for (const auto& function : schema.functions) {
-        work.exec(std::string(function.sql));
-    }
-    if (!replace_views(work, schema)) {
-        make_views_anew(work, schema);
+void define(pqxx::work& work, const SchemaSql& schema, const std::string& digest, const StoredSchema& stored) {
+    const auto before = array_of(first_column(libpqxx::run(work, queries::migrate::find_routines, "{}")));
+    std::vector<std::string> views;
+    std::ranges::transform(schema.views, std::back_inserter(views),
+                           [](const auto& view) { return fmt::format("runledger.{}", view.name); });
+    if (!replace_functions_and_views(work, schema)) {
+        make_functions_and_views_anew(work, schema, stored);
     }
     work.exec(std::string(schema.triggers));
+    std::vector<std::string> routines;
+    for (const auto& row : libpqxx::run(work, queries::migrate::find_routines, before)) {
+        routines.push_back(row[1].as<std::string>());
+    }
+    // What an earlier build defined and this one does not.
+    drop(work, first_column(libpqxx::run(work, queries::migrate::find_views, stored.views, array_of(views))),
+         first_column(libpqxx::run(work, queries::migrate::find_replaceable, stored.routines, array_of(routines))));
     libpqxx::run(work,
-                 "INSERT INTO runledger.schema_definitions (digest) VALUES ($1) "
-                 "ON CONFLICT (is_the_row) DO UPDATE SET digest = EXCLUDED.digest, defined_at = EXCLUDED.defined_at",
-                 digest);
+                 "INSERT INTO runledger.schema_definitions (digest, views, routines) VALUES ($1, $2, $3) "
+                 "ON CONFLICT (is_the_row) DO UPDATE SET digest = EXCLUDED.digest, views = EXCLUDED.views, "
+                 "routines = EXCLUDED.routines, defined_at = EXCLUDED.defined_at",
+                 digest, array_of(views), array_of(routines));
 }
 
 void apply_migration(pqxx::connection& connection, const SchemaSql& schema, const schema_sql::Migration& migration,
@@ -212,8 +281,8 @@ void apply_migration(pqxx::connection& connection, const SchemaSql& schema, cons
         } else {
             work.exec(std::string(migration.sql));
         }
-        libpqxx::run(work, "INSERT INTO runledger.schema_migrations (version, name) VALUES ($1, $2)", migration.version,
-                     std::string(migration.name));
+        libpqxx::run(work, "INSERT INTO runledger.schema_migrations (version, name, digest) VALUES ($1, $2, $3)",
+                     migration.version, std::string(migration.name), digest_of_text(migration.sql));
     });
 }
 
@@ -237,7 +306,7 @@ std::string digest_of(const SchemaSql& schema) {
         }
     }
     add(schema.triggers);
-    return fmt::format("{:02x}", fmt::join(digest128(std::as_bytes(std::span(text))), ""));
+    return digest_of_text(text);
 }
 
 void check_schema(pqxx::connection& connection, const SchemaSql& schema) {
@@ -247,7 +316,7 @@ void check_schema(pqxx::connection& connection, const SchemaSql& schema) {
     if (!stored.is_there) {
         throw SchemaMismatch(fmt::format("the database has no schema runledger: {}", command));
     }
-    refuse_unknown(schema, stored);
+    refuse_foreign(schema, stored);
     if (const auto missing = missing_of(schema, stored); !missing.empty()) {
         std::vector<std::string_view> names;
         std::ranges::transform(missing, std::back_inserter(names), &schema_sql::Migration::name);
@@ -295,14 +364,14 @@ void migrate(pqxx::connection& connection, const std::function<void(std::string_
         work.exec(fmt::format("SELECT pg_advisory_lock({})", migrate_lock));
         work.commit();
     }
-    make_roles(connection, report);
     StoredSchema stored;
     {
         pqxx::work work(connection);
         secure_search_path(work);
         stored = stored_schema(work);
     }
-    refuse_unknown(schema, stored);
+    refuse_foreign(schema, stored);  // Before anything is made.
+    make_roles(connection, report);
     const auto indexes = std::ranges::find(schema.migrations, indexes_version, &schema_sql::Migration::version);
     const std::string_view index_migration = indexes == schema.migrations.end() ? "" : indexes->sql;
     finish_adoption(connection, index_migration, report);  // One that was interrupted.
@@ -319,7 +388,7 @@ void migrate(pqxx::connection& connection, const std::function<void(std::string_
     const std::string digest = digest_of(schema);
     within_lock_timeout(connection, [&](pqxx::work& work) {
         if (stored.digest != digest) {
-            define(work, schema, digest);
+            define(work, schema, digest, stored);
         }
         work.exec(std::string(schema.grants));
     });

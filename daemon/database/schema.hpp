@@ -40,8 +40,8 @@ struct SchemaSql {
 // XXH3-128, in hexadecimal, of the functions, views and triggers.
 [[nodiscard]] std::string digest_of(const SchemaSql& schema);
 
-// Throws SchemaMismatch if a migration is missing or unknown, or the functions, views and triggers are others; what
-// pqxx throws if it can't be asked.
+// Throws SchemaMismatch if a migration is missing, unknown, or was another when it was applied, or the functions, views
+// and triggers are others; what pqxx throws if it can't be asked.
 void check_schema(pqxx::connection& connection, const SchemaSql& schema = known_schema());
 
 // The migrating user may not make what a DBA has to make first. what() has the statements.
@@ -53,9 +53,10 @@ class RightsMissing : public std::runtime_error {
 // of its own. Then, in one transaction, makes all functions, views and triggers again where their digest differs, hands
 // everything to runledger_owner and gives each role its rights anew. Holds an advisory lock meanwhile: a second
 // `migrate` waits for the first. Calls `report` with a sentence for each step.
-// Throws SchemaMismatch, before anything is done, if the database has a migration that this build does not know;
-// RightsMissing and PoolerInTheWay, likewise; what pqxx throws if a step fails (those before it stay).
-// With an adoption, the table that it names becomes generations; throws AdoptionRefused before anything is done.
+// Throws SchemaMismatch, before anything is done, if the database has a migration that this build does not know or
+// knows with another text; RightsMissing and PoolerInTheWay, likewise; what pqxx throws if a step fails (those before
+// it stay). With an adoption, the table that it names becomes generations; throws AdoptionRefused before anything is
+// done.
 void migrate(pqxx::connection& connection, const std::function<void(std::string_view)>& report,
              const Adoption* adoption = nullptr, const SchemaSql& schema = known_schema());
 

@@ -1,6 +1,7 @@
 // runledger: the operator's tool. A subcommand is a class in a file of its name; here they meet the command line, and
 // here stands what is the same for all: --config, --json, the chapters of the help, and the exit codes.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -96,6 +97,11 @@ void offer_json(CLI::App& app, Output& out) {
 }
 
 int fail(Output& out, const std::exception& error, int code) {
+    if (const auto* refused = dynamic_cast<const runledger::Refused*>(&error)) {
+        const std::string sentence = fmt::format("PostgreSQL refuses the connection: {}", refused->why());
+        out.fail({.sentence = sentence, .exit_code = code, .sqlstate = refused->sqlstate(), .hint = refused->cure()});
+        return code;
+    }
     const std::string_view sqlstate = runledger::sqlstate_of(error);
     const std::string_view hint =
         sqlstate == "42501"
@@ -146,6 +152,7 @@ int main(int argc, char** argv) {
     ReplayCli replay(app);
     ExportCli export_costs(app);
     ForgetCli forget(app);
+    spdlog::set_level(spdlog::level::off);  // What the daemon's own code logs; here each command says it in its words.
     Output out(stdout, stderr);
     // Also if the command line can't be parsed.
     out.as_json = std::any_of(argv, argv + argc, [](std::string_view word) { return word == "--json"; });

@@ -16,17 +16,19 @@ DECLARE
     news_id bigint;
 BEGIN
     -- Until this transaction has ended nobody else takes a number. So numbers become visible in their order, and an
-    -- application that reads those above the last that it has seen misses none.
+    -- application that reads those above the last that it has seen misses none. No sequence: it would give numbers a
+    -- second time if the database goes back to an earlier point.
     PERFORM runledger.hold_news();
+    SELECT greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint, max(n.id) + 1) INTO news_id
+        FROM runledger.application_news AS n;
     -- A run can have been forgotten until then. Forgetting takes the lock behind all others, too.
     IF p_run_id IS NOT NULL AND EXISTS (SELECT FROM runledger.forgotten_runs
                                         WHERE run_digest = sha256(convert_to(p_run_id, 'UTF8'))) THEN
         RETURN;
     END IF;
-    INSERT INTO runledger.application_news (kind, generation_id, run_id, chat_id, detail, group_key)
-        VALUES (p_kind, p_generation_id, p_run_id, p_chat_id,
-                left(coalesce(runledger.masked_links(p_detail), ''), 500), p_group_key)
-        RETURNING id INTO news_id;
+    INSERT INTO runledger.application_news (id, kind, generation_id, run_id, chat_id, detail, group_key)
+        VALUES (news_id, p_kind, p_generation_id, p_run_id, p_chat_id,
+                left(coalesce(runledger.masked_links(p_detail), ''), 500), p_group_key);
     PERFORM runledger.tell_listeners('runledger_news', json_build_object(
         'news_id', news_id, 'kind', p_kind,
         'generation_id', coalesce((SELECT runledger.handle_of(g.id, g.application_id::text)

@@ -24,6 +24,30 @@ CREATE OR REPLACE FUNCTION runledger.notice_payload(
 COMMENT ON FUNCTION runledger.notice_payload(runledger.generations, text, text, bigint, numeric, text, jsonb) IS
     'notifications.payload: the content of the message about a settlement, without its place in each chat, which recipients_of gives.';
 
+CREATE OR REPLACE FUNCTION runledger.newest_notice(n runledger.notifications) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    g runledger.generations;
+    s runledger.settlements;
+BEGIN
+    -- The rest of a message that has begun belongs to its beginning.
+    IF n.parts_sent > 0 THEN
+        RETURN n.payload;
+    END IF;
+    SELECT * INTO g FROM runledger.generations WHERE id = n.generation_id;
+    s := runledger.last_settlement(n.generation_id);
+    -- The row is gone, was given to another run, has an ending of the application's own, or was edited by hand.
+    IF g.id IS NULL OR s.run_id IS DISTINCT FROM n.run_id OR s.outcome = 'reopened' OR s.keeps_status
+       OR runledger.is_edited_by_hand(g, s) THEN
+        RETURN n.payload;
+    END IF;
+    RETURN n.payload || runledger.notice_payload(g, s.status, s.status_reason, s.duration_us, s.cost_usd, s.cost_note,
+                                                 g.response_payload -> 'outputs');
+END
+$$;
+COMMENT ON FUNCTION runledger.newest_notice(runledger.notifications) IS
+    'notifications.payload as the newest settlement of its run has it, for a message to a chat that is about to be sent; its place in the chat stays. Unchanged if a part of it was sent, or if no settlement says what the row says.';
+
 CREATE OR REPLACE FUNCTION runledger.withdrawn() RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN 'the record names another run now';

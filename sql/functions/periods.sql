@@ -12,6 +12,12 @@ CREATE OR REPLACE FUNCTION runledger.next_period(period text) RETURNS text
     RETURN to_char(to_date(period || '-01', 'YYYY-MM-DD') + interval '1 month', 'YYYY-MM');
 COMMENT ON FUNCTION runledger.next_period(text) IS 'The month after this one: 2026-07 after 2026-06.';
 
+CREATE OR REPLACE FUNCTION runledger.sum_billed(sum_of_known numeric, unpriced bigint) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN sum_of_known IS NULL AND unpriced = 0 THEN 0 ELSE sum_of_known END;
+COMMENT ON FUNCTION runledger.sum_billed(numeric, bigint) IS
+    'What runs cost together: a sum of no cost is 0 if none of them is without a price; NULL, which is unknown, only if one is.';
+
 CREATE OR REPLACE FUNCTION runledger.check_is_month(p_period text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -312,7 +318,9 @@ BEGIN
            unsettled, line.*, posted.*
     FROM (SELECT count(*), count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed'),
                  count(*) FILTER (WHERE status = 'cancelled'), count(cost_usd),
-                 count(*) FILTER (WHERE status = 'completed' AND cost_usd IS NULL), sum(duration_us), sum(cost_usd)
+                 count(*) FILTER (WHERE status = 'completed' AND cost_usd IS NULL),
+                 CASE WHEN count(*) = 0 THEN 0 ELSE sum(duration_us) END,
+                 runledger.sum_billed(sum(cost_usd), count(*) FILTER (WHERE status = 'completed' AND cost_usd IS NULL))
           FROM runledger.closed_runs WHERE period = p_period) AS line,
          (SELECT count(*), coalesce(sum(difference_usd), 0)
           FROM runledger.corrections WHERE posted_in = p_period) AS posted
@@ -371,7 +379,7 @@ BEGIN
                  corrections_taken_usd;
         SELECT count(*), coalesce(sum(c.difference_usd), 0) INTO corrections_since, corrections_since_usd
             FROM runledger.corrections_v1 AS c WHERE c.period = p_period AND c.posted_at <= as_of;
-        restated_usd := CASE WHEN priced > 0 OR corrections_since > 0
+        restated_usd := CASE WHEN cost_usd IS NOT NULL OR corrections_since > 0
                              THEN coalesce(cost_usd, 0) + corrections_since_usd END;
     ELSE
         state := 'open';
@@ -386,13 +394,14 @@ BEGIN
         SELECT count(*), count(*) FILTER (WHERE b.status = 'completed'), count(*) FILTER (WHERE b.status = 'failed'),
                count(*) FILTER (WHERE b.status = 'cancelled'), count(b.cost_usd),
                count(*) FILTER (WHERE b.status = 'completed' AND b.cost_usd IS NULL),
-               round(sum(b.duration_us) / 1000.0, 3), sum(b.cost_usd)
+               CASE WHEN count(*) = 0 THEN 0 ELSE round(sum(b.duration_us) / 1000.0, 3) END,
+               runledger.sum_billed(sum(b.cost_usd), count(*) FILTER (WHERE b.status = 'completed' AND b.cost_usd IS NULL))
             INTO runs, completed, failed, cancelled, priced, unpriced, duration_ms, cost_usd
             FROM runledger.billed_runs_v1 AS b WHERE b.finished_at >= begins_at AND b.finished_at < ends_at;
         SELECT count(*), coalesce(sum(c.difference_usd), 0) INTO corrections_taken, corrections_taken_usd
             FROM runledger.corrections_v1 AS c WHERE c.posted_in = p_period;
     END IF;
-    billed_usd := CASE WHEN priced > 0 OR corrections_taken > 0 THEN coalesce(cost_usd, 0) + corrections_taken_usd END;
+    billed_usd := CASE WHEN cost_usd IS NOT NULL OR corrections_taken > 0 THEN coalesce(cost_usd, 0) + corrections_taken_usd END;
 END
 $$;
 COMMENT ON FUNCTION runledger.statement(text, timestamptz) IS

@@ -200,11 +200,16 @@ BEGIN
             INSERT INTO runledger.settlements (
                 generation_id, run_id, outcome, why, status, status_reason, keeps_status, running_at, finished_at,
                 duration_us, duration_clock, duration_note, gpu, rate_amount, rate_unit, rate_source, cost_usd,
-                cost_note, output_count, response_payload_md5, before, token_count)
+                cost_note, output_count, response_payload_md5, before, token_count, settled_at)
             SELECT generation_id, run_id, outcome, why, status, status_reason, keeps_status, running_at, finished_at,
                    duration_us, duration_clock, duration_note, gpu, rate_amount, rate_unit, rate_source, cost_usd,
                    cost_note, output_count, md5(payload::text), stood_before,
-                   token_count
+                   token_count,
+                   -- Each is later than the one before it, whatever the clock says. So a receiver can order what it
+                   -- gets by it, also if the database goes back to an earlier point and gives numbers a second time.
+                   greatest(clock_timestamp(), (
+                       SELECT earlier.settled_at + interval '1 microsecond' FROM runledger.settlements AS earlier
+                       WHERE earlier.generation_id = draft.generation_id ORDER BY earlier.id DESC LIMIT 1))
             FROM draft ORDER BY generation_id
             RETURNING id, generation_id
         ),

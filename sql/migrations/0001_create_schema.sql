@@ -14,16 +14,21 @@ COMMENT ON SCHEMA runledger IS
 CREATE TABLE runledger.schema_migrations (
     version integer PRIMARY KEY,
     name text NOT NULL,
+    digest text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE runledger.schema_migrations IS 'Which migrations were applied, and when. Written by `runledger migrate`.';
 COMMENT ON COLUMN runledger.schema_migrations.version IS 'The number in the file''s name.';
 COMMENT ON COLUMN runledger.schema_migrations.name IS 'The file''s name.';
+COMMENT ON COLUMN runledger.schema_migrations.digest IS
+    'XXH3-128, in hexadecimal, of the file as it was applied: a build whose file is another refuses the database.';
 COMMENT ON COLUMN runledger.schema_migrations.applied_at IS 'The time of its transaction.';
 
 CREATE TABLE runledger.schema_definitions (
     is_the_row boolean PRIMARY KEY DEFAULT true,
     digest text NOT NULL,
+    views text[] NOT NULL,
+    routines text[] NOT NULL,
     defined_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT schema_definitions_has_one_row CHECK (is_the_row)
 );
@@ -32,6 +37,9 @@ COMMENT ON TABLE runledger.schema_definitions IS
 COMMENT ON COLUMN runledger.schema_definitions.is_the_row IS 'Always true: there is one row.';
 COMMENT ON COLUMN runledger.schema_definitions.digest IS
     'XXH3-128, in hexadecimal, of the files that define the functions, views and triggers.';
+COMMENT ON COLUMN runledger.schema_definitions.views IS
+    'Which views they define: a later build that does not define one of them drops it.';
+COMMENT ON COLUMN runledger.schema_definitions.routines IS 'Which functions they define, with the types of their arguments, likewise.';
 COMMENT ON COLUMN runledger.schema_definitions.defined_at IS 'The time of the transaction that defined them.';
 
 CREATE TABLE runledger.adoption (

@@ -102,7 +102,7 @@ COMMENT ON TABLE runledger.settlements IS
 COMMENT ON COLUMN runledger.settlements.id IS 'The order in which they were made.';
 COMMENT ON COLUMN runledger.settlements.generation_id IS 'The row that was settled; no foreign key, because the audit outlives it.';
 COMMENT ON COLUMN runledger.settlements.run_id IS 'The run whose results were written; for a reopened row, the run whose settlement is withdrawn.';
-COMMENT ON COLUMN runledger.settlements.settled_at IS 'The time of the transaction.';
+COMMENT ON COLUMN runledger.settlements.settled_at IS 'When it was written; later than each earlier settlement of the generation.';
 COMMENT ON COLUMN runledger.settlements.outcome IS
     'settled: the first time. resettled: later events changed the result. kept: the application had ended the row itself, and its status stays. repriced: gpu_rates had changed, and `runledger reprice --apply` was run. reopened: the row names another run now and waits for it. edited_by_hand: the row no longer has the settled values; this is reported here, and the row is not overwritten.';
 COMMENT ON COLUMN runledger.settlements.why IS 'A sentence for people.';

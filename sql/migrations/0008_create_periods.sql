@@ -21,7 +21,7 @@ CREATE TABLE runledger.closed_periods (
     CONSTRAINT closed_periods_period_is_a_month CHECK (period ~ '^[1-9][0-9]{3}-(0[1-9]|1[0-2])$'),
     CONSTRAINT closed_periods_never_overlap EXCLUDE USING gist (tstzrange(begins_at, ends_at) WITH &&),
     CONSTRAINT closed_periods_were_closed_after_their_end CHECK (begins_at < ends_at AND ends_at <= closed_at),
-    CONSTRAINT closed_periods_cost_iff_priced CHECK ((cost_usd IS NULL) = (priced = 0))
+    CONSTRAINT closed_periods_cost_unless_all_are_unpriced CHECK ((cost_usd IS NULL) = (priced = 0 AND unpriced > 0))
 );
 COMMENT ON TABLE runledger.closed_periods IS
     'The closed months, one row each: what was billed, when, and by whom. Written by runledger.close_period(), never changed.';
@@ -41,8 +41,8 @@ COMMENT ON COLUMN runledger.closed_periods.failed IS 'How many had failed or tim
 COMMENT ON COLUMN runledger.closed_periods.cancelled IS 'How many were cancelled.';
 COMMENT ON COLUMN runledger.closed_periods.priced IS 'How many had a known cost.';
 COMMENT ON COLUMN runledger.closed_periods.unpriced IS 'How many were completed without a known cost.';
-COMMENT ON COLUMN runledger.closed_periods.duration_us IS 'Microseconds: the exact sum of the known durations. NULL: none was known.';
-COMMENT ON COLUMN runledger.closed_periods.cost_usd IS 'US dollars: the exact sum of the known costs of its lines. NULL: none was known.';
+COMMENT ON COLUMN runledger.closed_periods.duration_us IS 'Microseconds: the exact sum of the known durations; 0 if there was no run. NULL: none was known.';
+COMMENT ON COLUMN runledger.closed_periods.cost_usd IS 'US dollars: the exact sum of the known costs of its lines; 0 if none of them was charged. NULL: some were, and no cost was known.';
 COMMENT ON COLUMN runledger.closed_periods.corrections IS 'Number of corrections of earlier months that were posted into it.';
 COMMENT ON COLUMN runledger.closed_periods.corrections_usd IS 'US dollars: the sum of their differences.';
 

@@ -39,7 +39,7 @@ COMMENT ON COLUMN runledger.generation_groups.ending IS
     'The number of the end that was told last, as its webhooks have it: taken anew each time, so higher than all before, also if the group''s row was deleted in between. There are gaps.';
 
 CREATE TABLE runledger.application_news (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint PRIMARY KEY,
     happened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     kind text NOT NULL,
     generation_id bigint,
@@ -60,7 +60,7 @@ COMMENT ON INDEX runledger.application_news_happened_at_idx IS 'Retention takes 
 COMMENT ON TABLE runledger.application_news IS
     'What the application has to know beside the results of its rows: few rows, of what went wrong. Written by triggers in the transaction of what happened, with NOTIFY runledger_news. Read through application_news_v1.';
 COMMENT ON COLUMN runledger.application_news.id IS
-    'Ascending in the order of commits: who has read up to a number has missed none below it.';
+    'Ascending in the order of commits: who has read up to a number has missed none below it. The microseconds since 1970 when it was written, or one more than the number before, so that numbers ascend across a restore of the database, too.';
 COMMENT ON COLUMN runledger.application_news.happened_at IS 'When it was written.';
 COMMENT ON COLUMN runledger.application_news.kind IS
     'chat_refused: Telegram refuses the chat, as a person who has blocked the bot. message_dead: a message was refused for good, or all attempts failed. message_uncertain: it may have arrived, and is not sent again. message_expired: it has waited too long, and is not sent. webhook_dead: the receiver of a webhook about a settlement or a group''s end wants it no more, or did not accept it in time. settlement_refused: a trigger or constraint of the application refuses the settlement of its row, which waits.';

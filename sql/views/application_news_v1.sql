@@ -5,7 +5,7 @@ FROM runledger.application_news AS n
 LEFT JOIN runledger.generations AS g ON g.id = n.generation_id;
 COMMENT ON VIEW runledger.application_news_v1 IS
     'What the application has to know beside the results of its rows. Read those with a higher news_id than the last that you have seen: no lower one comes later. Each is announced by NOTIFY runledger_news.';
-COMMENT ON COLUMN runledger.application_news_v1.news_id IS 'Ascending in the order in which the news became visible; there are gaps.';
+COMMENT ON COLUMN runledger.application_news_v1.news_id IS 'Ascending in the order in which the news became visible, also across a restore of the database to an earlier point; there are gaps.';
 COMMENT ON COLUMN runledger.application_news_v1.happened_at IS 'When it happened.';
 COMMENT ON COLUMN runledger.application_news_v1.kind IS
     'chat_refused: Telegram refuses the chat, as a person who has blocked the bot. message_dead: a message was refused for good, or all attempts failed. message_uncertain: it may have arrived, and is not sent again. message_expired: it has waited too long, and is not sent. webhook_dead: the receiver of a webhook about a settlement or a group''s end wants it no more, or did not accept it in time. settlement_refused: a trigger or constraint refuses the settlement of the row, which waits and is retried.';

@@ -8,7 +8,7 @@ COMMENT ON VIEW runledger.settlements_v1 IS
 COMMENT ON COLUMN runledger.settlements_v1.settlement_id IS 'The order in which they were made.';
 COMMENT ON COLUMN runledger.settlements_v1.generation_id IS 'The generation that was settled.';
 COMMENT ON COLUMN runledger.settlements_v1.run_id IS 'The run whose results were written.';
-COMMENT ON COLUMN runledger.settlements_v1.settled_at IS 'The time of the transaction.';
+COMMENT ON COLUMN runledger.settlements_v1.settled_at IS 'When it was written; later than each earlier settlement of the generation.';
 COMMENT ON COLUMN runledger.settlements_v1.outcome IS 'settled, resettled, kept, repriced, reopened or edited_by_hand.';
 COMMENT ON COLUMN runledger.settlements_v1.why IS 'A sentence for people.';
 COMMENT ON COLUMN runledger.settlements_v1.status IS 'The generation''s status that was written.';

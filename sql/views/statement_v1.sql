@@ -2,7 +2,7 @@ CREATE OR REPLACE VIEW runledger.statement_v1 AS
 SELECT p.period, p.begins_at, p.ends_at, p.time_zone, p.closed_at, p.closed_by, p.runs, p.completed, p.failed,
        p.cancelled, p.priced, p.unpriced, p.duration_ms, p.cost_usd, p.corrections_taken, p.corrections_taken_usd,
        p.billed_usd, since.corrections AS corrections_since, since.usd AS corrections_since_usd,
-       CASE WHEN p.priced > 0 OR since.corrections > 0 THEN coalesce(p.cost_usd, 0) + since.usd END AS restated_usd
+       CASE WHEN p.cost_usd IS NOT NULL OR since.corrections > 0 THEN coalesce(p.cost_usd, 0) + since.usd END AS restated_usd
 FROM runledger.closed_periods_v1 AS p
 CROSS JOIN LATERAL (
     SELECT count(*) AS corrections, coalesce(sum(c.difference_usd), 0) AS usd
@@ -21,8 +21,8 @@ COMMENT ON COLUMN runledger.statement_v1.failed IS 'How many had failed or timed
 COMMENT ON COLUMN runledger.statement_v1.cancelled IS 'How many were cancelled.';
 COMMENT ON COLUMN runledger.statement_v1.priced IS 'How many had a known cost; cost_usd is their sum.';
 COMMENT ON COLUMN runledger.statement_v1.unpriced IS 'How many were completed without a known cost.';
-COMMENT ON COLUMN runledger.statement_v1.duration_ms IS 'The exact sum of the known durations in milliseconds. NULL: none was known.';
-COMMENT ON COLUMN runledger.statement_v1.cost_usd IS 'US dollars: the exact sum of the known costs of its runs. NULL: none was known.';
+COMMENT ON COLUMN runledger.statement_v1.duration_ms IS 'The exact sum of the known durations in milliseconds; 0 if there was no run. NULL: none was known.';
+COMMENT ON COLUMN runledger.statement_v1.cost_usd IS 'US dollars: the exact sum of the known costs of its runs; 0 if none of them was charged. NULL: some were, and no cost was known.';
 COMMENT ON COLUMN runledger.statement_v1.corrections_taken IS 'Number of corrections of earlier months that were billed with it.';
 COMMENT ON COLUMN runledger.statement_v1.corrections_taken_usd IS 'US dollars: the sum of their differences.';
 COMMENT ON COLUMN runledger.statement_v1.billed_usd IS

@@ -79,7 +79,7 @@ printf '[postgres]\nuri = "host=127.0.0.1 port=1 user=runledger dbname=runledger
 printf 'studio a-long-random-word-of-this-test\n' >"${mounted[edge]}/etc/nginx/runledger.tokens"
 chmod 400 "${mounted[edge]}/etc/nginx/runledger.tokens"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-sed -e "s/listen 443 ssl http2;/listen 127.0.0.1:$port;/" -e '/listen \[::\]:443/d' -e '/ssl_certificate/d' \
+sed -e "s/listen 443 ssl;/listen 127.0.0.1:$port;/" -e '/listen \[::\]:443/d' -e '/ssl_certificate/d' \
     -e 's/listen 127.0.0.1:9145;/listen unix:\/run\/status.sock;/' -e 's/max_size=1g;/max_size=64m host=edge-1;/' \
     config/nginx/runledger.conf >"${mounted[edge]}/etc/nginx/conf.d/runledger.conf"
 

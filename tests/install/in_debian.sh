@@ -47,7 +47,7 @@ stat -c '%A %U:%G %n' /run/runledger/daemon.sock
 echo "== the edge"
 install -m 0600 /dev/null /etc/nginx/runledger.tokens
 echo "studio a-long-random-word-of-this-test" >/etc/nginx/runledger.tokens
-sed -e 's/listen 443 ssl http2;/listen 127.0.0.1:8080;/' -e '/listen \[::\]:443/d' -e '/ssl_certificate/d' \
+sed -e 's/listen 443 ssl;/listen 127.0.0.1:8080;/' -e '/listen \[::\]:443/d' -e '/ssl_certificate/d' \
     /usr/share/doc/libnginx-mod-http-runledger/examples/runledger.conf >/etc/nginx/conf.d/runledger.conf
 /usr/sbin/nginx  # By its path, as systemd does: a binary upgrade starts the same word.
 url='http://127.0.0.1:8080/api/webhook/comfydeploy?token=a-long-random-word-of-this-test'

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <stdexcept>
 #include <string_view>
+#include <system_error>
 
 #include "daemon/database/database.hpp"
 #include "daemon/tool/output/exit_code.hpp"
@@ -63,12 +66,12 @@ void print_text(const Books& books, bool segments, Output& out) {
                   books.spool->batches_waiting);
     }
     for (const OpenEdge& edge : books.open_edges) {
-        out.print("edge {} has {} open segments; the newest of their batches here: {}\n", edge.edge, edge.segments,
-                  edge.last_applied_at.empty() ? "none" : edge.last_applied_at);
+        out.print("edge {} has {} open segment{}; the newest of their batches here: {}\n", edge.edge, edge.segments,
+                  edge.segments == 1 ? "" : "s", edge.last_applied_at.empty() ? "none" : edge.last_applied_at);
     }
     out.print(
         "what edges hold and have not sent is not in these books; after a restore, have all edges send again: "
-        "docs/operations.md, \"Restore the database\"\n");
+        "docs/operations.md, \"Restore the database to an earlier point\"\n");
     for (const std::string& finding : books.findings) {
         out.print("DOES NOT ADD UP: {}\n", finding);
     }
@@ -152,6 +155,16 @@ AuditCli::AuditCli(CLI::App& app)
 int AuditCli::run(const std::string& postgres_uri, Output& out) {
     if (!since_.empty()) {
         scope_.since = since_;
+    }
+    if (!scope_.spool.empty()) {
+        std::error_code code;
+        const std::filesystem::directory_iterator readable(scope_.spool, code);
+        if (code == std::errc::permission_denied) {
+            throw std::runtime_error(fmt::format(
+                "--spool {}: {}: run it as root, with --config FILE of a login over TCP that is a member of "
+                "runledger_owner: \"host=localhost user=… dbname=…\", with password_file",
+                scope_.spool.string(), code.message()));
+        }
     }
     Database database(postgres_uri, "audit");
     const Books books = audit_books(database, scope_, [&out](std::uint64_t done, std::uint64_t total) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace runledger::tool {
 namespace {
@@ -40,6 +41,31 @@ bool Account::may(const struct stat& file, mode_t right_of_others) const noexcep
         return (file.st_mode & (right_of_others << group_shift)) != 0;
     }
     return (file.st_mode & right_of_others) != 0;
+}
+
+ActingAs::ActingAs(const Account& account) {
+    if (geteuid() != 0 || account.uid == 0) {
+        return;
+    }
+    own_groups_.resize(static_cast<std::size_t>(std::max(getgroups(0, nullptr), 0)));
+    const int count = getgroups(static_cast<int>(own_groups_.size()), own_groups_.data());
+    own_groups_.resize(static_cast<std::size_t>(std::max(count, 0)));
+    // The user last: it takes the right to change the groups.
+    if (setgroups(account.groups.size(), account.groups.data()) == 0 && setegid(account.gid) == 0 &&
+        seteuid(account.uid) == 0) {
+        acts_ = true;
+        return;
+    }
+    // A container without CAP_SETUID: what is asked as root is refused, with the reason.
+    (void)setegid(getgid());
+    (void)setgroups(own_groups_.size(), own_groups_.data());
+}
+
+ActingAs::~ActingAs() {
+    if (acts_ &&
+        (seteuid(getuid()) != 0 || setegid(getgid()) != 0 || setgroups(own_groups_.size(), own_groups_.data()) != 0)) {
+        std::abort();  // It was root, and has the right to be it again.
+    }
 }
 
 std::optional<Account> find_account(const std::string& name) {

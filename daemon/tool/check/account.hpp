@@ -27,6 +27,21 @@ private:
 };
 
 // Nothing if there is no such user.
+// While it exists, a root process has the user id, the group and the groups of the account for all but the real ids, so
+// that PostgreSQL's peer authentication sees the account. Does nothing in a process that is not root's, or for root.
+// One thread; the threads that a library has started get the same ids (glibc).
+class ActingAs {
+public:
+    explicit ActingAs(const Account& account);
+    ActingAs(const ActingAs&) = delete;
+    ActingAs& operator=(const ActingAs&) = delete;
+    ~ActingAs();
+
+private:
+    bool acts_{false};
+    std::vector<gid_t> own_groups_;
+};
+
 [[nodiscard]] std::optional<Account> find_account(const std::string& name);
 // That this process runs as.
 [[nodiscard]] Account own_account();

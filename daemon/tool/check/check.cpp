@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <langinfo.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <clocale>
@@ -99,13 +98,18 @@ void CheckCli::check_machine(const std::filesystem::path& config_file, Findings&
     }
     if (config) {
         check_secrets(*config, config_file, daemon, findings);
-        check_ledger(config->postgres, findings);
+        {
+            const ActingAs daemons_user(daemon);  // Peer authentication lets a user log in under its own name.
+            check_ledger(config->postgres, findings);
+        }
         check_sockets(config->intake, {.config_file = config_file, .daemon = daemon, .edge = edge}, findings);
         check_metrics_port(config->metrics.listen, findings);
         check_telegram(config->telegram, findings);
         check_comfydeploy(config->comfydeploy, findings);
+        check_webhooks(config->webhooks, findings);
     } else {
-        findings.unknown("daemon", "database, schema, rights, sockets, Telegram and ComfyDeploy were not checked",
+        findings.unknown("daemon",
+                         "database, schema, rights, sockets, Telegram, ComfyDeploy and webhooks were not checked",
                          "see configuration");
     }
     check_clock(findings);
@@ -119,7 +123,6 @@ void CheckCli::check_machine(const std::filesystem::path& config_file, Findings&
 }
 
 int CheckCli::run(const std::filesystem::path& config_file, std::FILE* out) {
-    spdlog::set_level(spdlog::level::off);  // What the connections log is in the findings.
     // As the daemon does. No thread runs yet.
     setenv("PGCONNECT_TIMEOUT", "5", 0);  // NOLINT(concurrency-mt-unsafe)
     Findings findings;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <cctype>
 #include <set>
@@ -41,13 +40,10 @@ void bound_statements(const Statements& work) { (void)work.run("SET LOCAL statem
 void report_no_answer(std::string_view key, const std::exception& error, Findings& findings) {
     const std::string place = fmt::format("[postgres] {}", key);
     if (const auto* refused = dynamic_cast<const Refused*>(&error)) {
-        // Debian's pg_hba.conf lets a local user log in under its own name alone.
-        const bool is_roots_login = geteuid() == 0 && refused->sqlstate() == "28000";
         findings.fail(server,
                       fmt::format("{}: PostgreSQL refuses the connection: {}{}", place, refused->why(),
                                   refused->sqlstate().empty() ? "" : fmt::format(" ({})", refused->sqlstate())),
-                      is_roots_login ? "as root, run it as the daemon's user: runuser -u runledger -- runledger check …"
-                                     : refused->cure());
+                      refused->cure());
         return;
     }
     findings.fail(server, fmt::format("{}: PostgreSQL does not answer: {}", place, error.what()),
@@ -157,8 +153,8 @@ void check_objects(Database& database, Findings& findings) {
     const auto missing = find_missing_objects(work);
     if (!missing.empty()) {
         findings.fail(schema, fmt::format("the schema is not as migrate made it: {}", fmt::join(missing, ", ")),
-                      "give back what is missing or disabled; to make all functions, views and triggers again: DELETE "
-                      "FROM runledger.schema_definitions, then `runledger migrate`, both as the owner");
+                      "give back what is missing or disabled; to make all functions, views and triggers again: UPDATE "
+                      "runledger.schema_definitions SET digest = '', then `runledger migrate`, both as the owner");
         return;
     }
     findings.passed(schema, fmt::format("all {} migrations; functions, views and triggers are this build's",

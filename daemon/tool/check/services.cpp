@@ -1,13 +1,18 @@
 #include "daemon/tool/check/services.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <netdb.h>
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 
 #include "daemon/base/json.hpp"
 #include "daemon/net/http_client.hpp"
+#include "daemon/net/public_host.hpp"
+#include "daemon/net/url.hpp"
 #include "daemon/telegram/bot_answer.hpp"
 #include "daemon/telegram/bot_api.hpp"
 
@@ -16,6 +21,7 @@ namespace {
 
 constexpr std::string_view telegram_subject = "telegram";
 constexpr std::string_view comfydeploy = "comfydeploy";
+constexpr std::string_view webhooks = "webhooks";
 constexpr std::chrono::milliseconds call_timeout{10'000};
 
 // The text at result.username of the Bot API's answer; empty if there is none.
@@ -128,6 +134,48 @@ void check_comfydeploy(const ReconcileSettings& settings, Findings& findings) {
     } else {
         findings.passed(comfydeploy, fmt::format("{} accepts the key", settings.api_url));
     }
+}
+
+void check_webhooks(const WebhookSettings& settings, Findings& findings) {
+    if (!settings.is_on()) {
+        findings.passed(webhooks, "neither url nor host_suffixes is set: none are sent");
+        return;
+    }
+    const std::string to_records =
+        settings.host_suffixes.empty()
+            ? ""
+            : fmt::format("to metadata.webhookUrl at hosts of {}", fmt::join(settings.host_suffixes, ", "));
+    if (settings.url.empty()) {
+        findings.passed(webhooks, "only " + to_records);
+        return;
+    }
+    const auto parts = parse_url(settings.url);  // load_config() has refused what is no URL.
+    std::string host = parts ? parts->host : "";
+    if (host.starts_with('[')) {
+        host = host.substr(1, host.size() - 2);
+    }
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found); error != 0) {
+        findings.fail(webhooks, fmt::format("[webhooks] url: {}: {}", host, gai_strerror(error)),
+                      "correct the host in [webhooks] url, or mend this machine's DNS");
+        return;
+    }
+    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, &freeaddrinfo);
+    bool is_reachable = settings.url_is_inner;
+    for (const addrinfo* each = found; each != nullptr && !is_reachable; each = each->ai_next) {
+        is_reachable = is_public_address(*each->ai_addr, each->ai_addrlen);
+    }
+    if (!is_reachable) {
+        findings.fail(webhooks,
+                      fmt::format("[webhooks] url: {} leads to inner addresses alone, to which nothing is sent", host),
+                      "set url_is_inner = true if it is a receiver of yours");
+        return;
+    }
+    findings.passed(
+        webhooks, fmt::format("to {}{}{}; {} {} each; not called", host, to_records.empty() ? "" : ", and ", to_records,
+                              settings.secrets.size(), settings.secrets.size() == 1 ? "secret signs" : "secrets sign"));
 }
 
 }  // namespace runledger::tool

@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view edges = "socket";
 constexpr std::string_view metrics = "metrics";
 constexpr int patience_ms = 2000;
+constexpr std::string_view start_it = "start the daemon: systemctl start runledgerd; its log says why it has ended";
 
 std::string system_words() { return std::generic_category().message(errno); }
 
@@ -150,7 +151,7 @@ void check_ipc(const std::string& endpoint, const std::string& path, const Socke
     struct stat file {};
     if (::lstat(path.c_str(), &file) != 0) {
         if (errno == ENOENT) {
-            findings.passed(edges, fmt::format("{}: free; no daemon listens", endpoint));
+            findings.warn(edges, fmt::format("{}: no daemon listens", endpoint), std::string(start_it));
         } else {
             findings.unknown(edges, fmt::format("{}: {}", endpoint, system_words()), "run the check as root");
         }
@@ -174,9 +175,10 @@ void check_ipc(const std::string& endpoint, const std::string& path, const Socke
                           "stop it, or choose another path in [intake] bind and in runledger_daemon");
         }
     } else if (errno == ECONNREFUSED) {
-        findings.passed(
+        findings.warn(
             edges,
-            fmt::format("{}: no daemon listens; a crash left its socket, which the next daemon replaces", endpoint));
+            fmt::format("{}: no daemon listens; the next one replaces the socket that an earlier one left", endpoint),
+            std::string(start_it));
     } else {
         findings.unknown(edges, fmt::format("{}: {}", endpoint, system_words()),
                          "run the check as the daemon's user, or as root");
@@ -269,7 +271,7 @@ void check_tcp(const std::string& endpoint, std::string_view place, Findings& fi
     }
     const int error = bind_error(*address);
     if (error == 0) {
-        findings.passed(edges, fmt::format("{}: free; no daemon listens", endpoint));
+        findings.warn(edges, fmt::format("{}: no daemon listens", endpoint), std::string(start_it));
     } else if (error == EADDRINUSE && greets_as_zeromq(*address)) {
         findings.passed(edges, fmt::format("{}: a ZeroMQ listener has the port, as a running daemon would", endpoint));
     } else if (error == EADDRINUSE) {
@@ -326,7 +328,7 @@ void check_metrics_port(const std::string& listen, Findings& findings) {
     }
     const int error = bind_error(*address);
     if (error == 0) {
-        findings.passed(metrics, fmt::format("{}: free; no daemon listens", listen));
+        findings.passed(metrics, fmt::format("{}: free for the daemon", listen));
     } else if (error == EADDRINUSE && answers_as_runledgerd(parts)) {
         findings.passed(metrics, fmt::format("{}: runledgerd answers", listen));
     } else if (error == EADDRINUSE) {

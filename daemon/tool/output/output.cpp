@@ -33,6 +33,7 @@ void Output::write(std::string_view bytes) {
 void Output::print(JsonObject& object) { write(object.take() + "\n"); }
 
 void Output::warn(std::string_view sentence) {
+    sentence = without_context(sentence);
     remove_bar();
     if (as_json) {
         fmt::print(remarks_, "{}\n", JsonObject().add("warning", sentence).take());
@@ -42,17 +43,18 @@ void Output::warn(std::string_view sentence) {
 }
 
 void Output::fail(const Failure& failure) {
+    const std::string_view sentence = without_context(failure.sentence);
     // What was printed before comes first. That it can't be written is no news: the command has failed.
     static_cast<void>(flush());
     if (!as_json) {
-        fmt::print(remarks_, "runledger: {}\n", failure.sentence);
+        fmt::print(remarks_, "runledger: {}\n", sentence);
         if (!failure.hint.empty()) {
             fmt::print(remarks_, "{}\n", failure.hint);
         }
         return;
     }
     JsonObject object;
-    object.add("error", failure.sentence).add("exit_code", failure.exit_code);
+    object.add("error", sentence).add("exit_code", failure.exit_code);
     object.add("sqlstate", failure.sqlstate.empty() ? std::nullopt : std::optional(failure.sqlstate));
     object.add("hint", failure.hint.empty() ? std::nullopt : std::optional(failure.hint));
     fmt::print(remarks_, "{}\n", object.take());
@@ -85,6 +87,16 @@ void Output::remove_bar() {
         fmt::print(remarks_, "\r\x1b[K");
         static_cast<void>(std::fflush(remarks_));  // As above.
     }
+}
+
+std::string_view without_context(std::string_view sentence) noexcept {
+    for (const std::string_view label : {"\nQUERY:  ", "\nCONTEXT:  "}) {
+        sentence = sentence.substr(0, sentence.find(label));
+    }
+    while (sentence.ends_with('\n')) {
+        sentence.remove_suffix(1);
+    }
+    return sentence;
 }
 
 std::string one_line(std::string_view text, std::size_t bytes_max) {

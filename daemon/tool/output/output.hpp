@@ -42,7 +42,7 @@ public:
     void print(JsonObject& object);
     void print(JsonObject&& object) { print(object); }
 
-    // A sentence that is no result and no failure: {"warning": …} in JSON.
+    // A sentence that is no result and no failure: {"warning": …} in JSON. Both are printed without_context().
     void warn(std::string_view sentence);
     // Why the command ends with this code: {"error": …, "exit_code": …, "sqlstate": …, "hint": …} in JSON.
     struct Failure {
@@ -70,6 +70,10 @@ private:
     bool is_bar_drawn_{false};
     std::chrono::steady_clock::time_point drawn_at_;
 };
+
+// PostgreSQL's message without what is for the author of a function: the lines from QUERY or CONTEXT on, which say
+// where in it the error was raised. DETAIL and HINT stay.
+[[nodiscard]] std::string_view without_context(std::string_view sentence) noexcept;
 
 // One line, whatever a sender has put into it: control characters become blanks. Cut after `bytes_max`.
 [[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = std::string_view::npos);

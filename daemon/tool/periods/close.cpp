@@ -98,6 +98,9 @@ int CloseCli::try_dry(Database& database, Output& out) const {
         print(statement, true, true, unsettled, runs, out);
         return unsettled == 0 || unsettled_ == "allow" ? exit_yes : exit_no;
     } catch (const pqxx::sql_error& error) {
+        if (!out.as_json) {
+            print_statement(statement, out);
+        }
         rethrow_refusal(error);
     }
 }

@@ -1,7 +1,6 @@
 #include "daemon/tool/quarantine/quarantine.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <span>
@@ -198,7 +197,6 @@ QuarantineCli::QuarantineCli(CLI::App& app) {
 }
 
 int QuarantineCli::run(const std::string& postgres_uri, Output& out) {
-    spdlog::set_level(spdlog::level::off);  // Apply's own code logs; here, what it met is told line by line.
     Database database(postgres_uri, "quarantine");
     if (list_command_->parsed()) {
         return list(database, with_resolved_, out);

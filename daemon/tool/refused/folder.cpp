@@ -32,7 +32,9 @@ void for_each_name(const std::filesystem::path& folder,
         each(*entries);
     }
     if (code) {
-        throw RefusedError(fmt::format("{}: can't list the folder: {}", folder.string(), code.message()));
+        throw RefusedError(
+            fmt::format("{}: can't list the folder: {}{}", folder.string(), code.message(),
+                        code == std::errc::permission_denied ? ": run it as root, or as nginx's user" : ""));
     }
 }
 

@@ -105,7 +105,9 @@ std::vector<SegmentPath> find_segments(const std::filesystem::path& folder) {
         }
     }
     if (code) {
-        throw SpoolError(fmt::format("{}: can't list the folder: {}", folder.string(), code.message()));
+        throw SpoolError(
+            fmt::format("{}: can't list the folder: {}{}", folder.string(), code.message(),
+                        code == std::errc::permission_denied ? ": run it as root, or as nginx's user" : ""));
     }
     std::ranges::sort(found, {}, [](const SegmentPath& name) { return name.path.filename().string(); });
     return found;

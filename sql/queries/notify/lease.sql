@@ -1,13 +1,14 @@
 -- $1 bigint[] ids from find_expired and find_due, $2 the daemon, $3 lease in milliseconds. Another daemon
 -- may have been faster: rows that it has, or is taking, are skipped. When this is committed, the row says that the
--- message may be on its way.
+-- message may be on its way. The message is that of the newest settlement, which may have come while it waited.
 UPDATE runledger.notifications AS n
 SET state = 'leased',
     attempts = n.attempts + 1,
     uncertain_attempts = n.uncertain_attempts + CASE due.state WHEN 'leased' THEN 1 ELSE 0 END,
     lease_owner = $2,
     lease_until = now() + $3::bigint * interval '1 millisecond',
-    sending_at = now()
+    sending_at = now(),
+    payload = runledger.newest_notice(n)
 FROM (
     SELECT id, state FROM runledger.notifications
     WHERE id = ANY ($1::bigint[])

@@ -121,8 +121,8 @@ TEST_F(Configuration, AcceptsTheExampleThatOperatorsCopy) {
     replace("file=/etc/nginx/runledger.tokens", "file=@TEST_FOLDER@/tokens");
     replace("/var/log/nginx/runledger.log", "@FOLDER@/runledger.log");
     replace("/var/log/nginx/error.log", "@FOLDER@/error.log");
-    replace("listen 443 ssl http2;", "listen 127.0.0.1:@PORT@;");
-    replace("listen [::]:443 ssl http2;", "");
+    replace("listen 443 ssl;", "listen 127.0.0.1:@PORT@;");
+    replace("listen [::]:443 ssl;", "");
     replace("listen 127.0.0.1:9145;", "listen unix:@FOLDER@/status.sock;");
     for (const std::string_view directive : {"ssl_certificate ", "ssl_certificate_key "}) {
         const std::size_t at = example.find(directive);

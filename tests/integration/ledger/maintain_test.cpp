@@ -237,8 +237,8 @@ TEST_F(Maintain, KeepsEachTableForItsOwnDaysAndRemovesNothingOfTheOthers) {
         "content) VALUES (now() - interval '40 days', 'event', 'r', gen_random_uuid(), 0, 0, 'e', '');"
         "INSERT INTO runledger.spool_segments (segment_id, edge, retired_at, batch_count) "
         "VALUES (gen_random_uuid(), 'e', now() - interval '40 days', 1);"
-        "INSERT INTO runledger.application_news (happened_at, kind, detail) "
-        "VALUES (now() - interval '40 days', 'chat_refused', '')");
+        "INSERT INTO runledger.application_news (id, happened_at, kind, detail) "
+        "VALUES (1, now() - interval '40 days', 'chat_refused', '')");
     const auto rows = [&] {
         return fmt::format("runs {} notifications {} settlements {} quarantine {} tombstones {} news {}", count("runs"),
                            count("notifications"), count("settlements"), count("quarantine"),

@@ -94,8 +94,9 @@ TEST_F(News, TellOfAMessageThatIsDeadUncertainOrExpired) {
     const auto said = heard();
     ASSERT_THAT(said, SizeIs(3));
     EXPECT_EQ(said.front(),
-              R"({"news_id" : 1, "kind" : "message_dead", "generation_id" : 1, "run_id" : "run-1", "chat_id" : 42, )"
-              R"("group_id" : null})");
+              fmt::format(R"({{"news_id" : {}, "kind" : "message_dead", "generation_id" : 1, "run_id" : "run-1", )"
+                          R"("chat_id" : 42, "group_id" : null}})",
+                          news("news_id").front()));
 }
 
 TEST_F(News, TellOfAWebhookThatIsDeadButNotOfProgress) {
@@ -162,7 +163,29 @@ TEST_F(News, BecomeVisibleInTheOrderOfTheirNumbers) {
     first.commit();
     second.join();
 
-    EXPECT_THAT(news("news_id, run_id"), ElementsAre("1 run-1", "2 run-2"));
+    EXPECT_THAT(news("run_id"), ElementsAre("run-1", "run-2"));
+}
+
+// Not from a sequence, which a restore to an earlier point sets back.
+TEST_F(News, HaveHigherNumbersAfterARestore) {
+    there_is_a_message(1);
+    execute(*daemon_, becomes_dead(1));
+    const std::string seen = news("news_id").front();
+    execute("DELETE FROM runledger.application_news");  // It came after the backup.
+    there_is_a_message(2);
+
+    execute(*daemon_, becomes_dead(2));
+
+    EXPECT_THAT(news("run_id, news_id > " + seen), ElementsAre("run-2 t"));
+}
+
+TEST_F(News, HaveHigherNumbersThoughTheClockWasSetBack) {
+    execute("INSERT INTO runledger.application_news (id, kind, detail) VALUES (8000000000000000, 'chat_refused', '')");
+    there_is_a_message(1);
+
+    execute(*daemon_, becomes_dead(1));
+
+    EXPECT_THAT(news("news_id").back(), "8000000000000001");
 }
 
 TEST_F(News, ShowNoLinkAndAreShort) {

@@ -74,7 +74,9 @@ TEST_F(Ledger, RefusesADatabaseThatIsNotUtf8) {
 TEST_F(Ledger, RefusesANewerSchema) {
     {
         pqxx::work work(db());
-        work.exec("INSERT INTO runledger.schema_migrations (version, name) VALUES (9999, '9999_from_the_future')");
+        work.exec(
+            "INSERT INTO runledger.schema_migrations (version, name, digest) "
+            "VALUES (9999, '9999_from_the_future', '')");
         work.commit();
     }
 
@@ -109,6 +111,9 @@ public:
         migrations_.insert(
             std::ranges::lower_bound(migrations_, migration.version, {}, &schema_sql::Migration::version), migration);
     }
+    void replace_in_migration(std::string_view name, std::string_view old_text, std::string_view new_text) {
+        replace(migrations_, name, old_text, new_text);
+    }
     void replace_in_function(std::string_view file, std::string_view old_text, std::string_view new_text) {
         replace(functions_, file, old_text, new_text);
     }
@@ -117,9 +122,10 @@ public:
     }
 
 private:
-    void replace(std::vector<schema_sql::Definition>& files, std::string_view file, std::string_view old_text,
+    template <class File>
+    void replace(std::vector<File>& files, std::string_view file, std::string_view old_text,
                  std::string_view new_text) {
-        const auto found = std::ranges::find(files, file, &schema_sql::Definition::name);
+        const auto found = std::ranges::find(files, file, &File::name);
         ASSERT_NE(found, files.end()) << file;
         std::string& text = texts_.emplace_back(found->sql);
         const std::size_t at = text.find(old_text);
@@ -138,6 +144,31 @@ std::vector<std::string> migrate_to(pqxx::connection& connection, const SchemaSq
     migrate(
         connection, [&](std::string_view sentence) { said.emplace_back(sentence); }, nullptr, schema);
     return said;
+}
+
+// Such as a build between two releases, whose migrations could still be edited.
+TEST_F(Ledger, RefusesADatabaseOfAnotherBuildBeforeAnythingIsChanged) {
+    ChangedSchema other;
+    other.replace_in_migration("0002_create_generations", "CREATE TABLE", "CREATE  TABLE");
+    other.insert_migration({9001, "9001_of_the_other_build", "CREATE TABLE runledger.of_the_other_build (a int)"});
+    const auto names_it = testing::ThrowsMessage<SchemaMismatch>(
+        AllOf(HasSubstr("made by another build"), HasSubstr("its migrations 0002_create_generations are not")));
+
+    EXPECT_THAT([&] { migrate_to(db(), other.schema()); }, names_it);
+    EXPECT_THAT([&] { check_schema(db(), other.schema()); }, names_it);
+
+    EXPECT_EQ(value("SELECT to_regclass('runledger.of_the_other_build') IS NULL"), "t");
+    EXPECT_EQ(mismatch_of(db()), "none");
+}
+
+TEST_F(Ledger, RefusesADatabaseWhoseBuildWroteNoDigestsDown) {
+    {
+        pqxx::work work(db());
+        work.exec("ALTER TABLE runledger.schema_migrations DROP COLUMN digest");
+        work.commit();
+    }
+
+    EXPECT_THAT(mismatch_of(db()), HasSubstr("its migrations 0001_create_schema, 0002_create_generations, 0003"));
 }
 
 // What each function, view and trigger of the schema says, by its name.
@@ -217,6 +248,70 @@ TEST_F(Ledger, MakesAViewAnewWhoseColumnsChanged) {
     EXPECT_EQ(value("SELECT relowner::regrole FROM pg_class WHERE oid = 'runledger.report_days_v1'::regclass"),
               "runledger_owner");
 }
+
+// A later release's, which CREATE OR REPLACE refuses, or which would stay beside the old one.
+struct ChangedFunction {
+    const char* name;
+    const char* file;
+    const char* old_text;
+    const char* new_text;
+    const char* old_comment{""};
+    const char* new_comment{""};
+};
+
+void PrintTo(const ChangedFunction& changed, std::ostream* out) { *out << changed.name; }
+
+class ChangedSignature : public Ledger, public testing::WithParamInterface<ChangedFunction> {};
+
+TEST_P(ChangedSignature, IsWhatTheSchemaHasAfterwards) {
+    const auto before = definitions_of(db());
+    {
+        pqxx::work work(db());
+        work.exec(
+            "CREATE ROLE month_closer; GRANT EXECUTE ON FUNCTION runledger.close_period(text, boolean) TO month_closer;"
+            "GRANT SELECT ON runledger.day_costs_v1 TO month_closer");
+        work.commit();
+    }
+    ChangedSchema later;
+    later.replace_in_function(GetParam().file, GetParam().old_text, GetParam().new_text);
+    later.replace_in_function(GetParam().file, GetParam().old_comment, GetParam().new_comment);
+
+    migrate_to(db(), later.schema());
+
+    EXPECT_NO_THROW(check_schema(db(), later.schema()));
+    EXPECT_NE(definitions_of(db()), before);
+    EXPECT_EQ(definitions_of(db()).size(), before.size()) << "the old one is still there";
+    EXPECT_EQ(value("SELECT concat_ws(' ', has_function_privilege('month_closer', "
+                    "'runledger.close_period(text, boolean)', 'EXECUTE'), has_function_privilege('runledger_reader', "
+                    "'runledger.close_period(text, boolean)', 'EXECUTE'), "
+                    "has_table_privilege('month_closer', 'runledger.day_costs_v1', 'SELECT'))"),
+              "t f t");
+    migrate_to(db(), known_schema());
+    EXPECT_EQ(definitions_of(db()), before);
+    pqxx::work work(db());
+    work.exec("DROP OWNED BY month_closer; DROP ROLE month_closer");
+    work.commit();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ledger, ChangedSignature,
+    testing::Values(ChangedFunction{"returns_more", "periods", "OUT restated_usd numeric)",
+                                    "OUT restated_usd numeric, OUT of_a_later_build text)"},
+                    ChangedFunction{"returns_another_type_to_views", "reports",
+                                    "FUNCTION runledger.report_time_zone() RETURNS text",
+                                    "FUNCTION runledger.report_time_zone() RETURNS varchar"},
+                    ChangedFunction{"names_an_argument_anew", "periods", "runledger.check_is_month(p_period text)",
+                                    "runledger.check_is_month(p_month text)"},
+                    ChangedFunction{"has_one_more_argument", "periods", "runledger.next_period(period text)",
+                                    "runledger.next_period(period text, of_a_later_build text DEFAULT '')",
+                                    "ON FUNCTION runledger.next_period(text)",
+                                    "ON FUNCTION runledger.next_period(text, text)"},
+                    ChangedFunction{"is_called_otherwise", "periods",
+                                    "FUNCTION runledger.check_sees_commits() RETURNS void",
+                                    "FUNCTION runledger.check_that_commits_are_seen() RETURNS void",
+                                    "ON FUNCTION runledger.check_sees_commits()",
+                                    "ON FUNCTION runledger.check_that_commits_are_seen()"}),
+    [](const testing::TestParamInfo<ChangedFunction>& changed) { return changed.param.name; });
 
 TEST_F(Ledger, LetsTwoMigrationsAtOnceWaitForEachOther) {
     server().create_database("empty_for_two", "template1");

@@ -343,6 +343,76 @@ TEST_F(NotifyStage, PostsIntoTheTopicAndAnswersTheMessageOfTheMetadata) {
     EXPECT_THAT(sends()[0].fields.get("reply_parameters"), HasSubstr("99"));
 }
 
+// A run without outputs whose `running` came behind its `success`, as after an outage: it is settled twice, and the
+// first settlement knows no duration.
+class NewerSettlement : public NotifyFixture {
+protected:
+    void success_arrives() {
+        execute(R"(
+            INSERT INTO runledger.generations (id, metadata)
+            VALUES (500, '{"run_id": "late", "telegramChatId": 42, "message_thread_id": 7}');
+            INSERT INTO runledger.runs (run_id, terminal_status, finished_at, finished_boot_id, finished_boottime_us,
+                finished_redelivered, finished_digest, latest_at, latest_boot_id, latest_boottime_us,
+                latest_redelivered, latest_digest, latest_status, first_received_at, event_count)
+            SELECT 'late', 'success', now(), boot, 50000000, false, 1, now(), boot, 50000000, false, 1, 'success',
+                now(), 1 FROM gen_random_uuid() AS boot;)");
+        settle();
+        ASSERT_EQ(value("SELECT payload ->> 'duration_ms' FROM runledger.notifications"), "NULL");
+    }
+    void running_arrives() {
+        execute(R"(
+            UPDATE runledger.runs SET running_at = finished_at - interval '40.141794 seconds',
+                running_boot_id = finished_boot_id, running_boottime_us = finished_boottime_us - 40141794,
+                running_redelivered = false)");
+        settle();
+        ASSERT_EQ(value("SELECT duration_ms FROM runledger.generations"), "40141.794");
+    }
+    // What was sent to the chat.
+    [[nodiscard]] std::vector<std::string> texts() const {
+        std::vector<std::string> texts;
+        for (const BotCall& call : bot_api_->sent_to("42")) {
+            texts.push_back(call.fields.get("text"));
+        }
+        return texts;
+    }
+
+private:
+    void settle() { execute("SELECT runledger.settle_run('late', interval '0.5 seconds', interval '1 day')"); }
+};
+
+TEST_F(NewerSettlement, IsWhatAMessageSaysThatWaited) {
+    success_arrives();
+    running_arrives();
+
+    start();
+    all_become_sent();
+
+    EXPECT_THAT(texts(), ElementsAre(AllOf(HasSubstr("Finished in 40.1 s"), HasSubstr("no outputs"))));
+    EXPECT_EQ(sends()[0].fields.get("message_thread_id"), "7");
+    EXPECT_EQ(value("SELECT payload ->> 'duration_ms' FROM runledger.notifications"), "40141.794");
+}
+
+TEST_F(NewerSettlement, IsWhatAMessageSaysThatIsTriedAgain) {
+    bot_api_->script({.answer = BotAnswer::server_error()});
+    success_arrives();
+    start();
+    eventually("it was tried", [&] { return !bot_api_->refused().empty(); });
+
+    running_arrives();
+    bot_api_->clear_script();
+    all_become_sent();
+
+    EXPECT_THAT(texts(), ElementsAre(HasSubstr("Finished in 40.1 s")));
+}
+
+TEST_F(NewerSettlement, IsNotWhatAMessageSaysThatHasBegun) {
+    success_arrives();
+    execute("UPDATE runledger.notifications SET parts_sent = 1");
+    running_arrives();
+
+    EXPECT_EQ(value("SELECT runledger.newest_notice(n) = n.payload FROM runledger.notifications AS n"), "t");
+}
+
 TEST_F(NotifyStage, NeverLetsACorrectionOvertakeTheEnding) {
     bot_api_->script({.answer = BotAnswer::server_error(), .calls = 2});
     const auto ending = there_is({.generation_id = 77});

@@ -76,10 +76,35 @@ TEST_F(PeriodsTool, NameWhatKeepsAMonthOpen) {
 
     EXPECT_TRUE(closed.status.clean()) << closed.output;
     EXPECT_THAT(closed.output, HasSubstr("1 runs that ended in it were waiting to be settled"));
-    const Finished early = tool({"close", "2999-01"});
+    const Finished early = tool({"close", "2999-01", "--dry-run"});
     EXPECT_EQ(early.status.code, answer_is_no) << early.output;
+    EXPECT_THAT(early.output,
+                AllOf(HasSubstr("2999-01: not closed: these are the numbers so far"),
+                      HasSubstr("can't be closed before 2025-09"), HasSubstr("HINT:"), Not(HasSubstr("CONTEXT:"))));
+    EXPECT_EQ(tool({"close", "2999-01"}).status.code, answer_is_no);
     EXPECT_EQ(tool({"close", "August"}).status.code, misused);
     EXPECT_EQ(tool({"close", "2025-08", "--unsettled", "maybe"}).status.code, misused);
+}
+
+// Unknown is what a run cost whose price is not known. No run, and a run that is not charged, cost nothing.
+TEST_F(PeriodsTool, BillNothingForAMonthWithoutAChargedRun) {
+    const auto billed = [](const char* amount) {
+        return AllOf(HasSubstr(std::string("cost of its runs              ") + amount + " USD"),
+                     HasSubstr(std::string("billed                        ") + amount + " USD\n"));
+    };
+    EXPECT_THAT(tool({"statement", "2025-07"}).output, AllOf(billed("0"), HasSubstr("0 cancelled; 0 ms\n")));
+
+    EXPECT_THAT(tool({"close", "2025-07"}).output, AllOf(billed("0"), HasSubstr("restated    0 USD\n")));
+
+    insert_generation("fails");
+    receive("fails",
+            {{event_text({.run_id = "fails"}), 0}, {event_text({.run_id = "fails", .status = "failed"}), 1'000'000}});
+    EXPECT_THAT(tool({"statement", "2025-08"}).output, billed("0"));
+    insert_metadata(R"({"run_id": "unpriced"})");
+    receive("unpriced", {{event_text({.run_id = "unpriced"}), 0},
+                         {event_text({.run_id = "unpriced", .status = "success"}), 1'000'000}});
+    EXPECT_THAT(tool({"statement", "2025-08"}).output, billed("unknown"));
+    EXPECT_TRUE(tool({"audit"}).status.clean());
 }
 
 TEST_F(PeriodsTool, StateAMonthAsOfAnInstant) {

@@ -69,15 +69,44 @@ TEST_F(WebhookPayload, OfARunWithoutCostSaysWhy) {
     EXPECT_TRUE(told["data"]["metadata"].IsNull());
 }
 
-TEST_F(WebhookPayload, OfASecondSettlementHasAHigherNumber) {
+// A receiver keeps the latest of a generation by it.
+TEST_F(WebhookPayload, OfASecondSettlementIsLater) {
     const std::string run = settle();
-    const auto first = body()["data"]["settlement"].GetInt64();
+    const std::string first = body()["data"]["settled_at"].GetString();
     settle_again(run, "success");
     const JsonDocument second = body();
 
-    EXPECT_GT(second["data"]["settlement"].GetInt64(), first);
+    EXPECT_GT(std::string(second["data"]["settled_at"].GetString()), first);
     EXPECT_STREQ(second["data"]["outcome"].GetString(), "resettled");
     EXPECT_THAT(told_of(run), ElementsAre("failed", "completed"));
+}
+
+TEST_F(WebhookPayload, OfASecondSettlementIsLaterThoughTheClockWasSetBack) {
+    const std::string run = settle();
+    (void)body();
+    execute("UPDATE runledger.settlements SET settled_at = '2222-02-02 12:00:00.999999+00'");
+
+    settle_again(run, "success");
+
+    EXPECT_STREQ(body()["data"]["settled_at"].GetString(), "2222-02-02T12:00:01.000000Z");
+}
+
+// The numbers of settlements are given a second time then.
+TEST_F(WebhookPayload, OfASettlementIsLaterThanWhatWasToldBeforeARestore) {
+    const std::string run = settle();
+    const JsonDocument told = body();
+    execute(
+        "DELETE FROM runledger.notifications; DELETE FROM runledger.settlements;"
+        "ALTER TABLE runledger.settlements ALTER COLUMN id RESTART;"
+        "UPDATE runledger.generations SET status = 'pending', status_reason = NULL, response_timestamp = NULL, "
+        "response_payload = NULL, cost_note = NULL");
+
+    settle_again(run, "success");
+
+    const JsonDocument again = body();
+    EXPECT_EQ(again["data"]["settlement"].GetInt64(), told["data"]["settlement"].GetInt64());
+    EXPECT_GT(std::string(again["data"]["settled_at"].GetString()), told["data"]["settled_at"].GetString());
+    EXPECT_STREQ(again["data"]["status"].GetString(), "completed");
 }
 
 TEST_F(WebhookPayload, LeavesOutMetadataThatIsTooLarge) {

@@ -46,6 +46,23 @@ TEST_F(ConfigFile, NeedsNothingButTheDatabase) {
     EXPECT_EQ(config.settle.outputs_grace, std::chrono::seconds{3});
 }
 
+TEST_F(ConfigFile, SaysWhyASecretHoldsNothing) {
+    const auto fault = [&](const std::string& file) {
+        return fault_of("[postgres]\nuri = \"dbname=x\"\n[telegram]\ntoken_file = \"" + file + "\"\n");
+    };
+
+    EXPECT_THAT(fault(token_file(" \n")), HasSubstr("token\": the file is empty"));
+    EXPECT_THAT(fault(folder_.path().string()), HasSubstr("\": is a folder"));
+    EXPECT_THAT(fault("/nonexistent"), HasSubstr("names \"/nonexistent\": No such file or directory"));
+}
+
+TEST_F(ConfigFile, SaysWhereTheFirstOneIsOfWhatStandsInItTwice) {
+    EXPECT_THAT(fault_of("[postgres]\nuri = \"dbname=x\"\n\n[page]\n# [page]\n[log]\nlevel = \"info\"\n[page]\n"),
+                AllOf(HasSubstr("line 8: "), HasSubstr("'page': the first is in line 4; write into that one")));
+    EXPECT_THAT(fault_of("[log]\nlevel = \"info\"\n[postgres]\nuri = \"dbname=x\"\nlevel = 1\nuri = \"dbname=y\"\n"),
+                AllOf(HasSubstr("line 6: "), HasSubstr("'uri': the first is in line 4")));
+}
+
 TEST_F(ConfigFile, KeepsEverythingForGoodUnlessItIsToldHowLong) {
     EXPECT_EQ(load("[postgres]\nuri = \"dbname=x\"\n").retention.webhook_events_days, 0U);
     EXPECT_EQ(load("[postgres]\nuri = \"dbname=x\"\n[retention]\nruns_days = 400\n").retention.runs_days, 400U);

@@ -62,7 +62,9 @@ void expect_sound(const CheckReport& report) {
     EXPECT_EQ(report.finished.status.code, 0) << report.finished.output;
     EXPECT_THAT(report.with("failed"), IsEmpty()) << report.finished.output;
     for (const CheckLine& line : report.lines) {
-        if (!subjects_of_this_machine.contains(line.check)) {
+        if (line.check == "socket" && line.result == "warning") {
+            EXPECT_THAT(line.found, HasSubstr("no daemon listens"));
+        } else if (!subjects_of_this_machine.contains(line.check)) {
             EXPECT_EQ(line.result, "passed") << line.check << ": " << line.found;
         }
     }
@@ -73,7 +75,7 @@ TEST_F(CheckedMachine, PassesIfAllIsSound) {
 
     expect_sound(report);
     for (const char* subject : {"configuration", "secrets", "database", "schema", "rights", "socket", "metrics",
-                                "telegram", "comfydeploy", "clock", "space", "spool"}) {
+                                "telegram", "comfydeploy", "webhooks", "clock", "space", "spool"}) {
         EXPECT_THAT(report.results_of(subject), Not(IsEmpty())) << subject;
     }
     EXPECT_THAT(report.finished.output, Not(HasSubstr("test-token")));
@@ -109,6 +111,50 @@ TEST_F(CheckedMachine, SaysItInTextWithATickALine) {
     EXPECT_THAT(finished.output, HasSubstr("[telegram] nonsense"));
     EXPECT_THAT(finished.output, HasSubstr("→ correct it"));
     EXPECT_THAT(finished.output, HasSubstr("NOT READY; passed: "));
+}
+
+TEST_F(CheckedMachine, WarnsIfNoDaemonListens) { expect_warning(check(), "socket", "no daemon listens"); }
+
+TEST_F(CheckedMachine, SaysForWhomASecretCantBeReadAndHowToMendIt) {
+    fs::permissions(token_file(), fs::perms::none);
+
+    const CheckReport report = check();
+
+    EXPECT_THAT(report.finished.output, HasSubstr("Permission denied for the user "));
+    EXPECT_THAT(report.finished.output, HasSubstr("&& chmod 0640 " + token_file().string()));
+}
+
+class CheckedWebhooks : public CheckedMachine {
+protected:
+    CheckedWebhooks() {
+        set_text("webhooks.secrets_file",
+                 folder().write_secret("secrets", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n").string());
+    }
+};
+
+TEST_F(CheckedWebhooks, AreNotCalled) {
+    set_text("webhooks.url", "https://127.0.0.1:1/hook?secret");
+    set("webhooks.url_is_inner", "true");
+
+    const CheckReport report = check();
+
+    expect_sound(report);
+    EXPECT_THAT(report.finished.output, HasSubstr("to 127.0.0.1; 1 secret signs each; not called"));
+}
+
+TEST_F(CheckedWebhooks, GoToNoInnerAddressUnlessItIsAllowed) {
+    set_text("webhooks.url", "https://127.0.0.1:1/hook?secret");
+
+    expect_only_failure(check(), "webhooks", "127.0.0.1 leads to inner addresses alone", "url_is_inner = true");
+}
+
+TEST_F(CheckedWebhooks, NeedAHostThatCanBeResolved) {
+    set_text("webhooks.url", "https://no-such-host.invalid/hook?secret");
+
+    const CheckReport report = check();
+
+    expect_only_failure(report, "webhooks", "no-such-host.invalid: ", "correct the host");
+    EXPECT_THAT(report.finished.output, Not(HasSubstr("?secret")));
 }
 
 TEST_F(CheckedMachine, ChangesNothing) {
@@ -287,9 +333,14 @@ INSTANTIATE_TEST_SUITE_P(
                      "DELETE FROM runledger.schema_migrations WHERE version = (SELECT max(version) FROM "
                      "runledger.schema_migrations)",
                      "schema", "lacks the migrations", "runledger migrate"},
-        BrokenLedger{"a_newer_schema",
-                     "INSERT INTO runledger.schema_migrations (version, name) VALUES (9999, '9999_from_tomorrow')",
-                     "schema", "9999_from_tomorrow", "install the newer runledger"},
+        BrokenLedger{
+            "a_newer_schema",
+            "INSERT INTO runledger.schema_migrations (version, name, digest) VALUES (9999, '9999_from_tomorrow', '')",
+            "schema", "9999_from_tomorrow", "install the newer runledger"},
+        BrokenLedger{"of_another_build",
+                     "UPDATE runledger.schema_migrations SET digest = 'of another build' WHERE version = 2", "schema",
+                     "another build, an unreleased one: its migrations 0002_create_generations are not",
+                     "run the build that made it, or make a new database"},
         BrokenLedger{"other_functions", "UPDATE runledger.schema_definitions SET digest = 'of another build'", "schema",
                      "are not this build's", "runledger migrate"},
         BrokenLedger{"a_disabled_trigger",

@@ -82,5 +82,13 @@ TEST(Output, MakesOneLineOfASendersText) {
     EXPECT_EQ(one_line("abcdef", 3), "abc");
 }
 
+TEST(WithoutContext, KeepsWhatIsForTheOperator) {
+    EXPECT_EQ(without_context("ERROR:  the month ends later\nDETAIL:  d\nHINT:  Close it then.\n"
+                              "CONTEXT:  PL/pgSQL function f(text) line 24 at RAISE\nSQL statement \"SELECT 1\"\n"),
+              "ERROR:  the month ends later\nDETAIL:  d\nHINT:  Close it then.");
+    EXPECT_EQ(without_context("ERROR:  no\nQUERY:  SELECT\nCONTEXT:  PL/pgSQL"), "ERROR:  no");
+    EXPECT_EQ(without_context("no CONTEXT:  here"), "no CONTEXT:  here");
+}
+
 }  // namespace
 }  // namespace runledger::tool
