@@ -1,4 +1,5 @@
--- Each role is tried: what it needs it may, what it must not do it can't (42501, insufficient_privilege).
+-- Each role is tried: what it needs it may, what it must not do it can't (42501, insufficient_privilege). No month can be
+-- closed here (55000), because no run was settled.
 BEGIN;
 SELECT * FROM no_plan();
 
@@ -99,7 +100,7 @@ SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' 
     ('runledger_daemon', $$ UPDATE runledger.closed_runs SET cost_usd = 0 $$, '42501'),
     ('runledger_daemon', $$ INSERT INTO runledger.corrections (period) VALUES ('2001-01') $$, '42501'),
 
-    ('runledger_owner', $$ SELECT runledger.close_period('2001-01') $$, 'allowed'),
+    ('runledger_owner', $$ SELECT runledger.close_period('2001-01') $$, '55000'),
     ('runledger_application', $$ SELECT runledger.close_period('2001-01') $$, '42501'),
 
     ('runledger_reader', $$ SELECT * FROM runledger.run_costs_v1 $$, 'allowed'),
@@ -114,7 +115,7 @@ SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' 
     ('runledger_reader', $$ SELECT runledger.close_period('2001-01') $$, '42501'),
     ('runledger_reader', $$ SELECT * FROM runledger.statement('2001-01') $$, 'allowed'),
     ('runledger_reader', $$ SELECT * FROM runledger.statement('2001-01', '2001-03-01') $$, 'allowed'),
-    ('runledger_reader', $$ SELECT * FROM runledger.period_to_close('2001-01') $$, 'allowed'),
+    ('runledger_reader', $$ SELECT * FROM runledger.period_to_close('2001-01') $$, '55000'),
     ('runledger_reader', $$ SELECT * FROM runledger.corrections $$, '42501')
 ) AS cases (role, statement, wanted);
 

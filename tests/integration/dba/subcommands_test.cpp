@@ -86,7 +86,11 @@ protected:
         run("INSERT INTO runledger.generations (metadata) VALUES ('{\"run_id\": \"r-1\", \"telegramChatId\": 42}');"
             "INSERT INTO runledger.quarantine (scope, reason, segment_id, batch_number, event_index, edge, "
             "received_at, run_id, content) VALUES ('event', 'a reason', gen_random_uuid(), 1, 0, 'edge', now(), 'r-1', "
-            "'{\"run_id\": \"r-1\", \"status\": \"running\"}')");
+            "'{\"run_id\": \"r-1\", \"status\": \"running\"}');"
+            // The first month that is closed has a run.
+            "INSERT INTO runledger.settlements (generation_id, run_id, outcome, why, status, finished_at, "
+            "output_count, "
+            "before) VALUES (0, 'long-ago', 'settled', 'the run ended', 'completed', '2001-01-15Z', 0, '{}')");
     }
     // The subcommands that the help lists.
     std::set<std::string> offered() const {
