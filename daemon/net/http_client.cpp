@@ -117,6 +117,7 @@ struct HttpClient::Call {
     std::string response;
     bool is_too_large{false};
     bool has_met_forbidden_address{false};
+    bool has_met_allowed_address{false};
     List headers{};  // If they are not those of all calls.
     std::unique_ptr<CURL, CurlDeleter> easy{curl_easy_init()};
     std::unique_ptr<curl_mime, CurlDeleter> mime{};  // Freed before the handle that it belongs to.
@@ -164,6 +165,7 @@ struct HttpClient::Call {
             call.has_met_forbidden_address = true;
             return CURL_SOCKET_BAD;
         }
+        call.has_met_allowed_address = true;
         return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     }
 };
@@ -228,8 +230,12 @@ HttpResponse HttpClient::Call::response_of(CURLcode code) {
     }
     if (is_too_large || code == CURLE_FILESIZE_EXCEEDED) {
         result.end = HttpEnd::too_large;
+    } else if (code == CURLE_URL_MALFORMAT) {
+        result.end = HttpEnd::bad_url;
     } else if (code != CURLE_OK) {
-        result.end = has_met_forbidden_address ? HttpEnd::forbidden_address : HttpEnd::failed;
+        // Beside an address that may be called, a forbidden one is not why the call failed.
+        result.end =
+            has_met_forbidden_address && !has_met_allowed_address ? HttpEnd::forbidden_address : HttpEnd::failed;
         result.fault = fault_of(code);
     }
     if (result.end != HttpEnd::complete) {
@@ -287,9 +293,9 @@ void HttpClient::begin(HttpRequest request) {
             throw std::runtime_error(curl_multi_strerror(code));
         }
     } catch (const std::runtime_error& error) {
-        // Only out of memory, or a URL that is none: a response like any other, which the caller is waiting for.
+        // Only out of memory: a response like any other, which the caller is waiting for.
         state_->calls.erase(ticket);
-        state_->not_begun.push_back({ticket, {.end = HttpEnd::failed, .why = error.what()}});
+        state_->not_begun.push_back({ticket, {.end = HttpEnd::not_begun, .why = error.what()}});
     } catch (...) {
         state_->calls.erase(ticket);
         throw;

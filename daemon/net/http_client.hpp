@@ -54,8 +54,10 @@ struct HttpRequest {
 enum class HttpEnd : std::uint8_t {
     complete,
     too_large,          // More than response_bytes_max; with is_cut, `body` is as long as that.
-    forbidden_address,  // is_allowed_address refused every address that could be connected to.
-    failed,             // Refused, timed out or broken off; or the request can't be made at all.
+    forbidden_address,  // is_allowed_address refused every address of the name that was tried.
+    bad_url,            // libcurl can't parse the URL. Nobody was called.
+    not_begun,          // libcurl has no memory for the call. Nobody was called.
+    failed,             // Refused, timed out or broken off.
     aborted,            // By abort_all().
 };
 

@@ -38,6 +38,8 @@ Fetched result_of(HttpResponse response) {
             return {.verdict = FetchVerdict::too_large, .why = "has " + response.why};
         case HttpEnd::forbidden_address:
             return {.verdict = FetchVerdict::forbidden, .why = "leads to an address that is not on the open Internet"};
+        case HttpEnd::bad_url:
+        case HttpEnd::not_begun:
         case HttpEnd::failed:
         case HttpEnd::aborted:
             return {.verdict = FetchVerdict::unreachable, .why = std::move(response.why)};

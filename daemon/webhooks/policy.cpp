@@ -33,7 +33,8 @@ std::string one_line(std::string_view body) {
 
 std::string error_of(const HttpResponse& response) {
     if (response.status == 0) {
-        return fmt::format("no answer: {}", one_line(response.why));
+        const bool was_called = response.end != HttpEnd::bad_url && response.end != HttpEnd::not_begun;
+        return fmt::format("{}: {}", was_called ? "no answer" : "not sent", one_line(response.why));
     }
     const bool is_redirect = response.status >= 300 && response.status < 400;
     const std::string body = one_line(response.body);
@@ -58,17 +59,19 @@ Decision decide_of_event(const HttpResponse& response, const Attempt& attempt, c
     if (response.end == HttpEnd::aborted) {
         return {.verdict = Verdict::aborted};
     }
-    if (response.end == HttpEnd::forbidden_address) {
-        const std::string error = "leads to an address that is not on the open Internet";
-        if (!attempt.url_is_ours) {
-            return {.verdict = Verdict::forbidden, .error = "metadata.webhookUrl " + error};
-        }
-        return {.verdict = Verdict::later,
-                .delay = backoff(attempt.attempts, policy, chance),
-                .error = "[webhooks] url " + error + "; url_is_inner = true allows it",
-                .host_fails = true};
+    if (response.end == HttpEnd::bad_url && !attempt.url_is_ours) {
+        return {.verdict = Verdict::forbidden, .error = "metadata.webhookUrl is no URL: " + one_line(response.why)};
     }
     Decision decision{.verdict = Verdict::later, .error = error_of(response), .status = status};
+    if (response.end == HttpEnd::bad_url || response.end == HttpEnd::not_begun) {
+        decision.delay = backoff(attempt.attempts, policy, chance);
+        return decision;
+    }
+    if (response.end == HttpEnd::forbidden_address) {
+        constexpr std::string_view inner = "leads to an address that is not on the open Internet";
+        decision.error = attempt.url_is_ours ? fmt::format("[webhooks] url {}; url_is_inner = true allows it", inner)
+                                             : fmt::format("metadata.webhookUrl {}", inner);
+    }
     if (status == gone) {
         decision.verdict = Verdict::gone;
         return decision;

@@ -1,7 +1,8 @@
 // What an attempt to deliver a webhook means: for the webhook, and for its host. Pure; chance comes as a value.
 //
 // An answer counts by its status, as soon as that is there, whatever becomes of its body. Nothing here ends a webhook
-// but 2xx, 410, and a URL that must not be called: everything else is tried again until give_up_days have passed.
+// but 2xx, 410, and a URL that is none: everything else may pass, a name server's answer and the configuration, too,
+// and is tried again until give_up_days have passed. Only what a call came to counts for the host.
 #pragma once
 
 #include <chrono>
@@ -32,7 +33,7 @@ enum class Verdict : std::uint8_t {
     later,
     held,       // Likewise; the receiver has said when.
     gone,       // 410.
-    forbidden,  // A URL of metadata leads to an inner address.
+    forbidden,  // metadata.webhookUrl is no URL that can ever be called.
     dropped,    // Progress is not tried again.
     aborted,    // The daemon stops: the attempt does not count.
 };

@@ -174,31 +174,37 @@ std::size_t Sender::in_flight() const noexcept {
     return (guarded_ ? guarded_->in_flight() : 0) + (inner_ ? inner_->in_flight() : 0);
 }
 
-// Null: it must not be sent there.
-HttpClient* Sender::client_for(const Leased& row) {
+// Why it is not sent as things are; nothing: it is.
+std::optional<Decision> Sender::refusal_of(const Leased& row) const {
+    if (row.is_late) {
+        return Decision{.verdict = Verdict::dropped, .error = "the run has ended"};
+    }
+    // When it was written the configuration allowed its place. It waits for that to be so again.
+    const Verdict not_now = row.is_progress ? Verdict::dropped : Verdict::later;
     if (!row.url) {
-        return settings_.url.empty() ? nullptr : inner_ ? &*inner_ : &*guarded_;
+        return settings_.url.empty()
+                   ? std::optional(Decision{
+                         .verdict = not_now, .delay = settings_.retry_delay_max, .error = "[webhooks] has no url now"})
+                   : std::nullopt;
     }
     const auto host = find_https_host(*row.url);
-    return host && is_configured_host(*host, settings_.host_suffixes) ? &*guarded_ : nullptr;
+    if (!host) {
+        return Decision{.verdict = Verdict::forbidden, .error = "metadata.webhookUrl names no https host"};
+    }
+    if (!is_configured_host(*host, settings_.host_suffixes)) {
+        return Decision{.verdict = not_now,
+                        .delay = settings_.retry_delay_max,
+                        .error = "metadata.webhookUrl names no https host of [webhooks] host_suffixes"};
+    }
+    return std::nullopt;
 }
 
 void Sender::begin(Leased row) {
-    if (row.is_late) {
-        end(row, {.verdict = Verdict::dropped, .error = "the run has ended"});
+    if (auto refusal = refusal_of(row)) {
+        end(row, std::move(*refusal));
         return;
     }
-    HttpClient* client = client_for(row);
-    if (client == nullptr && !row.url) {
-        // There was a url when it was written. It waits for there to be one again.
-        end(row, {.verdict = Verdict::later, .delay = settings_.retry_delay_max, .error = "[webhooks] has no url now"});
-        return;
-    }
-    if (client == nullptr) {
-        end(row, {.verdict = Verdict::forbidden,
-                  .error = "metadata.webhookUrl names no https host of [webhooks] host_suffixes"});
-        return;
-    }
+    HttpClient& client = !row.url && inner_ ? *inner_ : *guarded_;
     const std::int64_t timestamp = unix_seconds();
     HttpRequest request{.ticket = row.id,
                         .url = row.url ? *row.url : settings_.url,
@@ -212,7 +218,7 @@ void Sender::begin(Leased row) {
     const std::int64_t id = row.id;
     row.body.clear();
     calling_.insert_or_assign(id, std::move(row));
-    client->begin(std::move(request));
+    client.begin(std::move(request));
 }
 
 void Sender::drive(milliseconds bound) {

@@ -36,7 +36,7 @@ struct WebhookCounters {
     std::atomic<std::uint64_t> held{0};          // Put off, as the receiver has asked: Retry-After.
     std::atomic<std::uint64_t> dropped{0};       // Progress that was not delivered; later progress is.
     std::atomic<std::uint64_t> gone{0};          // Given up: answered 410.
-    std::atomic<std::uint64_t> forbidden{0};     // Given up: a URL of metadata that must not be called.
+    std::atomic<std::uint64_t> forbidden{0};     // Given up: metadata.webhookUrl is no URL that can be called.
     std::atomic<std::uint64_t> expired{0};       // Given up: had waited past give_up_days.
     std::atomic<std::uint64_t> turns_failed{0};  // For PostgreSQL's sake.
     std::atomic<std::uint64_t> in_flight{0};     // Leased at this moment.
@@ -92,7 +92,7 @@ private:
     void database_failed(const std::exception& error);
 
     void begin(Leased row);
-    [[nodiscard]] HttpClient* client_for(const Leased& row);
+    [[nodiscard]] std::optional<Decision> refusal_of(const Leased& row) const;
     void drive(std::chrono::milliseconds bound);
     void take(HttpClient::Ended ended);
     void end(const Leased& row, Decision decision);

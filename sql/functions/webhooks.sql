@@ -7,11 +7,11 @@ COMMENT ON FUNCTION runledger.utc_text(timestamptz) IS 'RFC 3339 in UTC, with mi
 CREATE OR REPLACE FUNCTION runledger.https_host_of(p_url text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     -- As find_https_host() of the daemon, which judges the URL again before it connects: no user, no port but 443, and
-    -- a name whose last label does not begin with a digit.
-    RETURN lower((regexp_match(
-        p_url, '^https://((?:[a-z0-9.-]*[.])?[a-z-][a-z0-9-]*)(?::443)?(?:[/?#]|$)', 'i'))[1]);
+    -- a name whose last label does not begin with a digit. Nor a blank or a control character, which libcurl refuses.
+    RETURN CASE WHEN p_url COLLATE "C" !~ '[[:cntrl:][:space:]]' THEN lower((regexp_match(
+        p_url, '^https://((?:[a-z0-9.-]*[.])?[a-z-][a-z0-9-]*)(?::443)?(?:[/?#]|$)', 'i'))[1]) END;
 COMMENT ON FUNCTION runledger.https_host_of(text) IS
-    'The host of an https URL, in lower case; NULL for any other URL, for one with a user or another port, and if the host is an address. Never raises.';
+    'The host of an https URL, in lower case; NULL for any other URL, for one with a user, another port, a blank or a control character, and if the host is an address. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.has_host_suffix(p_host text, p_suffixes text[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -90,6 +90,19 @@ TEST_F(Fetches, ConnectToNoOtherAddressThanTheOneThatWasChecked) {
     EXPECT_EQ(files_.requests(), 1);
 }
 
+// An inner address beside a public one says nothing of the public one.
+TEST_F(Fetches, CallANameForbiddenOnlyIfNoAddressOfItIsAllowed) {
+    {
+        const test::HttpsFiles gone;
+        options_ = gone.options();
+    }
+    for (const char* addresses : {"127.0.0.2,127.0.0.1", "127.0.0.1,127.0.0.2"}) {
+        options_.resolved = {fmt::format("{}:{}:{}", test::HttpsFiles::host, options_.port, addresses)};
+
+        EXPECT_EQ(fetched("/a.png").verdict, FetchVerdict::unreachable) << addresses;
+    }
+}
+
 TEST_F(Fetches, AskNoHostThatIsNotConfigured) {
     for (const char* url :
          {"https://evil.example/a.png", "https://notmedia.example/a.png", "http://files.media.example/a.png",

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <cstring>
 #include <stdexcept>
 
 #include "tests/integration/webhooks/webhook_fixture.hpp"
@@ -124,17 +125,69 @@ TEST_F(WebhookMetadataUrl, IsSkippedWithTheReasonWhereItMayNotLead) {
     EXPECT_THAT(one_runs_.received(), IsEmpty());
 }
 
-TEST_F(WebhookMetadataUrl, IsNotCalledIfItsNameLeadsInwards) {
+// Whoever writes metadata writes the URL: if it is none, that is not its host's fault.
+TEST_F(WebhookMetadataUrl, ThatCannotBeCalledCostsItsHostNothing) {
+    settings_.breaker_failures = 1;
+    start_sender();
+    for (const char* url :
+         {"https://a.hooks.example/a b", "https://a.hooks.example/x?q=a b", "https://a.hooks.example/#a b",
+          "https://a.hooks.example/a\\tb", "https://a.hooks.example/a\\u0001b", "https://a.hooks.example/a\\u007fb",
+          "https://a.hooks.example/x ", "https://a.hooks.example/x\\n"}) {
+        EXPECT_THAT(error_of(settle_with_url(url)), HasSubstr("skipped: metadata.webhookUrl names no https host"))
+            << url;
+    }
+    // Rows that were written by another rule: the daemon judges the URL again.
+    for (const char* url : {"https://a.hooks.example/a b", "https://a.hooks.example/a\x01", "https://[a.hooks.example/",
+                            "http://a.hooks.example/x"}) {
+        execute(
+            fmt::format("INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, "
+                        "webhook_id, webhook_host, webhook_url, payload) SELECT generation_id, run_id, "
+                        "'settlement', md5('{0}'), 'webhook', md5('{0}'), 'a.hooks.example', '{0}', '{{}}' FROM "
+                        "runledger.settlements ORDER BY id LIMIT 1",
+                        url));
+    }
+    eventually("they are given up", [&] { return count_webhooks("dead") == 4; });
+
+    EXPECT_EQ(sent().forbidden, 4U);
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.webhook_hosts"), "0");
+    const std::string good = settle_with_url("https://a.hooks.example/x");
+    eventually("a good one is told", [&] { return one_runs_.accepted_with(good).size() == 1; });
+}
+
+TEST_F(WebhookMetadataUrl, IsNotCalledWhileItsNameLeadsInwards) {
     sender_tuning_.is_allowed_address = {};  // As shipped: the name leads to loopback.
     start_sender();
     const std::string run = settle_with_url("https://a.hooks.example/x");
-    eventually("it is given up", [&] { return count_webhooks("dead") == 1; });
-
-    EXPECT_THAT(error_of(run),
-                HasSubstr("dead: metadata.webhookUrl leads to an address that is not on the open Internet"));
-    EXPECT_EQ(sent().forbidden, 1U);
-    EXPECT_THAT(one_runs_.received(), IsEmpty());
     eventually("the configured one is told", [&] { return told_of(run).size() == 1; });
+    eventually("it is put off, and again", [&] { return sent().retried > 1; });
+
+    EXPECT_THAT(error_of(run), HasSubstr("metadata.webhookUrl leads to an address that is not on the open Internet"));
+    EXPECT_EQ(sent().forbidden, 0U);
+    EXPECT_THAT(one_runs_.received(), IsEmpty());
+    stop_sender();
+    // A name server that is right again.
+    sender_tuning_.is_allowed_address = [](const sockaddr&, socklen_t) { return true; };
+    start_sender();
+    all_are_delivered();
+    EXPECT_THAT(one_runs_.accepted_with(run), SizeIs(1));
+}
+
+TEST_F(WebhookMetadataUrl, WithAnInnerAddressBesideItsPublicOneIsTriedAtThePublicOne) {
+    sender_tuning_.resolved = {fmt::format("a.hooks.example:{}:127.0.0.2,127.0.0.1", one_runs_.port())};
+    sender_tuning_.is_allowed_address = [](const sockaddr& address, socklen_t) {
+        sockaddr_in v4{};
+        std::memcpy(&v4, &address, sizeof v4);
+        return v4.sin_addr.s_addr == htonl(INADDR_LOOPBACK);
+    };
+    one_runs_.goes_away();
+    start_sender();
+    const std::string run = settle_with_url("https://a.hooks.example/x");
+    eventually("it is put off", [&] { return sent().retried > 0 || sent().forbidden > 0; });
+
+    EXPECT_THAT(error_of(run), HasSubstr("pending: no answer: "));
+    one_runs_.comes_back();
+    all_are_delivered();
+    EXPECT_THAT(one_runs_.accepted_with(run), SizeIs(1));
 }
 
 TEST_F(WebhookMetadataUrl, IsJudgedByTheSuffixesInUseWhenItIsCalled) {
@@ -142,12 +195,18 @@ TEST_F(WebhookMetadataUrl, IsJudgedByTheSuffixesInUseWhenItIsCalled) {
     (void)settle();
     all_are_delivered();
     stop_sender();
-    (void)settle_with_url("https://a.hooks.example/x");
+    const std::string run = settle_with_url("https://a.hooks.example/x");
     settings_.host_suffixes = {"other.example"};
     start_sender();
-    eventually("it is given up", [&] { return count_webhooks("dead") == 1; });
+    eventually("it is put off", [&] { return sent().retried > 0 || sent().forbidden > 0; });
 
+    EXPECT_THAT(error_of(run),
+                HasSubstr("pending: metadata.webhookUrl names no https host of [webhooks] host_suffixes"));
     EXPECT_THAT(one_runs_.received(), IsEmpty());
+    settings_.host_suffixes = {"hooks.example"};  // The operator takes the mistake back.
+    sender_->use(settings_);
+    all_are_delivered();
+    EXPECT_THAT(one_runs_.accepted_with(run), SizeIs(1));
 }
 
 TEST_F(WebhookMetadataUrl, ThatIsDeadOrSlowCostsNoOtherReceiverAnything) {

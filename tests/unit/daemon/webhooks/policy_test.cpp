@@ -54,13 +54,24 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"server_error", answered(500, seconds{7}), Verdict::later, seconds{1}, true, "HTTP 500"},
         Case{"unavailable_for_a_while", answered(503, seconds{7}), Verdict::held, seconds{8}, false, "HTTP 503"},
         Case{"unreached", answered(0, {}, HttpEnd::failed), Verdict::later, seconds{1}, true, "no answer: why"},
+        Case{"not_begun", answered(0, {}, HttpEnd::not_begun), Verdict::later, seconds{1}, false, "not sent: why"},
+        Case{"our_url_is_none", answered(0, {}, HttpEnd::bad_url), Verdict::later, seconds{1}, false, "not sent: why"},
         Case{"stopped", answered(0, {}, HttpEnd::aborted), Verdict::aborted},
         Case{"our_url_is_inner", answered(0, {}, HttpEnd::forbidden_address), Verdict::later, seconds{1}, true,
              "url_is_inner = true allows it"}),
     [](const auto& row) { return row.param.name; });
 
-TEST(WebhookPolicy, GivesUpAUrlOfMetadataThatLeadsInwards) {
+// A name server's answer passes; a URL that is none stays none.
+TEST(WebhookPolicy, TriesAUrlOfMetadataAgainThatLeadsInwards) {
     const Decision decision = decide(answered(0, {}, HttpEnd::forbidden_address), {.url_is_ours = false}, policy, 1.0);
+
+    EXPECT_EQ(decision.verdict, Verdict::later);
+    EXPECT_TRUE(decision.host_fails);
+    EXPECT_THAT(decision.error, HasSubstr("metadata.webhookUrl leads to an address that is not on the open Internet"));
+}
+
+TEST(WebhookPolicy, GivesUpAUrlOfMetadataThatIsNone) {
+    const Decision decision = decide(answered(0, {}, HttpEnd::bad_url), {.url_is_ours = false}, policy, 1.0);
 
     EXPECT_EQ(decision.verdict, Verdict::forbidden);
     EXPECT_FALSE(decision.host_fails);
