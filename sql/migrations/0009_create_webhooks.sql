@@ -25,15 +25,19 @@ CREATE TABLE runledger.webhook_hosts (
     host text COLLATE "C" PRIMARY KEY,
     failures integer NOT NULL,
     closed_until timestamptz NOT NULL,
+    asked_until timestamptz,
     last_error text NOT NULL,
     changed_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT webhook_hosts_have_failed CHECK (failures >= 0)
 );
 COMMENT ON TABLE runledger.webhook_hosts IS
-    'The breaker: receivers of webhooks that fail or have asked to wait; most have no row. The row is deleted when the host accepts a webhook. Written by the daemon.';
+    'The breaker: receivers of webhooks that fail or have asked to wait; most have no row. The row is deleted when the host accepts a webhook, unless it has asked to wait. Written by the daemon.';
 COMMENT ON COLUMN runledger.webhook_hosts.host IS 'As notifications.webhook_host.';
 COMMENT ON COLUMN runledger.webhook_hosts.failures IS
     'Attempts in a row, of all webhooks to the host, that got no answer, a redirect, 429 or 5xx. From [webhooks] breaker_failures on, the host gets one webhook at a time.';
-COMMENT ON COLUMN runledger.webhook_hosts.closed_until IS 'No daemon sends to the host before this moment.';
+COMMENT ON COLUMN runledger.webhook_hosts.closed_until IS
+    'No daemon sends to the host before this moment; not before asked_until.';
+COMMENT ON COLUMN runledger.webhook_hosts.asked_until IS
+    'Until when the host has asked to wait (Retry-After); NULL: it has not. A webhook that it accepts meanwhile does not change it, because that was sent before.';
 COMMENT ON COLUMN runledger.webhook_hosts.last_error IS 'How the last of them failed.';
 COMMENT ON COLUMN runledger.webhook_hosts.changed_at IS 'When it failed.';

@@ -105,5 +105,30 @@ TEST_F(WebhookBreaker, IsNotMovedByAnswersThatAreAboutOneWebhook) {
     eventually("the next is told", [&] { return sent().delivered == 2; });
 }
 
+// An answer tells how the receiver was when it was asked, not what it said meanwhile.
+TEST_F(WebhookBreaker, KeepsWhatAHostHasAskedForThoughEarlierWebhooksAreAccepted) {
+    receiver_.script({.answer = {.delay = milliseconds{1500}}, .times = 1, .mention = "\"slow\""});
+    receiver_.script({.answer = {.status = 503, .retry_after_seconds = 3600}, .times = 1, .mention = "\"busy\""});
+    settings_.metadata_keys = {"*"};
+    settings_.breaker_failures = 1;
+    start_sender();
+    (void)settle(R"(, "a": "slow")");
+    eventually("it is on its way", [&] { return receiver_.received().size() == 1; });
+    (void)settle(R"(, "a": "busy")");
+    eventually("the host asks to wait", [&] { return sent().held == 1; });
+    ASSERT_EQ(sent().delivered, 0U) << "the earlier one has to be answered later";
+    eventually("the earlier one is accepted", [&] { return count_webhooks("sent") == 1; });
+    const std::string next = settle();
+    eventually("it is looked at again", [&] { return sent().hosts_closed == 1; });
+
+    EXPECT_EQ(value("SELECT closed_until > now() + interval '50 minutes' FROM runledger.webhook_hosts"), "t");
+    EXPECT_EQ(webhook_of(next, "state || ' ' || attempts"), "pending 0");
+    execute(
+        "UPDATE runledger.webhook_hosts SET asked_until = now(), closed_until = now();"
+        "UPDATE runledger.notifications SET not_before = now() WHERE state = 'pending'");
+    all_are_delivered();
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.webhook_hosts"), "0");
+}
+
 }  // namespace
 }  // namespace runledger::test
