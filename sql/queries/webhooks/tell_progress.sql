@@ -20,8 +20,8 @@ WHERE 'progress' = ANY (asked.events) AND place.fault IS NULL
           AND told.payload #>> '{data,at}' <> runledger.utc_text(r.latest_at))
 ORDER BY r.latest_at LIMIT $2::integer
 ON CONFLICT (generation_id, run_id, kind, for_status) WHERE channel = 'webhook' DO UPDATE
-SET state = 'pending', webhook_id = excluded.webhook_id, webhook_url = excluded.webhook_url,
-    payload = excluded.payload, not_before = now(), waits_since = now(), attempts = 0, sent_at = NULL,
-    last_error = NULL, answer_status = NULL
+SET state = 'pending', webhook_id = excluded.webhook_id, webhook_host = excluded.webhook_host,
+    webhook_url = excluded.webhook_url, payload = excluded.payload, not_before = now(), waits_since = now(),
+    attempts = 0, sent_at = NULL, last_error = NULL, answer_status = NULL
     WHERE n.state <> 'leased' AND n.waits_since < now() - $1::bigint * interval '1 millisecond'
 RETURNING n.id

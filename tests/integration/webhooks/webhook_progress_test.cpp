@@ -117,6 +117,30 @@ TEST_F(WebhookProgress, ThatStillWaitsIsNotSentAfterTheEnding) {
     EXPECT_THAT(receiver_.accepted_with("generation.progress"), IsEmpty());
 }
 
+// Each attempt is booked on the host that it goes to.
+TEST_F(WebhookProgress, ThatGoesToAnotherUrlGoesToItsHost) {
+    settings_.host_suffixes = {"hooks.example"};
+    for (const char* host : {"a.hooks.example", "b.hooks.example"}) {
+        sender_tuning_.resolved.push_back(fmt::format("{}:443:127.0.0.1", host));  // And so neither is called.
+    }
+    start_sender();
+    run_begins();
+    for (const std::string host : {"a.hooks.example", "b.hooks.example"}) {
+        execute(
+            fmt::format("UPDATE runledger.generations SET metadata = metadata || "
+                        "'{{\"webhookUrl\": \"https://{}/x\"}}'",
+                        host));
+        run_gets_on(host.starts_with('a') ? 0.5 : 0.75);
+        eventually("its progress is written for " + host, [&] {
+            return value(fmt::format("SELECT count(*) FROM runledger.notifications WHERE webhook_url = 'https://{}/x'",
+                                     host)) == "1";
+        });
+    }
+
+    EXPECT_EQ(value("SELECT webhook_host FROM runledger.notifications WHERE webhook_url IS NOT NULL"),
+              "b.hooks.example");
+}
+
 TEST_F(WebhookProgress, OfARunThatIsForgottenMeanwhileIsNotWritten) {
     run_begins();
     const auto forgetting = connect_to(uri_);
