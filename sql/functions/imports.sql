@@ -1,37 +1,39 @@
 -- Importing generations from a document store. `runledger import` calls import_documents with lines of a file.
-CREATE OR REPLACE FUNCTION runledger.plain_json(given jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION runledger.plain_json(given jsonb, p_keeps_types boolean DEFAULT false) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wrapper text;
     said text;
 BEGIN
     IF jsonb_typeof(given) = 'array' THEN
-        RETURN (SELECT coalesce(jsonb_agg(runledger.plain_json(listed.entry) ORDER BY listed.place), '[]')
+        RETURN (SELECT coalesce(jsonb_agg(runledger.plain_json(listed.entry, p_keeps_types) ORDER BY listed.place), '[]')
                 FROM jsonb_array_elements(given) WITH ORDINALITY AS listed (entry, place));
-    ELSIF jsonb_typeof(given) <> 'object' THEN
+    ELSIF jsonb_typeof(given) IS DISTINCT FROM 'object' THEN
         RETURN given;
     END IF;
     SELECT min(key) INTO wrapper FROM jsonb_object_keys(given) AS key HAVING count(*) = 1;
     said := given ->> wrapper;
     IF wrapper IN ('$numberInt', '$numberLong', '$numberDouble', '$numberDecimal') THEN
-        RETURN CASE WHEN said ~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$' THEN to_jsonb(said::numeric)
-                    ELSE to_jsonb(said) END;  -- NaN and Infinity, which JSON has no numbers for.
+        IF said ~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$' THEN
+            RETURN to_jsonb(said::numeric);
+        END IF;  -- Else NaN and Infinity, which JSON has no numbers for.
+        wrapper := '$number';
     ELSIF wrapper = '$date' THEN
         said := runledger.plain_json(given -> wrapper) #>> '{}';
         -- Years that ISO 8601 writes with four digits.
-        RETURN CASE WHEN said ~ '^-?[0-9]{1,15}$' AND said::bigint BETWEEN -62135596800000 AND 253402300799999
-                    THEN to_jsonb(to_char(timestamp 'epoch' + said::bigint * interval '1 millisecond',
-                                          'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
-                    ELSE to_jsonb(said) END;
-    ELSIF wrapper IN ('$oid', '$uuid', '$symbol') THEN
-        RETURN to_jsonb(said);
+        IF said ~ '^-?[0-9]{1,15}$' AND said::bigint BETWEEN -62135596800000 AND 253402300799999 THEN
+            said := to_char(timestamp 'epoch' + said::bigint * interval '1 millisecond',
+                            'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+        END IF;
+    ELSIF wrapper IS NULL OR wrapper NOT IN ('$oid', '$uuid', '$symbol') THEN
+        RETURN (SELECT coalesce(jsonb_object_agg(member.key, runledger.plain_json(member.value, p_keeps_types)), '{}')
+                FROM jsonb_each(given) AS member);
     END IF;
-    RETURN (SELECT coalesce(jsonb_object_agg(member.key, runledger.plain_json(member.value)), '{}')
-            FROM jsonb_each(given) AS member);
+    RETURN CASE WHEN p_keeps_types THEN jsonb_build_object(wrapper, said) ELSE to_jsonb(said) END;
 END
 $$;
-COMMENT ON FUNCTION runledger.plain_json(jsonb) IS
-    'MongoDB''s extended JSON, relaxed or canonical, without its wrappers: numbers as numbers, dates in ISO 8601, ids as strings.';
+COMMENT ON FUNCTION runledger.plain_json(jsonb, boolean) IS
+    'MongoDB''s extended JSON, relaxed or canonical, without its wrappers: numbers as numbers, dates in ISO 8601, ids as strings. p_keeps_types: dates, ids and the like keep a wrapper, so that values of two types are two.';
 
 CREATE OR REPLACE FUNCTION runledger.amount_said(document jsonb, p_key text) RETURNS numeric
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -77,7 +79,9 @@ DECLARE
     document jsonb := runledger.plain_json(p_document);
     wanted runledger.generations;
     word text := document ->> 'status';
-    digest bytea := sha256(convert_to(document ->> '_id', 'UTF8'));
+    -- NULL: the document has no _id.
+    digest bytea := sha256(convert_to(
+        runledger.plain_json(nullif(p_document -> '_id', 'null'), true)::text, 'UTF8'));
     content text := md5(document::text);
     known runledger.imported_documents;
     is_open boolean;
@@ -110,7 +114,10 @@ BEGIN
                 wanted.response_timestamp, wanted.response_payload, wanted.duration_ms, wanted.cost_usd)
         ON CONFLICT (run_id) DO NOTHING
         RETURNING id INTO wanted.id;
-        IF wanted.id IS NULL THEN
+        IF wanted.id IS NULL AND digest IS NOT NULL THEN
+            -- Nothing says that it was made of this document.
+            RAISE data_exception USING MESSAGE = 'another generation has its run_id';
+        ELSIF wanted.id IS NULL THEN
             RETURN 'repeated';
         END IF;
         IF word IS DISTINCT FROM wanted.status THEN

@@ -18,7 +18,7 @@ COMMENT ON COLUMN runledger.imports.source IS 'The file''s absolute path, or the
 COMMENT ON COLUMN runledger.imports.position_bytes IS
     'Where the next line begins in the file; 0 for standard input, which has no place to go back to.';
 COMMENT ON COLUMN runledger.imports.before_position IS
-    'A digest of the bytes before that place: if the file has others there, it is another file, and is read from its beginning.';
+    'A digest of all bytes before that place: if the file has others there, it is another file, and is read from its beginning.';
 COMMENT ON COLUMN runledger.imports.line_count IS 'Lines before that place: the next one has the number after it.';
 COMMENT ON COLUMN runledger.imports.imported IS 'Documents that became a generation.';
 COMMENT ON COLUMN runledger.imports.changed IS 'Documents that came again with another content, which their generation took.';
@@ -51,7 +51,7 @@ CREATE INDEX imported_documents_generation_id_idx ON runledger.imported_document
 COMMENT ON INDEX runledger.imported_documents_generation_id_idx IS '`runledger forget` finds the documents of a generation.';
 COMMENT ON TABLE runledger.imported_documents IS
     'Which generation each document became, by its _id. Written by `runledger import`.';
-COMMENT ON COLUMN runledger.imported_documents.document_digest IS 'SHA-256 of the document''s _id, as text.';
+COMMENT ON COLUMN runledger.imported_documents.document_digest IS 'SHA-256 of the document''s _id and its type, as text.';
 COMMENT ON COLUMN runledger.imported_documents.generation_id IS
     'The generation; no foreign key, so that a document of a deleted generation is not imported again. NULL: its person was forgotten, and so it is not imported again either.';
 COMMENT ON COLUMN runledger.imported_documents.content_md5 IS

@@ -9,12 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -33,8 +34,9 @@ namespace {
 constexpr std::size_t lines_a_batch = 500;
 constexpr std::size_t bytes_a_batch = 1U << 20U;
 constexpr std::chrono::milliseconds look_again_after{500};
-// How much of the file before the position tells whether it is the same file.
-constexpr std::int64_t known_bytes_max = 4096;
+constexpr std::size_t chunk_bytes = 256U << 10U;
+// Of both ends of what was read: what is compared while the file is followed.
+constexpr std::size_t end_bytes_max = 4096;
 
 std::string hex_of(std::string_view bytes) {
     return fmt::format("\\x{:02x}", fmt::join(std::as_bytes(std::span(bytes)), ""));
@@ -60,21 +62,22 @@ public:
     [[nodiscard]] int descriptor() const { return descriptor_; }
     [[nodiscard]] bool is_stdin() const { return is_stdin_; }
 
-    // Of the bytes before a place; empty: the file does not reach so far.
-    [[nodiscard]] std::string digest_before(std::int64_t position) const {
-        std::array<char, known_bytes_max> bytes{};
-        const std::int64_t count = std::min(position, known_bytes_max);
-        std::int64_t done = 0;
+    // These bytes; nothing: the file does not reach so far.
+    [[nodiscard]] std::optional<std::string> read_at(std::int64_t place, std::size_t count) const {
+        std::string bytes(count, '\0');
+        std::size_t done = 0;
         while (done < count) {
-            const ssize_t got = ::pread(descriptor_, bytes.data() + done, static_cast<std::size_t>(count - done),
-                                        position - count + done);
-            if (got <= 0) {
-                return "";
+            const ssize_t got =
+                ::pread(descriptor_, bytes.data() + done, count - done, place + static_cast<std::int64_t>(done));
+            if (got < 0 && errno == EINTR) {
+                continue;
             }
-            done += got;
+            if (got <= 0) {
+                return std::nullopt;
+            }
+            done += static_cast<std::size_t>(got);
         }
-        const Digest128 digest = digest128(std::as_bytes(std::span(bytes)).first(static_cast<std::size_t>(count)));
-        return fmt::format("\\x{:02x}", fmt::join(digest, ""));
+        return bytes;
     }
 
     void seek(std::int64_t position) const {
@@ -97,6 +100,40 @@ private:
     std::string name_;
     bool is_stdin_;
     int descriptor_;
+};
+
+// What was read of a file: whether another one, or the same one later, begins with the same bytes.
+class ReadPart {
+public:
+    // Of all bytes before the place, which is not before the last one; empty: the file does not reach so far.
+    [[nodiscard]] std::string digest_to(const File& file, std::int64_t position) {
+        while (position_ < position) {
+            const auto count = std::min(static_cast<std::size_t>(position - position_), chunk_bytes);
+            const auto bytes = file.read_at(position_, count);
+            if (!bytes) {
+                return "";
+            }
+            digest_.add(std::as_bytes(std::span(*bytes)));
+            position_ += static_cast<std::int64_t>(count);
+        }
+        ends_ = ends_of(file);
+        return fmt::format("\\x{:02x}", fmt::join(digest_.digest(), ""));
+    }
+
+    // Whether both ends of it are as they were. A glance, for each look at a file that is followed.
+    [[nodiscard]] bool is_as_it_was(const File& file) const { return ends_ && ends_of(file) == ends_; }
+
+private:
+    [[nodiscard]] std::optional<std::string> ends_of(const File& file) const {
+        const auto count = std::min(static_cast<std::size_t>(position_), end_bytes_max);
+        const auto first = file.read_at(0, count);
+        const auto last = file.read_at(position_ - static_cast<std::int64_t>(count), count);
+        return first && last ? std::optional(*first + *last) : std::nullopt;
+    }
+
+    RunningDigest128 digest_;
+    std::int64_t position_{0};
+    std::optional<std::string> ends_{""};
 };
 
 struct Counts {
@@ -140,14 +177,17 @@ public:
     LineReader begin(const File& file, bool again) {
         const auto known = known_position();
         position_ = known.position;
-        before_ = known.before;
+        read_ = {};
         std::int64_t lines = known.lines;
-        if (file.is_stdin() || again || was_written_anew(file)) {
-            if (!file.is_stdin() && !again) {
+        const bool is_another =
+            !file.is_stdin() && !again && position_ > 0 && read_.digest_to(file, position_) != known.before;
+        if (file.is_stdin() || again || is_another) {
+            if (is_another) {
                 out_.warn(fmt::format("{} is another file than the one that was read: it is read from its beginning",
                                       source_));
             }
             start_over();
+            read_ = {};
             lines = 0;
         }
         if (!file.is_stdin()) {
@@ -173,11 +213,11 @@ public:
     }
 
     // A last line without an end: whole, if it can be imported; else somebody may still be writing it, and it stays.
-    // Returns whether it was taken.
-    bool commit_rest(const File& file, LineReader& reader) {
+    // Returns whether it was taken. `is_the_end`: nothing will come, so it is a line like any other.
+    bool commit_rest(const File& file, LineReader& reader, bool is_the_end) {
         Batch batch;
         batch.add(reader.take_rest());
-        if (file.is_stdin()) {  // Nothing will come.
+        if (is_the_end) {
             commit(batch, file, reader);
             return true;
         }
@@ -191,8 +231,9 @@ public:
     }
 
     // Whether other bytes are in the file than those that were read.
-    [[nodiscard]] bool was_written_anew(const File& file) const {
-        return position_ > 0 && file.digest_before(position_) != before_;
+    [[nodiscard]] bool was_written_anew(const File& file, const LineReader& reader) const {
+        const std::string_view rest = reader.rest().substr(0, end_bytes_max);
+        return position_ > 0 ? !read_.is_as_it_was(file) : file.read_at(reader.rest_position(), rest.size()) != rest;
     }
 
     [[nodiscard]] const Counts& counts() const { return total_; }
@@ -245,7 +286,7 @@ private:
 
     void store(Transaction& work, const Counts& counts, const File& file, const LineReader& reader) {
         const std::int64_t position = file.is_stdin() ? 0 : reader.position();
-        const std::string before = file.is_stdin() ? "\\x" : file.digest_before(position);
+        const std::string before = file.is_stdin() ? "\\x" : read_.digest_to(file, position);
         const auto rows = work.run(queries::imports::store, source_, position_, position, before, reader.line_count(),
                                    counts.imported, counts.changed, counts.repeated, counts.refused);
         if (rows.empty()) {
@@ -253,7 +294,6 @@ private:
         }
         database_.commit(work);
         position_ = position;
-        before_ = before;
         total_.add(counts);
     }
 
@@ -261,8 +301,8 @@ private:
     std::string source_;
     bool is_strict_;
     Output& out_;
-    std::int64_t position_{0};  // As it is stored, like the next.
-    std::string before_{"\\x"};
+    std::int64_t position_{0};  // As it is stored.
+    ReadPart read_;
     Counts total_;
 };
 
@@ -344,7 +384,7 @@ int ImportCli::run(const std::string& postgres_uri, Output& out) const {
         while (true) {
             import_what_is_there(importer, file, reader, out);
             if (!follow_ || is_stdin) {
-                const bool is_whole = is_blank(reader.rest()) || importer.commit_rest(file, reader);
+                const bool is_whole = is_blank(reader.rest()) || importer.commit_rest(file, reader, file.is_stdin());
                 if (!is_whole) {
                     out.warn(
                         fmt::format("line {}, the last one, has no end and can't be imported as it is: it is left for "
@@ -360,11 +400,14 @@ int ImportCli::run(const std::string& postgres_uri, Output& out) const {
                 static_cast<void>(out.flush());  // If nobody reads it, the import goes on.
             }
             std::this_thread::sleep_for(look_again_after);
-            if (file.was_moved()) {
+            const bool was_moved = file.was_moved();
+            if (was_moved) {
                 import_what_is_there(importer, file, reader, out);  // What came to it last.
-                break;
             }
-            if (importer.was_written_anew(file)) {
+            if (was_moved || importer.was_written_anew(file, reader)) {
+                if (!is_blank(reader.rest())) {
+                    static_cast<void>(importer.commit_rest(file, reader, true));  // Taken, or refused and counted.
+                }
                 break;
             }
         }

@@ -31,6 +31,7 @@ public:
 
     // What is behind the last complete line.
     [[nodiscard]] std::string_view rest() const { return std::string_view(buffer_).substr(taken_); }
+    [[nodiscard]] std::int64_t rest_position() const { return position_ + skipped_; }
     // The rest is a line, for nothing will come.
     [[nodiscard]] Line take_rest();
 

@@ -221,6 +221,81 @@ TEST_F(ImportCommand, ReadsAnotherFileOfTheSameNameFromItsBeginning) {
     EXPECT_THAT(done.output, HasSubstr("2 imported"));
 }
 
+// It is the same file if all that was read is there still, not if some of it is.
+TEST_F(ImportCommand, ReadsAnotherFileThatHasMuchInCommonFromItsBeginning) {
+    const auto lines = [](int changed) {
+        std::string text;
+        for (int number = 1; number <= 40; ++number) {
+            text += document(number == changed ? 900 + number : number + 100) + "\n";
+        }
+        return text;
+    };
+    write(lines(0));
+    ASSERT_TRUE(import().status.clean());
+    for (const int changed : {1, 20, 40}) {
+        write(lines(changed));
+
+        const Finished done = import();
+
+        EXPECT_THAT(done.output, HasSubstr("is another file")) << changed;
+        EXPECT_THAT(done.output, HasSubstr("1 imported, 0 changed, 39 there already")) << changed;
+    }
+    // A copy that was continued elsewhere is none.
+    const auto copy = folder().path() / "copy.jsonl";
+    std::filesystem::copy_file(file(), copy);
+    std::filesystem::rename(copy, file());
+    append(document(950) + "\n");
+    EXPECT_EQ(import().output, "1 imported, 0 changed, 0 there already, 0 refused\n");
+}
+
+// Two ids are one only if the document store takes them for one.
+TEST_F(ImportCommand, KeepsDocumentsWithDifferentIdsApart) {
+    const char* row = R"({{"_id": {}, "metadata": {{}}, "requestTimestamp": "2025-08-29T02:35:38Z"}})";
+    const std::vector<std::string> ids{"1",
+                                       R"("1")",
+                                       R"({"$oid": "68b1142a9e1b8c0001a1b2c3"})",
+                                       R"("68b1142a9e1b8c0001a1b2c3")",
+                                       R"({"$date": "2025-08-29T02:35:38.000Z"})",
+                                       R"("2025-08-29T02:35:38.000Z")",
+                                       "true",
+                                       R"("true")",
+                                       R"({"a": 1})",
+                                       R"("{\"a\": 1}")",
+                                       R"([1])",
+                                       R"({"$numberDouble": "NaN"})",
+                                       R"("NaN")"};
+    for (const std::string& id : ids) {
+        append(fmt::format(fmt::runtime(row), id) + "\n");
+    }
+
+    EXPECT_EQ(import().output, fmt::format("{} imported, 0 changed, 0 there already, 0 refused\n", ids.size()));
+
+    // The same ids as the other form of extended JSON writes them.
+    for (const char* id :
+         {R"({"$numberInt": "1"})", R"({"$numberLong": "1"})", R"({"$date": {"$numberLong": "1756434938000"}})",
+          R"({"a": {"$numberInt": "1"}})", R"([{"$numberInt": "1"}])"}) {
+        append(fmt::format(fmt::runtime(row), id) + "\n");
+    }
+    EXPECT_EQ(import().status.code, 0);
+    EXPECT_EQ(count(), std::to_string(ids.size()));
+}
+
+// A document that is left out is counted as refused, unless it is there.
+TEST_F(ImportCommand, RefusesAnotherDocumentAboutARunThatIsThere) {
+    const char* row =
+        R"({{{}"metadata": {{"run_id": "r-1"}}, "requestTimestamp": "2025-08-29T02:35:38Z", "costUsd": {}}})";
+    append(fmt::format(fmt::runtime(row), R"("_id": "y1", )", 1) + "\n");
+    append(fmt::format(fmt::runtime(row), R"("_id": "y2", )", 3) + "\n");
+    append(fmt::format(fmt::runtime(row), "", 4) + "\n");
+
+    const Finished done = import();
+
+    EXPECT_THAT(done.output, HasSubstr("1 imported, 0 changed, 1 there already, 1 refused"));
+    EXPECT_THAT(done.output, HasSubstr("line 2: another generation has its run_id"));
+    EXPECT_EQ(value("SELECT line_number FROM runledger.import_refusals"), "2");
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.imported_documents"), "1");
+}
+
 TEST_F(ImportCommand, ReadsStandardInput) {
     append(document(1) + "\n" + document(2));
     const auto configuration = folder().write_file(
@@ -266,6 +341,35 @@ TEST_F(ImportCommand, FollowsAFileThroughAKill) {
     eventually("the new file is imported", [&] { return count() == "700"; });
     EXPECT_EQ(value("SELECT count(*) FROM runledger.import_refusals"), "0");
     EXPECT_TRUE(importer.running());
+    importer.signal(SIGTERM);
+}
+
+// A writer that ends its lines late, and a rotation; and one that was cut off in the middle of a line.
+TEST_F(ImportCommand, FollowsAFileToItsLastDocumentThoughItIsReplaced) {
+    append(document(1) + "\n" + document(2));
+    const auto configuration = folder().write_file(
+        "owner.toml", fmt::format("[postgres]\nuri = \"{}\"\n", server().uri_as("ledger_owner", database())));
+    const auto program =
+        install_executable(folder(), std::filesystem::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger");
+    ChildProcess importer(
+        Command{.argv = {program.string(), "--config", configuration.string(), "import", "--follow", file().string()}});
+    eventually("the first is imported", [&] { return count() == "1"; });
+
+    std::filesystem::rename(file(), folder().path() / "documents.1");
+    write(document(3) + "\n" + document(4).substr(0, 60));
+    eventually("the new file is imported",
+               [&] { return value("SELECT count(*) FROM runledger.generations WHERE run_id = 'r-3'") == "1"; });
+    EXPECT_EQ(count(), "3");
+    write(document(5) + "\n" + document(6));  // Cut to nothing and written anew.
+    eventually("and the next",
+               [&] { return value("SELECT count(*) FROM runledger.generations WHERE run_id = 'r-5'") == "1"; });
+    std::filesystem::remove(file());
+    write(document(7) + "\n");
+    eventually("and the last",
+               [&] { return value("SELECT count(*) FROM runledger.generations WHERE run_id = 'r-7'") == "1"; });
+
+    EXPECT_EQ(count(), "6");
+    EXPECT_EQ(value("SELECT refused FROM runledger.imports"), "1") << "the half of a document";
     importer.signal(SIGTERM);
 }
 
