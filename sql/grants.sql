@@ -86,6 +86,7 @@ BEGIN
             ('runledger_daemon', 'SELECT, INSERT', 'provider_reports'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'reconcile_lookups'),
             ('runledger_daemon', 'SELECT', 'forgotten_runs'),
+            ('runledger_daemon', 'SELECT', 'imported_documents'),
             ('runledger_daemon', 'SELECT', 'stuck_runs_v1'),
             ('runledger_daemon', 'SELECT, DELETE', 'group_queue'),
             ('runledger_daemon', 'SELECT, INSERT, UPDATE, DELETE', 'generation_groups'),

@@ -9,6 +9,12 @@ CREATE OR REPLACE TRIGGER generations_queue_settlement_on_update
     FOR EACH ROW WHEN (OLD.metadata IS DISTINCT FROM NEW.metadata AND (NEW.run_id IS NOT NULL OR OLD.run_id IS NOT NULL))
     EXECUTE FUNCTION runledger.queue_settlement();
 
+-- Another row may get the id of a deleted one.
+CREATE OR REPLACE TRIGGER generations_leave_id_on_delete AFTER DELETE ON runledger.generations
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION runledger.leave_id_of_deleted_rows();
+CREATE OR REPLACE TRIGGER generations_leave_id_on_truncate AFTER TRUNCATE ON runledger.generations
+    FOR EACH STATEMENT EXECUTE FUNCTION runledger.leave_all_ids();
+
 CREATE OR REPLACE TRIGGER notifications_skip_adopted
     BEFORE INSERT ON runledger.notifications
     FOR EACH ROW WHEN (NEW.state = 'pending')
@@ -63,6 +69,12 @@ CREATE CONSTRAINT TRIGGER settle_queue_tell_refused
     AFTER UPDATE ON runledger.settle_queue DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.last_error LIKE 'failed:%' AND NEW.last_error IS DISTINCT FROM OLD.last_error)
     EXECUTE FUNCTION runledger.tell_refused_settlement();
+
+DROP TRIGGER IF EXISTS settlements_tell_edited ON runledger.settlements;
+CREATE CONSTRAINT TRIGGER settlements_tell_edited
+    AFTER INSERT ON runledger.settlements DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.outcome = 'edited_by_hand')
+    EXECUTE FUNCTION runledger.tell_edited();
 
 -- Before the settlements have their numbers, and when they are written: each is in a closed month or corrects it.
 CREATE OR REPLACE TRIGGER settlements_hold_periods

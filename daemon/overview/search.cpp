@@ -49,7 +49,8 @@ void explain_cost(RunStory& story, const pqxx::row& cost) {
                                                text(cost["finished_at"]), story.duration_ms,
                                                clock == "boottime"   ? "the clock of one boot of its edge"
                                                : clock == "realtime" ? "wall clocks"
-                                                                     : "the provider's clock"));
+                                               : clock == "provider" ? "the provider's clock"
+                                                                     : "the application's record"));
     }
     const std::string unit = text(cost["rate_unit"]);
     const std::string amount = text(cost["rate_amount"]);
@@ -59,7 +60,10 @@ void explain_cost(RunStory& story, const pqxx::row& cost) {
             fmt::format("The rate is {} USD per {}, from {}.", amount, unit,
                         is_gpus ? fmt::format("gpu_rates for {}", text(cost["gpu"])) : "metadata.costRate"));
     }
-    if (!story.cost_usd.empty() && (unit == "run" || unit == "request")) {
+    if (!story.cost_usd.empty() && unit.empty()) {
+        story.cost_lines.push_back(
+            fmt::format("{} USD, as it was written into the row: no rate gives it.", story.cost_usd));
+    } else if (!story.cost_usd.empty() && (unit == "run" || unit == "request")) {
         story.cost_lines.push_back(fmt::format("A flat price: {} USD.", story.cost_usd));
     } else if (!story.cost_usd.empty() && unit == "token") {
         story.cost_lines.push_back(fmt::format("{} USD x {} tokens = {} USD, rounded to 12 decimals.", amount,

@@ -108,7 +108,12 @@ BEGIN
     ELSIF NEW.cost_usd IS DISTINCT FROM OLD.cost_usd
           AND NEW.cost_usd IS DISTINCT FROM runledger.number_said(NEW.application_cost_usd::text) THEN
         BEGIN
-            NEW.application_cost_usd := NEW.cost_usd;
+            IF NEW.cost_usd IS NOT NULL THEN
+                NEW.application_cost_usd := NEW.cost_usd;
+            ELSIF EXISTS (SELECT FROM runledger.settlements AS s
+                          WHERE s.generation_id = NEW.id AND s.cost_usd IS NOT NULL AND s.rate_amount IS NOT NULL) THEN
+                NEW.application_cost_usd := NULL;  -- Only what a settlement gave is taken back.
+            END IF;
         EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
             NEW.application_cost_usd := NULL;  -- Its type has no room for the value.
         END;
@@ -117,7 +122,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.keep_adopted_cost_usd() IS
-    'Takes cost_usd of a row that is inserted as ended from the application''s column, and copies it there when the daemon changes it, rounded to that column''s type; NULL if the type has no room for it. What the application writes there later stays there.';
+    'Takes cost_usd of a row that is inserted as ended from the application''s column, and copies it there when the daemon changes it, rounded to that column''s type; NULL if the type has no room for it. A number is replaced by none only if a settlement had given the row one. What the application writes there later stays there.';
 
 CREATE OR REPLACE FUNCTION runledger.keep_adopted_duration_ms() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1 AS $$
@@ -129,7 +134,12 @@ BEGIN
     ELSIF NEW.duration_ms IS DISTINCT FROM OLD.duration_ms
           AND NEW.duration_ms IS DISTINCT FROM runledger.number_said(NEW.application_duration_ms::text) THEN
         BEGIN
-            NEW.application_duration_ms := NEW.duration_ms;
+            IF NEW.duration_ms IS NOT NULL THEN
+                NEW.application_duration_ms := NEW.duration_ms;
+            ELSIF EXISTS (SELECT FROM runledger.settlements AS s
+                          WHERE s.generation_id = NEW.id AND s.duration_clock <> 'application') THEN
+                NEW.application_duration_ms := NULL;  -- Only what a settlement gave is taken back.
+            END IF;
         EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
             NEW.application_duration_ms := NULL;  -- Its type has no room for the value.
         END;

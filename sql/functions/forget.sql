@@ -42,6 +42,40 @@ CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS j
 COMMENT ON FUNCTION runledger.scrubbed_metadata(jsonb) IS
     'The metadata that a forgotten generation keeps: the run''s pseudonym, the rate with its count of tokens, the GPU and the tool. It leaves its group and its account.';
 
+CREATE OR REPLACE FUNCTION runledger.no_outputs() RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN '{"outputs": []}'::jsonb;
+COMMENT ON FUNCTION runledger.no_outputs() IS 'The response_payload of a forgotten generation.';
+
+CREATE OR REPLACE FUNCTION runledger.is_forgotten(run_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM runledger.forgotten_runs AS f
+                   WHERE f.run_digest = sha256(convert_to(is_forgotten.run_id, 'UTF8')));
+END
+$$;
+COMMENT ON FUNCTION runledger.is_forgotten(text) IS 'Whether a person was forgotten with the run of this id.';
+
+CREATE OR REPLACE FUNCTION runledger.scrub_generation(p_id bigint, p_has_result boolean) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE runledger.generations AS g SET
+        metadata = CASE
+            WHEN runledger.is_pseudonym(g.metadata ->> 'run_id') THEN g.metadata
+            -- A run is one row's, and so is its pseudonym: a second row of the run names none.
+            WHEN EXISTS (SELECT FROM runledger.generations AS other WHERE other.run_id = runledger.pseudonym_of(g.run_id))
+                THEN runledger.scrubbed_metadata(g.metadata) - 'run_id'
+            ELSE runledger.scrubbed_metadata(g.metadata) END,
+        request_payload = NULL,
+        response_payload = CASE WHEN p_has_result AND g.response_payload IS NOT NULL THEN runledger.no_outputs()
+                                ELSE g.response_payload END,
+        status_reason = CASE WHEN p_has_result AND g.status_reason IS NOT NULL THEN 'forgotten' ELSE g.status_reason END
+    WHERE g.id = p_id;
+END
+$$;
+COMMENT ON FUNCTION runledger.scrub_generation(bigint, boolean) IS
+    'Removes the personal data from a row of generations: when its person is forgotten, and when the application then writes the forgotten run into a row. p_has_result: also from its result, which an UPDATE by the application does not write.';
+
 CREATE OR REPLACE FUNCTION runledger.late_events_of(
     p_run_ids text[], OUT run_id text, OUT pseudonym text, OUT is_removed boolean)
     RETURNS SETOF record LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan
@@ -153,7 +187,6 @@ DECLARE
     old_ids text[];
     holder record;
     chats bigint[] := '{}';
-    empty_payload CONSTANT jsonb := '{"outputs": []}';
 BEGIN
     old_ids := runledger.runs_to_forget(p_id);
     SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR NO KEY UPDATE;
@@ -166,18 +199,8 @@ BEGIN
 
     table_name := 'generations';
     action := 'scrubbed';
-    UPDATE runledger.generations SET
-        metadata = CASE
-            WHEN runledger.is_pseudonym(metadata ->> 'run_id') THEN metadata
-            -- A run is one row's, and so is its pseudonym: a second row of the run names none.
-            WHEN EXISTS (SELECT FROM runledger.generations AS other WHERE other.run_id = runledger.pseudonym_of(g.run_id))
-                THEN runledger.scrubbed_metadata(metadata) - 'run_id'
-            ELSE runledger.scrubbed_metadata(metadata) END,
-        request_payload = NULL,
-        response_payload = CASE WHEN response_payload IS NOT NULL THEN empty_payload END,
-        status_reason = CASE WHEN status_reason IS NOT NULL THEN 'forgotten' END
-    WHERE id = p_id;
-    GET DIAGNOSTICS row_count = ROW_COUNT;
+    PERFORM runledger.scrub_generation(p_id, true);
+    row_count := 1;
     RETURN NEXT;
 
     table_name := 'settlements';
@@ -187,7 +210,7 @@ BEGIN
         status_reason = CASE WHEN status_reason IS NOT NULL THEN 'forgotten' END,
         before = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(before)
                   WHERE key IN ('status', 'duration_ms', 'cost_usd', 'cost_note', 'response_timestamp')),
-        response_payload_md5 = CASE WHEN response_payload_md5 IS NOT NULL THEN md5(empty_payload::text) END
+        response_payload_md5 = CASE WHEN response_payload_md5 IS NOT NULL THEN md5(runledger.no_outputs()::text) END
     WHERE generation_id = p_id;
     GET DIAGNOSTICS row_count = ROW_COUNT;
     RETURN NEXT;

@@ -6,7 +6,8 @@ BEGIN
        AND (TG_OP = 'DELETE' OR OLD.group_key IS DISTINCT FROM NEW.group_key) THEN
         INSERT INTO runledger.group_queue (group_key, opens) VALUES (OLD.group_key, false);
     END IF;
-    IF TG_OP <> 'DELETE' AND NEW.group_key IS NOT NULL THEN
+    -- A row with a forgotten run leaves its group before the transaction ends (queue_settlement).
+    IF TG_OP <> 'DELETE' AND NEW.group_key IS NOT NULL AND NOT runledger.is_forgotten(NEW.run_id) THEN
         INSERT INTO runledger.group_queue (group_key, opens) VALUES (
             NEW.group_key,
             TG_OP = 'INSERT' OR OLD.group_key IS DISTINCT FROM NEW.group_key

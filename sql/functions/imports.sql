@@ -123,10 +123,9 @@ BEGIN
         IF word IS DISTINCT FROM wanted.status THEN
             UPDATE runledger.generations SET application_status = word WHERE id = wanted.id;
         END IF;
-        IF digest IS NOT NULL THEN
-            INSERT INTO runledger.imported_documents (document_digest, generation_id, content_md5)
-            VALUES (digest, wanted.id, content);
-        END IF;
+        INSERT INTO runledger.imported_documents (document_digest, generation_id, content_md5)
+        VALUES (coalesce(digest, sha256('\xff'::bytea || convert_to(wanted.id::text, 'UTF8'))), wanted.id, content)
+        ON CONFLICT (document_digest) DO UPDATE SET generation_id = excluded.generation_id;  -- A number that is used again.
         RETURN 'imported';
     END IF;
     IF known.content_md5 = content OR known.generation_id IS NULL THEN

@@ -88,3 +88,13 @@ END
 $$;
 COMMENT ON FUNCTION runledger.tell_refused_settlement() IS
     'Tells the application that its own trigger or constraint refuses the settlement of a row. With its owner''s rights, likewise.';
+
+CREATE OR REPLACE FUNCTION runledger.tell_edited() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM runledger.add_news('edited_by_hand', NEW.generation_id, NEW.run_id, NULL, NEW.why);
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.tell_edited() IS
+    'Tells the application that a row is left as it is because it was edited by hand. With its owner''s rights, likewise.';

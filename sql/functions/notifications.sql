@@ -110,11 +110,13 @@ DECLARE
     told jsonb := runledger.notice_payload(g, p_status, p_reason, p_duration_us, p_cost, p_note, p_outputs);
     new_kind text;
     new_for_status text := '';
+    new_settlement_id bigint := 0;
     changed text[];
 BEGIN
     IF p_status <> last.status THEN
         new_kind := 'correction';
         new_for_status := p_status;
+        new_settlement_id := (runledger.last_settlement(g.id)).id;
     ELSIF p_output_count > last.output_count AND last.output_count = 0 AND p_status = 'completed' THEN
         new_kind := 'follow_up';
     ELSE
@@ -125,15 +127,16 @@ BEGIN
         UPDATE runledger.notifications AS n SET
             payload = n.payload || told,
             not_before = CASE WHEN n.attempts = 0 THEN least(n.not_before, now()) ELSE n.not_before END
-        WHERE n.generation_id = g.id AND n.state = 'pending' AND n.kind = 'ending' AND n.parts_sent = 0
+        WHERE n.generation_id = g.id AND n.run_id = g.run_id AND n.state = 'pending' AND n.kind = 'ending'
+              AND n.parts_sent = 0
         RETURNING n.recipient
     )
     SELECT coalesce(array_agg(recipient), '{}') INTO changed FROM newer;
     -- The others get a message of its own: all of them, or beside one that has changed those that had an ending.
     INSERT INTO runledger.notifications (
-        generation_id, run_id, kind, for_status, recipient, chat_id, payload, not_before)
-    SELECT g.id, g.run_id, new_kind, new_for_status, whom.recipient, runledger.telegram_chat_now(whom.chat_id),
-           told || whom.place, now()
+        generation_id, run_id, kind, for_status, settlement_id, recipient, chat_id, payload, not_before)
+    SELECT g.id, g.run_id, new_kind, new_for_status, new_settlement_id, whom.recipient,
+           runledger.telegram_chat_now(whom.chat_id), told || whom.place, now()
     FROM runledger.recipients_of(g.metadata) AS whom
     WHERE whom.chat_id IS NOT NULL AND whom.recipient <> ALL (changed)
           AND (cardinality(changed) = 0
@@ -150,6 +153,34 @@ $$;
 COMMENT ON FUNCTION runledger.queue_notification(
     runledger.generations, runledger.settlements, text, text, bigint, numeric, text, jsonb, integer, interval) IS
     'For a row that is settled again: puts the change into the messages that are not sent yet, or into new ones. queue_endings writes the message of a first settlement.';
+
+CREATE OR REPLACE FUNCTION runledger.queue_late_corrections(p_generation_id bigint) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    g runledger.generations;
+    s runledger.settlements := runledger.last_settlement(p_generation_id);
+BEGIN
+    SELECT * INTO g FROM runledger.generations WHERE id = p_generation_id;
+    INSERT INTO runledger.notifications (
+        generation_id, run_id, kind, for_status, settlement_id, recipient, chat_id, payload)
+    SELECT g.id, g.run_id, 'correction', s.status, s.id, whom.recipient, runledger.telegram_chat_now(whom.chat_id),
+           runledger.notice_payload(g, s.status, s.status_reason, s.duration_us, s.cost_usd, s.cost_note,
+                                    g.response_payload -> 'outputs') || whom.place
+    FROM runledger.recipients_of(g.metadata) AS whom
+    CROSS JOIN LATERAL (
+        SELECT n.payload ->> 'status' AS status FROM runledger.notifications AS n
+        WHERE n.generation_id = g.id AND n.run_id = g.run_id AND n.recipient = whom.recipient
+              AND n.kind IN ('ending', 'correction') AND n.channel = 'telegram'
+        ORDER BY n.id DESC LIMIT 1) AS told
+    WHERE whom.chat_id IS NOT NULL AND told.status IS DISTINCT FROM s.status
+    ON CONFLICT ON CONSTRAINT notifications_are_made_once DO NOTHING;
+    IF FOUND THEN
+        PERFORM runledger.wake_outbox();
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.queue_late_corrections(bigint) IS
+    'For a row that has come back to a run about which it had a message: a correction to each recipient whom that message told another status.';
 
 CREATE OR REPLACE FUNCTION runledger.skip_notification_of_adopted() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

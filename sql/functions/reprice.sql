@@ -19,7 +19,7 @@ BEGIN ATOMIC
            CASE WHEN s.cost_note IS DISTINCT FROM 'not_charged'
                THEN runledger.cost_of(rate.usd_per_second, 'second', s.duration_us, NULL) END
     FROM runledger.settlements AS s
-    JOIN runledger.generations AS g ON g.id = s.generation_id
+    JOIN runledger.generations AS g ON g.id = s.generation_id AND NOT s.row_is_gone
     LEFT JOIN runledger.gpu_rates AS rate ON rate.gpu = p_gpu AND rate.effective @> s.finished_at
     WHERE s.gpu = p_gpu AND s.finished_at >= p_from AND s.finished_at < p_to AND s.outcome <> 'edited_by_hand'
       -- A row that names another run is about to be reopened.

@@ -3,7 +3,7 @@ CREATE OR REPLACE FUNCTION runledger.report_edit(s runledger.settlements, g runl
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     -- Once, until the row has the settled values again.
-    IF (SELECT outcome FROM runledger.settlements WHERE generation_id = g.id ORDER BY id DESC LIMIT 1)
+    IF (SELECT outcome FROM runledger.settlements WHERE generation_id = g.id AND NOT row_is_gone ORDER BY id DESC LIMIT 1)
        = 'edited_by_hand' THEN
         RETURN;
     END IF;
@@ -17,12 +17,11 @@ COMMENT ON FUNCTION runledger.report_edit(runledger.settlements, runledger.gener
 
 CREATE OR REPLACE FUNCTION runledger.keeps_edit(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE sql IMMUTABLE
-    -- If the program that changed the run has also emptied the row, there is nothing to overwrite.
-    RETURN runledger.is_edited_by_hand(g, last)
-        AND NOT (g.status IN ('pending', 'processing')
-                 AND num_nonnulls(g.duration_ms, g.cost_usd, g.response_timestamp) = 0);
+    -- Who gives the row to another run and says that it has not ended tries again, and leaves the rest to the ledger. It
+    -- can't empty each column: those of an adopted table are beside its own.
+    RETURN runledger.is_edited_by_hand(g, last) AND g.status NOT IN ('pending', 'processing');
 COMMENT ON FUNCTION runledger.keeps_edit(runledger.generations, runledger.settlements) IS
-    'Whether a row that names another run now is left as it is, because it was edited by hand since its last settlement.';
+    'Whether a row that names another run now is left as it is, because it was edited by hand since its last settlement, and still says that it has ended.';
 
 CREATE OR REPLACE FUNCTION runledger.reopen(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -86,6 +85,26 @@ $$;
 COMMENT ON FUNCTION runledger.reopen_rows_of(text) IS
     'Reopens the rows that a run had settled and that name another run now. Raises lock_not_available if one is locked.';
 
+CREATE OR REPLACE FUNCTION runledger.reopen_row_for(p_run_id text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    g runledger.generations;
+    last runledger.settlements;
+BEGIN
+    SELECT * INTO g FROM runledger.generations WHERE run_id = p_run_id;
+    last := runledger.last_settlement(g.id);
+    IF last.outcome <> 'reopened' AND last.run_id <> p_run_id THEN
+        SELECT * INTO g FROM runledger.generations WHERE id = g.id FOR NO KEY UPDATE NOWAIT;
+        last := runledger.last_settlement(g.id);
+        IF g.run_id = p_run_id AND last.run_id <> p_run_id AND last.outcome <> 'reopened' THEN
+            PERFORM runledger.reopen(g, last);
+        END IF;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.reopen_row_for(text) IS
+    'Reopens the row that names a run, if another run has settled it. Raises lock_not_available if it would, and the row is locked.';
+
 CREATE OR REPLACE FUNCTION runledger.settle_new(
     p_run_ids text[], p_outputs_grace interval, p_duration_max interval,
     OUT run_id text, OUT outcome text, OUT detail text)
@@ -115,7 +134,7 @@ BEGIN
         FROM runledger.each_of(rows_held) AS g
         WHERE coalesce((
             SELECT last.outcome = 'reopened' FROM runledger.settlements AS last
-            WHERE last.generation_id = g.id AND last.outcome <> 'edited_by_hand'
+            WHERE last.generation_id = g.id AND last.outcome <> 'edited_by_hand' AND NOT last.row_is_gone
             ORDER BY last.id DESC LIMIT 1), true)
     LOOP
         run_id := (known.g).run_id;
@@ -148,9 +167,9 @@ BEGIN
     IF cardinality(seen) < cardinality(held) THEN
         RETURN QUERY SELECT absent.id, absent.outcome, NULL::text FROM (
             SELECT asked.id, CASE
-                WHEN (SELECT true FROM runledger.runs AS r WHERE r.run_id = asked.id) IS NULL THEN 'no_run'
-                WHEN (SELECT true FROM runledger.generations AS g WHERE g.run_id = asked.id) IS NULL
-                    THEN 'no_generation' END AS outcome
+                WHEN (SELECT true FROM runledger.generations AS g WHERE g.run_id = asked.id) THEN NULL
+                WHEN (SELECT true FROM runledger.runs AS r WHERE r.run_id = asked.id) THEN 'no_generation'
+                ELSE 'no_run' END AS outcome
             FROM (SELECT * FROM unnest(held) EXCEPT SELECT * FROM unnest(seen)) AS asked (id)) AS absent
         WHERE absent.outcome IS NOT NULL;
     END IF;
@@ -204,8 +223,14 @@ BEGIN
     SELECT * INTO r FROM runledger.runs WHERE run_id = p_run_id;
     IF r.run_id IS NULL THEN
         -- Not heard of yet, or removed by retention: then the row that it settled keeps what it cost, since no other row
-        -- can be given it.
-        outcome := 'no_run';
+        -- can be given it. But the row that names it keeps nothing of another run.
+        BEGIN
+            PERFORM runledger.reopen_row_for(p_run_id);
+            outcome := 'no_run';
+        EXCEPTION WHEN lock_not_available THEN
+            outcome := 'locked';
+            detail := 'the generations row is locked by another transaction';
+        END;
         RETURN;
     END IF;
     BEGIN
@@ -230,14 +255,18 @@ BEGIN
         last.outcome := 'reopened';
     END IF;
     IF last.id IS NULL OR last.outcome = 'reopened' THEN
-        -- The row may name a run again whose message reopen() had withdrawn: the message is made anew.
-        IF last.outcome = 'reopened' AND r.terminal_status IS NOT NULL THEN
+        -- The row, or a deleted one of its id, may name a run again whose message reopen() had withdrawn: the message is
+        -- made anew.
+        IF r.terminal_status IS NOT NULL THEN
             DELETE FROM runledger.notifications
                 WHERE generation_id = g.id AND run_id = p_run_id
                   AND state = 'skipped' AND last_error = runledger.withdrawn();
         END IF;
         SELECT settled.outcome, settled.detail INTO STRICT outcome, detail
             FROM runledger.settle_new(ARRAY[p_run_id], p_outputs_grace, p_duration_max) AS settled;
+        IF outcome = 'settled' THEN
+            PERFORM runledger.queue_late_corrections(g.id);
+        END IF;
         RETURN;
     END IF;
 

@@ -14,12 +14,43 @@ DECLARE
     last runledger.settlements;
 BEGIN
     SELECT * INTO last FROM runledger.settlements
-        WHERE generation_id = p_generation_id AND outcome <> 'edited_by_hand' ORDER BY id DESC LIMIT 1;
+        WHERE generation_id = p_generation_id AND outcome <> 'edited_by_hand' AND NOT row_is_gone ORDER BY id DESC LIMIT 1;
     RETURN last;
 END
 $$;
 COMMENT ON FUNCTION runledger.last_settlement(bigint) IS
-    'The last settlement that was written to the row; NULLs if there is none.';
+    'The last settlement that was written to the row; NULLs if there is none. Not those of a deleted row that had the id before.';
+
+CREATE OR REPLACE FUNCTION runledger.is_imported(p_generation_id bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM runledger.imported_documents WHERE generation_id = p_generation_id);
+END
+$$;
+COMMENT ON FUNCTION runledger.is_imported(bigint) IS
+    'Whether `runledger import` has made the generation: then what its document says of its ending stays.';
+
+CREATE OR REPLACE FUNCTION runledger.leave_id_of_deleted_rows() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE runledger.settlements AS s SET row_is_gone = true
+        FROM (SELECT DISTINCT id FROM gone) AS g WHERE s.generation_id = g.id AND NOT s.row_is_gone;
+    UPDATE runledger.imported_documents AS d SET generation_id = NULL FROM gone AS g WHERE d.generation_id = g.id;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.leave_id_of_deleted_rows() IS
+    'Marks the settlements of deleted generations, and takes the generations from their documents: another row may get the id, and has nothing to do with them.';
+
+CREATE OR REPLACE FUNCTION runledger.leave_all_ids() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE runledger.settlements SET row_is_gone = true WHERE NOT row_is_gone;
+    UPDATE runledger.imported_documents SET generation_id = NULL WHERE generation_id IS NOT NULL;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.leave_all_ids() IS 'As leave_id_of_deleted_rows, when generations is truncated.';
 
 CREATE OR REPLACE FUNCTION runledger.is_edited_by_hand(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -63,6 +94,10 @@ DECLARE
     s runledger.settlements;
     timing record;
     rate record;
+    is_imported boolean := false;
+    given_at timestamptz;
+    given_us bigint;
+    given_cost numeric;
 BEGIN
     s.generation_id := g.id;
     s.run_id := r.run_id;
@@ -75,6 +110,20 @@ BEGIN
         s.status := g.status;
         -- The row keeps all of it. The audit and webhooks have room for a sentence.
         s.status_reason := left(g.status_reason, 1000);
+        -- So do the time and the cost that it wrote, if the ledger knows none; of an imported row in any case.
+        is_imported := runledger.is_imported(g.id);
+        IF last.id IS NULL THEN
+            given_at := CASE WHEN isfinite(g.response_timestamp) THEN g.response_timestamp END;
+            given_us := CASE WHEN g.duration_ms BETWEEN 0 AND 1e15 THEN round(g.duration_ms * 1000) END;
+            given_cost := CASE WHEN g.cost_usd >= 0 AND g.cost_usd < 'Infinity' THEN g.cost_usd END;
+        ELSE
+            given_at := last.finished_at;
+            given_us := CASE WHEN last.duration_clock = 'application' THEN last.duration_us END;
+            given_cost := CASE WHEN last.rate_amount IS NULL THEN last.cost_usd END;
+        END IF;
+        IF is_imported THEN
+            s.finished_at := coalesce(given_at, s.finished_at);
+        END IF;
     ELSE
         s.status := CASE r.terminal_status
             WHEN 'success' THEN 'completed' WHEN 'cancelled' THEN 'cancelled' ELSE 'failed' END;
@@ -119,6 +168,23 @@ BEGIN
         IF runledger.unit_us(s.rate_unit) IS NOT NULL THEN
             s.cost_note := s.duration_note;
         END IF;
+    END IF;
+    IF given_us IS NOT NULL AND (is_imported OR s.duration_us IS NULL) THEN
+        IF s.duration_us IS NOT NULL THEN
+            s.duration_note := NULL;
+        END IF;
+        s.duration_us := given_us;
+        s.duration_clock := 'application';
+    END IF;
+    -- That a failed run costs nothing is known.
+    IF given_cost IS NOT NULL
+       AND (is_imported OR s.cost_usd IS NULL AND s.cost_note IS DISTINCT FROM 'not_charged') THEN
+        s.cost_usd := given_cost;
+        s.cost_note := NULL;
+        s.rate_amount := NULL;
+        s.rate_unit := NULL;
+        s.rate_source := NULL;
+        s.token_count := NULL;
     END IF;
     RETURN s;
 END
@@ -169,6 +235,10 @@ BEGIN
     s.output_count := merged.output_count;
     IF s.keeps_status THEN
         s.outcome := 'kept';
+        -- What the application wrote, if the ledger knows no outputs; of an imported row in any case.
+        IF g.response_payload IS NOT NULL AND (merged.output_count = 0 OR runledger.is_imported(g.id)) THEN
+            merged.payload := g.response_payload;
+        END IF;
     ELSE
         s.outcome := CASE WHEN last.id IS NULL THEN 'settled' ELSE 'resettled' END;
     END IF;

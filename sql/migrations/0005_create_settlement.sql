@@ -57,10 +57,11 @@ CREATE TABLE runledger.settlements (
     response_payload_md5 text,
     is_replaced boolean NOT NULL DEFAULT false,
     token_count bigint,
+    row_is_gone boolean NOT NULL DEFAULT false,
     CONSTRAINT settlements_outcome_is_known
         CHECK (outcome IN ('settled', 'resettled', 'kept', 'edited_by_hand', 'reopened', 'repriced')),
     CONSTRAINT settlements_finished_at_unless_reopened CHECK ((finished_at IS NULL) = (outcome = 'reopened')),
-    CONSTRAINT settlements_duration_clock_is_known CHECK (duration_clock IN ('boottime', 'realtime', 'provider')),
+    CONSTRAINT settlements_duration_clock_is_known CHECK (duration_clock IN ('boottime', 'realtime', 'provider', 'application')),
     CONSTRAINT settlements_clock_iff_duration CHECK ((duration_us IS NULL) = (duration_clock IS NULL)),
     CONSTRAINT settlements_duration_note_is_known
         CHECK (duration_note IN ('no_running_event', 'running_after_end', 'clocks_differ', 'clock_implausible',
@@ -90,15 +91,15 @@ COMMENT ON INDEX runledger.settlements_run_id_idx IS
 CREATE INDEX settlements_gpu_idx ON runledger.settlements (gpu, finished_at) WHERE gpu IS NOT NULL;
 COMMENT ON INDEX runledger.settlements_gpu_idx IS '`runledger reprice` looks up the runs of one GPU within some time.';
 CREATE INDEX settlements_gpu_by_day_idx ON runledger.settlements (finished_at) INCLUDE (generation_id, id, gpu)
-    WHERE outcome <> 'edited_by_hand';
+    WHERE outcome <> 'edited_by_hand' AND NOT row_is_gone;
 COMMENT ON INDEX runledger.settlements_gpu_by_day_idx IS
-    'The GPU of each generation that ended within some time, read from the index alone. settlements is only added to, so it costs no update.';
+    'The GPU of each generation that ended within some time, read from the index alone. Only the deletion of a generation updates what it depends on.';
 CREATE INDEX settlements_settled_at_idx ON runledger.settlements USING brin (settled_at);
 COMMENT ON INDEX runledger.settlements_settled_at_idx IS 'Finds what was settled within some days.';
 CREATE INDEX settlements_replaced_idx ON runledger.settlements (settled_at) WHERE is_replaced;
 COMMENT ON INDEX runledger.settlements_replaced_idx IS 'Retention takes the oldest settlements that a newer one has replaced.';
 COMMENT ON TABLE runledger.settlements IS
-    'The audit: for each settlement of a generations row, the written values, the values before, and the reason. Written by the daemon, never changed.';
+    'The audit: for each settlement of a generations row, the written values, the values before, and the reason. Written by the daemon. Only marks change: is_replaced, row_is_gone.';
 COMMENT ON COLUMN runledger.settlements.id IS 'The order in which they were made.';
 COMMENT ON COLUMN runledger.settlements.generation_id IS 'The row that was settled; no foreign key, because the audit outlives it.';
 COMMENT ON COLUMN runledger.settlements.run_id IS 'The run whose results were written; for a reopened row, the run whose settlement is withdrawn.';
@@ -113,11 +114,12 @@ COMMENT ON COLUMN runledger.settlements.finished_at IS
     'The instant that it counts to; if only the provider reported the ending, when its report was stored. NULL only for a reopened row.';
 COMMENT ON COLUMN runledger.settlements.duration_us IS 'Microseconds; NULL if it is unknown.';
 COMMENT ON COLUMN runledger.settlements.duration_clock IS
-    'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. provider: the provider''s ended_at minus its started_at (runs.provider_…), because no webhook ended the run. NULL: no duration.';
+    'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. provider: the provider''s ended_at minus its started_at (runs.provider_…), because no webhook ended the run. application: as the application wrote it with the ending that is kept. NULL: no duration.';
 COMMENT ON COLUMN runledger.settlements.rate_amount IS
     'US dollars per rate_unit, as copied at the settlement, even if nothing was charged; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements.rate_unit IS 'second, minute, hour, run, request or token; NULL: no usable rate.';
-COMMENT ON COLUMN runledger.settlements.cost_usd IS 'US dollars, 12 decimals; NULL if nothing is charged or the cost is unknown.';
+COMMENT ON COLUMN runledger.settlements.cost_usd IS
+    'US dollars, 12 decimals; NULL if nothing is charged or the cost is unknown. Without a rate: as the application wrote it with the ending that is kept.';
 COMMENT ON COLUMN runledger.settlements.cost_note IS 'Why cost_usd is NULL, or what to know about it.';
 COMMENT ON COLUMN runledger.settlements.output_count IS 'How many outputs the run had.';
 COMMENT ON COLUMN runledger.settlements.before IS 'The settled columns before this settlement.';
@@ -126,13 +128,15 @@ COMMENT ON COLUMN runledger.settlements.gpu IS
 COMMENT ON COLUMN runledger.settlements.rate_source IS
     'metadata: from metadata.costRate. gpu_rates: from that table, by gpu, as of finished_at. NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements.duration_note IS
-    'A note about the duration, whether or not anything is charged. no_running_event, running_after_end, clock_implausible, provider_times_missing, provider_times_implausible: why it is NULL. clocks_differ: it is by wall clocks. provider_times: it is by the provider''s clock. NULL: it is by one boot''s clock.';
+    'A note about the duration, whether or not anything is charged. no_running_event, running_after_end, clock_implausible, provider_times_missing, provider_times_implausible: why it is NULL, or not by the run. clocks_differ: it is by wall clocks. provider_times: it is by the provider''s clock. NULL: it is by one boot''s clock.';
 COMMENT ON COLUMN runledger.settlements.keeps_status IS
     'True: the status is the one that the application had written itself, not the run''s.';
 COMMENT ON COLUMN runledger.settlements.response_payload_md5 IS
     'MD5 of the response_payload that was written, as text: an edit by hand is noticed by it. NULL: none was written, or it was not recorded.';
 COMMENT ON COLUMN runledger.settlements.token_count IS
     'metadata.tokenCount, copied with a rate whose unit is token, even if nothing was charged; NULL: the rate has another unit, or there is none.';
+COMMENT ON COLUMN runledger.settlements.row_is_gone IS
+    'True: the generation was deleted. What was settled stays, and is billed; a row that has the id now is another one. Written by a trigger on generations.';
 COMMENT ON COLUMN runledger.settlements.is_replaced IS 'A newer settlement of the same generation and run has taken its place: retention may remove it.';
 
 CREATE TYPE runledger.settlement_draft AS (

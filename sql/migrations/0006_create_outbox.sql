@@ -35,7 +35,8 @@ CREATE TABLE runledger.notifications (
     webhook_url text,
     answer_status integer,
     group_key text COLLATE "C",
-    CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status, recipient),
+    settlement_id bigint NOT NULL DEFAULT 0,
+    CONSTRAINT notifications_are_made_once UNIQUE (generation_id, run_id, kind, for_status, recipient, settlement_id),
     CONSTRAINT notifications_kind_is_known CHECK (kind IN ('ending', 'follow_up', 'correction', 'settlement', 'progress', 'group')),
     CONSTRAINT notifications_channel_is_known CHECK (channel IN ('telegram', 'webhook')),
     CONSTRAINT notifications_state_is_known
@@ -162,6 +163,8 @@ COMMENT ON COLUMN runledger.notifications.answer_status IS
     'The HTTP status of the last answer to a webhook; NULL: none came, or not a webhook.';
 COMMENT ON COLUMN runledger.notifications.group_key IS
     'Of a webhook about a settlement, the group that its generation was in then; of one about a group''s end, the group. NULL: another kind, or no group.';
+COMMENT ON COLUMN runledger.notifications.settlement_id IS
+    'Of a correction the settlement that changed the status: a status can change more than once. 0: it is no correction.';
 
 COMMENT ON COLUMN runledger.notifications.recipient IS
     'Whom the record names: a chat''s number, @channelname in lower case, or platform and the name of another. Of a skipped message, the key of metadata that names nobody. Empty: a webhook. The chat stays the same recipient if its number changes.';

@@ -49,7 +49,7 @@ CREATE TABLE runledger.application_news (
     group_key text COLLATE "C",
     CONSTRAINT application_news_kind_is_known
         CHECK (kind IN ('chat_refused', 'message_dead', 'message_uncertain', 'message_expired', 'webhook_dead',
-                        'settlement_refused')),
+                        'settlement_refused', 'edited_by_hand')),
     CONSTRAINT application_news_detail_is_short CHECK (length(detail) <= 500)
 );
 CREATE INDEX application_news_run_id_idx ON runledger.application_news (run_id, id) WHERE run_id IS NOT NULL;
@@ -63,12 +63,12 @@ COMMENT ON COLUMN runledger.application_news.id IS
     'Ascending in the order of commits: who has read up to a number has missed none below it. The microseconds since 1970 when it was written, or one more than the number before, so that numbers ascend across a restore of the database, too.';
 COMMENT ON COLUMN runledger.application_news.happened_at IS 'When it was written.';
 COMMENT ON COLUMN runledger.application_news.kind IS
-    'chat_refused: Telegram refuses the chat, as a person who has blocked the bot. message_dead: a message was refused for good, or all attempts failed. message_uncertain: it may have arrived, and is not sent again. message_expired: it has waited too long, and is not sent. webhook_dead: the receiver of a webhook about a settlement or a group''s end wants it no more, or did not accept it in time. settlement_refused: a trigger or constraint of the application refuses the settlement of its row, which waits.';
+    'chat_refused: Telegram refuses the chat, as a person who has blocked the bot. message_dead: a message was refused for good, or all attempts failed. message_uncertain: it may have arrived, and is not sent again. message_expired: it has waited too long, and is not sent. webhook_dead: the receiver of a webhook about a settlement or a group''s end wants it no more, or did not accept it in time. settlement_refused: a trigger or constraint of the application refuses the settlement of its row, which waits. edited_by_hand: a row no longer has its settled values, and so it is left as it is.';
 COMMENT ON COLUMN runledger.application_news.generation_id IS 'The generation that it is about; NULL: a chat, or a group.';
 COMMENT ON COLUMN runledger.application_news.run_id IS 'Its run; NULL: a chat, or a group.';
 COMMENT ON COLUMN runledger.application_news.chat_id IS 'Telegram''s chat; negative for groups; NULL: no chat has to do with it.';
 COMMENT ON COLUMN runledger.application_news.detail IS
-    'What Telegram, PostgreSQL or the receiver of a webhook said, its links masked, cut after 500 characters.';
+    'What Telegram, PostgreSQL or the receiver of a webhook said, or settlements.why, its links masked, cut after 500 characters.';
 COMMENT ON COLUMN runledger.application_news.group_key IS 'The group whose end could not be told; NULL: it is not about a group.';
 
 CREATE TABLE runledger.progress_news (

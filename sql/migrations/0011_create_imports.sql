@@ -50,10 +50,10 @@ CREATE TABLE runledger.imported_documents (
 CREATE INDEX imported_documents_generation_id_idx ON runledger.imported_documents (generation_id);
 COMMENT ON INDEX runledger.imported_documents_generation_id_idx IS '`runledger forget` finds the documents of a generation.';
 COMMENT ON TABLE runledger.imported_documents IS
-    'Which generation each document became, by its _id. Written by `runledger import`.';
-COMMENT ON COLUMN runledger.imported_documents.document_digest IS 'SHA-256 of the document''s _id and its type, as text.';
+    'Which generation each document became, by its _id: such a generation keeps its ending. Written by `runledger import`.';
+COMMENT ON COLUMN runledger.imported_documents.document_digest IS 'SHA-256 of the document''s _id and its type, as text; if it has none, of the byte FF and the generation''s number, which are no _id.';
 COMMENT ON COLUMN runledger.imported_documents.generation_id IS
-    'The generation; no foreign key, so that a document of a deleted generation is not imported again. NULL: its person was forgotten, and so it is not imported again either.';
+    'The generation; no foreign key. NULL: it was deleted, or its person forgotten, and so the document is not imported again.';
 COMMENT ON COLUMN runledger.imported_documents.content_md5 IS
     'MD5 of the document: the same one has nothing new. Empty if its person was forgotten.';
 COMMENT ON COLUMN runledger.imported_documents.imported_at IS 'When it was first imported.';

@@ -4,7 +4,7 @@ SELECT line.period, line.settlement_id, line.generation_id, s.run_id, g.telegram
        line.cost_note, s.token_count, g.account_key AS account_id, g.tool_key AS tool, g.application_id::text AS application_id
 FROM runledger.closed_runs AS line
 LEFT JOIN runledger.settlements AS s ON s.id = line.settlement_id
-LEFT JOIN runledger.generations AS g ON g.id = line.generation_id;
+LEFT JOIN runledger.generations AS g ON g.id = line.generation_id AND NOT s.row_is_gone;
 COMMENT ON VIEW runledger.closed_runs_v1 IS
     'The lines of the closed months: each run as it was settled when its month was closed. Only run_id, telegram_chat_id, account_id, tool and application_id are looked up as they are now, so that a person can be forgotten.';
 COMMENT ON COLUMN runledger.closed_runs_v1.period IS 'The closed month.';

@@ -8,7 +8,7 @@ SELECT c.id AS correction_id, c.period, c.posted_in, c.posted_at, c.posted_by, c
        g.application_id::text AS application_id
 FROM runledger.corrections AS c
 LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id
-LEFT JOIN runledger.generations AS g ON g.id = c.generation_id;
+LEFT JOIN runledger.generations AS g ON g.id = c.generation_id AND NOT s.row_is_gone;
 COMMENT ON VIEW runledger.corrections_v1 IS
     'What changed in closed months after they were closed, with the reason and both numbers. No row of it ever changes, but for the run_id and why of a forgotten run, and the application_id of a deleted row.';
 COMMENT ON COLUMN runledger.corrections_v1.correction_id IS 'A handle for people.';

@@ -45,16 +45,16 @@ WITH RECURSIVE zone AS MATERIALIZED (
     SELECT m.period, m.begins_at AS period_begins_at, m.ends_at AS period_ends_at, NULL::text AS corrected_period,
            coalesce(g.application_id::text, g.id::text) AS handle, g.run_id, g.metadata, g.account_key AS account, g.cost_usd, g.cost_note, s.gpu,
            g.response_timestamp AS ended_at, s.running_at, s.token_count,
-           -- A cost that no rate gives is a flat price: the row was adopted, or edited by hand.
+           -- A cost that no rate gives is a flat price: the application gave it, or the row was edited by hand.
            CASE WHEN s.cost_usd = g.cost_usd THEN s.duration_us
                 WHEN g.duration_ms < 'Infinity' THEN g.duration_ms * 1000 END AS duration_us,
-           CASE WHEN s.cost_usd = g.cost_usd THEN s.rate_amount ELSE g.cost_usd END AS price,
-           CASE WHEN s.cost_usd = g.cost_usd THEN s.rate_unit ELSE 'run' END AS unit, NULL::text AS correction
+           coalesce(CASE WHEN s.cost_usd = g.cost_usd THEN s.rate_amount END, g.cost_usd) AS price,
+           coalesce(CASE WHEN s.cost_usd = g.cost_usd THEN s.rate_unit END, 'run') AS unit, NULL::text AS correction
     FROM open_periods AS m
     JOIN runledger.generations AS g ON g.response_timestamp >= m.begins_at AND g.response_timestamp < m.ends_at
     LEFT JOIN LATERAL (
         SELECT * FROM runledger.settlements AS audit
-        WHERE audit.generation_id = g.id AND audit.outcome <> 'edited_by_hand'
+        WHERE audit.generation_id = g.id AND audit.outcome <> 'edited_by_hand' AND NOT audit.row_is_gone
         ORDER BY audit.id DESC LIMIT 1) AS s ON true
     -- NULL is unknown, and so is NaN, which is above all numbers. A cost that only the application has written counts
     -- for a generation that is completed.
@@ -63,12 +63,12 @@ WITH RECURSIVE zone AS MATERIALIZED (
     -- In a closed month, as it was billed. Only names are those of today, so that a person can be forgotten.
     SELECT p.period, p.begins_at, p.ends_at, NULL,
            coalesce(g.application_id::text, line.generation_id::text), s.run_id, g.metadata, g.account_key, line.cost_usd,
-           line.cost_note, line.gpu, line.finished_at, s.running_at, s.token_count, line.duration_us, line.rate_amount,
-           line.rate_unit, NULL
+           line.cost_note, line.gpu, line.finished_at, s.running_at, s.token_count, line.duration_us,
+           coalesce(line.rate_amount, line.cost_usd), coalesce(line.rate_unit, 'run'), NULL
     FROM runledger.closed_periods AS p
     JOIN runledger.closed_runs AS line ON line.period = p.period
     LEFT JOIN runledger.settlements AS s ON s.id = line.settlement_id
-    LEFT JOIN runledger.generations AS g ON g.id = line.generation_id
+    LEFT JOIN runledger.generations AS g ON g.id = line.generation_id AND NOT s.row_is_gone
     WHERE line.cost_usd IS NOT NULL
     UNION ALL
     -- What was posted into a month as a correction of an earlier one: the difference, which may be negative.
@@ -84,7 +84,7 @@ WITH RECURSIVE zone AS MATERIALIZED (
     JOIN runledger.corrections AS c ON c.posted_in = p.period
     LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id
     LEFT JOIN runledger.settlements AS replaced ON replaced.id = c.replaced_settlement_id
-    LEFT JOIN runledger.generations AS g ON g.id = c.generation_id
+    LEFT JOIN runledger.generations AS g ON g.id = c.generation_id AND NOT s.row_is_gone
     WHERE c.difference_usd <> 0
 ), counted AS (
     SELECT b.*, runledger.unit_us(b.unit) IS NOT NULL AS is_by_time,

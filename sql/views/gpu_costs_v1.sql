@@ -16,13 +16,13 @@ CROSS JOIN LATERAL (
         SELECT g.status, g.duration_ms, g.cost_usd,
                CASE WHEN s.generation_id IS NOT NULL THEN s.gpu
                     ELSE (SELECT own.gpu FROM runledger.settlements AS own
-                          WHERE own.generation_id = g.id AND own.outcome <> 'edited_by_hand'
+                          WHERE own.generation_id = g.id AND own.outcome <> 'edited_by_hand' AND NOT own.row_is_gone
                           ORDER BY own.id DESC LIMIT 1) END AS gpu
         FROM runledger.generations AS g
         LEFT JOIN (
             SELECT DISTINCT ON (of_day.generation_id) of_day.generation_id, of_day.gpu
             FROM runledger.settlements AS of_day
-            WHERE of_day.outcome <> 'edited_by_hand'
+            WHERE of_day.outcome <> 'edited_by_hand' AND NOT of_day.row_is_gone
               AND of_day.finished_at >= d.begins_at AND of_day.finished_at < d.ends_at
             ORDER BY of_day.generation_id, of_day.id DESC) AS s ON s.generation_id = g.id
         WHERE g.response_timestamp >= d.begins_at AND g.response_timestamp < d.ends_at) AS ended

@@ -18,7 +18,7 @@ SELECT g.group_key AS group_id,
 FROM runledger.generations AS g
 LEFT JOIN LATERAL (
     SELECT audit.outcome FROM runledger.settlements AS audit
-    WHERE audit.generation_id = g.id AND audit.outcome <> 'edited_by_hand'
+    WHERE audit.generation_id = g.id AND audit.outcome <> 'edited_by_hand' AND NOT audit.row_is_gone
     ORDER BY audit.id DESC LIMIT 1) AS s ON true
 WHERE g.group_key IS NOT NULL
 GROUP BY g.group_key;

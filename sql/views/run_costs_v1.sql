@@ -6,7 +6,7 @@ SELECT g.id AS generation_id, g.run_id, g.status, g.request_timestamp, g.respons
 FROM runledger.generations AS g
 LEFT JOIN LATERAL (
     SELECT * FROM runledger.settlements AS audit
-    WHERE audit.generation_id = g.id AND audit.outcome <> 'edited_by_hand'
+    WHERE audit.generation_id = g.id AND audit.outcome <> 'edited_by_hand' AND NOT audit.row_is_gone
     ORDER BY audit.id DESC LIMIT 1) AS s ON true;
 COMMENT ON VIEW runledger.run_costs_v1 IS
     'Cost of each generation, with the rate, the instants and the clock that it was computed from. Times are UTC instants; cost in US dollars.';
@@ -27,7 +27,7 @@ COMMENT ON COLUMN runledger.run_costs_v1.cost_note IS 'Why cost_usd is NULL, or 
 COMMENT ON COLUMN runledger.run_costs_v1.rate_amount IS 'US dollars per rate_unit, as copied at the settlement; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.run_costs_v1.rate_unit IS 'second, minute, hour, run, request or token; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.run_costs_v1.duration_clock IS
-    'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. NULL: no duration.';
+    'boottime: both instants from one boot of one edge, immune to clock steps. realtime: from wall clocks. provider: the provider''s own times. application: as the application wrote it. NULL: no duration.';
 COMMENT ON COLUMN runledger.run_costs_v1.running_at IS 'The instant that the duration counts from; NULL: none was received.';
 COMMENT ON COLUMN runledger.run_costs_v1.finished_at IS 'The instant that it counts to; NULL: not settled.';
 COMMENT ON COLUMN runledger.run_costs_v1.telegram_chat_id IS 'The chat; negative for groups; NULL: none, or malformed.';

@@ -14,7 +14,7 @@ COMMENT ON COLUMN runledger.settlements_v1.why IS 'A sentence for people.';
 COMMENT ON COLUMN runledger.settlements_v1.status IS 'The generation''s status that was written.';
 COMMENT ON COLUMN runledger.settlements_v1.finished_at IS 'When the edge received the ending; NULL only for a reopened row.';
 COMMENT ON COLUMN runledger.settlements_v1.duration_us IS 'Microseconds; NULL if it is unknown.';
-COMMENT ON COLUMN runledger.settlements_v1.duration_clock IS 'boottime, realtime or provider: the clock of the duration; NULL: no duration.';
+COMMENT ON COLUMN runledger.settlements_v1.duration_clock IS 'boottime, realtime or provider: the clock of the duration; application: as the application wrote it; NULL: no duration.';
 COMMENT ON COLUMN runledger.settlements_v1.rate_amount IS 'US dollars per rate_unit; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements_v1.rate_unit IS 'second, minute, hour, run, request or token; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.settlements_v1.cost_usd IS 'US dollars, 12 decimals; NULL if nothing is charged or the cost is unknown.';

@@ -12,7 +12,7 @@ SELECT c.posted_in, 'correction', c.period, c.settlement_id, c.generation_id, c.
        s.token_count, g.account_key, g.tool_key, c.application_id
 FROM runledger.corrections_v1 AS c
 LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id
-LEFT JOIN runledger.generations AS g ON g.id = c.generation_id;
+LEFT JOIN runledger.generations AS g ON g.id = c.generation_id AND NOT s.row_is_gone;
 COMMENT ON VIEW runledger.statement_lines_v1 IS
     'All lines that a month is billed with: its runs, and the corrections of earlier months. Of a closed month the sum of amount_usd is billed_usd of its statement. An open month has only corrections yet.';
 COMMENT ON COLUMN runledger.statement_lines_v1.period IS 'The month with which the line is billed.';

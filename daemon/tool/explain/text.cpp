@@ -151,6 +151,9 @@ std::string timing_lines(const pqxx::row& run) {
 }
 
 std::string rate_lines(const pqxx::row& generation) {
+    if (generation["is_given"].as<bool>(false)) {
+        return "  None: the cost was written into the row with its ending, and is kept.\n";
+    }
     if (generation["amount"].is_null()) {
         const std::string note = text_or(generation["rate_note"], "rate_missing");
         const bool is_about_tokens = note.starts_with("tokens_");
@@ -176,6 +179,9 @@ std::string sum_lines(const pqxx::row& generation) {
         return fmt::format("  No cost ({}): {}.\n", note.value_or("?"), advice_on(note.value_or("")));
     }
     const auto cost = generation["settled_cost"].as<std::string>();
+    if (generation["is_given"].as<bool>(false)) {
+        return fmt::format("  as it was written: {} USD\n", cost);
+    }
     const auto unit = generation["unit"].as<std::string>();
     std::string text;
     if (unit == "run" || unit == "request") {

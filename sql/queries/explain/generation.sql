@@ -6,6 +6,7 @@ SELECT g.id, g.run_id, g.status, g.status_reason, g.duration_ms, g.cost_usd, g.c
        last.id IS NOT NULL AND last.outcome <> 'reopened' AND runledger.is_edited_by_hand(g, last) AS is_edited,
        last.status AS settled_status, round(last.duration_us / 1000.0, 3) AS settled_ms, last.cost_usd AS settled_cost,
        last.cost_note AS settled_note, last.duration_us, last.duration_note, last.keeps_status,
+       last.cost_usd IS NOT NULL AND last.rate_amount IS NULL AS is_given,
        CASE WHEN last.rate_amount IS NULL THEN rate.amount ELSE last.rate_amount END AS amount,
        CASE WHEN last.rate_amount IS NULL THEN rate.unit ELSE last.rate_unit END AS unit,
        CASE WHEN last.rate_amount IS NULL THEN rate.source ELSE last.rate_source END AS source,
@@ -18,5 +19,5 @@ FROM runledger.generations AS g
 LEFT JOIN runledger.runs AS r ON r.run_id = $1
 CROSS JOIN runledger.last_settlement(g.id) AS last
 CROSS JOIN runledger.rate_for(g.metadata, coalesce(r.finished_at, now())) AS rate
-WHERE g.run_id = $1 OR g.id IN (SELECT generation_id FROM runledger.settlements WHERE run_id = $1)
+WHERE g.run_id = $1 OR g.id IN (SELECT generation_id FROM runledger.settlements WHERE run_id = $1 AND NOT row_is_gone)
 ORDER BY g.run_id IS NOT DISTINCT FROM $1 DESC, g.id

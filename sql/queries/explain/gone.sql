@@ -3,5 +3,5 @@ SELECT DISTINCT ON (s.generation_id) s.generation_id AS id, s.status, round(s.du
        s.cost_usd, s.cost_note
 FROM runledger.settlements AS s
 WHERE s.run_id = $1 AND s.outcome NOT IN ('edited_by_hand', 'reopened')
-  AND NOT EXISTS (SELECT FROM runledger.generations AS g WHERE g.id = s.generation_id)
+  AND s.row_is_gone
 ORDER BY s.generation_id, s.id DESC

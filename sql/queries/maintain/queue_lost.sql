@@ -14,11 +14,11 @@ unsettled AS MATERIALIZED (
     SELECT g.run_id FROM unnest(ARRAY(SELECT run_id FROM read)) AS ended (run_id)
     JOIN runledger.generations AS g ON g.run_id = ended.run_id
     WHERE (SELECT true FROM runledger.settlements AS s
-           WHERE s.generation_id = g.id AND s.run_id = g.run_id LIMIT 1) IS NULL
+           WHERE s.generation_id = g.id AND s.run_id = g.run_id AND NOT s.row_is_gone LIMIT 1) IS NULL
       -- A row that was edited by hand keeps the result of the run that it named before. Once the audit says so, settling
       -- does nothing until the edit is undone.
       AND CASE (SELECT newest.outcome FROM runledger.settlements AS newest
-                WHERE newest.generation_id = g.id ORDER BY newest.id DESC LIMIT 1)
+                WHERE newest.generation_id = g.id AND NOT newest.row_is_gone ORDER BY newest.id DESC LIMIT 1)
           WHEN 'edited_by_hand' THEN NOT runledger.keeps_edit(g, runledger.last_settlement(g.id))
           ELSE true END
 ),

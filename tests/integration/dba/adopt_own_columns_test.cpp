@@ -79,23 +79,6 @@ protected:
             "FROM pg_attribute WHERE attrelid = 'public.generations'::regclass AND attnum > 0");
     }
     void as_application(const std::string& statements) const { run("SET ROLE studio; " + statements); }
-    // The run has ended as it says, after two seconds; settle has seen it, with the daemon's rights.
-    void end_run(std::string_view run_id, std::string_view status, std::string_view at = "now()") const {
-        run(fmt::format(
-            R"(INSERT INTO runledger.runs (run_id, running_at, running_boot_id, running_boottime_us, running_redelivered,
-                   terminal_status, finished_at, finished_boot_id, finished_boottime_us, finished_redelivered,
-                   finished_digest, latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest,
-                   latest_status, first_received_at, event_count)
-               SELECT '{0}', {2}, boot, 1, false, '{1}', {2}, boot, 2000001, false, 1, {2}, boot, 2000001, false, 1,
-                      '{1}', {2}, 2
-               FROM gen_random_uuid() AS boot
-               ON CONFLICT (run_id) DO UPDATE SET terminal_status = excluded.terminal_status)",
-            run_id, status, at));
-        run(
-            fmt::format("SET ROLE runledger_daemon; SELECT 1 / count(*) FROM runledger.settle_run('{}', '0', '7 days') "
-                        "WHERE outcome IN ('settled', 'resettled', 'kept')",
-                        run_id));
-    }
 };
 
 TEST_F(AdoptOwnColumns, AreKeptAsTheyAreWhileTheApplicationGoesOnWriting) {
@@ -231,6 +214,70 @@ TEST_F(AdoptOwnColumns, HoldWhatTheyHaveRoomForAndStopNoSettlement) {
     EXPECT_EQ(value("SELECT concat_ws(' ', status, num_nonnulls(cost_usd, duration_ms, response_payload, "
                     "response_timestamp)) FROM public.generations WHERE user_id = 'me'"),
               "success 0");
+}
+
+// The application writes its words and its own columns; the ledger's are hidden from it.
+TEST_F(AdoptOwnColumns, AreGivenToAnotherRunInTheSameRow) {
+    make_table(5);
+    adopt();
+    int number = 0;
+    for (const char* changes : {"status = 'queued'", "status = 'queued', cost_usd = NULL, duration_ms = NULL",
+                                "status = 'processing', cost_usd = 7"}) {
+        for (const char* ending : {"success", "failed"}) {
+            const std::string first = fmt::format("first-{}", ++number);
+            const std::string second = fmt::format("second-{}", number);
+            as_application(
+                fmt::format("INSERT INTO public.generations (user_id, metadata) VALUES ('{0}', '{{\"run_id\": \"{0}\", "
+                            "\"costRate\": "
+                            "{{\"amount\": 0.5, \"currency\": \"USD\", \"unit\": \"run\"}}}}')",
+                            first));
+            end_run(first, ending);
+
+            as_application(
+                fmt::format("UPDATE public.generations SET {}, metadata = metadata || '{{\"run_id\": \"{}\"}}' WHERE "
+                            "user_id = '{}'",
+                            changes, second, first));
+            run(
+                fmt::format("SET ROLE runledger_daemon; SELECT runledger.settle_run('{}', '0', '7 days'), "
+                            "runledger.settle_run('{}', '0', '7 days')",
+                            first, second));
+            EXPECT_EQ(value(fmt::format("SELECT concat_ws(' ', status, duration_ms, cost_usd, cost_note) FROM "
+                                        "runledger.generations WHERE user_id = '{}'",
+                                        first)),
+                      "pending")
+                << changes << " after " << ending;
+            end_run(second, "success");
+
+            EXPECT_EQ(value(fmt::format("SELECT concat_ws(' ', status, duration_ms, cost_usd) FROM public.generations "
+                                        "WHERE user_id = '{}'",
+                                        first)),
+                      "success 2000 0.5")
+                << changes << " after " << ending;
+            EXPECT_EQ(value(fmt::format("SELECT string_agg(run_id, ', ') FROM runledger.billed_runs_v1 WHERE run_id IN "
+                                        "('{}', '{}')",
+                                        first, second)),
+                      second);
+        }
+    }
+}
+
+// Of rows of before, whose run ends after the adoption.
+TEST_F(AdoptOwnColumns, KeepACostThatTheLedgerDoesNotKnow) {
+    make_table(5);
+    adopt();
+    const auto row = [this](int number) {
+        return value(
+            fmt::format("SELECT concat_ws(' ', g.status, g.cost_usd, g.duration_ms, g.cost_note, 'its own', "
+                        "v.cost_usd, v.duration_ms) FROM runledger.generations AS g JOIN public.generations "
+                        "AS v USING (number) WHERE number = {}",
+                        number));
+    };
+
+    end_run("run-1", "success");
+    end_run("run-4", "failed");
+
+    EXPECT_EQ(row(1), "completed 0.1 2000.000 its own 0.1 2000") << "nothing gives a rate";
+    EXPECT_EQ(row(4), "completed 2000.000 not_charged its own 0.4 2000") << "a failure is not charged";
 }
 
 // Each column that is generated elsewhere: of rows of before, of new ones, and after their metadata has changed.

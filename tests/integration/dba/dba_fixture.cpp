@@ -57,4 +57,21 @@ std::string Dba::value(const std::string& query) const {
     return row[0].is_null() ? "NULL" : row[0].as<std::string>();
 }
 
+void Dba::end_run(std::string_view run_id, std::string_view status, std::string_view at) const {
+    run(fmt::format(
+        R"(INSERT INTO runledger.runs (run_id, running_at, running_boot_id, running_boottime_us, running_redelivered,
+               terminal_status, finished_at, finished_boot_id, finished_boottime_us, finished_redelivered,
+               finished_digest, latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest,
+               latest_status, first_received_at, event_count)
+           SELECT '{0}', {2}, boot, 1, false, '{1}', {2}, boot, 2000001, false, 1, {2}, boot, 2000001, false, 1,
+                  '{1}', {2}, 2
+           FROM gen_random_uuid() AS boot
+           ON CONFLICT (run_id) DO UPDATE SET terminal_status = excluded.terminal_status)",
+        run_id, status, at));
+    run(
+        fmt::format("SET ROLE runledger_daemon; SELECT 1 / count(*) FROM runledger.settle_run('{}', '0', '7 days') "
+                    "WHERE outcome IN ('settled', 'resettled', 'kept')",
+                    run_id));
+}
+
 }  // namespace runledger::test

@@ -37,6 +37,8 @@ protected:
     // Statements in a transaction of their own, as the superuser; the single value of a query, "NULL" for NULL.
     void run(const std::string& statements, std::string_view database = "") const;
     [[nodiscard]] std::string value(const std::string& query) const;
+    // The run has ended as it says, after two seconds; settle has seen it, with the daemon's rights.
+    void end_run(std::string_view run_id, std::string_view status, std::string_view at = "now()") const;
 
 private:
     TempFolder folder_;

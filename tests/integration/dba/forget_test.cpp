@@ -185,6 +185,43 @@ TEST_F(Forget, TakesOnlyThePersonsEventsOutOfABatchThatWasSetAside) {
     }
 }
 
+// An object-relational mapper writes all that it has read before, or deletes the row and inserts it.
+TEST_F(Forget, StaysIfTheApplicationSavesTheOldMetadataAgain) {
+    const std::string id = value("SELECT id FROM runledger.generations WHERE run_id = 'run-of-ann'");
+    const std::string old = value("SELECT metadata FROM runledger.generations WHERE id = " + id);
+    ASSERT_TRUE(tool({"forget", "--generation", id}).status.clean());
+    const auto costs = [this] {
+        run("DO $$ DECLARE one text; BEGIN FOR one IN SELECT DISTINCT run_id FROM runledger.settle_queue LOOP "
+            "PERFORM runledger.settle_run(one, '0', '7 days'); END LOOP; DELETE FROM runledger.settle_queue; END $$");
+        return value("SELECT string_agg(status || ' ' || cost_usd, ', ' ORDER BY id) FROM runledger.generations") +
+               " of " + value("SELECT count(*) || ' ' || sum(cost_usd) FROM runledger.billed_runs_v1");
+    };
+    const std::string before = costs();
+    ASSERT_EQ(before, "completed 0.500000000000, completed 0.500000000000 of 2 1.000000000000");
+
+    run(fmt::format(
+        "SET ROLE runledger_application; UPDATE runledger.generations SET metadata = '{}', request_payload = "
+        "'\"prompt-of-ann\"' WHERE id = {}",
+        old, id));
+
+    EXPECT_EQ(costs(), before);
+    EXPECT_THAT(dump(), Not(HasSubstr("of-ann")));
+
+    run(fmt::format(
+        "DELETE FROM runledger.generations WHERE id = {0}; INSERT INTO runledger.generations (id, metadata, "
+        "request_payload) VALUES ({0}, '{1}', '\"prompt-of-ann\"')",
+        id, old));
+
+    EXPECT_EQ(costs(), before);
+    EXPECT_THAT(dump(), Not(HasSubstr("of-ann")));
+
+    run(fmt::format("INSERT INTO runledger.generations (metadata) VALUES ('{}')", old));
+
+    EXPECT_THAT(dump(), Not(HasSubstr("of-ann"))) << "a run is one row's";
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.generations WHERE run_id IS NULL"), "1");
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.settle_queue WHERE run_id LIKE '%ann'"), "0");
+}
+
 // As docs/dba.md says it.
 TEST_F(Forget, IsNotNeededForPostgresqlsLogIfThatHasNoParameters) {
     const auto is_logged_by_a_replay = [this](const std::string& secret, const std::string& settings) {

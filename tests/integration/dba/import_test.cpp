@@ -5,6 +5,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <string>
 
 #include "tests/integration/dba/dba_fixture.hpp"
@@ -383,6 +384,58 @@ TEST_F(ImportCommand, DoesNotBringBackWhoWasForgotten) {
 
     EXPECT_EQ(value("SELECT count(*) FROM runledger.generations WHERE metadata::text LIKE '%ffffff%'"), "0");
     EXPECT_EQ(value("SELECT generation_id FROM runledger.imported_documents"), "NULL");
+}
+
+TEST_F(ImportCommand, KeepsAnEndingWhoseRunTheLedgerHas) {
+    const auto row = [this](int number) {
+        return value(
+            fmt::format("SELECT concat_ws(' ', status, application_status, cost_usd, duration_ms, "
+                        "response_timestamp, response_payload, cost_note) FROM runledger.generations WHERE "
+                        "run_id = 'r-{}'",
+                        number));
+    };
+    const std::string payload = R"("responsePayload": {"images": ["a.png"]}, "costUsd")";
+    for (int number = 1; number <= 4; ++number) {
+        std::string text = document(number, number == 2 ? "timeout" : "success", "1.5");
+        text.replace(text.find("\"costUsd\""), 9, payload);
+        if (number == 3) {
+            text.replace(text.find("\"_id\""), 5, "\"_was\"");  // A document without one.
+        }
+        if (number == 4) {
+            text = std::regex_replace(text, std::regex(R"(, "durationMs".*)"), "}");  // Nor has it all of an ending.
+        }
+        append(text + "\n");
+    }
+    ASSERT_TRUE(import().status.clean());
+    const std::string as_imported = row(1);
+    ASSERT_EQ(as_imported, R"(completed success 1.5 2012.345 2025-08-29 02:36:00+00 {"images": ["a.png"]})");
+
+    for (const char* run : {"r-1", "r-2", "r-3", "r-4"}) {
+        end_run(run, "success");
+    }
+
+    EXPECT_EQ(row(1), as_imported);
+    EXPECT_EQ(row(2), R"(failed timeout 1.5 2012.345 2025-08-29 02:36:00+00 {"images": ["a.png"]})");
+    EXPECT_EQ(row(3), as_imported);
+    EXPECT_EQ(row(4), R"(completed success 2000.000 2025-08-29 02:36:00+00 {"outputs": []} rate_missing)")
+        << "only what the document left open is written";
+    EXPECT_EQ(value("SELECT string_agg(concat_ws(' ', outcome, cost_usd, duration_clock), ', ' ORDER BY run_id) FROM "
+                    "runledger.settlements"),
+              "kept 1.5 application, kept 1.5 application, kept 1.5 application, kept boottime");
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.notifications"), "0");
+    EXPECT_EQ(import({"--again"}).output, "0 imported, 0 changed, 4 there already, 0 refused\n");
+}
+
+// An application that chooses its own ids uses one again.
+TEST_F(ImportCommand, GivesADocumentOfADeletedRowToNoOtherRow) {
+    append(document(1, "pending") + "\n");
+    ASSERT_TRUE(import().status.clean());
+    run("DELETE FROM runledger.generations; INSERT INTO runledger.generations (id, metadata) VALUES (1, '{}')");
+    append(document(1, "success") + "\n");
+
+    EXPECT_EQ(import().output, "0 imported, 0 changed, 1 there already, 0 refused\n");
+
+    EXPECT_EQ(value("SELECT status || ' ' || metadata FROM runledger.generations"), "pending {}");
 }
 
 }  // namespace

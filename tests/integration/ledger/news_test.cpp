@@ -134,6 +134,22 @@ TEST_F(News, TellOnceThatTheApplicationRefusesASettlement) {
         "another refusal is told, too", [&] { return news().size() == 2; }, std::chrono::seconds{30});
 }
 
+TEST_F(News, TellOnceThatARowWasEditedByHand) {
+    const auto id = insert_generation("edited");
+    end("edited");
+    ASSERT_EQ(settle("edited"), "settled");
+    execute("UPDATE runledger.generations SET cost_usd = 5");
+
+    apply_events({{event_text({.run_id = "edited"}), -1'000'000}});
+    ASSERT_EQ(settle("edited"), "edited_by_hand");
+    ASSERT_EQ(settle("edited"), "edited_by_hand");
+
+    EXPECT_THAT(news("kind, generation_id, run_id, detail"),
+                ElementsAre(fmt::format(
+                    "edited_by_hand {} edited the row no longer says what was settled; it is left as it is", id)));
+    EXPECT_THAT(heard(), SizeIs(1));
+}
+
 TEST_F(News, SayNothingOfARowThatIsOnlyLocked) {
     insert_generation("locked");
     const auto application = another_connection();

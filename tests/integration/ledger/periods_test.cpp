@@ -707,5 +707,25 @@ TEST_F(Periods, TakeNothingMoreWhenTheyAreClosed) {
     EXPECT_THAT(refusal_of(correction), HasSubstr("a closed month takes no more corrections"));
 }
 
+// Of a line and of a correction. The application chooses its own ids, and uses one again.
+TEST_F(Periods, LookUpNobodyInARowThatHasTheIdOfADeletedOne) {
+    const auto id = settled_run("run-1", 10);
+    close();
+    receive("run-1", "success", 5 * second_us);
+    settle_all();
+    const char* const names =
+        "SELECT count(*) || ' ' || count(telegram_chat_id) || ' ' || count(account_id) FROM runledger.";
+    ASSERT_EQ(value(std::string(names) + "statement_lines_v1"), "2 2 0");
+
+    execute(
+        fmt::format("DELETE FROM runledger.generations; INSERT INTO runledger.generations (id, metadata) VALUES "
+                    R"(({}, '{{"telegramChatId": 7, "accountId": "acme"}}'))",
+                    id));
+
+    EXPECT_EQ(value(std::string(names) + "statement_lines_v1"), "2 0 0");
+    EXPECT_EQ(value(std::string(names) + "closed_runs_v1"), "1 0 0");
+    EXPECT_EQ(value("SELECT count(*) || ' ' || count(\"SubAccountId\") FROM runledger.focus_costs_v1"), "2 0");
+}
+
 }  // namespace
 }  // namespace runledger::test

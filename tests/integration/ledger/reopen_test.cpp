@@ -233,6 +233,140 @@ TEST_F(Reopen, WaitsForALockedRow) {
     EXPECT_EQ(row(1), "pending|-|-|-|open");
 }
 
+// metadata without the run's id, then with another one's: the second change queues only the new run.
+TEST_F(Reopen, WithdrawsAtOnceWhatAnotherRunGaveThoughTheNewOneIsNotHeardOf) {
+    for (const bool is_known : {false, true}) {
+        const std::string first = is_known ? "a-1" : "a-0";
+        const std::string second = is_known ? "b-1" : "b-0";
+        const auto id = insert_generation(first);
+        end_run(first, 1'000'000);
+        if (is_known) {
+            apply_events({{event_text({.run_id = second, .status = "queued"}), 0}});
+            work_off_queue();
+        }
+
+        execute(fmt::format("UPDATE runledger.generations SET metadata = metadata - 'run_id' WHERE id = {}", id));
+        EXPECT_EQ(row(id), fmt::format("completed|1000.000|0.000337000000|{}|ended", first));
+        execute(
+            fmt::format(R"(UPDATE runledger.generations SET metadata = metadata || '{{"run_id": "{}"}}' WHERE id = {})",
+                        second, id));
+
+        EXPECT_EQ(row(id), "pending|-|-|-|open") << second;
+        EXPECT_EQ(audit(id), fmt::format("{0} settled, {0} reopened", first));
+        EXPECT_EQ(settle(second), is_known ? "not_ended" : "no_run");
+    }
+}
+
+TEST_F(Reopen, WaitsForALockedRowAlsoIfTheNewRunIsNotHeardOf) {
+    insert_generation("a");
+    end_run("a", 1'000'000);
+    execute("UPDATE runledger.generations SET metadata = metadata - 'run_id'");
+    const auto application = another_connection();
+    {
+        pqxx::work work(db());
+        work.exec(R"(UPDATE runledger.generations SET metadata = metadata || '{"run_id": "b"}')");
+        work.commit();
+    }
+    pqxx::work lock(*application);
+    lock.exec("SELECT FROM runledger.generations FOR UPDATE");
+
+    EXPECT_EQ(settle("b"), "locked");
+    lock.abort();
+    EXPECT_EQ(settle("b"), "no_run");
+
+    EXPECT_EQ(row(1), "pending|-|-|-|open");
+}
+
+// A program that gives the row to another run says so by its status, and can't empty each column.
+TEST_F(Reopen, TakesARowThatIsPendingAgainForANewTryWhateverItsColumnsSay) {
+    for (const char* also : {"", ", cost_usd = NULL", ", duration_ms = NULL, cost_note = NULL"}) {
+        const std::string first = fmt::format("first{}", also);
+        const std::string second = fmt::format("second{}", also);
+        const auto id = insert_generation(first);
+        end_run(first, 1'000'000);
+
+        execute(
+            fmt::format("UPDATE runledger.generations SET metadata = jsonb_set(metadata, '{{run_id}}', '\"{}\"'), "
+                        "status = 'pending'{} WHERE id = {}",
+                        second, also, id));
+        EXPECT_EQ(row(id), "pending|-|-|-|open") << also;
+        end_run(second, 2'000'000);
+
+        EXPECT_EQ(row(id), fmt::format("completed|2000.000|0.000674000000|{}|ended", second));
+        EXPECT_EQ(audit(id), fmt::format("{0} settled, {0} reopened, {1} settled", first, second));
+    }
+}
+
+class DeletedRow : public Reopen {
+protected:
+    void SetUp() override {
+        insert_metadata(R"({"run_id": "a", "gpu": "A10G", "telegramChatId": 42, "accountId": "acme"})");
+        end_run("a", 1'000'000);
+        ASSERT_EQ(row(1), "completed|1000.000|0.000337000000|a|ended");
+    }
+    // As an application that chooses its own ids.
+    [[nodiscard]] static std::string inserts(const std::string& run, std::string_view chat = "43") {
+        return fmt::format(
+            R"(INSERT INTO runledger.generations (id, metadata) VALUES (1, '{{"run_id": "{}", "telegramChatId": {}, )"
+            R"("costRate": {{"amount": 1, "currency": "USD", "unit": "run"}}}}');)",
+            run, chat);
+    }
+    [[nodiscard]] std::string bill() {
+        return value(
+            "SELECT string_agg(concat_ws(' ', run_id, trim_scale(cost_usd)), ', ' ORDER BY run_id) FROM "
+            "runledger.billed_runs_v1");
+    }
+};
+
+TEST_F(DeletedRow, StaysBilledIfItsIdIsUsedAgain) {
+    execute("DELETE FROM runledger.generations; " + inserts("b"));
+    end_run("b", 2'000'000);
+    end_run("a", 1'000'000);
+
+    EXPECT_EQ(row(1), "completed|2000.000|1.000000000000|b|ended");
+    EXPECT_EQ(audit(1), "a settled, b settled");
+    EXPECT_EQ(bill(), "a 0.000337, b 1");
+}
+
+TEST_F(DeletedRow, IsSettledAgainIfItWasSavedByADeletionAndAnInsertion) {
+    execute("DELETE FROM runledger.generations; " + inserts("a", "42"));
+
+    EXPECT_EQ(row(1), "completed|1000.000|1.000000000000|a|ended");
+    EXPECT_EQ(bill(), "a 1") << "once";
+    EXPECT_EQ(told(), "1 a ending pending") << "once";
+}
+
+TEST_F(DeletedRow, HasNoSayInAnotherRowOfItsId) {
+    execute(R"(DELETE FROM runledger.generations; INSERT INTO runledger.generations (id, metadata) VALUES
+               (1, '{"groupId": "g"}'))");
+
+    EXPECT_EQ(row(1), "pending|-|-|-|open");
+    EXPECT_EQ(value("SELECT count(finished_at) FROM runledger.run_costs_v1"), "0");
+    EXPECT_EQ(value("SELECT settled FROM runledger.group_costs_v1"), "0");
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.repricing('A10G', '-infinity', 'infinity')"), "0");
+}
+
+TEST_F(DeletedRow, IsGoneWithATruncatedTableToo) {
+    execute("TRUNCATE runledger.generations RESTART IDENTITY; " + inserts("b"));
+    end_run("b", 2'000'000);
+
+    EXPECT_EQ(row(1), "completed|2000.000|1.000000000000|b|ended");
+    EXPECT_EQ(bill(), "a 0.000337, b 1");
+}
+
+// The message that waits is for the person of the deleted row.
+TEST_F(DeletedRow, GivesItsMessageNothingOfAnotherRow) {
+    execute("DELETE FROM runledger.generations; " + inserts("b"));
+    apply_events({{event_text({.run_id = "b", .status = "failed"}), 2'000'000}});
+    work_off_queue();
+    apply_events({{event_text({.run_id = "b", .status = "success"}), 1'000'000}});
+    work_off_queue();
+
+    EXPECT_EQ(value("SELECT string_agg(concat_ws(' ', recipient, kind, payload ->> 'status', payload ->> 'cost_usd'), "
+                    "', ' ORDER BY id) FROM runledger.notifications"),
+              "42 ending completed 0.000337000000, 43 ending completed 1.000000000000");
+}
+
 // The application follows by LISTEN: what it hears is committed, and names the row.
 TEST_F(Reopen, TellsListenersOfEachSettlementOnce) {
     std::vector<std::string> heard;

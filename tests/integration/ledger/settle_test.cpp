@@ -263,6 +263,53 @@ TEST_F(Ledger, SendsOneCorrectionForAnotherStatus) {
               "ending:,correction:cancelled");
 }
 
+TEST_F(Ledger, SendsACorrectionForEachChangeOfTheStatus) {
+    insert_generation("run-1");
+    std::int64_t at_us = 10'000'000;
+    for (const char* status : {"success", "failed", "success", "failed", "success"}) {
+        apply_events({{event_text({.status = status}), at_us -= 1'000'000}});
+        settle("run-1");
+        pqxx::work work(db());
+        work.exec("UPDATE runledger.notifications SET state = 'sent', sent_at = now()");
+        work.commit();
+    }
+
+    EXPECT_EQ(value("SELECT string_agg(kind || ' ' || (payload ->> 'status'), ', ' ORDER BY id) "
+                    "FROM runledger.notifications"),
+              "ending completed, correction failed, correction completed, correction failed, correction completed");
+    EXPECT_EQ(value("SELECT string_agg(n.id::text, ',' ORDER BY id) FROM runledger.notifications AS n "
+                    "WHERE NOT runledger.is_corrected(n)"),
+              "5");
+}
+
+// The row had another run meanwhile, and its first one had another ending when it came back.
+TEST_F(Ledger, SendsACorrectionIfTheRowComesBackToARunThatEndedInAnotherWay) {
+    insert_generation("run-1");
+    apply_events({{event_text({.status = "success"}), 10'000'000}});
+    settle("run-1");
+    const auto names = [&](const char* run) {
+        pqxx::work work(db());
+        work.exec(
+            fmt::format("UPDATE runledger.notifications SET state = 'sent', sent_at = now() WHERE state = "
+                        "'pending'; UPDATE runledger.generations SET metadata = metadata || "
+                        "'{{\"run_id\": \"{}\"}}'",
+                        run));
+        work.commit();
+        settle("run-1");
+        settle("run-2");
+    };
+
+    names("run-2");
+    apply_events({{event_text({.status = "failed"}), 9'000'000}});
+    names("run-1");
+    names("run-2");
+    names("run-1");
+
+    EXPECT_EQ(value("SELECT string_agg(concat_ws(' ', kind, run_id, payload ->> 'status', state), ', ' ORDER BY id) "
+                    "FROM runledger.notifications"),
+              "ending run-1 completed sent, correction run-1 failed sent");
+}
+
 TEST_F(Ledger, LeavesARowThatWasEditedByHand) {
     insert_generation("run-1");
     apply_events({{event_text({.status = "running"}), 0}, {event_text({.status = "success"}), 1'000'000}});

@@ -48,7 +48,7 @@ rc::Gen<Command> insert() {
         below(row_count), rc::gen::weightedElement<int>({{3, 0}, {3, 1}, {3, 2}, {1, 3}}),
         rc::gen::weightedElement<int>({{6, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}, {1, 5}, {2, 6}, {1, 7}, {1, 8}}),
         rc::gen::weightedElement<int>({{1, 0}, {4, 1}, {1, 2}}), below(4),
-        rc::gen::weightedElement<int>({{6, 0}, {1, 1}, {1, 2}}), below(group_count));
+        rc::gen::weightedElement<int>({{6, 0}, {1, 1}, {1, 2}, {1, 3}}), below(group_count));
 }
 
 rc::Gen<Command> settle() {
@@ -87,6 +87,12 @@ struct Text {
     }
     std::string operator()(const Change& c) const {
         return fmt::format("Change{{.row = {}, .what = {}, .value = {}}}", c.row, c.what, c.value);
+    }
+    std::string operator()(const Resave& c) const {
+        return fmt::format("Resave{{.row = {}, .run = {}}}", c.row, c.run);
+    }
+    std::string operator()(const SaveOld& c) const {
+        return fmt::format("SaveOld{{.row = {}, .is_inserted = {}}}", c.row, text_of(c.is_inserted));
     }
     std::string operator()(const Hold& c) const { return fmt::format("Hold{{{}}}", c.row); }
     std::string operator()(const Release&) const { return "Release{}"; }
@@ -133,10 +139,12 @@ rc::Gen<Command> some_command() {
          command_of<Change>(
              below(row_count), rc::gen::weightedElement<int>({{3, 0}, {1, 1}, {1, 2}, {1, 3}, {1, 4}}),
              rc::gen::weightedElement<int>({{3, 0}, {3, 1}, {3, 2}, {2, 3}, {2, 4}, {1, 5}, {2, 6}, {1, 7}, {1, 8}}))},
+        {3, command_of<Resave>(below(row_count), below(run_count + 1))},
+        {2, command_of<SaveOld>(below(row_count), rc::gen::arbitrary<bool>())},
         {2, command_of<Hold>(below(row_count))},
         {3, command_of<Release>()},
         {2, command_of<Delete>(below(row_count))},
-        {3, command_of<Edit>(below(row_count), below(4))},
+        {3, command_of<Edit>(below(row_count), below(5))},
         {4, rate_change()},
         {3, command_of<Reprice>(below(7), below(7))},
         {3, command_of<Forget>(below(row_count), rarely())},
@@ -159,10 +167,12 @@ rc::Gen<Command> some_command_after_a_closing() {
         {3, insert()},
         {5, command_of<Change>(below(row_count), rc::gen::weightedElement<int>({{4, 0}, {1, 1}, {1, 2}}), below(5))},
         {2, command_of<Delete>(below(row_count))},
-        {1, command_of<Edit>(below(row_count), below(4))},
+        {2, command_of<Resave>(below(row_count), below(run_count + 1))},
+        {1, command_of<Edit>(below(row_count), below(5))},
         {2, rate_change()},
         {2, command_of<Reprice>(rc::gen::just(0), rc::gen::just(6))},
         {1, command_of<Forget>(below(row_count), rc::gen::just(false))},
+        {1, command_of<SaveOld>(below(row_count), rc::gen::arbitrary<bool>())},
         {10, rc::gen::just(Command{Settle{.runs = (1 << run_count) - 1}})},
         {1, command_of<Report>(below(run_count), rc::gen::inRange(1, 6), below(5), below(5))},
         {3, command_of<Expire>(rc::gen::element<int>(Expire::runs, Expire::settlements), rc::gen::just(false))},

@@ -114,7 +114,7 @@ struct Insert {
     int rate{};
     int gpu{};
     int chat{};
-    int status{};  // 0: pending; 1: completed; 2: failed.
+    int status{};  // 0: pending; 1: completed; 2: failed; 3: completed, with a time and a cost of its own.
     int group{};
 };
 struct Change {
@@ -122,6 +122,16 @@ struct Change {
     enum What { run, rate, gpu, chat, group };
     int what{};
     int value{};
+};
+// The application saves a row as an object-relational mapper may do it: it deletes it and inserts it with the same id.
+struct Resave {
+    int row{};
+    int run{};  // run_count: none.
+};
+// It saves what it had read before the row's person was forgotten.
+struct SaveOld {
+    int row{};
+    bool is_inserted{};  // As with Resave.
 };
 // An application's transaction that has the row locked until it is released.
 struct Hold {
@@ -135,7 +145,7 @@ struct Delete {
 };
 struct Edit {
     int row{};
-    enum What { cost, reason, empty, give_back };
+    enum What { cost, reason, empty, give_back, status };  // status: pending again, the rest as it is.
     int what{};
 };
 struct RateChange {
@@ -185,8 +195,9 @@ struct Close {
     int month{};
 };
 
-using Command = std::variant<Apply, Copy, Conflict, Replay, Retire, Insert, Change, Hold, Release, Delete, Edit,
-                             RateChange, Reprice, Forget, ForgetChat, Settle, Report, Tell, Expire, DropDay, Close>;
+using Command =
+    std::variant<Apply, Copy, Conflict, Replay, Retire, Insert, Change, Resave, SaveOld, Hold, Release, Delete, Edit,
+                 RateChange, Reprice, Forget, ForgetChat, Settle, Report, Tell, Expire, DropDay, Close>;
 
 // As it would be written in C++, so that what was found can be pasted into a test.
 [[nodiscard]] std::string text_of(const Command& command);

@@ -241,6 +241,10 @@ std::vector<MendedFault> mended_faults() {
     const News earlier_ending{.run = 0, .status = success, .wall = 1, .boottime = 2};
     const News failure{.run = 0, .status = failed_with_words, .wall = 3, .boottime = 3};
     const Insert priced{.row = 0, .run = 0, .rate = rate_of_a_second};
+    const auto to_run = [](int run) { return Change{.row = 0, .what = Change::run, .value = run}; };
+    const auto ending_at = [](int moment, int status) {
+        return News{.run = 0, .status = status, .wall = moment, .boottime = moment};
+    };
     return {
         {"rate_stays_when_ending_moves",
          {RateChange{0, 2, 1}, RateChange{3, 6, 2}, Insert{.row = 0, .run = 0, .gpu = gpu_priced}, event(running),
@@ -275,6 +279,34 @@ std::vector<MendedFault> mended_faults() {
         {"batch_is_replayed_once", {event(running), Conflict{0}, Conflict{0}, Replay{1}, Replay{1}, Replay{0}}},
         {"batch_of_a_forgotten_run_is_replayed_under_its_pseudonym",
          {priced, event(running), Conflict{0}, Forget{0}, Conflict{0}, Replay{1}, Replay{2}, settle_all()}},
+        {"row_that_is_pending_again_is_tried_again",
+         {priced, event(running), event(ending), settle_all(), Edit{.row = 0, .what = Edit::status}, to_run(1),
+          settle_all()}},
+        {"row_is_given_to_another_run_in_two_steps",
+         {priced, event(running), event(ending), settle_all(), to_run(run_count), settle_all(), to_run(1),
+          settle_all()}},
+        {"deleted_row_stays_billed_if_its_id_is_used_again",
+         {priced, event(running), event(ending), settle_all(), Resave{.row = 0, .run = 1}, settle_all(), Close{1},
+          event({.run = 1, .status = success, .wall = 4, .boottime = 4}), settle_all()}},
+        {"row_is_saved_by_a_deletion_and_an_insertion",
+         {priced, event(running), event(ending), settle_all(), Resave{.row = 0, .run = 0}, settle_all(), to_run(1),
+          settle_all()}},
+        {"forgotten_row_is_saved_again_as_it_was",
+         {priced, event(running), event(ending), settle_all(), Forget{0}, SaveOld{.row = 0}, settle_all(),
+          event(earlier_ending), settle_all(), SaveOld{.row = 0, .is_inserted = true}, settle_all()}},
+        {"row_is_given_to_a_forgotten_run",
+         {priced, event(running), Forget{0}, Insert{.row = 1, .run = 1, .group = 1}, settle_all(),
+          Change{.row = 1, .what = Change::run, .value = 0}, settle_all()}},
+        {"status_changes_more_than_once",
+         {Insert{.row = 0, .run = 0, .chat = 1}, event(ending_at(5, success)), settle_all(), Tell{},
+          event(ending_at(4, failed)), settle_all(), Tell{}, event(ending_at(3, success)), settle_all(), Tell{},
+          event(ending_at(2, failed)), settle_all()}},
+        {"row_comes_back_to_a_run_that_ended_in_another_way",
+         {Insert{.row = 0, .run = 0, .chat = 1}, event(ending_at(5, success)), settle_all(), Tell{}, to_run(1),
+          settle_all(), event(ending_at(4, failed)), to_run(0), settle_all()}},
+        {"cost_that_the_application_gave_is_kept",
+         {Insert{.row = 0, .run = 0, .status = 3}, event(running), event(ending), settle_all(), event(earlier_ending),
+          settle_all()}},
     };
 }
 

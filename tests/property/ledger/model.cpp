@@ -220,13 +220,88 @@ void Model::run(const Insert& command) {
             .gpu = Gpu{static_cast<std::uint8_t>(command.gpu)},
             .chat = Chat{static_cast<std::uint8_t>(command.chat)},
             .status = command.status == 0   ? "pending"
-                      : command.status == 1 ? "completed"
-                                            : "failed"};
+                      : command.status == 2 ? "failed"
+                                            : "completed"};
+    if (command.status == 3) {
+        row.duration_us = 5'100'000;
+        row.cost = Decimal::parse("3");
+    }
     row.group = Group{static_cast<std::uint8_t>(command.group)};
+    scrub(rows_.emplace(*id, std::move(row)).first->second);
+}
+
+void Model::scrub(Row& row) {
+    if (row.run && forgotten_.contains(*row.run)) {
+        const std::string pseudonym = pseudonym_of(*row.run);
+        row.run.reset();
+        if (!row_of(pseudonym)) {  // A run is one row's.
+            row.run = pseudonym;
+        }
+        row.is_forgotten = true;
+        row.chat = Chat::none;
+        row.group = Group::none;
+    }
     if (row.run) {
         queue_.insert(*row.run);
     }
-    rows_.emplace(*id, std::move(row));
+}
+
+void Model::renew(Row& row) {
+    for (Settlement& s : row.history) {
+        s.row_is_gone = true;
+    }
+    row.status = "pending";
+    row.reason.reset();
+    row.response.reset();
+    row.payload.reset();
+    row.duration_us.reset();
+    row.cost.reset();
+    row.note.clear();
+}
+
+bool Model::applies(const Resave& command) const {
+    const auto id = find_row(command.row);
+    if (!id || held_ == id || rows_.at(*id).is_forgotten) {
+        return false;
+    }
+    const auto named_by = command.run < run_count ? row_of(run_id_of(command.run)) : std::nullopt;
+    return !named_by || named_by == id;
+}
+
+void Model::run(const Resave& command) {
+    if (applies(command)) {
+        Row& row = rows_.at(*find_row(command.row));
+        renew(row);
+        row.run.reset();
+        if (command.run < run_count) {
+            row.run = run_id_of(command.run);
+        }
+        scrub(row);
+    }
+}
+
+std::optional<std::string> Model::old_run(const SaveOld& command) const {
+    const auto id = find_row(command.row);
+    if (!id || held_ == id || !rows_.at(*id).is_forgotten) {
+        return std::nullopt;
+    }
+    for (int run = 0; run < run_count; ++run) {
+        if (rows_.at(*id).run == pseudonym_of(run_id_of(run))) {
+            return run_id_of(run);
+        }
+    }
+    return std::nullopt;
+}
+
+void Model::run(const SaveOld& command) {
+    if (const auto run = old_run(command)) {
+        Row& row = rows_.at(*find_row(command.row));
+        if (command.is_inserted) {
+            renew(row);
+        }
+        row.run = run;
+        scrub(row);
+    }
 }
 
 bool Model::applies(const Change& command) const {
@@ -263,10 +338,9 @@ void Model::run(const Change& command) {
             throw std::logic_error("Change");
     }
     if (metadata_of(row) != metadata_of(before)) {
-        for (const auto& run : {row.run, before.run}) {
-            if (run) {
-                queue_.insert(*run);
-            }
+        scrub(row);
+        if (before.run) {
+            queue_.insert(*before.run);
         }
     }
 }
@@ -306,10 +380,8 @@ bool Model::applies(const Edit& command) const {
     if (!id || held_ == id || rows_.at(*id).is_forgotten) {
         return false;
     }
-    const auto& history = rows_.at(*id).history;
-    const auto last = std::find_if(history.rbegin(), history.rend(),
-                                   [](const Settlement& s) { return s.outcome != "edited_by_hand"; });
-    return last != history.rend() && last->outcome != "reopened";
+    const Settlement* last = last_written(rows_.at(*id));
+    return last != nullptr && last->outcome != "reopened";
 }
 
 void Model::run(const Edit& command) {
@@ -334,8 +406,7 @@ void Model::run(const Edit& command) {
             row.note.clear();
             break;
         case Edit::give_back: {
-            const auto last = std::find_if(row.history.rbegin(), row.history.rend(),
-                                           [](const Settlement& s) { return s.outcome != "edited_by_hand"; });
+            const Settlement* last = last_written(row);
             row.status = last->status;
             row.reason = last->reason;
             row.response = last->finished;
@@ -344,6 +415,9 @@ void Model::run(const Edit& command) {
             row.note = last->note;
             break;
         }
+        case Edit::status:
+            row.status = "pending";
+            break;
         default:
             throw std::logic_error("Edit");
     }
@@ -527,9 +601,11 @@ Rows Model::rows() const {
         rows[fmt::format("group {}", word_of(group))] = fmt::format("{} members | told {} times | {}", state.members,
                                                                     state.times_told, state.is_told ? "ended" : "open");
     }
+    std::map<std::string, int> changes;
     for (const auto& [key, n] : notifications_) {
-        rows[fmt::format("notification {} {} {} {} {}", key.row, key.run, key.kind, key.for_status, key.recipient)] =
-            fmt::format("{} {} | {}", n.state, n.chat, n.told);
+        const std::string name =
+            fmt::format("notification {} {} {} {} {}", key.row, key.run, key.kind, key.for_status, key.recipient);
+        rows[fmt::format("{} {}", name, ++changes[name])] = fmt::format("{} {} | {}", n.state, n.chat, n.told);
     }
     Segment renamed;
     for (const auto& [number, s] : segments_) {

@@ -46,6 +46,7 @@ struct Settlement {
     std::size_t output_count{};
     std::optional<std::string> payload{};
     std::size_t number{};  // In the order in which they were written.
+    bool row_is_gone{};    // It is of a deleted row that had the id before.
 };
 
 struct Row {
@@ -71,6 +72,7 @@ struct NotificationKey {
     std::string kind{};
     std::string for_status{};
     std::string recipient{};  // Whom the row named when it was made.
+    std::size_t change{};     // Of a correction: which change of the status.
 
     friend auto operator<=>(const NotificationKey&, const NotificationKey&) = default;
 };
@@ -131,6 +133,9 @@ public:
     [[nodiscard]] std::optional<std::int64_t> new_row(const Insert& command) const;
     [[nodiscard]] std::optional<std::int64_t> find_row(int row) const;
     [[nodiscard]] bool applies(const Change& command) const;
+    [[nodiscard]] bool applies(const Resave& command) const;
+    // The run that the row named before its person was forgotten; nothing where it does not apply.
+    [[nodiscard]] std::optional<std::string> old_run(const SaveOld& command) const;
     [[nodiscard]] bool applies(const Hold& command) const;
     [[nodiscard]] bool applies(const Delete& command) const;
     [[nodiscard]] bool applies(const Edit& command) const;
@@ -160,6 +165,8 @@ private:
     void run(const Retire& command);
     void run(const Insert& command);
     void run(const Change& command);
+    void run(const Resave& command);
+    void run(const SaveOld& command);
     void run(const Hold& command);
     void run(const Release& command);
     void run(const Delete& command);
@@ -197,6 +204,12 @@ private:
     void price(Settlement& s, const Row& row, const Settlement* last, bool is_success) const;
     [[nodiscard]] std::optional<Decimal> rate_in_force(const std::string& gpu, Instant at) const;
     void notify_again(std::int64_t id, const Settlement& last, const Settlement& s);
+    void correct(std::int64_t id, const Settlement& s);
+    // Without a result, as one that was inserted; what it had before is another row's.
+    void renew(Row& row);
+    // What the application wrote into the row. If it names a forgotten run, it names the pseudonym, unless another row
+    // does, and nobody.
+    void scrub(Row& row);
     void forget(std::int64_t id);
     [[nodiscard]] std::set<std::string> runs_to_forget(std::int64_t id) const;
 
@@ -240,6 +253,9 @@ private:
     std::map<std::pair<std::string, int>, Settlement> stated_{};  // By run and month, with all corrections.
     std::set<std::size_t> stood_on_{};                            // Settlements that retention keeps.
 };
+
+// The last settlement that was written to the row.
+[[nodiscard]] const Settlement* last_written(const Row& row);
 
 // How the ledger names it.
 [[nodiscard]] const char* word_of(Gpu gpu);

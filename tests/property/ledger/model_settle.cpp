@@ -10,13 +10,6 @@ namespace {
 constexpr std::int64_t duration_max_us = 7LL * 24 * 3600 * second_us;
 constexpr std::int64_t minute_us = 60 * second_us;
 
-// The last one that was written to the row.
-const Settlement* last_written(const Row& row) {
-    const auto found = std::find_if(row.history.rbegin(), row.history.rend(),
-                                    [](const Settlement& s) { return s.outcome != "edited_by_hand"; });
-    return found == row.history.rend() ? nullptr : &*found;
-}
-
 bool is_edited(const Row& row, const Settlement& last) {
     return row.status != last.status || row.reason != last.reason || row.response != last.finished ||
            row.duration_us != last.duration_us || row.cost != last.cost || row.note != last.note ||
@@ -115,6 +108,13 @@ std::optional<Decimal> cost_at(const Decimal& rate, const std::string& unit, std
 
 }  // namespace
 
+const Settlement* last_written(const Row& row) {
+    const auto found = std::find_if(row.history.rbegin(), row.history.rend(), [](const Settlement& s) {
+        return s.outcome != "edited_by_hand" && !s.row_is_gone;
+    });
+    return found == row.history.rend() ? nullptr : &*found;
+}
+
 std::optional<Decimal> Model::rate_in_force(const std::string& gpu, Instant at) const {
     return gpu == word_of(Gpu::priced) ? rates_[place_in_time(at)] : std::nullopt;
 }
@@ -125,7 +125,8 @@ std::optional<std::int64_t> Model::row_of(const std::string& run) const {
 }
 
 void Model::report_edit(Row& row, const Settlement& s) {
-    if (row.history.empty() || row.history.back().outcome != "edited_by_hand") {  // Once.
+    if (row.history.empty() || row.history.back().row_is_gone ||
+        row.history.back().outcome != "edited_by_hand") {  // Once.
         row.history.push_back(s);
         row.history.back().outcome = "edited_by_hand";
         row.history.back().payload.reset();
@@ -136,9 +137,7 @@ void Model::report_edit(Row& row, const Settlement& s) {
 bool Model::reopen(std::int64_t id) {
     Row& row = rows_.at(id);
     const Settlement last = *last_written(row);
-    const bool is_emptied =
-        (row.status == "pending" || row.status == "processing") && !row.duration_us && !row.cost && !row.response;
-    if (is_edited(row, last) && !is_emptied) {
+    if (is_edited(row, last) && row.status != "pending" && row.status != "processing") {
         report_edit(row, last);
         return false;
     }
@@ -184,10 +183,18 @@ Model::Settled Model::reopen_rows_of(const std::string& run) {
 }
 
 Model::Settled Model::settle(const std::string& run) {
-    if (!runs_.contains(run)) {
-        return Settled::done;  // Nobody else can have its price, if it had one: that stays where it is.
-    }
     const auto id = row_of(run);
+    if (!runs_.contains(run)) {
+        // Nobody else can have its price, if it had one: that stays where it is. But its row keeps no other run's.
+        const Settlement* of_another = id ? last_written(rows_.at(*id)) : nullptr;
+        if (of_another != nullptr && of_another->run != run && of_another->outcome != "reopened") {
+            if (held_ == id) {
+                return Settled::locked;
+            }
+            reopen(*id);
+        }
+        return Settled::done;
+    }
     if (held_ && held_ == id) {
         return Settled::locked;
     }
@@ -255,10 +262,38 @@ void Model::settle_first(std::int64_t id, const std::string& run) {
                                   .run = run,
                                   .kind = "ending",
                                   .recipient = is_malformed ? "metadata.telegramChatId" : chat_of(row.chat)};
-        notifications_.try_emplace(key, Notification{.state = is_malformed ? "skipped" : "pending",
-                                                     .chat = is_malformed ? "" : chat_of(row.chat),
-                                                     .told = told_of(s),
-                                                     .number = ++notifications_made_});
+        const bool is_new = notifications_
+                                .try_emplace(key, Notification{.state = is_malformed ? "skipped" : "pending",
+                                                               .chat = is_malformed ? "" : chat_of(row.chat),
+                                                               .told = told_of(s),
+                                                               .number = ++notifications_made_})
+                                .second;
+        if (!is_new && !is_malformed) {
+            correct(id, s);
+        }
+    }
+}
+
+// The row has come back to a run about which its chat was told before, perhaps another status.
+void Model::correct(std::int64_t id, const Settlement& s) {
+    const Row& row = rows_.at(id);
+    const Notification* last = nullptr;
+    for (const auto& [made, notification] : notifications_) {
+        if (made.row == id && made.run == s.run && made.recipient == chat_of(row.chat) && made.kind != "follow_up" &&
+            (last == nullptr || notification.number > last->number)) {
+            last = &notification;
+        }
+    }
+    if (last != nullptr && !last->told.starts_with(s.status + " ")) {
+        const NotificationKey key{.row = id,
+                                  .run = s.run,
+                                  .kind = "correction",
+                                  .for_status = s.status,
+                                  .recipient = chat_of(row.chat),
+                                  .change = ++notifications_made_};
+        notifications_.emplace(
+            key, Notification{
+                     .state = "pending", .chat = chat_of(row.chat), .told = told_of(s), .number = notifications_made_});
     }
 }
 
@@ -293,6 +328,25 @@ Settlement Model::settlement_of(const Row& row, const std::string& run, const Se
     s.output_count = facts.outputs.size();
     s.payload = facts.payload();
     price(s, row, last, ended == "success");
+    if (s.keeps_status) {
+        // What the application gave, where nothing else says it.
+        const std::optional<std::int64_t> given_us = last == nullptr                ? row.duration_us
+                                                     : last->clock == "application" ? last->duration_us
+                                                                                    : std::nullopt;
+        const std::optional<Decimal> given_cost = last == nullptr ? row.cost : last->rate ? std::nullopt : last->cost;
+        if (!s.duration_us && given_us) {
+            s.duration_us = given_us;
+            s.clock = "application";
+        }
+        if (!s.cost && given_cost && s.note != "not_charged") {
+            s.cost = given_cost;
+            s.note.clear();
+            s.rate.reset();
+            s.unit.clear();
+            s.tokens.reset();
+            s.source.clear();
+        }
+    }
     return s;
 }
 
@@ -340,6 +394,7 @@ void Model::notify_again(std::int64_t id, const Settlement& last, const Settleme
     if (s.status != last.status) {
         key.kind = "correction";
         key.for_status = s.status;
+        key.change = notifications_made_ + 1;
     } else if (s.output_count > 0 && last.output_count == 0 && s.status == "completed") {
         key.kind = "follow_up";
     } else {
@@ -351,13 +406,13 @@ void Model::notify_again(std::int64_t id, const Settlement& last, const Settleme
     bool is_put_into_its_own = false;
     bool had_an_ending = false;
     for (auto& [made, notification] : notifications_) {
-        if (made.row == id && made.kind == "ending") {
+        if (made.row == id && made.run == s.run && made.kind == "ending") {
             const bool is_its_own = made.recipient == key.recipient;
             if (notification.state == "pending") {
                 notification.told = told_of(s);
                 (is_its_own ? is_put_into_its_own : is_put_into_others) = true;
             }
-            had_an_ending = had_an_ending || (is_its_own && made.run == s.run);
+            had_an_ending = had_an_ending || is_its_own;
         }
     }
     if (is_put_into_its_own || (is_put_into_others && !had_an_ending)) {

@@ -238,8 +238,52 @@ void Product::run(const Insert& command, const Model& before) {
     Model after = before;
     after.run(Command{command});
     const Row& row = after.row(*id);
-    execute(application_, "INSERT INTO runledger.generations (id, metadata, status) VALUES ($1, $2::jsonb, $3)", *id,
-            metadata_of(row), row.status);
+    Row said = row;
+    if (command.run < run_count) {
+        said.run = run_id_of(command.run);  // Also if it was forgotten.
+        said.chat = Chat{static_cast<std::uint8_t>(command.chat)};
+        said.group = Group{static_cast<std::uint8_t>(command.group)};
+    }
+    execute(application_,
+            "INSERT INTO runledger.generations (id, metadata, status, duration_ms, cost_usd) VALUES ($1, $2::jsonb, "
+            "$3, $4::numeric, $5::numeric)",
+            *id, metadata_of(said), row.status,
+            row.duration_us ? std::optional{milliseconds_of(*row.duration_us).text()} : std::nullopt,
+            row.cost ? std::optional{row.cost->text()} : std::nullopt);
+}
+
+void Product::save(std::int64_t id, const Row& row, bool is_inserted) {
+    if (is_inserted) {
+        pqxx::work work(*dba_);
+        Statements(work).run("DELETE FROM runledger.generations WHERE id = $1", id);
+        Statements(work).run(
+            "INSERT INTO runledger.generations (id, metadata, request_payload) VALUES ($1, $2::jsonb, '{}')", id,
+            metadata_of(row));
+        work.commit();
+    } else {
+        execute(application_,
+                "UPDATE runledger.generations SET metadata = $2::jsonb, request_payload = '{}' WHERE id = $1", id,
+                metadata_of(row));
+    }
+}
+
+void Product::run(const Resave& command, const Model& before) {
+    if (before.applies(command)) {
+        const auto id = *before.find_row(command.row);
+        Row row = before.row(id);
+        row.run = command.run < run_count ? std::optional{run_id_of(command.run)} : std::nullopt;
+        save(id, row, true);
+    }
+}
+
+void Product::run(const SaveOld& command, const Model& before) {
+    if (const auto run = before.old_run(command)) {
+        const auto id = *before.find_row(command.row);
+        Row row = before.row(id);
+        row.run = run;
+        row.chat = Chat::number;
+        save(id, row, command.is_inserted);
+    }
 }
 
 void Product::run(const Change& command, const Model& before) {
@@ -249,10 +293,15 @@ void Product::run(const Change& command, const Model& before) {
     const auto id = before.find_row(command.row);
     Model after = before;
     after.run(Command{command});
+    Row row = after.row(*id);
+    if (row.is_forgotten) {  // With the run that it names now.
+        row = before.row(*id);
+        row.run = run_id_of(command.value);
+    }
     execute(application_,
             "UPDATE runledger.generations SET metadata = $2::jsonb || CASE WHEN metadata ? 'held' THEN "
             "jsonb_build_object('held', metadata -> 'held') ELSE '{}' END WHERE id = $1",
-            *id, metadata_of(after.row(*id)));
+            *id, metadata_of(row));
 }
 
 void Product::run(const Hold& command, const Model& before) {
@@ -304,6 +353,9 @@ void Product::run(const Edit& command, const Model& before) {
                     "cost_usd = s.cost_usd, cost_note = s.cost_note FROM runledger.last_settlement($1) AS s "
                     "WHERE g.id = $1",
                     *id);
+            break;
+        case Edit::status:
+            execute(dba_, "UPDATE runledger.generations SET status = 'pending' WHERE id = $1", *id);
             break;
         default:
             throw std::logic_error("Edit");

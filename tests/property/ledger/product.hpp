@@ -46,6 +46,8 @@ private:
     void run(const Retire& command, const Model& before);
     void run(const Insert& command, const Model& before);
     void run(const Change& command, const Model& before);
+    void run(const Resave& command, const Model& before);
+    void run(const SaveOld& command, const Model& before);
     void run(const Hold& command, const Model& before);
     void run(const Release& command, const Model& before);
     void run(const Delete& command, const Model& before);
@@ -64,6 +66,8 @@ private:
     void replay(std::int64_t id);
     enum class End { commit, abort };
     void apply(const std::vector<BatchPlan>& turn, bool one_by_one, End end = End::commit);
+    // The application writes the row, or deletes it and inserts it again.
+    void save(std::int64_t id, const Row& row, bool is_inserted);
     void settle(const std::vector<std::string>& runs, bool together, End end);
     template <class... Values>
     static pqxx::result execute(const Connection& as, const std::string& statement, const Values&... values);

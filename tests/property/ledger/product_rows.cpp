@@ -53,7 +53,8 @@ SELECT 'settlements ' || generation_id, string_agg(format(
     trim_scale(cost_usd), cost_note, {settled}, output_count), '' ORDER BY id)
 FROM runledger.settlements GROUP BY generation_id
 UNION ALL
-SELECT format('notification %s %s %s %s %s', generation_id, run_id, kind, for_status, recipient), format(
+SELECT format('notification %s %s %s %s %s %s', generation_id, run_id, kind, for_status, recipient, row_number() OVER (
+    PARTITION BY generation_id, run_id, kind, for_status, recipient ORDER BY id)), format(
     '%s %s | %s %s %s %s %s [%s]', state, chat_id, payload ->> 'status', coalesce(payload ->> 'status_reason', '-'),
     coalesce(trim_scale((payload ->> 'duration_ms')::numeric)::text, '-'),
     coalesce(trim_scale((payload ->> 'cost_usd')::numeric)::text, '-'), coalesce(payload ->> 'cost_note', '-'), {told})
@@ -104,6 +105,9 @@ FROM unnest($1::text[]) AS gone (run_id), LATERAL (
     UNION ALL SELECT 'settlements', s.run_id FROM runledger.settlements AS s
     WHERE s.run_id = gone.run_id OR position(gone.run_id IN s.why) > 0
     UNION ALL SELECT 'reconcile_lookups', l.run_id FROM runledger.reconcile_lookups AS l WHERE l.run_id = gone.run_id
+    UNION ALL SELECT 'settle_queue', q.run_id FROM runledger.settle_queue AS q WHERE q.run_id = gone.run_id
+    UNION ALL SELECT 'generations', g.id::text FROM runledger.generations AS g
+    WHERE position('"' || gone.run_id || '"' IN g.metadata::text) > 0
 ) AS found (place, run_id)
 )",
         fmt::arg("queued", instant("queued_at")), fmt::arg("running", moment("running")),
