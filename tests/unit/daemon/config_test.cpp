@@ -52,7 +52,9 @@ TEST_F(ConfigFile, SaysWhyASecretHoldsNothing) {
     };
 
     EXPECT_THAT(fault(token_file(" \n")), HasSubstr("token\": the file is empty"));
-    EXPECT_THAT(fault(folder_.path().string()), HasSubstr("\": is a folder"));
+    const auto folder = folder_.make_folder("closed");
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+    EXPECT_THAT(fault(folder.string()), HasSubstr("closed\": is a folder"));
     EXPECT_THAT(fault("/nonexistent"), HasSubstr("names \"/nonexistent\": No such file or directory"));
 }
 
@@ -157,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"send_without_token", "[postgres]\nuri = \"dbname=x\"\n[telegram]\nmode = \"send\"\n",
               "token_file is missing"},
         Fault{"missing_token", "[postgres]\nuri = \"dbname=x\"\n[telegram]\ntoken_file = \"/nonexistent\"\n",
-              "can't be read"},
+              "No such file or directory"},
         Fault{"api_without_scheme", "[postgres]\nuri = \"dbname=x\"\n[telegram]\napi_url = \"api.telegram.org\"\n",
               "neither https:// nor http://"},
         Fault{"unknown_text", "[postgres]\nuri = \"dbname=x\"\n[telegram.text]\nfinished = \"x\"\n",
