@@ -116,17 +116,15 @@ CREATE OR REPLACE FUNCTION runledger.mentions_run(content bytea, run_ids text[])
 COMMENT ON FUNCTION runledger.mentions_run(bytea, text[]) IS
     'Whether one of the runs'' ids is in the bytes, in UTF-8 or as JSON may escape it.';
 
-CREATE OR REPLACE FUNCTION runledger.forget_generation(p_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
+CREATE OR REPLACE FUNCTION runledger.forget_rows(
+    p_id bigint, old_ids text[], OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     g runledger.generations;
-    old_ids text[];
     holder record;
-    chats bigint[] := '{}';
     empty_payload CONSTANT jsonb := '{"outputs": []}';
 BEGIN
-    old_ids := runledger.runs_to_forget(p_id);
     SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
@@ -237,23 +235,77 @@ BEGIN
         table_name := holder.relname;
         RETURN NEXT;
     END LOOP;
-    -- Everything about the chat, if no other generation names it.
-    IF g.telegram_chat_id IS NOT NULL
-       AND NOT EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = g.telegram_chat_id) THEN
-        chats := ARRAY[g.telegram_chat_id];
+END
+$$;
+COMMENT ON FUNCTION runledger.forget_rows(bigint, text[]) IS
+    'What forget_generation does to the generation and to everything about its runs, which runs_to_forget has given before; not to what is about its chats, and not to the news.';
+
+CREATE OR REPLACE FUNCTION runledger.chats_named_by(p_generation_id bigint) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT g.telegram_chat_id FROM runledger.generations AS g
+        WHERE g.id = p_generation_id AND g.telegram_chat_id IS NOT NULL
+        UNION
+        SELECT whom.chat_id FROM runledger.generations AS g CROSS JOIN LATERAL runledger.recipients_of(g.metadata) AS whom
+        WHERE g.id = p_generation_id AND whom.chat_id IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION runledger.chats_named_by(bigint) IS 'All chats that a generation names.';
+
+CREATE OR REPLACE FUNCTION runledger.names_chat(metadata jsonb, p_chat_ids bigint[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    said CONSTANT jsonb := runledger.said_in(metadata);
+    is_elsewhere CONSTANT boolean := EXISTS (
+        SELECT FROM runledger.recipients_of(said) AS whom WHERE whom.is_elsewhere);
+    list jsonb;
+BEGIN
+    IF EXISTS (SELECT FROM runledger.recipients_of(said) AS whom WHERE whom.chat_id = ANY (p_chat_ids)) THEN
+        RETURN true;
     END IF;
-    -- Of the other chats that it names, as of the first: not if a message to the chat is another generation's.
-    chats := chats || ARRAY(
-        SELECT whom.chat_id FROM runledger.recipients_of(g.metadata) AS whom
-        WHERE whom.chat_id IS NOT NULL AND whom.chat_id IS DISTINCT FROM g.telegram_chat_id
-              AND NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.telegram_chat_id = whom.chat_id));
-    chats := ARRAY(
-        SELECT chat FROM unnest(chats) AS named (chat)
-        WHERE NOT EXISTS (
-            SELECT FROM runledger.notifications AS n JOIN runledger.generations AS other ON other.id = n.generation_id
-                 CROSS JOIN LATERAL runledger.recipients_of(other.metadata) AS whom
-            WHERE n.chat_id = chat AND whom.chat_id = chat));
-    RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(chats, old_ids);
+    -- A list can name more chats than get a message.
+    FOREACH list IN ARRAY ARRAY[
+        said -> 'telegramChatId', CASE WHEN NOT is_elsewhere THEN said -> 'notificationContext' -> 'chatId' END]
+    LOOP
+        IF jsonb_typeof(list) = 'array' AND EXISTS (
+            SELECT FROM jsonb_array_elements_text(list) AS listed (entry)
+            WHERE runledger.chat_named(regexp_replace(listed.entry, '\.0+$', '')) = ANY (p_chat_ids)) THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION runledger.names_chat(jsonb, bigint[]) IS
+    'Whether metadata names one of these chats of Telegram, at any place of its lists.';
+
+CREATE OR REPLACE FUNCTION runledger.chats_of_nobody(p_chat_ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT named.chat FROM unnest(p_chat_ids) AS named (chat)
+        WHERE NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.telegram_chat_id = named.chat)
+              -- A chat that is not the first of a generation is found by the message to it.
+              AND NOT EXISTS (
+                  SELECT FROM runledger.notifications AS n JOIN runledger.generations AS other ON other.id = n.generation_id
+                       CROSS JOIN LATERAL runledger.recipients_of(other.metadata) AS whom
+                  WHERE n.chat_id = named.chat AND whom.chat_id = named.chat));
+END
+$$;
+COMMENT ON FUNCTION runledger.chats_of_nobody(bigint[]) IS
+    'Those of the chats that no generation names any more. Asked when the generation that named them is forgotten.';
+
+CREATE OR REPLACE FUNCTION runledger.forget_generation(p_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
+    RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    old_ids CONSTANT text[] := runledger.runs_to_forget(p_id);
+    chats CONSTANT bigint[] := runledger.chats_named_by(p_id);
+BEGIN
+    RETURN QUERY SELECT * FROM runledger.forget_rows(p_id, old_ids);
+    IF FOUND THEN
+        RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(runledger.chats_of_nobody(chats), old_ids);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION runledger.forget_generation(bigint) IS
