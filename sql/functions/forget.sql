@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS j
                     THEN runledger.said_in(metadata) -> 'gpu' END,
         'costRate', CASE
             WHEN jsonb_typeof(runledger.said_in(metadata) -> 'costRate') = 'object' THEN jsonb_build_object(
-                'amount', CASE WHEN runledger.said_in(metadata) -> 'costRate' ->> 'amount' ~ '^-?[0-9.]{1,40}$'
+                'amount', CASE WHEN runledger.is_amount(runledger.said_in(metadata) -> 'costRate' ->> 'amount')
                                THEN runledger.said_in(metadata) -> 'costRate' -> 'amount' ELSE '"forgotten"' END,
                 'currency', CASE WHEN octet_length(runledger.said_in(metadata) -> 'costRate' ->> 'currency') <= 8
                                  THEN runledger.said_in(metadata) -> 'costRate' -> 'currency' ELSE '"forgotten"' END,

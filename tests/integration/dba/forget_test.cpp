@@ -120,6 +120,25 @@ TEST_F(Forget, FindsAChatThatARecordNamesBesideOthers) {
     EXPECT_THAT(dump(), Not(HasSubstr("66778899")));
 }
 
+// Or a forgotten run would be priced anew when a late event settles it again.
+TEST_F(Forget, KeepsEachRateAsItIsRead) {
+    EXPECT_EQ(value(R"(
+        SELECT string_agg(m::text || ': ' || before::text || ' became ' || after::text, E'\n')
+        FROM (
+            SELECT jsonb_build_object('run_id', 'r', 'gpu', 'A100', 'tokenCount', tokens, 'costRate',
+                                      jsonb_build_object('amount', amount, 'currency', currency, 'unit', unit))
+            FROM unnest(ARRAY['0.5', '"0.5"', '1e-3', '2E5', '"1e-3"', '"4e-05"', '"2E5"', '"1.25e+2"', '-1', '"-1e-3"', '1e-45',
+                              '123456789012345678901234567890.123456789012', '0', '"0"', 'null', 'true', '[1]', '"1.2.3"',
+                              '"ann"', '"1e999"', '""']::jsonb[]) AS amount,
+                 unnest(ARRAY['USD', 'EUR', 'of ann, who lives there']) AS currency,
+                 unnest(ARRAY['second', 'hours', 'run', 'request', 'tokens', 'a room of ann, who lives there']) AS unit,
+                 unnest(ARRAY['1200', '1200.0', '"1200"', '1.2e3', '"1.2e3"', 'null', '-1']::jsonb[]) AS tokens
+            UNION ALL SELECT '{"costRate": "error: no rate"}' UNION ALL SELECT '{"gpu": "A100"}') AS g (m),
+            runledger.rate_of(m) AS before, runledger.rate_of(runledger.scrubbed_metadata(m)) AS after
+        WHERE before IS DISTINCT FROM after OR runledger.scrubbed_metadata(m)::text LIKE '%ann%')"),
+              "NULL");
+}
+
 // Whatever place the chat has among those that a record names.
 TEST_F(Forget, TakesOutAChatThatARecordNamesBehindAnother) {
     const auto name_chats = [this](const std::string& chats) {
