@@ -317,7 +317,6 @@ CREATE OR REPLACE FUNCTION runledger.forget_chats_and_news(
 #variable_conflict use_column
 DECLARE
     holder record;
-    of_chats bigint;
 BEGIN
     action := 'deleted';
     FOR holder IN
@@ -334,13 +333,8 @@ BEGIN
     END LOOP;
     -- Last, of all chats: whoever adds news has locked before what they are about, and then waits for this lock.
     PERFORM runledger.hold_news();
-    DELETE FROM runledger.application_news WHERE run_id = ANY (p_run_ids);
+    DELETE FROM runledger.application_news WHERE run_id = ANY (p_run_ids) OR chat_id = ANY (p_chat_ids);
     GET DIAGNOSTICS row_count = ROW_COUNT;
-    IF cardinality(p_chat_ids) > 0 THEN  -- It has no index.
-        DELETE FROM runledger.application_news WHERE chat_id = ANY (p_chat_ids);
-        GET DIAGNOSTICS of_chats = ROW_COUNT;
-        row_count := row_count + of_chats;
-    END IF;
     table_name := 'application_news';
     RETURN NEXT;
 END

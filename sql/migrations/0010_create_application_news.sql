@@ -54,6 +54,9 @@ CREATE TABLE runledger.application_news (
 CREATE INDEX application_news_run_id_idx ON runledger.application_news (run_id, id) WHERE run_id IS NOT NULL;
 COMMENT ON INDEX runledger.application_news_run_id_idx IS
     'Whether a refusal was told before; forgetting finds everything about a run.';
+CREATE INDEX application_news_chat_id_idx ON runledger.application_news (chat_id) WHERE chat_id IS NOT NULL;
+COMMENT ON INDEX runledger.application_news_chat_id_idx IS
+    'Forgetting finds everything about a chat, while it keeps everybody from adding news. They are kept for ever unless [retention] news_days says otherwise.';
 CREATE INDEX application_news_happened_at_idx ON runledger.application_news (happened_at);
 COMMENT ON INDEX runledger.application_news_happened_at_idx IS 'Retention takes the oldest.';
 COMMENT ON TABLE runledger.application_news IS
