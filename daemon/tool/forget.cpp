@@ -63,6 +63,36 @@ public:
         }
     }
 
+    // The generation of this key. Throws NotThere, and Misused if it names two.
+    std::int64_t generation_of(const ForgetCli::Key& key) {
+        const Snapshot work(database_);
+        std::vector<std::int64_t> ids;
+        std::string candidates;
+        for (const auto& row : work.run(queries::forget::by_key, key.text)) {
+            const bool is_the_applications = row["is_the_applications"].as<bool>();
+            const auto id = row["generation_id"].as<std::int64_t>();
+            if ((is_the_applications ? key.may_be_the_applications : key.may_be_a_number) &&
+                std::find(ids.begin(), ids.end(), id) == ids.end()) {
+                ids.push_back(id);
+                const auto application_id = row["application_id"].as<std::string>();
+                candidates += fmt::format(
+                    "; {} is {}",
+                    is_the_applications ? "--application-id " + key.text : "--generation-number " + key.text,
+                    application_id.empty()
+                        ? fmt::format("generation {}", id)
+                        : fmt::format("generation {} ({} in the ledger)", one_line(application_id), id));
+            }
+        }
+        if (ids.empty()) {
+            throw NotThere(fmt::format("nothing is stored about generation {}", key.text));
+        }
+        if (ids.size() > 1) {
+            throw Misused(
+                fmt::format("\"{}\" is a key of two generations, and nothing was forgotten{}", key.text, candidates));
+        }
+        return ids[0];
+    }
+
     // The chat's own id, and those that Telegram gave the group before and after.
     std::set<std::int64_t> ids_of(const std::string& named) {
         const Snapshot work(database_);
@@ -205,7 +235,17 @@ private:
 
 ForgetCli::ForgetCli(CLI::App& app) : command_(app.add_subcommand("forget", "Remove a person's data from the ledger")) {
     CLI::Option_group* whom = command_->add_option_group("whom");
-    generation_option_ = whom->add_option("--generation", generation_, "The generation with this id");
+    whom->add_option_function<std::string>(
+        "--generation", [this](const std::string& text) { generation_ = Key{.text = text}; },
+        "The generation with this key, the application's own or the ledger's number; refused if that is two");
+    whom->add_option_function<std::string>(
+        "--application-id",
+        [this](const std::string& text) { generation_ = Key{.text = text, .may_be_a_number = false}; },
+        "The generation with this key of the application, in an adopted table whose key is no number");
+    whom->add_option_function<std::string>(
+        "--generation-number",
+        [this](const std::string& text) { generation_ = Key{.text = text, .may_be_the_applications = false}; },
+        "The generation with this number of the ledger");
     whom->add_option("--chat", chat_, "Every generation of this Telegram chat, and the chat")->check(is_chat());
     whom->require_option(1);
     command_->add_flag(
@@ -217,9 +257,11 @@ ForgetCli::ForgetCli(CLI::App& app) : command_(app.add_subcommand("forget", "Rem
 
 int ForgetCli::run(const std::string& postgres_uri, Output& out) const {
     Forgetter forgetter(postgres_uri, dry_run_, out);
-    std::vector<std::int64_t> generations{generation_};
+    std::vector<std::int64_t> generations;
     std::set<std::int64_t> chats;
-    if (generation_option_->count() == 0) {
+    if (generation_) {
+        generations = {forgetter.generation_of(*generation_)};
+    } else {
         chats = forgetter.ids_of(chat_);
         generations = forgetter.generations_of(chats);
     }
@@ -230,7 +272,7 @@ int ForgetCli::run(const std::string& postgres_uri, Output& out) const {
     }
     if (rows_in_all == 0) {
         throw NotThere(fmt::format("nothing is stored about {}",
-                                   chats.empty() ? fmt::format("generation {}", generation_) : "chat " + chat_));
+                                   generation_ ? "generation " + generation_->text : "chat " + chat_));
     }
     for (const auto& [what, rows] : forgetter.tally()) {
         if (out.as_json) {
