@@ -123,7 +123,7 @@ void read_failed_runs(const Statements& work, LiveNumbers& numbers) {
     for (const auto& row : work.run(queries::overview::failed_runs, shown_max)) {
         const std::string run_id = row["run_id"].is_null() ? "" : row["run_id"].as<std::string>();
         numbers.failed_runs.push_back({.what = "failed",
-                                       .name = fmt::format("generation {}", row["generation_id"].as<std::string>()),
+                                       .name = fmt::format("generation {}", row["key"].as<std::string>()),
                                        .run_id = run_id,
                                        .reason = text(row["status_reason"]),
                                        .at = row["failed_at"].as<std::string>(),

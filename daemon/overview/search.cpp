@@ -21,6 +21,7 @@ std::string text(const pqxx::field& field) { return field.is_null() ? "" : maske
 void take(std::vector<FoundRun>& found, const pqxx::result& rows) {
     for (const auto& row : rows) {
         FoundRun run{.generation_id = text(row["generation_id"]),
+                     .key = text(row["key"]),
                      .run_id = text(row["run_id"]),
                      .status = text(row["status"]),
                      .cost_usd = text(row["cost_usd"]),
@@ -40,7 +41,7 @@ std::string_view microseconds_of(std::string_view unit) {
 }
 
 void explain_cost(RunStory& story, const pqxx::row& cost) {
-    story.generation_id = text(cost["generation_id"]);
+    story.key = text(cost["key"]);
     story.cost_usd = text(cost["cost_usd"]);
     story.duration_ms = text(cost["duration_ms"]);
     const std::string clock = text(cost["duration_clock"]);
@@ -158,8 +159,8 @@ SearchResult RunSearch::find(const std::string& words) {
         SearchResult result;
         const ReaderViews work(database_, std::chrono::seconds{3});
         take(result.found, work.run(queries::overview::find_by_run, words));
+        take(result.found, work.run(queries::overview::find_by_key, words));
         if (const auto number = number_in(words)) {
-            take(result.found, work.run(queries::overview::find_by_generation, *number));
             take(result.found, work.run(queries::overview::find_by_chat, *number, found_max));
         }
         if (result.found.size() > 1) {

@@ -1,4 +1,4 @@
-// Finds runs by their id, their chat or their generation, and tells what happened to one, step by step.
+// Finds runs by their id, their chat or the key of their generation, and tells what happened to one, step by step.
 //
 // By the rights of runledger_reader, like reader.hpp. Owned by one thread at a time.
 #pragma once
@@ -16,6 +16,7 @@ namespace runledger {
 // A generation that was found.
 struct FoundRun {
     std::string generation_id;
+    std::string key;     // The application's own, or generation_id.
     std::string run_id;  // Empty: it names none.
     std::string status;
     std::string cost_usd;     // Empty: not known.
@@ -44,7 +45,7 @@ struct RunStory {
     std::vector<std::string> cost_lines{};
     std::string cost_usd{};     // Empty: not known, or not charged.
     std::string duration_ms{};  // Likewise.
-    std::string generation_id{};
+    std::string key{};          // Of its generation; empty: none names it.
     std::vector<TimelineStep> steps{};
     bool is_cut{false};           // There are more steps.
     std::int64_t events_gone{0};  // Their rows are no longer in webhook_events.
@@ -59,7 +60,8 @@ class RunSearch {
 public:
     explicit RunSearch(const std::string& uri) : database_(uri, "page search") {}
 
-    // `words`: a run's id, a generation's number or a chat's. Throws what pqxx throws; the next call connects again.
+    // `words`: a run's id, a generation's key, by the application's own or the ledger's number, or a chat's id. Throws
+    // what pqxx throws; the next call connects again.
     [[nodiscard]] SearchResult find(const std::string& words);
 
 private:

@@ -42,24 +42,55 @@ public:
         : database_(uri, "forget"), dry_run_(dry_run), out_(out) {}
 
     // A transaction for each, so that apply waits for one at a time. A dry run is one transaction, which is rolled
-    // back: each step sees what those before it have done, as in the run, and so counts the same.
+    // back: each step sees what those before it have done, as in the run, and so counts the same. What is about chats,
+    // and the news, come last in each transaction: so they do in a dry run as a whole.
     void forget(const std::vector<std::int64_t>& generations, const std::set<std::int64_t>& chats) {
-        std::optional<Transaction> all;
         if (dry_run_) {
-            all.emplace(database_, dry_run_bounds);
-            give_up_at_ = std::chrono::steady_clock::now() + dry_run_max;
+            try_forgetting(generations, chats);
+            return;
         }
         std::uint64_t done = 0;
         for (const std::int64_t generation : generations) {
             out_.show_progress("forgetting generations", done++, generations.size());
-            step(all, [&](const Statements& work, Tally& now) {
-                scrub_batches(work, generation, now);
-                call(work, "forget_generation", generation, now);
+            in_a_transaction([&](const Statements& work, Tally& now) {
+                scrub_batches(work, runs_of(work, generation), now);
+                add(work.run(queries::forget::generation, generation), now);
             });
         }
         for (const std::int64_t chat : chats) {
-            step(all, [&](const Statements& work, Tally& now) { call(work, "forget_chat", chat, now); });
+            in_a_transaction(
+                [&](const Statements& work, Tally& now) { add(work.run(queries::forget::chat, chat), now); });
         }
+    }
+
+    // The generation of this key. Throws NotThere, and Misused if it names two.
+    std::int64_t generation_of(const ForgetCli::Key& key) {
+        const Snapshot work(database_);
+        std::vector<std::int64_t> ids;
+        std::string candidates;
+        for (const auto& row : work.run(queries::forget::by_key, key.text)) {
+            const bool is_the_applications = row["is_the_applications"].as<bool>();
+            const auto id = row["generation_id"].as<std::int64_t>();
+            if ((is_the_applications ? key.may_be_the_applications : key.may_be_a_number) &&
+                std::find(ids.begin(), ids.end(), id) == ids.end()) {
+                ids.push_back(id);
+                const auto application_id = row["application_id"].as<std::string>();
+                candidates += fmt::format(
+                    "; {} is {}",
+                    is_the_applications ? "--application-id " + key.text : "--generation-number " + key.text,
+                    application_id.empty()
+                        ? fmt::format("generation {}", id)
+                        : fmt::format("generation {} ({} in the ledger)", one_line(application_id), id));
+            }
+        }
+        if (ids.empty()) {
+            throw NotThere(fmt::format("nothing is stored about generation {}", key.text));
+        }
+        if (ids.size() > 1) {
+            throw Misused(
+                fmt::format("\"{}\" is a key of two generations, and nothing was forgotten{}", key.text, candidates));
+        }
+        return ids[0];
     }
 
     // The chat's own id, and those that Telegram gave the group before and after.
@@ -82,23 +113,10 @@ public:
         return ids;
     }
 
-    // By the messages too: metadata may have been changed since they were made. And by metadata itself: only the first
-    // of several chats has a column.
     std::vector<std::int64_t> generations_of(const std::set<std::int64_t>& chats) {
-        ArrayLiteral array;
-        for (const std::int64_t chat : chats) {
-            array.add(chat);
-        }
         const Snapshot work(database_);
         std::vector<std::int64_t> ids;
-        for (const auto& row :
-             work.run("SELECT id FROM runledger.generations WHERE telegram_chat_id = ANY ($1::bigint[]) UNION "
-                      "SELECT g.id FROM runledger.notifications AS n JOIN runledger.generations AS g ON g.id = "
-                      "n.generation_id WHERE n.chat_id = ANY ($1::bigint[]) UNION "
-                      "SELECT g.id FROM runledger.generations AS g CROSS JOIN LATERAL "
-                      "runledger.recipients_of(g.metadata) AS whom WHERE whom.chat_id = ANY ($1::bigint[]) AND "
-                      "runledger.may_name_more_chats(g.metadata) ORDER BY 1",
-                      array.str())) {
+        for (const auto& row : work.run(queries::forget::find_generations, array_of(chats))) {
             ids.push_back(row[0].as<std::int64_t>());
         }
         return ids;
@@ -107,36 +125,70 @@ public:
     [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
 
 private:
-    template <class Step>
-    void step(std::optional<Transaction>& all, Step step) {
-        Tally now;
-        if (all) {
-            if (std::chrono::steady_clock::now() > give_up_at_) {
+    struct ForgottenRuns {
+        std::string ids;  // An array.
+        Pseudonyms pseudonyms;
+        std::vector<std::string> escaped;  // Their ids, as JSON may write them.
+    };
+
+    void try_forgetting(const std::vector<std::int64_t>& generations, const std::set<std::int64_t>& chats) {
+        const auto give_up_at = std::chrono::steady_clock::now() + dry_run_max;
+        const Transaction work(database_, dry_run_bounds);
+        ArrayLiteral named_chats;
+        ArrayLiteral all_runs;
+        ArrayLiteral groups;
+        std::uint64_t done = 0;
+        for (const std::int64_t generation : generations) {
+            out_.show_progress("forgetting generations", done++, generations.size());
+            if (std::chrono::steady_clock::now() > give_up_at) {
                 throw std::runtime_error(fmt::format(
                     "the dry run is given up after {} s, because the daemon's apply waits for it; count one "
                     "--generation at a time",
                     dry_run_max.count()));
             }
-            step(*all, now);
-        } else {
-            Transaction work(database_, forget_bounds);
-            step(work, now);
-            database_.commit(work);
+            const ForgottenRuns runs = runs_of(work, generation);
+            for (const auto& [run, pseudonym] : runs.pseudonyms) {
+                all_runs.add(run);
+            }
+            for (const auto& row : work.run(queries::forget::chats, generation)) {
+                named_chats.add(row[0].as<std::int64_t>());
+            }
+            for (const auto& row : work.run(queries::forget::groups, generation)) {
+                groups.add(row[0].as<std::string>());
+            }
+            scrub_batches(work, runs, tally_);
+            add(work.run(queries::forget::rows, generation, runs.ids), tally_);
         }
+        add(work.run(queries::forget::chats_and_news, named_chats.str(), array_of(chats), all_runs.str(), groups.str()),
+            tally_);
+    }
+
+    template <class Step>
+    void in_a_transaction(Step step) {
+        Tally now;
+        Transaction work(database_, forget_bounds);
+        step(work, now);
+        database_.commit(work);
         for (const auto& [what, rows] : now) {
             tally_[what] += rows;
         }
     }
 
-    static void call(const Statements& work, const std::string& function, std::int64_t id, Tally& now) {
-        for (const auto& row :
-             work.run("SELECT table_name, action, row_count FROM runledger." + function + "($1)", id)) {
-            now[{row[0].as<std::string>(), row[1].as<std::string>()}] += row[2].as<std::uint64_t>();
+    static void add(const pqxx::result& rows, Tally& tally) {
+        for (const auto& row : rows) {
+            tally[{row[0].as<std::string>(), row[1].as<std::string>()}] += row[2].as<std::uint64_t>();
         }
     }
 
-    // Before forget_generation, which can't read a frame and empties what still mentions one of the runs.
-    static void scrub_batches(const Statements& work, std::int64_t generation, Tally& now) {
+    static std::string array_of(const std::set<std::int64_t>& numbers) {
+        ArrayLiteral array;
+        for (const std::int64_t number : numbers) {
+            array.add(number);
+        }
+        return array.str();
+    }
+
+    static ForgottenRuns runs_of(const Statements& work, std::int64_t generation) {
         ForgottenRuns runs;
         ArrayLiteral ids;
         for (const auto& row : work.run(queries::forget::runs, generation)) {
@@ -144,7 +196,13 @@ private:
             runs.pseudonyms.emplace(row[0].as<std::string>(), row[1].as<std::string>());
             runs.escaped.push_back(row[2].as<std::string>());
         }
-        for (const auto& row : work.run(queries::forget::find_batches, ids.str())) {
+        runs.ids = ids.str();
+        return runs;
+    }
+
+    // Before the generation is forgotten, which can't read a frame and empties what still mentions one of the runs.
+    static void scrub_batches(const Statements& work, const ForgottenRuns& runs, Tally& now) {
+        for (const auto& row : work.run(queries::forget::find_batches, runs.ids)) {
             const auto id = row[0].as<std::int64_t>();
             const std::string frame = bytes_of_hex(work.run1(queries::forget::get_batch, id)[0].as<std::string>());
             auto decoded = wire::decode_batch(std::as_bytes(std::span(frame)));
@@ -157,11 +215,6 @@ private:
             }
         }
     }
-
-    struct ForgottenRuns {
-        Pseudonyms pseudonyms;
-        std::vector<std::string> escaped;  // Their ids, as JSON may write them.
-    };
 
     // Events of the batch that can't be read, or that are of another run and name one of these.
     static void empty_what_mentions(const ForgottenRuns& runs, wire::Batch& batch) {
@@ -180,7 +233,6 @@ private:
     Database database_;
     bool dry_run_;
     Output& out_;
-    std::chrono::steady_clock::time_point give_up_at_;  // Of a dry run.
     Tally tally_;
 };
 
@@ -188,7 +240,17 @@ private:
 
 ForgetCli::ForgetCli(CLI::App& app) : command_(app.add_subcommand("forget", "Remove a person's data from the ledger")) {
     CLI::Option_group* whom = command_->add_option_group("whom");
-    generation_option_ = whom->add_option("--generation", generation_, "The generation with this id");
+    whom->add_option_function<std::string>(
+        "--generation", [this](const std::string& text) { generation_ = Key{.text = text}; },
+        "The generation with this key, the application's own or the ledger's number; refused if that is two");
+    whom->add_option_function<std::string>(
+        "--application-id",
+        [this](const std::string& text) { generation_ = Key{.text = text, .may_be_a_number = false}; },
+        "The generation with this key of the application, in an adopted table whose key is no number");
+    whom->add_option_function<std::string>(
+        "--generation-number",
+        [this](const std::string& text) { generation_ = Key{.text = text, .may_be_the_applications = false}; },
+        "The generation with this number of the ledger");
     whom->add_option("--chat", chat_, "Every generation of this Telegram chat, and the chat")->check(is_chat());
     whom->require_option(1);
     command_->add_flag(
@@ -200,9 +262,11 @@ ForgetCli::ForgetCli(CLI::App& app) : command_(app.add_subcommand("forget", "Rem
 
 int ForgetCli::run(const std::string& postgres_uri, Output& out) const {
     Forgetter forgetter(postgres_uri, dry_run_, out);
-    std::vector<std::int64_t> generations{generation_};
+    std::vector<std::int64_t> generations;
     std::set<std::int64_t> chats;
-    if (generation_option_->count() == 0) {
+    if (generation_) {
+        generations = {forgetter.generation_of(*generation_)};
+    } else {
         chats = forgetter.ids_of(chat_);
         generations = forgetter.generations_of(chats);
     }
@@ -213,7 +277,7 @@ int ForgetCli::run(const std::string& postgres_uri, Output& out) const {
     }
     if (rows_in_all == 0) {
         throw NotThere(fmt::format("nothing is stored about {}",
-                                   chats.empty() ? fmt::format("generation {}", generation_) : "chat " + chat_));
+                                   generation_ ? "generation " + generation_->text : "chat " + chat_));
     }
     for (const auto& [what, rows] : forgetter.tally()) {
         if (out.as_json) {

@@ -7,7 +7,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "daemon/tool/output/output.hpp"
@@ -23,16 +23,22 @@ public:
 
     [[nodiscard]] bool parsed() const { return command_->parsed(); }
 
+    // What names a generation.
+    struct Key {
+        std::string text{};
+        bool may_be_the_applications{true};
+        bool may_be_a_number{true};
+    };
+
     // Returns exit_yes: done, or, with --dry-run, said what would be done. Throws NotThere if nothing is kept of it,
-    // and what pqxx throws.
+    // Misused if the key is of two generations, and what pqxx throws.
     int run(const std::string& postgres_uri, Output& out) const;
 
 private:
-    std::int64_t generation_{0};
+    std::optional<Key> generation_{};
     std::string chat_{};  // A number or @channelname.
     bool dry_run_{false};
     CLI::App* command_;
-    CLI::Option* generation_option_;
 };
 
 }  // namespace runledger::tool

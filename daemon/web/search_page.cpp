@@ -20,7 +20,7 @@ Markup list_of(const std::vector<FoundRun>& found) {
         "<th class=\"n\">cost</th></tr></thead><tbody>",
         counted(static_cast<std::int64_t>(found.size()), "generation"));
     for (const FoundRun& run : found) {
-        html.put("<tr><td><time>{}</time></td><td>{}</td><td>", run.requested_at, run.generation_id);
+        html.put("<tr><td><time>{}</time></td><td>{}</td><td>", run.requested_at, run.key);
         if (run.run_id.empty()) {
             html.put("<i>none yet</i>");
         } else {
@@ -93,8 +93,7 @@ Markup story_of(const RunStory& story) {
     html.put("<section class=\"card story\"><header><h1>{}</h1>", story.run_id);
     html.put("<span class=\"tag {}\">{}</span></header><dl class=\"facts\">", story.status,
              story.status.empty() ? "no event" : story.status);
-    html.put("<div><dt>generation</dt><dd>{}</dd></div>",
-             story.generation_id.empty() ? "none names this run" : story.generation_id);
+    html.put("<div><dt>generation</dt><dd>{}</dd></div>", story.key.empty() ? "none names this run" : story.key);
     html.put("<div><dt>took</dt><dd>{}</dd></div>",
              story.duration_ms.empty() ? "–" : in_seconds(std::strtod(story.duration_ms.c_str(), nullptr) / 1000));
     html.put("<div><dt>cost</dt><dd title=\"{}\">{}</dd></div>", story.cost_usd, money_or(story.cost_usd, "–"));
@@ -110,7 +109,7 @@ Markup story_of(const RunStory& story) {
         }
         html.put("</ul>");
     }
-    if (story.generation_id.empty()) {
+    if (story.key.empty()) {
         html.put(
             "<p class=\"aside\">No generation names this run, so nothing is priced and nobody is notified. When "
             "the application writes the run_id into a generation's metadata, the run is settled within a "
@@ -132,12 +131,12 @@ std::string search_page(std::string_view words, const Overview::Found& found) {
         html.put("{}", list_of(found.result.found));
     } else if (words.empty()) {
         html.put(
-            "<section class=\"card\"><p class=\"empty\">Enter a run's id, a generation's number or a chat's "
-            "id.</p></section>");
+            "<section class=\"card\"><p class=\"empty\">Enter a run's id, a generation's key or number, or a "
+            "chat's id.</p></section>");
     } else {
         html.put(
             "<section class=\"card\"><p class=\"empty\">Nothing is known of <b>{}</b>: no event of such a run was "
-            "received, and no generation has this run, number or chat. Its webhook may go elsewhere, or the edge "
+            "received, and no generation has this run, key, number or chat. Its webhook may go elsewhere, or the edge "
             "refused it; the edge's log and status say so.</p></section>",
             words);
     }

@@ -29,7 +29,7 @@ CREATE OR REPLACE FUNCTION runledger.scrubbed_metadata(metadata jsonb) RETURNS j
                     THEN runledger.said_in(metadata) -> 'gpu' END,
         'costRate', CASE
             WHEN jsonb_typeof(runledger.said_in(metadata) -> 'costRate') = 'object' THEN jsonb_build_object(
-                'amount', CASE WHEN runledger.said_in(metadata) -> 'costRate' ->> 'amount' ~ '^-?[0-9.]{1,40}$'
+                'amount', CASE WHEN runledger.is_amount(runledger.said_in(metadata) -> 'costRate' ->> 'amount')
                                THEN runledger.said_in(metadata) -> 'costRate' -> 'amount' ELSE '"forgotten"' END,
                 'currency', CASE WHEN octet_length(runledger.said_in(metadata) -> 'costRate' ->> 'currency') <= 8
                                  THEN runledger.said_in(metadata) -> 'costRate' -> 'currency' ELSE '"forgotten"' END,
@@ -179,16 +179,14 @@ $$;
 COMMENT ON FUNCTION runledger.forget_in_group(runledger.generations) IS
     'Deletes the webhooks about the ends of the group that this generation has left, if it has no other member, and those to a URL that only this one named; the others keep the sums, and no account that only this one named. Returns how many it has deleted. Called by forget_generation.';
 
-CREATE OR REPLACE FUNCTION runledger.forget_generation(p_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
+CREATE OR REPLACE FUNCTION runledger.forget_rows(
+    p_id bigint, old_ids text[], OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     g runledger.generations;
-    old_ids text[];
     holder record;
-    chats bigint[] := '{}';
 BEGIN
-    old_ids := runledger.runs_to_forget(p_id);
     SELECT * INTO g FROM runledger.generations WHERE id = p_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
@@ -290,32 +288,77 @@ BEGIN
         table_name := holder.relname;
         RETURN NEXT;
     END LOOP;
-    -- Everything about the chat, if no other generation names it.
-    IF g.telegram_chat_id IS NOT NULL
-       AND NOT EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = g.telegram_chat_id) THEN
-        chats := ARRAY[g.telegram_chat_id];
+END
+$$;
+COMMENT ON FUNCTION runledger.forget_rows(bigint, text[]) IS
+    'What forget_generation does to the generation and to everything about its runs, which runs_to_forget has given before; not to what is about its chats, and not to the news.';
+
+CREATE OR REPLACE FUNCTION runledger.chats_named_by(p_generation_id bigint) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT g.telegram_chat_id FROM runledger.generations AS g
+        WHERE g.id = p_generation_id AND g.telegram_chat_id IS NOT NULL
+        UNION
+        SELECT whom.chat_id FROM runledger.generations AS g CROSS JOIN LATERAL runledger.recipients_of(g.metadata) AS whom
+        WHERE g.id = p_generation_id AND whom.chat_id IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION runledger.chats_named_by(bigint) IS 'All chats that a generation names.';
+
+CREATE OR REPLACE FUNCTION runledger.names_chat(metadata jsonb, p_chat_ids bigint[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    said CONSTANT jsonb := runledger.said_in(metadata);
+    is_elsewhere CONSTANT boolean := EXISTS (
+        SELECT FROM runledger.recipients_of(said) AS whom WHERE whom.is_elsewhere);
+    list jsonb;
+BEGIN
+    IF EXISTS (SELECT FROM runledger.recipients_of(said) AS whom WHERE whom.chat_id = ANY (p_chat_ids)) THEN
+        RETURN true;
     END IF;
-    -- Of the other chats that it names, as of the first: not if a message to the chat is another generation's.
-    chats := chats || ARRAY(
-        SELECT whom.chat_id FROM runledger.recipients_of(g.metadata) AS whom
-        WHERE whom.chat_id IS NOT NULL AND whom.chat_id IS DISTINCT FROM g.telegram_chat_id
-              AND NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.telegram_chat_id = whom.chat_id));
-    chats := ARRAY(
-        SELECT chat FROM unnest(chats) AS named (chat)
-        WHERE NOT EXISTS (
-            SELECT FROM runledger.notifications AS n JOIN runledger.generations AS other ON other.id = n.generation_id
-                 CROSS JOIN LATERAL runledger.recipients_of(other.metadata) AS whom
-            WHERE n.chat_id = chat AND whom.chat_id = chat));
-    RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(chats, old_ids);
-    -- Behind the lock that the news are written under.
-    DELETE FROM runledger.application_news
-    WHERE group_key = g.group_key
-          AND NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.group_key = g.group_key);
-    GET DIAGNOSTICS row_count = ROW_COUNT;
-    IF row_count > 0 THEN
-        table_name := 'application_news';
-        action := 'deleted';
-        RETURN NEXT;
+    -- A list can name more chats than get a message.
+    FOREACH list IN ARRAY ARRAY[
+        said -> 'telegramChatId', CASE WHEN NOT is_elsewhere THEN said -> 'notificationContext' -> 'chatId' END]
+    LOOP
+        IF jsonb_typeof(list) = 'array' AND EXISTS (
+            SELECT FROM jsonb_array_elements_text(list) AS listed (entry)
+            WHERE runledger.chat_named(regexp_replace(listed.entry, '\.0+$', '')) = ANY (p_chat_ids)) THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION runledger.names_chat(jsonb, bigint[]) IS
+    'Whether metadata names one of these chats of Telegram, at any place of its lists.';
+
+CREATE OR REPLACE FUNCTION runledger.chats_of_nobody(p_chat_ids bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT named.chat FROM unnest(p_chat_ids) AS named (chat)
+        WHERE NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.telegram_chat_id = named.chat)
+              -- A chat that is not the first of a generation is found by the message to it.
+              AND NOT EXISTS (
+                  SELECT FROM runledger.notifications AS n JOIN runledger.generations AS other ON other.id = n.generation_id
+                       CROSS JOIN LATERAL runledger.recipients_of(other.metadata) AS whom
+                  WHERE n.chat_id = named.chat AND whom.chat_id = named.chat));
+END
+$$;
+COMMENT ON FUNCTION runledger.chats_of_nobody(bigint[]) IS
+    'Those of the chats that no generation names any more. Asked when the generation that named them is forgotten.';
+
+CREATE OR REPLACE FUNCTION runledger.forget_generation(p_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
+    RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    old_ids CONSTANT text[] := runledger.runs_to_forget(p_id);
+    chats CONSTANT bigint[] := runledger.chats_named_by(p_id);
+    groups CONSTANT text[] := ARRAY(SELECT g.group_key FROM runledger.generations AS g WHERE g.id = p_id AND g.group_key IS NOT NULL);
+BEGIN
+    RETURN QUERY SELECT * FROM runledger.forget_rows(p_id, old_ids);
+    IF FOUND THEN
+        RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(runledger.chats_of_nobody(chats), old_ids, groups);
     END IF;
 END
 $$;
@@ -323,12 +366,11 @@ COMMENT ON FUNCTION runledger.forget_generation(bigint) IS
     'Removes the personal data of a generation from all tables, in one transaction. Returns the action and the number of rows for each table; no row: there is no such generation. Sums, times and statuses stay under the run''s pseudonym. Called by `runledger forget`.';
 
 CREATE OR REPLACE FUNCTION runledger.forget_chats_and_news(
-    p_chat_ids bigint[], p_run_ids text[], OUT table_name text, OUT action text, OUT row_count bigint)
+    p_chat_ids bigint[], p_run_ids text[], p_group_keys text[], OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     holder record;
-    of_chats bigint;
 BEGIN
     action := 'deleted';
     FOR holder IN
@@ -345,25 +387,23 @@ BEGIN
     END LOOP;
     -- Last, of all chats: whoever adds news has locked before what they are about, and then waits for this lock.
     PERFORM runledger.hold_news();
-    DELETE FROM runledger.application_news WHERE run_id = ANY (p_run_ids);
+    DELETE FROM runledger.application_news AS n
+    WHERE n.run_id = ANY (p_run_ids) OR n.chat_id = ANY (p_chat_ids)
+          OR n.group_key = ANY (p_group_keys)
+             AND NOT EXISTS (SELECT FROM runledger.generations AS other WHERE other.group_key = n.group_key);
     GET DIAGNOSTICS row_count = ROW_COUNT;
-    IF cardinality(p_chat_ids) > 0 THEN  -- It has no index.
-        DELETE FROM runledger.application_news WHERE chat_id = ANY (p_chat_ids);
-        GET DIAGNOSTICS of_chats = ROW_COUNT;
-        row_count := row_count + of_chats;
-    END IF;
     table_name := 'application_news';
     RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION runledger.forget_chats_and_news(bigint[], text[]) IS
-    'Deletes everything about these chats except their generations, and the news about them and about these runs. The last step of forgetting: nothing may be locked behind it.';
+COMMENT ON FUNCTION runledger.forget_chats_and_news(bigint[], text[], text[]) IS
+    'Deletes everything about these chats except their generations, and the news about them, about these runs, and about those of these groups that have no member any more. The last step of forgetting: nothing may be locked behind it.';
 
 CREATE OR REPLACE FUNCTION runledger.forget_chat(p_chat_id bigint, OUT table_name text, OUT action text, OUT row_count bigint)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM runledger.wait_for_calls();
-    RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(ARRAY[p_chat_id], '{}');
+    RETURN QUERY SELECT * FROM runledger.forget_chats_and_news(ARRAY[p_chat_id], '{}', '{}');
 END
 $$;
 COMMENT ON FUNCTION runledger.forget_chat(bigint) IS

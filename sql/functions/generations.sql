@@ -17,3 +17,31 @@ END
 $$;
 COMMENT ON FUNCTION runledger.queue_settlement() IS
     'Queues the run of a generation that was inserted or whose metadata changed, and the run that it named before, in the application''s own transaction. If the run was forgotten, the row is scrubbed, and names its pseudonym.';
+
+CREATE OR REPLACE FUNCTION runledger.generations_by_key(
+    p_key text, OUT generation_id bigint, OUT application_id text, OUT run_id text, OUT matches text)
+    RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Without that sequence no row has an application_id, and the column has no index.
+    IF to_regclass('runledger.generations_ledger_id_seq') IS NOT NULL THEN
+        BEGIN
+            RETURN QUERY EXECUTE format(
+                'SELECT k.generation_id, k.application_id::text, k.run_id, ''application_id'' '
+                'FROM runledger.generation_keys_v1 AS k WHERE k.application_id = CAST ($1 AS %s)',
+                -- With -1 a type of a length is one of any length: nothing is cut off.
+                (SELECT format_type(a.atttypid, -1) FROM pg_attribute AS a
+                 WHERE a.attrelid = 'runledger.generation_keys_v1'::regclass AND a.attname = 'application_id'))
+                USING p_key;
+        EXCEPTION WHEN data_exception THEN
+            NULL;  -- No key of that type.
+        END;
+    END IF;
+    IF (CASE WHEN p_key ~ '^(0|-?[1-9][0-9]{0,18})$' THEN p_key::numeric END)
+           BETWEEN -9223372036854775808 AND 9223372036854775807 THEN
+        RETURN QUERY SELECT k.generation_id, k.application_id::text, k.run_id, 'generation_id'
+                     FROM runledger.generation_keys_v1 AS k WHERE k.generation_id = p_key::bigint;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.generations_by_key(text) IS
+    'The generations that a key names: first the one with this key of the application (matches is application_id), then the one with this number of the ledger (generation_id). They can be two, if the application''s keys look like numbers. For whoever may read generation_keys_v1.';

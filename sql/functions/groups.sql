@@ -1,17 +1,34 @@
 -- Groups of generations: noticed by triggers, told when the last member has ended.
 CREATE OR REPLACE FUNCTION runledger.queue_group() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    joins boolean;
+    -- The key was taken from metadata that were there before, as when an adopted table is filled or other keys are chosen.
+    is_taken_anew boolean;
 BEGIN
     IF TG_OP <> 'INSERT' AND OLD.group_key IS NOT NULL
        AND (TG_OP = 'DELETE' OR OLD.group_key IS DISTINCT FROM NEW.group_key) THEN
-        INSERT INTO runledger.group_queue (group_key, opens) VALUES (OLD.group_key, false);
+        INSERT INTO runledger.group_queue (group_key, opens, may_end)
+            VALUES (OLD.group_key, false, NOT runledger.is_ended(OLD.status));
     END IF;
     -- A row with a forgotten run leaves its group before the transaction ends (queue_settlement).
-    IF TG_OP <> 'DELETE' AND NEW.group_key IS NOT NULL AND NOT runledger.is_forgotten(NEW.run_id) THEN
-        INSERT INTO runledger.group_queue (group_key, opens) VALUES (
+    IF TG_OP = 'DELETE' OR NEW.group_key IS NULL OR runledger.is_forgotten(NEW.run_id) THEN
+        RETURN NULL;
+    END IF;
+    -- A row that had ended before the ledger had it, or before it had the key, is history: it opens no group.
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO runledger.group_queue (group_key, opens, may_end)
+            VALUES (NEW.group_key, NEW.adopted_at IS NULL OR NOT runledger.is_ended(NEW.status), false);
+    ELSE
+        joins := OLD.group_key IS DISTINCT FROM NEW.group_key;
+        is_taken_anew := OLD.metadata IS NOT DISTINCT FROM NEW.metadata
+                         OR OLD.metadata IS NULL AND NEW.adopted_at IS NOT NULL;
+        INSERT INTO runledger.group_queue (group_key, opens, may_end) VALUES (
             NEW.group_key,
-            TG_OP = 'INSERT' OR OLD.group_key IS DISTINCT FROM NEW.group_key
-                OR runledger.is_ended(OLD.status) AND NOT runledger.is_ended(NEW.status));
+            CASE WHEN joins THEN NOT is_taken_anew OR NOT runledger.is_ended(NEW.status)
+                 ELSE runledger.is_ended(OLD.status) AND NOT runledger.is_ended(NEW.status) END,
+            NOT joins AND (runledger.is_ended(NEW.status) AND NOT runledger.is_ended(OLD.status)
+                           OR OLD.group_size IS DISTINCT FROM NEW.group_size AND NOT is_taken_anew));
     END IF;
     RETURN NULL;
 END
@@ -41,6 +58,7 @@ DECLARE
     entries bigint;
     key text;
     state runledger.generation_groups;
+    is_new boolean;
     seen record;
 BEGIN
     looked_at := 0;
@@ -57,12 +75,14 @@ BEGIN
             CONTINUE;
         END IF;
         INSERT INTO runledger.generation_groups (group_key) VALUES (key) ON CONFLICT DO NOTHING;
+        is_new := FOUND;
         SELECT * INTO state FROM runledger.generation_groups WHERE group_key = key;
         -- In one statement, so of one moment: a change is in the count exactly if its entry is removed. What is not
         -- committed yet leaves an entry for later. So the end of a group is told by the look that first sees all of
         -- it, however its members' transactions overlap.
-        WITH gone AS (DELETE FROM runledger.group_queue WHERE group_key = key RETURNING opens)
-        SELECT (SELECT bool_or(opens) FROM gone) AS opened,
+        WITH gone AS (DELETE FROM runledger.group_queue WHERE group_key = key RETURNING opens, may_end)
+        SELECT (SELECT coalesce(bool_or(opens), false) FROM gone) AS opened,
+               (SELECT coalesce(bool_or(may_end), false) FROM gone) AS may_have_ended,
                count(*) AS members,
                count(*) FILTER (WHERE g.status = 'completed') AS completed,
                count(*) FILTER (WHERE g.status = 'failed') AS failed,
@@ -86,7 +106,9 @@ BEGIN
             INTO seen
             FROM runledger.generations AS g WHERE g.group_key = key;
         looked_at := looked_at + 1;
-        IF seen.members = 0 THEN
+        -- A group that nobody has seen open, and that has not ended just now, ended before the ledger had it: a member
+        -- that was removed or forgotten since is no news.
+        IF seen.members = 0 OR is_new AND seen.have_ended AND NOT (seen.opened OR seen.may_have_ended) THEN
             DELETE FROM runledger.generation_groups WHERE group_key = key;
         ELSIF seen.have_ended AND (state.told_at IS NULL OR seen.opened) THEN
             UPDATE runledger.generation_groups
@@ -108,4 +130,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION runledger.tell_groups(xid8, integer) IS
-    'Looks at the groups in group_queue, of up to so many entries, and says NOTIFY runledger_group for each whose members have all ended, and are as many as it will have, and writes its webhooks: once, and again after it was open again. p_from: no entry is of an older transaction; up_to: the same, for the next look. is_all: nothing that can be seen now is left. Called by the daemon.';
+    'Looks at the groups in group_queue, of up to so many entries, and says NOTIFY runledger_group for each whose members have all ended, and are as many as it will have, and writes its webhooks: once, and again after it was open again; never of a group that had ended before the ledger had it. p_from: no entry is of an older transaction; up_to: the same, for the next look. is_all: nothing that can be seen now is left. Called by the daemon.';

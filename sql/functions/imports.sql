@@ -109,9 +109,10 @@ BEGIN
     IF known.document_digest IS NULL THEN
         INSERT INTO runledger.generations (
             metadata, request_timestamp, request_payload, status, response_timestamp, response_payload, duration_ms,
-            cost_usd)
+            cost_usd, adopted_at)
         VALUES (wanted.metadata, wanted.request_timestamp, wanted.request_payload, wanted.status,
-                wanted.response_timestamp, wanted.response_payload, wanted.duration_ms, wanted.cost_usd)
+                wanted.response_timestamp, wanted.response_payload, wanted.duration_ms, wanted.cost_usd,
+                CASE WHEN runledger.is_ended(wanted.status) THEN now() END)
         ON CONFLICT (run_id) DO NOTHING
         RETURNING id INTO wanted.id;
         IF wanted.id IS NULL AND digest IS NOT NULL THEN

@@ -60,8 +60,11 @@ CREATE OR REPLACE FUNCTION runledger.tell_refused_chat() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM runledger.hold_news();  -- The chat can be forgotten until then.
+    -- Else it was forgotten. Each by an index: the message that was refused has not been sent.
     IF EXISTS (SELECT FROM runledger.generations WHERE telegram_chat_id = NEW.chat_id)
-       OR EXISTS (SELECT FROM runledger.notifications WHERE chat_id = NEW.chat_id) THEN  -- Else it was forgotten.
+       OR EXISTS (SELECT FROM runledger.notifications WHERE chat_id = NEW.chat_id AND state IN ('uncertain', 'dead', 'skipped'))
+       OR EXISTS (SELECT FROM runledger.notifications WHERE chat_id = NEW.chat_id AND state = 'leased')
+       OR EXISTS (SELECT FROM runledger.notifications WHERE chat_id = NEW.chat_id AND state = 'pending') THEN
         PERFORM runledger.add_news('chat_refused', NULL, NULL, NEW.chat_id, NEW.last_error);
     END IF;
     RETURN NULL;

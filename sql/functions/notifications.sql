@@ -187,7 +187,7 @@ CREATE OR REPLACE FUNCTION runledger.skip_notification_of_adopted() RETURNS trig
 BEGIN
     IF EXISTS (SELECT FROM runledger.generations WHERE id = NEW.generation_id AND adopted_at IS NOT NULL) THEN
         NEW.state := 'skipped';
-        NEW.last_error := 'the generation is older than the adoption of its table';
+        NEW.last_error := 'the generation is older than the adoption of its table, or was imported as ended';
     END IF;
     RETURN NEW;
 END

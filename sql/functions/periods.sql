@@ -257,6 +257,73 @@ $$;
 COMMENT ON FUNCTION runledger.unsettled_in(text, timestamptz, timestamptz, boolean) IS
     'How many runs that ended within these bounds wait to be settled. Raises object_not_in_prerequisite_state if there are some and they are not allowed.';
 
+CREATE OR REPLACE FUNCTION runledger.last_ended_settlement() RETURNS bigint
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    last_id bigint;
+BEGIN
+    -- The savepoint ends at once, and the lock with it.
+    BEGIN
+        PERFORM runledger.take_lock_alone('runledger.periods', true);
+        SELECT coalesce(max(s.id), 0) INTO last_id FROM runledger.settlements AS s;
+        RAISE EXCEPTION USING ERRCODE = 'RL001', MESSAGE = 'ends the savepoint';
+    EXCEPTION WHEN SQLSTATE 'RL001' THEN
+        NULL;  -- The variable keeps its value.
+    END;
+    RETURN last_id;
+END
+$$;
+COMMENT ON FUNCTION runledger.last_ended_settlement() IS
+    'A number of a settlement: the transactions of all up to it have ended. Raises lock_not_available.';
+
+CREATE OR REPLACE FUNCTION runledger.settlements_after(p_id bigint) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+    RETURN ARRAY(SELECT s.id FROM runledger.settlements AS s WHERE s.id > p_id);
+END
+$$;
+COMMENT ON FUNCTION runledger.settlements_after(bigint) IS
+    'The settlements after this number, by the index, whatever the planner knows of the table.';
+
+CREATE OR REPLACE FUNCTION runledger.copy_lines_again(
+    p_period text, p_begins_at timestamptz, p_ends_at timestamptz, p_last_id bigint, p_sums runledger.line_sum[])
+    RETURNS runledger.line_sum[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    settled_since bigint[] := runledger.settlements_after(p_last_id);
+    changes runledger.line_sum[];
+BEGIN
+    -- By settlement, because forgetting may change the id of a run between two statements.
+    WITH taken_back AS (
+        DELETE FROM runledger.closed_runs AS line
+        USING runledger.each_of(settled_since) AS since (id)
+        JOIN runledger.settlements AS newer ON newer.id = since.id
+        JOIN runledger.settlements AS copied ON copied.run_id = newer.run_id
+        WHERE line.settlement_id = copied.id AND line.period = p_period
+        RETURNING line.status, line.duration_us, line.cost_usd)
+    SELECT array_agg(ROW(t.status, t.duration_us IS NOT NULL, scale(t.cost_usd), -1, -coalesce(t.duration_us, 0),
+                         -coalesce(t.cost_usd, 0))::runledger.line_sum) INTO changes FROM taken_back AS t;
+    WITH copied AS (
+        INSERT INTO runledger.closed_runs
+        SELECT DISTINCT ON (b.settlement_id) b.settlement_id, p_period, b.generation_id, b.finished_at, b.status,
+               b.duration_us, b.gpu, b.rate_amount, b.rate_unit, b.cost_usd, b.cost_note
+        FROM runledger.each_of(settled_since) AS since (id)
+        JOIN runledger.settlements AS newer ON newer.id = since.id
+        JOIN runledger.billed_runs_v1 AS b ON b.run_id = newer.run_id
+        WHERE b.finished_at >= p_begins_at AND b.finished_at < p_ends_at
+        RETURNING status, duration_us, cost_usd)
+    SELECT changes || array_agg(ROW(c.status, c.duration_us IS NOT NULL, scale(c.cost_usd), 1, coalesce(c.duration_us, 0),
+                                    coalesce(c.cost_usd, 0))::runledger.line_sum) INTO changes FROM copied AS c;
+    -- By the digits of the cost: so a sum has as many as its lines, though others were taken out of it.
+    RETURN ARRAY(
+        SELECT ROW(part.status, part.has_duration, part.cost_scale, sum(part.lines), sum(part.duration_us),
+                   sum(part.cost_usd))::runledger.line_sum
+        FROM unnest(p_sums || changes) AS part
+        GROUP BY part.status, part.has_duration, part.cost_scale HAVING sum(part.lines) > 0);
+END
+$$;
+COMMENT ON FUNCTION runledger.copy_lines_again(text, timestamptz, timestamptz, bigint, runledger.line_sum[]) IS
+    'Copies the lines of the runs with settlements after this number again, in a month that is being closed, and returns its sums with that change. What is committed meanwhile may be in it or not: call it again for that.';
+
 CREATE OR REPLACE FUNCTION runledger.close_period(
     p_period text, p_allows_unsettled boolean DEFAULT false,
     OUT closed runledger.closed_periods, OUT is_new boolean)
@@ -264,8 +331,10 @@ CREATE OR REPLACE FUNCTION runledger.close_period(
 DECLARE
     bounds record;
     last_id bigint;
-    settled_since bigint[];
     unsettled bigint;
+    next_id bigint;
+    sums runledger.line_sum[];
+    taken record;
 BEGIN
     PERFORM runledger.check_sees_commits();
     PERFORM runledger.check_is_month(p_period);
@@ -278,36 +347,29 @@ BEGIN
     SELECT * INTO bounds FROM runledger.period_to_close(p_period);
     unsettled := runledger.unsettled_in(p_period, bounds.begins_at, bounds.ends_at, p_allows_unsettled);
 
-    -- All settlements up to last_id have been committed. The savepoint ends at once, and the lock with it: the lines
-    -- are copied while settling goes on.
-    BEGIN
-        PERFORM runledger.take_lock_alone('runledger.periods', true);
-        SELECT coalesce(max(s.id), 0) INTO last_id FROM runledger.settlements AS s;
-        RAISE EXCEPTION USING ERRCODE = 'RL001', MESSAGE = 'ends the savepoint';
-    EXCEPTION WHEN SQLSTATE 'RL001' THEN
-        NULL;  -- The variable keeps its value.
-    END;
+    -- The lines are copied and added up while settling goes on. The runs that were settled meanwhile are copied again,
+    -- until they are few: the last ones while nothing is settled, for a moment that does not depend on the month's size.
+    last_id := runledger.last_ended_settlement();
     INSERT INTO runledger.closed_runs
     SELECT b.settlement_id, p_period, b.generation_id, b.finished_at, b.status, b.duration_us, b.gpu, b.rate_amount,
            b.rate_unit, b.cost_usd, b.cost_note
     FROM runledger.billed_runs_v1 AS b WHERE b.finished_at >= bounds.begins_at AND b.finished_at < bounds.ends_at;
+    sums := ARRAY(
+        SELECT ROW(line.status, line.duration_us IS NOT NULL, scale(line.cost_usd), count(*),
+                   coalesce(sum(line.duration_us), 0), coalesce(sum(line.cost_usd), 0))::runledger.line_sum
+        FROM runledger.closed_runs AS line WHERE line.period = p_period
+        GROUP BY line.status, line.duration_us IS NOT NULL, scale(line.cost_usd));
+    FOR turn IN 1..5 LOOP
+        EXIT WHEN (SELECT count(*) FROM (SELECT FROM runledger.settlements AS s WHERE s.id > last_id LIMIT 1000) AS newer) < 1000;
+        next_id := runledger.last_ended_settlement();
+        sums := runledger.copy_lines_again(p_period, bounds.begins_at, bounds.ends_at, last_id, sums);
+        last_id := next_id;
+    END LOOP;
+    SELECT count(*) AS count, sum(c.difference_usd) AS usd INTO taken
+        FROM runledger.corrections AS c WHERE c.posted_in = p_period AND c.settlement_id <= last_id;
 
-    -- From here on nothing is settled, for a moment: the lines of the runs that were settled meanwhile are copied
-    -- again. By settlement, because forgetting may change the id of a run between two statements.
     PERFORM runledger.take_lock_alone('runledger.periods', true);
-    settled_since := ARRAY(SELECT s.id FROM runledger.settlements AS s WHERE s.id > last_id);
-    DELETE FROM runledger.closed_runs AS line
-    USING runledger.each_of(settled_since) AS since (id)
-    JOIN runledger.settlements AS newer ON newer.id = since.id
-    JOIN runledger.settlements AS copied ON copied.run_id = newer.run_id
-    WHERE line.settlement_id = copied.id AND line.period = p_period;
-    INSERT INTO runledger.closed_runs
-    SELECT DISTINCT ON (b.settlement_id) b.settlement_id, p_period, b.generation_id, b.finished_at, b.status,
-           b.duration_us, b.gpu, b.rate_amount, b.rate_unit, b.cost_usd, b.cost_note
-    FROM runledger.each_of(settled_since) AS since (id)
-    JOIN runledger.settlements AS newer ON newer.id = since.id
-    JOIN runledger.billed_runs_v1 AS b ON b.run_id = newer.run_id
-    WHERE b.finished_at >= bounds.begins_at AND b.finished_at < bounds.ends_at;
+    sums := runledger.copy_lines_again(p_period, bounds.begins_at, bounds.ends_at, last_id, sums);
     -- Some have been settled since the first look, and others have ended. While all wait, a long queue is not read.
     IF (SELECT count(*) FROM (SELECT FROM runledger.settle_queue LIMIT 10001) AS q) <= 10000 THEN
         unsettled := runledger.unsettled_in(p_period, bounds.begins_at, bounds.ends_at, p_allows_unsettled);
@@ -315,15 +377,19 @@ BEGIN
     PERFORM runledger.take_lock_alone('runledger.corrections', true);
     INSERT INTO runledger.closed_periods
     SELECT p_period, bounds.begins_at, bounds.ends_at, bounds.time_zone, clock_timestamp(), session_user,
-           unsettled, line.*, posted.*
-    FROM (SELECT count(*), count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed'),
-                 count(*) FILTER (WHERE status = 'cancelled'), count(cost_usd),
-                 count(*) FILTER (WHERE status = 'completed' AND cost_usd IS NULL),
-                 CASE WHEN count(*) = 0 THEN 0 ELSE sum(duration_us) END,
-                 runledger.sum_billed(sum(cost_usd), count(*) FILTER (WHERE status = 'completed' AND cost_usd IS NULL))
-          FROM runledger.closed_runs WHERE period = p_period) AS line,
-         (SELECT count(*), coalesce(sum(difference_usd), 0)
-          FROM runledger.corrections WHERE posted_in = p_period) AS posted
+           unsettled, line.*, taken.count + since.count, coalesce(taken.usd + since.usd, taken.usd, since.usd, 0)
+    FROM (SELECT coalesce(sum(lines), 0), coalesce(sum(lines) FILTER (WHERE status = 'completed'), 0),
+                 coalesce(sum(lines) FILTER (WHERE status = 'failed'), 0),
+                 coalesce(sum(lines) FILTER (WHERE status = 'cancelled'), 0),
+                 coalesce(sum(lines) FILTER (WHERE cost_scale IS NOT NULL), 0),
+                 coalesce(sum(lines) FILTER (WHERE status = 'completed' AND cost_scale IS NULL), 0),
+                 CASE WHEN coalesce(sum(lines), 0) = 0 THEN 0 ELSE sum(duration_us) FILTER (WHERE has_duration) END,
+                 runledger.sum_billed(sum(cost_usd) FILTER (WHERE cost_scale IS NOT NULL),
+                                      coalesce(sum(lines) FILTER (WHERE status = 'completed' AND cost_scale IS NULL), 0)::bigint)
+          FROM unnest(sums)) AS line,
+         (SELECT count(*) AS count, sum(c.difference_usd) AS usd
+          FROM runledger.each_of(runledger.settlements_after(last_id)) AS newer (id)
+          JOIN runledger.corrections AS c ON c.settlement_id = newer.id AND c.posted_in = p_period) AS since
     RETURNING * INTO closed;
 END
 $$;

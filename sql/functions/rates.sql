@@ -26,6 +26,13 @@ CREATE OR REPLACE FUNCTION runledger.token_count_of(metadata jsonb) RETURNS bigi
 COMMENT ON FUNCTION runledger.token_count_of(jsonb) IS
     'metadata.tokenCount if it is a whole number (1200, 1200.0) or a string of digits, of 1 to 18 digits, else NULL. Never raises.';
 
+CREATE OR REPLACE FUNCTION runledger.is_amount(said text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    -- Bounded before anybody converts it. A number's exponent is resolved by jsonb, a string's is not: "4e-05".
+    RETURN said ~ '^-?[0-9]{1,40}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,2})?$';
+COMMENT ON FUNCTION runledger.is_amount(text) IS
+    'Whether a text is a decimal number, with or without an exponent, that the amount of a rate may be. NULL for NULL.';
+
 CREATE OR REPLACE FUNCTION runledger.rate_of(
     metadata jsonb,
     OUT amount numeric, OUT unit text, OUT unit_us bigint, OUT note text, OUT token_count bigint)
@@ -45,8 +52,7 @@ BEGIN
         RETURN;
     END IF;
     amount_text := rate ->> 'amount';
-    -- Bounded before it is converted. A number's exponent is resolved by jsonb, a string's is not: "4e-05".
-    IF amount_text !~ '^-?[0-9]{1,40}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,2})?$' THEN
+    IF NOT runledger.is_amount(amount_text) THEN
         RETURN;
     END IF;
     value := trim_scale(amount_text::numeric);

@@ -104,6 +104,10 @@ CREATE INDEX notifications_failed_idx ON runledger.notifications (created_at)
     WHERE state IN ('uncertain', 'dead', 'skipped');
 COMMENT ON INDEX runledger.notifications_failed_idx IS
     'failed_notifications_v1 reads the few that reached nobody. Other indexes depend on state already, so it costs no HOT update.';
+CREATE INDEX notifications_failed_chat_idx ON runledger.notifications (chat_id)
+    WHERE state IN ('uncertain', 'dead', 'skipped');
+COMMENT ON INDEX runledger.notifications_failed_chat_idx IS
+    'Whether a chat that Telegram refuses is still somebody''s, which is asked while nobody else can add news.';
 CREATE INDEX notifications_elsewhere_idx ON runledger.notifications (created_at) WHERE state = 'elsewhere';
 COMMENT ON INDEX runledger.notifications_elsewhere_idx IS
     'The metrics count those of the last day. Empty where every record names Telegram.';

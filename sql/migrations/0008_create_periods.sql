@@ -77,6 +77,11 @@ COMMENT ON COLUMN runledger.closed_runs.rate_unit IS 'The unit of the rate; NULL
 COMMENT ON COLUMN runledger.closed_runs.cost_usd IS 'US dollars; NULL: nothing is charged, or the cost is unknown.';
 COMMENT ON COLUMN runledger.closed_runs.cost_note IS 'Why cost_usd is NULL, or what to know about it; NULL: nothing to say.';
 
+CREATE TYPE runledger.line_sum AS (
+    status text, has_duration boolean, cost_scale integer, lines bigint, duration_us numeric, cost_usd numeric);
+COMMENT ON TYPE runledger.line_sum IS
+    'The sums of the lines of one status, with or without a known duration, whose costs have so many digits behind the point (NULL: no known cost). close_period() adds a month up by them; no table has one.';
+
 CREATE TABLE runledger.corrections (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     period text COLLATE "C" NOT NULL,

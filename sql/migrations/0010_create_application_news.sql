@@ -4,6 +4,7 @@ CREATE TABLE runledger.group_queue (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     group_key text COLLATE "C" NOT NULL,
     opens boolean NOT NULL,
+    may_end boolean NOT NULL,
     queued_in xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
 CREATE INDEX group_queue_new_idx ON runledger.group_queue (queued_in) INCLUDE (group_key);
@@ -16,7 +17,9 @@ COMMENT ON TABLE runledger.group_queue IS
 COMMENT ON COLUMN runledger.group_queue.id IS 'A handle for people.';
 COMMENT ON COLUMN runledger.group_queue.group_key IS 'The group, as in generations.';
 COMMENT ON COLUMN runledger.group_queue.opens IS
-    'True: the transaction added a member, or a member that had ended is open again; so the end of the group is told again.';
+    'True: the transaction added a member, or a member that had ended is open again; so the end of the group is told again. False for a member that was history when it was added.';
+COMMENT ON COLUMN runledger.group_queue.may_end IS
+    'True: by the transaction a member has ended, an open one has left, or the group is to have another number of members.';
 COMMENT ON COLUMN runledger.group_queue.queued_in IS
     'The transaction that queued it: a transaction that is not finished, or begins later, can still add entries.';
 
@@ -29,7 +32,7 @@ CREATE TABLE runledger.generation_groups (
     CONSTRAINT generation_groups_told_are_counted CHECK (told_at IS NULL OR told_count > 0)
 );
 COMMENT ON TABLE runledger.generation_groups IS
-    'Which groups of generations were told of as ended. A row for each group that has members. Written by the daemon; costs and counts are in group_costs_v1.';
+    'Which groups of generations were told of as ended. A row for each group that has members and was open since the ledger has it. Written by the daemon; costs and counts are in group_costs_v1.';
 COMMENT ON COLUMN runledger.generation_groups.group_key IS 'The group, as in generations.';
 COMMENT ON COLUMN runledger.generation_groups.members IS 'How many members it had when it was last looked at.';
 COMMENT ON COLUMN runledger.generation_groups.told_at IS
@@ -55,6 +58,9 @@ CREATE TABLE runledger.application_news (
 CREATE INDEX application_news_run_id_idx ON runledger.application_news (run_id, id) WHERE run_id IS NOT NULL;
 COMMENT ON INDEX runledger.application_news_run_id_idx IS
     'Whether a refusal was told before; forgetting finds everything about a run.';
+CREATE INDEX application_news_chat_id_idx ON runledger.application_news (chat_id) WHERE chat_id IS NOT NULL;
+COMMENT ON INDEX runledger.application_news_chat_id_idx IS
+    'Forgetting finds everything about a chat, while it keeps everybody from adding news. They are kept for ever unless [retention] news_days says otherwise.';
 CREATE INDEX application_news_happened_at_idx ON runledger.application_news (happened_at);
 COMMENT ON INDEX runledger.application_news_happened_at_idx IS 'Retention takes the oldest.';
 COMMENT ON TABLE runledger.application_news IS

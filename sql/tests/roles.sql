@@ -104,6 +104,7 @@ SELECT is(pg_temp.tried(role, statement), wanted, role || ' ' || wanted || ': ' 
     ('runledger_application', $$ SELECT runledger.close_period('2001-01') $$, '42501'),
 
     ('runledger_reader', $$ SELECT * FROM runledger.run_costs_v1 $$, 'allowed'),
+    ('runledger_reader', $$ SELECT * FROM runledger.generations_by_key('1') $$, 'allowed'),
     ('runledger_reader', $$ SELECT * FROM runledger.generations $$, '42501'),
     ('runledger_reader', $$ SELECT * FROM runledger.webhook_events $$, '42501'),
     ('runledger_reader', $$ SELECT * FROM runledger.settlements $$, '42501'),

@@ -1,7 +1,8 @@
 CREATE OR REPLACE VIEW runledger.billed_runs_v1 AS
 SELECT s.id AS settlement_id, s.generation_id, s.run_id, s.finished_at, s.status, s.duration_us, s.gpu, s.rate_amount,
-       s.rate_unit, s.cost_usd, s.cost_note
+       s.rate_unit, s.cost_usd, s.cost_note, g.application_id::text AS application_id
 FROM runledger.settlements AS s
+LEFT JOIN runledger.generations AS g ON g.id = s.generation_id
 WHERE NOT s.is_replaced AND s.finished_at IS NOT NULL AND s.outcome <> 'edited_by_hand'
   AND NOT EXISTS (
       SELECT FROM runledger.settlements AS other
@@ -20,3 +21,5 @@ COMMENT ON COLUMN runledger.billed_runs_v1.rate_amount IS 'US dollars per rate_u
 COMMENT ON COLUMN runledger.billed_runs_v1.rate_unit IS 'The unit of the rate; NULL: no usable rate.';
 COMMENT ON COLUMN runledger.billed_runs_v1.cost_usd IS 'US dollars, 12 decimals; NULL: nothing is charged, or the cost is unknown.';
 COMMENT ON COLUMN runledger.billed_runs_v1.cost_note IS 'Why cost_usd is NULL, or what to know about it; NULL: nothing to say.';
+COMMENT ON COLUMN runledger.billed_runs_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';

@@ -1,7 +1,9 @@
 CREATE OR REPLACE VIEW runledger.failed_notifications_v1 AS
 SELECT n.id AS notification_id, n.generation_id, n.run_id, n.kind, n.chat_id, n.state, n.attempts, n.last_error,
-       n.created_at, n.recipient, n.channel, n.webhook_host, n.group_key AS group_id
+       n.created_at, n.recipient, n.channel, n.webhook_host, n.group_key AS group_id,
+       g.application_id::text AS application_id
 FROM runledger.notifications AS n
+LEFT JOIN runledger.generations AS g ON g.id = n.generation_id
 WHERE n.state IN ('uncertain', 'dead', 'skipped');
 COMMENT ON VIEW runledger.failed_notifications_v1 IS 'Messages that reached nobody, or may not have, and why. Not those that were only logged, because of [telegram] mode.';
 COMMENT ON COLUMN runledger.failed_notifications_v1.notification_id IS 'The message''s handle.';
@@ -21,3 +23,5 @@ COMMENT ON COLUMN runledger.failed_notifications_v1.webhook_host IS
     'The host that a webhook was for, or the words [webhooks] url; NULL: not a webhook.';
 COMMENT ON COLUMN runledger.failed_notifications_v1.group_id IS
     'The group whose end a webhook was about, or that the generation of a webhook''s settlement was in; NULL: another kind, or no group.';
+COMMENT ON COLUMN runledger.failed_notifications_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';

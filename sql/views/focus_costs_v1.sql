@@ -74,8 +74,9 @@ WITH RECURSIVE zone AS MATERIALIZED (
     -- What was posted into a month as a correction of an earlier one: the difference, which may be negative.
     SELECT p.period, p.begins_at, p.ends_at, c.period,
            coalesce(g.application_id::text, c.generation_id::text), s.run_id, g.metadata, g.account_key, c.difference_usd,
-           c.cost_note_after, s.gpu, coalesce(s.finished_at, replaced.finished_at),
-           coalesce(s.running_at, replaced.running_at), NULL, NULL, NULL,
+           c.cost_note_after, coalesce(was.gpu, s.gpu), was.finished_at,
+           coalesce(was.running_at, CASE WHEN was.duration_us < 1e13 THEN
+                    was.finished_at - was.duration_us::double precision * interval '1 microsecond' END), NULL, NULL, NULL,
            coalesce(c.rate_unit_after, c.rate_unit_before, 'run'),
            format('Correction of %s: %s USD instead of %s', c.period, coalesce(c.cost_usd_after::text, 'no known'),
                   coalesce(c.cost_usd_before::text, 'no known'))
@@ -83,7 +84,8 @@ WITH RECURSIVE zone AS MATERIALIZED (
           UNION ALL SELECT m.period, m.begins_at, m.ends_at FROM open_periods AS m) AS p
     JOIN runledger.corrections AS c ON c.posted_in = p.period
     LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id
-    LEFT JOIN runledger.settlements AS replaced ON replaced.id = c.replaced_settlement_id
+    -- The charge that it corrects, by whose time it is known; a run that the month did not have is its own.
+    LEFT JOIN runledger.settlements AS was ON was.id = coalesce(c.replaced_settlement_id, c.settlement_id)
     LEFT JOIN runledger.generations AS g ON g.id = c.generation_id AND NOT s.row_is_gone
     WHERE c.difference_usd <> 0
 ), counted AS (
@@ -183,9 +185,9 @@ COMMENT ON COLUMN runledger.focus_costs_v1."ChargeDescription" IS
 COMMENT ON COLUMN runledger.focus_costs_v1."ChargeFrequency" IS
     'Usage-Based.';
 COMMENT ON COLUMN runledger.focus_costs_v1."ChargePeriodEnd" IS
-    'When the run''s ending was received, rounded up to the whole second, because FOCUS has no smaller unit; at least a second after the start. Exclusive.';
+    'When the run''s ending was received, rounded up to the whole second, because FOCUS has no smaller unit; at least a second after the start. Exclusive. Of a correction, the end of the charge that it corrects.';
 COMMENT ON COLUMN runledger.focus_costs_v1."ChargePeriodStart" IS
-    'When the run was first seen running, rounded down to the whole second. If that is unknown, the ending less the duration. It may lie in the month before the billing period, because a run belongs to the month in which it ended.';
+    'When the run was first seen running, rounded down to the whole second. If that is unknown, the ending less the duration. It may lie in the month before the billing period, because a run belongs to the month in which it ended. Of a correction, the start of the charge that it corrects.';
 COMMENT ON COLUMN runledger.focus_costs_v1."ConsumedQuantity" IS
     'What was consumed, in ConsumedUnit: seconds for a rate by time, tokens for one by tokens, 1 for a flat price. Exact.';
 COMMENT ON COLUMN runledger.focus_costs_v1."ConsumedUnit" IS

@@ -47,4 +47,4 @@ COMMENT ON COLUMN runledger.group_costs_v1.last_ended_at IS
 COMMENT ON COLUMN runledger.group_costs_v1.all_ended IS
     'Whether all have ended, and there are as many as group_size says.';
 COMMENT ON COLUMN runledger.group_costs_v1.told_at IS
-    'When NOTIFY runledger_group last said that all have ended; NULL: not yet, or a member is open again since.';
+    'When NOTIFY runledger_group last said that all have ended; NULL: not yet, a member is open again since, or all had ended before the ledger had them.';

@@ -1,9 +1,10 @@
 CREATE OR REPLACE VIEW runledger.notifications_v1 AS
 SELECT n.id AS notification_id, n.generation_id, n.run_id, n.kind, n.for_status, n.chat_id, n.state, n.attempts,
        runledger.masked_links(n.last_error) AS last_error, n.created_at, n.waits_since, n.not_before, n.sent_at,
-       n.logged_at, n.recipient, n.channel, n.webhook_host, n.answer_status,
-       n.group_key AS group_id
-FROM runledger.notifications AS n;
+       n.logged_at, n.recipient, n.channel, n.webhook_host, n.answer_status, n.group_key AS group_id,
+       g.application_id::text AS application_id
+FROM runledger.notifications AS n
+LEFT JOIN runledger.generations AS g ON g.id = n.generation_id;
 COMMENT ON VIEW runledger.notifications_v1 IS
     'The outbox without its contents: each message, its state and its times. A condition on state finds what waits; failed_notifications_v1 has those that reached nobody.';
 COMMENT ON COLUMN runledger.notifications_v1.notification_id IS 'The message''s handle.';
@@ -30,3 +31,5 @@ COMMENT ON COLUMN runledger.notifications_v1.answer_status IS
     'The HTTP status of the last answer to a webhook; NULL: none came, or not a webhook.';
 COMMENT ON COLUMN runledger.notifications_v1.group_id IS
     'The group whose end a webhook is about, or that the generation of a webhook''s settlement was in; NULL: another kind, or no group.';
+COMMENT ON COLUMN runledger.notifications_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';

@@ -1,8 +1,9 @@
 CREATE OR REPLACE VIEW runledger.settlements_v1 AS
 SELECT s.id AS settlement_id, s.generation_id, s.run_id, s.settled_at, s.outcome, s.why, s.status, s.finished_at,
        s.duration_us, s.duration_clock, s.rate_amount, s.rate_unit, s.cost_usd, s.cost_note, s.gpu,
-       s.token_count
-FROM runledger.settlements AS s;
+       s.token_count, g.application_id::text AS application_id
+FROM runledger.settlements AS s
+LEFT JOIN runledger.generations AS g ON g.id = s.generation_id;
 COMMENT ON VIEW runledger.settlements_v1 IS
     'The audit: each settlement of a generation, with its reason. The last ones are those with the highest settlement_id; settled_at minus finished_at is how long a run''s ending took from its receipt to its settlement.';
 COMMENT ON COLUMN runledger.settlements_v1.settlement_id IS 'The order in which they were made.';
@@ -22,3 +23,5 @@ COMMENT ON COLUMN runledger.settlements_v1.cost_note IS 'Why cost_usd is NULL, o
 COMMENT ON COLUMN runledger.settlements_v1.gpu IS 'metadata.gpu; NULL: there was none.';
 COMMENT ON COLUMN runledger.settlements_v1.token_count IS
     'metadata.tokenCount as copied with a rate whose unit is token; NULL: the rate has another unit, or there is none.';
+COMMENT ON COLUMN runledger.settlements_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or the row was deleted.';

@@ -5,13 +5,15 @@ WITH limits AS MATERIALIZED (
         AS known (status)
 )
 SELECT r.run_id, r.status, r.latest_at, now() - r.applied_at AS silent_for, g.id AS generation_id,
-       limits.silence AS silence_limit, r.latest_live_status, r.latest_progress, g.request_timestamp
+       limits.silence AS silence_limit, r.latest_live_status, r.latest_progress, g.request_timestamp,
+       g.application_id::text AS application_id
 FROM runledger.runs AS r
 JOIN limits ON limits.status = r.status
 LEFT JOIN runledger.generations AS g ON g.run_id = r.run_id
 WHERE r.terminal_status IS NULL AND r.applied_at < now() - limits.silence AND NOT runledger.is_simulated(r.run_id)
 UNION ALL
-SELECT g.run_id, NULL, NULL, now() - g.request_timestamp, g.id, limits.silence, NULL, NULL, g.request_timestamp
+SELECT g.run_id, NULL, NULL, now() - g.request_timestamp, g.id, limits.silence, NULL, NULL, g.request_timestamp,
+       g.application_id::text
 FROM runledger.generations AS g
 JOIN limits ON limits.status IS NULL
 WHERE g.status = 'pending' AND g.run_id IS NOT NULL
@@ -29,3 +31,5 @@ COMMENT ON COLUMN runledger.stuck_runs_v1.silence_limit IS 'The limit that it ha
 COMMENT ON COLUMN runledger.stuck_runs_v1.latest_live_status IS 'The last live_status; NULL: none.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.latest_progress IS 'The last progress, 0 to 1; NULL: none.';
 COMMENT ON COLUMN runledger.stuck_runs_v1.request_timestamp IS 'When the application asked; NULL: no generation names the run.';
+COMMENT ON COLUMN runledger.stuck_runs_v1.application_id IS
+    'The application''s own key, if its table was adopted with a key that is no number; NULL: generation_id is its key, or no generation names the run.';

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "daemon/database/transaction.hpp"
@@ -83,17 +85,18 @@ void explain_history(const Statements& work, const std::string& run_id, std::int
 void explain_generation(const Statements& work, const std::string& run_id, const pqxx::row& generation, bool has_ended,
                         const pqxx::row& rest, Output& out) {
     const auto id = generation["id"].as<std::int64_t>();
+    const std::string name = name_of(id, generation["application_id"]);
     const bool names_it = generation["names_it"].as<bool>();
     const bool settled_by_it =
         text_or(generation["settled_by"], "") == run_id && generation["is_settled"].as<bool>(false);
     if (names_it || settled_by_it) {
-        out.print("\nRate of generation {}\n{}", id, rate_lines(generation));
+        out.print("\nRate of generation {}\n{}", name, rate_lines(generation));
         if (settled_by_it) {
             out.print("\nSum\n{}", sum_lines(generation));
         }
-        out.print("\nThe row of generation {}\n{}", id, row_lines(generation, has_ended, rest));
+        out.print("\nThe row of generation {}\n{}", name, row_lines(generation, has_ended, rest));
     } else {
-        out.print("\nGeneration {} was settled by this run once; {}\n", id,
+        out.print("\nGeneration {} was settled by this run once; {}\n", name,
                   generation["run_id"].is_null() ? "it names none now."
                                                  : "it names run " + text_or(generation["run_id"], "") + " now.");
     }
@@ -108,58 +111,63 @@ void explain_gone(const Statements& work, const std::string& run_id, const pqxx:
     explain_history(work, run_id, gone["id"].as<std::int64_t>(), out);
 }
 
-}  // namespace
-
-ExplainCli::ExplainCli(CLI::App& app)
-    : command_(app.add_subcommand("explain",
-                                  "Show what was received about a run, and how its time and cost were computed")) {
-    command_->add_option("RUN_ID", run_id_, "The provider's id of the run")->required();
+// What is known of a run, or of a generation that names none.
+ExplainedRun facts_of(const Statements& work, const std::string& run_id, std::optional<std::int64_t> generation,
+                      const Config& config) {
+    return {.run_id = run_id,
+            .runs = work.run(queries::explain::run, run_id, config.settle.duration_max.count()),
+            .generations = work.run(queries::explain::generation, run_id, generation),
+            .gone = work.run(queries::explain::gone, run_id),
+            .rest = work.run(queries::explain::rest, run_id)};
 }
 
-int ExplainCli::run(const Config& config, Output& out) const {
-    Database database(config.postgres.direct_uri, "explain");
-    const Snapshot work(database);
-    const auto runs = work.run(queries::explain::run, run_id_, config.settle.duration_max.count());
-    const auto generations = work.run(queries::explain::generation, run_id_);
-    const auto rest = work.run(queries::explain::rest, run_id_);
-    const auto gone = work.run(queries::explain::gone, run_id_);
-    const bool is_known = !runs.empty() || !generations.empty() || !gone.empty();
-    if (out.as_json) {
-        JsonObject object = explain_as_json(
-            work, {.run_id = run_id_, .runs = runs, .generations = generations, .gone = gone, .rest = rest});
-        out.print(object);
-        return is_known ? exit_yes : exit_no;
-    }
-    const auto quarantined = rest[0]["quarantined"].as<std::int64_t>();
+bool is_known(const ExplainedRun& run) { return !run.runs.empty() || !run.generations.empty() || !run.gone.empty(); }
+
+bool has_generation(const ExplainedRun& run, std::int64_t generation) {
+    return std::any_of(run.generations.begin(), run.generations.end(),
+                       [generation](const pqxx::row& row) { return row["id"].as<std::int64_t>() == generation; });
+}
+
+void explain_row_without_run(const Statements& work, const pqxx::row& generation, Output& out) {
+    out.print("  {}, {}\n  It names no run, so there are no events, and nothing is priced.\n",
+              text_or(generation["status"], "?"),
+              amounts(generation["duration_ms"], generation["cost_usd"], generation["cost_note"]));
+    explain_history(work, "", generation["id"].as<std::int64_t>(), out);
+}
+
+void explain_run(const Statements& work, const ExplainedRun& facts, Output& out) {
+    const std::string& run_id = facts.run_id;
+    const auto quarantined = facts.rest[0]["quarantined"].as<std::int64_t>();
     std::string set_aside =
         quarantined == 0 ? "" : fmt::format("{} rows of runledger.quarantine are about this run.\n", quarantined);
-    if (const auto masked = rest[0]["masked"].as<std::int64_t>(); masked > 0) {
+    if (const auto masked = facts.rest[0]["masked"].as<std::int64_t>(); masked > 0) {
         set_aside += fmt::format(
             "{} of them: an output had values that PostgreSQL's jsonb can't hold, such as NaN or \\u0000. The row has "
             "null or U+FFFD in their place; runledger.quarantine has the exact bytes.\n",
             masked);
     }
-    if (!is_known) {
-        out.print("Run {} is unknown: no event of it was received, and no generation names it.\n{}", run_id_,
-                  set_aside);
-        return exit_no;
+    if (!is_known(facts)) {
+        out.print("Run {} is unknown: no event of it was received, and no generation names it or has this key.\n{}",
+                  run_id, set_aside);
+        return;
     }
     bool has_ended = false;
     const bool was_settled =
-        !gone.empty() || std::any_of(generations.begin(), generations.end(), [this](const pqxx::row& generation) {
-            return generation["is_settled"].as<bool>() && text_or(generation["settled_by"], "") == run_id_;
+        !facts.gone.empty() ||
+        std::any_of(facts.generations.begin(), facts.generations.end(), [&run_id](const pqxx::row& generation) {
+            return generation["is_settled"].as<bool>() && text_or(generation["settled_by"], "") == run_id;
         });
-    if (runs.empty() && was_settled) {
-        out.print("Run {}: it was settled; retention has removed it since.\n{}", run_id_, set_aside);
-    } else if (runs.empty()) {
+    if (facts.runs.empty() && was_settled) {
+        out.print("Run {}: it was settled; retention has removed it since.\n{}", run_id, set_aside);
+    } else if (facts.runs.empty()) {
         out.print(
             "Run {}: no event of it was received, though a generation names it. Either it has sent none yet, or "
             "its webhook goes elsewhere, or the edge refused it (see the edge's log and status).\n{}",
-            run_id_, set_aside);
+            run_id, set_aside);
     } else {
-        const pqxx::row run = runs[0];
+        const pqxx::row run = facts.runs[0];
         has_ended = !run["terminal_status"].is_null();
-        out.print("Run {}: {}, {} events, {} outputs\n{}", run_id_, text_or(run["status"], "?"),
+        out.print("Run {}: {}, {} events, {} outputs\n{}", run_id, text_or(run["status"], "?"),
                   run["event_count"].as<std::string>(), run["output_count"].as<std::string>(), set_aside);
         if (!has_ended) {
             const auto live = text_of(run["latest_live_status"]);
@@ -168,21 +176,68 @@ int ExplainCli::run(const Config& config, Output& out) const {
                 text_or(run["latest_status"], "?"), live ? ", " + *live : "",
                 run["latest_percent"].is_null() ? "" : fmt::format(" ({} %)", run["latest_percent"].as<std::string>()));
         }
-        explain_events(work, run_id_, run["event_count"].as<std::int64_t>(), out);
+        explain_events(work, run_id, run["event_count"].as<std::int64_t>(), out);
         out.print("\nTime\n{}", timing_lines(run));
     }
-    for (const auto& row : gone) {
-        explain_gone(work, run_id_, row, out);
+    for (const auto& row : facts.gone) {
+        explain_gone(work, run_id, row, out);
     }
-    if (generations.empty() && gone.empty()) {
+    if (facts.generations.empty() && facts.gone.empty()) {
         out.print(
             "\nNo generation names this run, so nothing is priced and nobody is notified. When the application "
             "writes the run_id into a generation's metadata, the run is settled within a second.\n");
     }
-    for (const auto& generation : generations) {
-        explain_generation(work, run_id_, generation, has_ended, rest[0], out);
+    for (const auto& generation : facts.generations) {
+        explain_generation(work, run_id, generation, has_ended, facts.rest[0], out);
     }
-    return exit_yes;
+}
+
+}  // namespace
+
+ExplainCli::ExplainCli(CLI::App& app)
+    : command_(app.add_subcommand("explain",
+                                  "Show what was received about a run, and how its time and cost were computed")) {
+    command_
+        ->add_option("RUN_ID", named_,
+                     "The provider's id of the run; or the key of its generation, by the application or by the ledger")
+        ->required();
+}
+
+int ExplainCli::run(const Config& config, Output& out) const {
+    Database database(config.postgres.direct_uri, "explain");
+    const Snapshot work(database);
+    const auto print = [&](const ExplainedRun& facts) {
+        if (out.as_json) {
+            out.print(explain_as_json(work, facts));
+        } else if (facts.run_id.empty() && !facts.generations.empty()) {
+            explain_row_without_run(work, facts.generations[0], out);
+        } else {
+            explain_run(work, facts, out);
+        }
+    };
+    const ExplainedRun as_run = facts_of(work, named_, std::nullopt, config);
+    bool is_explained = is_known(as_run);
+    if (is_explained) {
+        print(as_run);
+    }
+    // A word can be a run's id, a key of the application and a number of the ledger at once: all are explained.
+    for (const auto& row : work.run(queries::explain::by_key, named_)) {
+        const auto generation = row["generation_id"].as<std::int64_t>();
+        const auto run_id = row["run_id"].as<std::string>();
+        if (is_known(as_run) && has_generation(as_run, generation)) {
+            continue;
+        }
+        if (!out.as_json) {
+            out.print("{}Generation {} {}\n", is_explained ? "\n" : "", name_of(generation, row["application_id"]),
+                      run_id.empty() ? "names no run:" : fmt::format("names run {}.\n", one_line(run_id)));
+        }
+        print(facts_of(work, run_id, generation, config));
+        is_explained = true;
+    }
+    if (!is_explained) {
+        print(as_run);
+    }
+    return is_explained ? exit_yes : exit_no;
 }
 
 }  // namespace runledger::tool

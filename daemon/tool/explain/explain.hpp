@@ -1,5 +1,7 @@
 // `runledger explain RUN_ID`: from the events of a run to its row, in words and numbers.
 //
+// A run is named by its id, or by the key of its generation: the application's own, or the ledger's number. If a word
+// names several runs, each is explained, in this order.
 // Reads only. Query strings of links are masked in whatever is printed.
 #pragma once
 
@@ -23,7 +25,7 @@ public:
     int run(const Config& config, Output& out) const;
 
 private:
-    std::string run_id_;
+    std::string named_;
     CLI::App* command_;
 };
 

@@ -32,7 +32,11 @@ std::vector<JsonObject> with_history(const Statements& work, const std::string& 
 
 JsonObject explain_as_json(const Statements& work, const ExplainedRun& explained) {
     JsonObject object;
-    object.add("run_id", explained.run_id);
+    if (explained.run_id.empty()) {
+        object.add_null("run_id");
+    } else {
+        object.add("run_id", explained.run_id);
+    }
     if (explained.runs.empty()) {
         object.add_null("run");
     } else {

@@ -11,11 +11,11 @@ namespace runledger::tool {
 
 // What was asked already, in the same snapshot.
 struct ExplainedRun {
-    const std::string& run_id;
-    const pqxx::result& runs;  // One row or none.
-    const pqxx::result& generations;
-    const pqxx::result& gone;
-    const pqxx::result& rest;  // One row.
+    std::string run_id;  // Empty: of a generation that names none.
+    pqxx::result runs;   // One row or none.
+    pqxx::result generations;
+    pqxx::result gone;
+    pqxx::result rest;  // One row.
 };
 
 // Asks for the events, settlements and notifications. Throws what pqxx throws.

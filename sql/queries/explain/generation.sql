@@ -1,6 +1,6 @@
--- $1 text run. The generations that name the run, or were settled by it, with their last settlement and the rate that
--- would be taken now.
-SELECT g.id, g.run_id, g.status, g.status_reason, g.duration_ms, g.cost_usd, g.cost_note,
+-- $1 text run, $2 bigint generation or NULL. The generations that name the run, or were settled by it, and this one, with
+-- their last settlement and the rate that would be taken now.
+SELECT g.id, g.application_id::text AS application_id, g.run_id, g.status, g.status_reason, g.duration_ms, g.cost_usd, g.cost_note,
        g.run_id IS NOT DISTINCT FROM $1 AS names_it,
        last.id IS NOT NULL AND last.outcome <> 'reopened' AS is_settled, last.run_id AS settled_by,
        last.id IS NOT NULL AND last.outcome <> 'reopened' AND runledger.is_edited_by_hand(g, last) AS is_edited,
@@ -19,5 +19,7 @@ FROM runledger.generations AS g
 LEFT JOIN runledger.runs AS r ON r.run_id = $1
 CROSS JOIN runledger.last_settlement(g.id) AS last
 CROSS JOIN runledger.rate_for(g.metadata, coalesce(r.finished_at, now())) AS rate
-WHERE g.run_id = $1 OR g.id IN (SELECT generation_id FROM runledger.settlements WHERE run_id = $1 AND NOT row_is_gone)
+WHERE g.id IN (SELECT id FROM runledger.generations WHERE run_id = $1 UNION
+               SELECT generation_id FROM runledger.settlements WHERE run_id = $1 AND NOT row_is_gone UNION
+               SELECT $2::bigint)
 ORDER BY g.run_id IS NOT DISTINCT FROM $1 DESC, g.id

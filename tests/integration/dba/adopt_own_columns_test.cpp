@@ -78,6 +78,16 @@ protected:
             "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) "
             "FROM pg_attribute WHERE attrelid = 'public.generations'::regclass AND attnum > 0");
     }
+    [[nodiscard]] std::string plan_of(const std::string& query) const {
+        const auto connection = connect_to(server().uri(database()));
+        pqxx::work work(*connection);
+        work.exec("SET LOCAL enable_seqscan = off");
+        std::string plan;
+        for (const auto& row : work.exec("EXPLAIN (COSTS off) " + query)) {
+            plan += row[0].as<std::string>() + "\n";
+        }
+        return plan;
+    }
     void as_application(const std::string& statements) const { run("SET ROLE studio; " + statements); }
 };
 
@@ -521,6 +531,82 @@ TEST_P(AdoptOwnKey, NamesARowByIt) {
         "INSERT INTO public.generations (id, user_id) SELECT id, 'x' FROM public.generations WHERE number = 1 "
         "ON CONFLICT (id) DO UPDATE SET user_id = 'y'");
     EXPECT_EQ(value("SELECT count(*) FROM public.generations WHERE user_id = 'y'"), "1");
+}
+
+TEST_P(AdoptOwnKey, FindsARowByIt) {
+    make_table(50, GetParam().type, GetParam().default_key);
+    adopt();
+    end_run("run-5", "success");
+    const auto of_row = [this](std::string_view column) {
+        return value(fmt::format("SELECT {} FROM runledger.generations WHERE run_id = 'run-5'", column));
+    };
+    const std::string key = of_row("application_id");
+    const std::string number = of_row("id");
+    const std::string name = fmt::format("{} ({} in the ledger)", key, number);
+
+    for (const std::string& named : {key, number}) {
+        const Finished explained = tool({"explain", named});
+        EXPECT_TRUE(explained.status.clean()) << explained.output;
+        EXPECT_THAT(explained.output, testing::StartsWith("Generation " + name + " names run run-5.\n"));
+        EXPECT_THAT(explained.output, HasSubstr("The row of generation " + name));
+        EXPECT_EQ(value(fmt::format("SELECT application_id FROM runledger.generations_by_key('{}')", named)), key);
+    }
+    EXPECT_THAT(tool({"explain", "run-5", "--json"}).output, HasSubstr(fmt::format(R"("application_id":"{}")", key)));
+    EXPECT_EQ(tool({"explain", "no-such-key"}).status.code, 3);
+    for (const std::string view : {"settlements_v1", "notifications_v1", "failed_notifications_v1", "run_timeline_v1",
+                                   "billed_runs_v1", "run_costs_v1"}) {
+        EXPECT_EQ(value(fmt::format("SELECT string_agg(DISTINCT application_id, ' ') FROM runledger.{} WHERE run_id = "
+                                    "'run-5' AND generation_id IS NOT NULL",
+                                    view)),
+                  key)
+            << view;
+    }
+    EXPECT_EQ(value("SELECT count(application_id) = count(*) FROM runledger.stuck_runs_v1"), "t");
+    EXPECT_THAT(plan_of(fmt::format("SELECT FROM runledger.generation_keys_v1 WHERE application_id = CAST ('{}' AS {})",
+                                    key, GetParam().type)),
+                HasSubstr("Index"));
+    run("SET ROLE runledger_reader; SELECT 1 / count(*) FROM runledger.generations_by_key('" + key + "')");
+
+    EXPECT_EQ(tool({"forget", "--generation", "no-such-key"}).status.code, 3);
+    EXPECT_EQ(tool({"forget", "--application-id", number}).status.code, 3);
+    EXPECT_EQ(tool({"forget", "--generation-number", key}).status.code, 3);
+    const Finished forgotten = tool({"forget", "--generation", key});
+    EXPECT_TRUE(forgotten.status.clean()) << forgotten.output;
+    EXPECT_EQ(value("SELECT string_agg(application_id::text, ' ') FROM runledger.generations WHERE run_id LIKE "
+                    "'forgotten-%'"),
+              key);
+}
+
+// A key of the application that is another row's number for the ledger.
+TEST_F(AdoptOwnColumns, AreNotForgottenByAKeyThatIsOfTwo) {
+    make_table(50, "text", "'g-' || gen_random_uuid()");
+    run("UPDATE public.generations SET id = '2' WHERE number = 20");
+    adopt();
+    const std::string theirs = value("SELECT id FROM runledger.generations WHERE application_id = '2'");
+    const std::string other = value("SELECT application_id FROM runledger.generations WHERE id = 2");
+    ASSERT_NE(theirs, "2");
+    const auto forgotten = [this] {
+        return value(
+            "SELECT coalesce(string_agg(id::text, ' ' ORDER BY id), 'none') FROM runledger.generations "
+            "WHERE run_id LIKE 'forgotten-%'");
+    };
+
+    const Finished refused = tool({"forget", "--generation", "2"});
+
+    EXPECT_EQ(refused.status.code, 2);
+    EXPECT_THAT(refused.output, HasSubstr(fmt::format("\"2\" is a key of two generations, and nothing was forgotten; "
+                                                      "--application-id 2 is generation 2 ({} in the ledger); "
+                                                      "--generation-number 2 is generation {} (2 in the ledger)",
+                                                      theirs, other)));
+    EXPECT_EQ(forgotten(), "none");
+    const std::string explained = tool({"explain", "2"}).output;
+    EXPECT_THAT(explained, testing::StartsWith(fmt::format("Generation 2 ({} in the ledger) names run", theirs)));
+    EXPECT_THAT(explained, HasSubstr(fmt::format("\nGeneration {} (2 in the ledger) names run", other)));
+
+    EXPECT_TRUE(tool({"forget", "--application-id", "2"}).status.clean());
+    EXPECT_EQ(forgotten(), theirs);
+    EXPECT_TRUE(tool({"forget", "--generation-number", "2"}).status.clean());
+    EXPECT_EQ(forgotten(), "2 " + theirs);
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, AdoptOwnKey,

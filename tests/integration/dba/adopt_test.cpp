@@ -143,6 +143,28 @@ TEST_F(Adopt, SettlesAdoptedAndNewRowsAndTellsOnlyOfTheNew) {
               "id metadata status note created_at");
 }
 
+TEST_F(Adopt, TellsNobodyOfGroupsThatHadEnded) {
+    make_legacy_table(60);
+    run("UPDATE public.generations SET status = 'completed', metadata = metadata || '{\"groupId\": \"of-before\"}' "
+        "WHERE id < 10");
+    ASSERT_TRUE(tool({"migrate", "--adopt", "--yes"}).status.clean());
+    const auto told = [this] { return value("SELECT told FROM runledger.tell_groups('0', 10000)"); };
+    EXPECT_EQ(told(), "0");
+
+    run("DELETE FROM runledger.generations WHERE id = 1");
+    EXPECT_EQ(told(), "0");
+    // As an interrupted adoption goes on.
+    run("ALTER TABLE runledger.generations DROP CONSTRAINT generations_run_id_unique;"
+        "ALTER TABLE runledger.generations DISABLE TRIGGER USER;"
+        "UPDATE runledger.generations SET run_id = NULL, group_key = NULL;"
+        "ALTER TABLE runledger.generations ENABLE TRIGGER USER;"
+        "UPDATE runledger.adoption SET finished_at = NULL");
+    ASSERT_TRUE(tool({"migrate"}).status.clean());
+
+    EXPECT_EQ(value("SELECT runs FROM runledger.group_costs_v1 WHERE group_id = 'of-before'"), "8");
+    EXPECT_EQ(told(), "0");
+}
+
 TEST_F(Adopt, GivesATableWithoutAPrimaryKeyAReplicaIdentity) {
     make_legacy_table(10);
     run("ALTER TABLE public.generations DROP CONSTRAINT generations_pkey; "

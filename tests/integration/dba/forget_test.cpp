@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <future>
 #include <regex>
 
 #include "common/event.hpp"
 #include "common/wire.hpp"
 #include "tests/integration/dba/dba_fixture.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace runledger::test {
 namespace {
@@ -116,6 +118,86 @@ TEST_F(Forget, FindsAChatThatARecordNamesBesideOthers) {
 
     EXPECT_TRUE(tool({"forget", "--chat", "66778899"}).status.clean());
     EXPECT_THAT(dump(), Not(HasSubstr("66778899")));
+}
+
+// Or a forgotten run would be priced anew when a late event settles it again.
+TEST_F(Forget, KeepsEachRateAsItIsRead) {
+    EXPECT_EQ(value(R"(
+        SELECT string_agg(m::text || ': ' || before::text || ' became ' || after::text, E'\n')
+        FROM (
+            SELECT jsonb_build_object('run_id', 'r', 'gpu', 'A100', 'tokenCount', tokens, 'costRate',
+                                      jsonb_build_object('amount', amount, 'currency', currency, 'unit', unit))
+            FROM unnest(ARRAY['0.5', '"0.5"', '1e-3', '2E5', '"1e-3"', '"4e-05"', '"2E5"', '"1.25e+2"', '-1', '"-1e-3"', '1e-45',
+                              '123456789012345678901234567890.123456789012', '0', '"0"', 'null', 'true', '[1]', '"1.2.3"',
+                              '"ann"', '"1e999"', '""']::jsonb[]) AS amount,
+                 unnest(ARRAY['USD', 'EUR', 'of ann, who lives there']) AS currency,
+                 unnest(ARRAY['second', 'hours', 'run', 'request', 'tokens', 'a room of ann, who lives there']) AS unit,
+                 unnest(ARRAY['1200', '1200.0', '"1200"', '1.2e3', '"1.2e3"', 'null', '-1']::jsonb[]) AS tokens
+            UNION ALL SELECT '{"costRate": "error: no rate"}' UNION ALL SELECT '{"gpu": "A100"}') AS g (m),
+            runledger.rate_of(m) AS before, runledger.rate_of(runledger.scrubbed_metadata(m)) AS after
+        WHERE before IS DISTINCT FROM after OR runledger.scrubbed_metadata(m)::text LIKE '%ann%')"),
+              "NULL");
+}
+
+// Whatever place the chat has among those that a record names.
+TEST_F(Forget, TakesOutAChatThatARecordNamesBehindAnother) {
+    const auto name_chats = [this](const std::string& chats) {
+        run(fmt::format(R"(
+            INSERT INTO runledger.generations (metadata)
+            VALUES ('{{"run_id": "run-of-second", "user": "name-of-second", "telegramChatId": {0}}}');
+            INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, recipient, payload, state,
+                                                 last_error)
+            SELECT id, run_id, 'ending', '', chat, chat::text, jsonb_build_object('chat', chat), 'dead', 'chat ' || chat
+            FROM runledger.generations, unnest('{{5, 66778899}}'::bigint[]) AS chat WHERE run_id = 'run-of-second';
+            INSERT INTO runledger.telegram_chats (chat_id, refused_at, last_error) VALUES (66778899, now(), 'of 66778899');
+            INSERT INTO runledger.application_news (kind, generation_id, run_id, chat_id, detail)
+            SELECT 'message_dead', id, run_id, 66778899, 'of 66778899' FROM runledger.generations
+            WHERE run_id = 'run-of-second';)",
+                        chats));
+    };
+    const std::string many = "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,66778899]";
+    for (const std::string& chats : {std::string("[5, 66778899]"), std::string(R"(["5", "66778899"])"), many}) {
+        SCOPED_TRACE(chats);
+        name_chats(chats);
+        if (chats == many) {
+            run("DELETE FROM runledger.notifications WHERE chat_id = 66778899");
+        }
+
+        const Finished forgotten = tool({"forget", "--chat", "66778899"});
+
+        EXPECT_TRUE(forgotten.status.clean()) << forgotten.output;
+        const std::string left = dump();
+        EXPECT_THAT(left, Not(HasSubstr("66778899")));
+        EXPECT_THAT(left, Not(HasSubstr("of-second")));
+        EXPECT_THAT(left, HasSubstr("name-of-bob")) << "the first chat is named by another record";
+        run("DELETE FROM runledger.generations WHERE metadata ->> 'run_id' LIKE 'forgotten-%'");
+    }
+}
+
+// The row of the chat is locked by who refuses it, and he waits for the news at his end: neither may wait for the
+// other.
+TEST_F(Forget, LetsARefusedChatBeToldDuringADryRun) {
+    run(R"(
+        INSERT INTO runledger.generations (metadata)
+        SELECT jsonb_build_object('run_id', 'run-of-ann-' || n, 'telegramChatId', -10987654321) FROM generate_series(1, 3) AS n;
+        INSERT INTO runledger.telegram_chats (chat_id, last_error) VALUES (-10987654321, 'none');)");
+    pqxx::connection daemon(server().uri(database()));
+    pqxx::work refusal(daemon);
+    refusal.exec("UPDATE runledger.telegram_chats SET refused_at = now(), last_error = 'blocked'");
+
+    auto trying = std::async(std::launch::async, [&] {
+        return tool({"forget", "--chat", "-10987654321", "--dry-run"});
+    });
+    eventually("the dry run waits for the chat", [&] {
+        return value("SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted") == "1";
+    });
+
+    EXPECT_EQ(value("SELECT pg_try_advisory_xact_lock(hashtextextended('runledger.application_news', 0))"), "t")
+        << "nobody can be told anything";
+    EXPECT_NO_THROW(refusal.commit());
+    const Finished tried = trying.get();
+    EXPECT_TRUE(tried.status.clean()) << tried.output;
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.application_news WHERE chat_id = -10987654321"), "1");
 }
 
 TEST_F(Forget, SaysInADryRunWhatItWouldDoAndChangesNothing) {

@@ -182,6 +182,82 @@ TEST_F(Groups, AreToldOfWhatTheApplicationHasEndedItself) {
     EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(1, 0, 1)));
 }
 
+// As an adopted table has them: the rows are older than the triggers.
+class GroupsOfBefore : public Groups {
+protected:
+    void SetUp() override {
+        Groups::SetUp();
+        execute(R"(
+            ALTER TABLE runledger.generations DISABLE TRIGGER USER;
+            INSERT INTO runledger.generations (metadata, status, adopted_at)
+            SELECT jsonb_build_object('run_id', run, 'groupId', 'g'), status, now()
+            FROM (VALUES ('r-1', 'completed'), ('r-2', 'failed'), ('r-3', 'completed')) AS before (run, status);
+            INSERT INTO runledger.generations (metadata, status, adopted_at)
+            SELECT jsonb_build_object('run_id', run, 'groupId', 'open'), status, now()
+            FROM (VALUES ('o-1', 'completed'), ('o-2', 'pending')) AS before (run, status);
+            ALTER TABLE runledger.generations ENABLE TRIGGER USER;)");
+    }
+};
+
+TEST_F(GroupsOfBefore, AreNotToldIfTheyHadEnded) {
+    const std::vector<std::string> touches{
+        "UPDATE runledger.generations SET metadata = metadata",
+        "UPDATE runledger.generations SET status = 'completed' WHERE run_id = 'r-2'",
+        "DELETE FROM runledger.generations WHERE run_id = 'r-1'",
+        "SELECT runledger.forget_generation(id) FROM runledger.generations WHERE run_id = 'r-2'",
+    };
+    for (const std::string& touch : touches) {
+        execute(touch);
+        EXPECT_THAT(heard_after_a_turn(), IsEmpty()) << touch;
+    }
+    EXPECT_EQ(count("generation_groups"), 0);
+
+    insert_member("late");
+    EXPECT_THAT(heard_after_a_turn(), IsEmpty());
+    end_and_settle("late");
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2)));
+}
+
+TEST_F(GroupsOfBefore, AreToldIfTheyEndNow) {
+    end_and_settle("o-2");
+
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2, 0, 0, "open")));
+}
+
+TEST_F(Groups, AreNotToldBecauseTheirKeyIsTakenAnewFromOldRows) {
+    execute(R"(
+        INSERT INTO runledger.generations (metadata, status) VALUES ('{"cast": "g"}', 'completed'), ('{"cast": "h"}', 'completed'),
+            ('{"run_id": "r-1", "cast": "h"}', 'pending');
+        SELECT runledger.use_metadata_keys('group_key', 'cast');
+        UPDATE runledger.generations SET metadata = metadata;)");
+    EXPECT_EQ(count("generations WHERE group_key IS NOT NULL"), 3);
+    EXPECT_THAT(heard_after_a_turn(), IsEmpty());
+
+    end_and_settle("r-1");
+
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2, 0, 0, "h")));
+    execute("SELECT runledger.use_metadata_keys('group_key', 'groupId', 'parentRunId')");
+}
+
+// A document that comes as ended is history; one that ends after it came is not.
+TEST_F(Groups, AreNotToldOfDocumentsThatAreImportedAsEnded) {
+    const auto import = [this](const std::string& run, const std::string& group, const std::string& status) {
+        execute(fmt::format(
+            R"(SELECT runledger.import_document('{{"_id": "{0}", "metadata": {{"run_id": "{0}", "groupId": "{1}"}},
+                   "requestTimestamp": "2025-08-29T02:35:38Z", "status": "{2}"}}'))",
+            run, group, status));
+    };
+    import("r-1", "g", "completed");
+    import("r-2", "g", "failed");
+    import("o-1", "h", "completed");
+    import("o-2", "h", "processing");
+    EXPECT_THAT(heard_after_a_turn(), IsEmpty());
+
+    import("o-2", "h", "completed");
+
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2, 0, 0, "h")));
+}
+
 TEST_F(Groups, AreToldAgainIfAMemberIsWithdrawnAndSettledWithAnotherRun) {
     insert_member("r-1");
     end_and_settle("r-1");

@@ -287,6 +287,44 @@ TEST_F(News, OfARefusedChatDoNotMeetItsForgettingHalfway) {
     EXPECT_THAT(news(), IsEmpty());
 }
 
+// Everybody else who has news waits meanwhile, so no table of a year may be read as a whole.
+TEST_F(News, OfAChatAreLookedForByIndexes) {
+    const auto tables_read = [this](const std::string& statement) {
+        pqxx::work work(db());
+        work.exec("SET LOCAL enable_seqscan = off");
+        work.exec(statement);
+        work.exec("SET CONSTRAINTS ALL IMMEDIATE");
+        return std::string(work.exec("SELECT coalesce(string_agg(relname, ' ' ORDER BY relname), '') "
+                                     "FROM pg_stat_xact_user_tables WHERE schemaname = 'runledger' AND seq_scan > 0 "
+                                     "AND relname IN ('notifications', 'generations', 'application_news')")[0][0]
+                               .c_str());
+    };
+    there_is_a_message(1);
+
+    EXPECT_EQ(tables_read("INSERT INTO runledger.telegram_chats (chat_id, refused_at, last_error) VALUES (43, now(), "
+                          "'of nobody')"),
+              "");
+    // Messages are looked for before the lock is taken.
+    EXPECT_EQ(tables_read("SELECT runledger.forget_chat(43)"), "notifications");
+}
+
+// By the name of a channel no generation has a column.
+TEST_F(News, TellOfAChatThatIsRefusedThoughNoGenerationHasItFirst) {
+    for (const auto* const state : {"pending", "leased", "dead", "uncertain"}) {
+        execute(fmt::format(
+            "DELETE FROM runledger.notifications; DELETE FROM runledger.telegram_chats; "
+            "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, state, "
+            "lease_until, lease_owner, sending_at, last_error) SELECT 1, 'run-1', 'ending', '', 42, '{{}}', '{0}', "
+            "leased_at, CASE WHEN leased_at IS NOT NULL THEN 'a daemon' END, leased_at, 'x' FROM "
+            "(SELECT CASE '{0}' WHEN 'leased' THEN now() END) AS l (leased_at)",
+            state));
+        execute("INSERT INTO runledger.telegram_chats (chat_id, refused_at, last_error) VALUES (42, now(), 'blocked')");
+    }
+
+    EXPECT_THAT(news("kind, chat_id"), testing::Each("chat_refused 42"));
+    EXPECT_THAT(news(), SizeIs(4));
+}
+
 TEST_F(News, OfAChatAreForgottenWithIt) {
     insert_generation("run-1");
     execute(*daemon_,

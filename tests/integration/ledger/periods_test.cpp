@@ -21,7 +21,7 @@ constexpr std::int64_t three_days_us = 3LL * 24 * 3600 * second_us;  // To Septe
 
 class Periods : public Ledger {
 protected:
-    Periods() : Ledger(DatabaseOf::the_suite) {}
+    explicit Periods(DatabaseOf database = DatabaseOf::the_suite) : Ledger(database) {}
 
     void execute(const std::string& statements) {
         pqxx::work work(db());
@@ -54,6 +54,20 @@ protected:
             work.commit();
         }
         execute("DELETE FROM runledger.settle_queue");
+    }
+    // As settle would have written it: so many runs at this cost each; again for runs that were settled before.
+    static void settle_many_in(pqxx::work& work, const std::string& name, int runs, const std::string& cost) {
+        work.exec(fmt::format(
+            "UPDATE runledger.settlements SET is_replaced = true WHERE run_id LIKE '{0}-%' AND generation_id <= {1};"
+            "INSERT INTO runledger.settlements (generation_id, run_id, outcome, why, status, finished_at, duration_us, "
+            "duration_clock, cost_usd, output_count, before) SELECT n, '{0}-' || n, 'settled', '', 'completed', "
+            "'2025-08-29', n, 'boottime', {2}, 0, '{{}}' FROM generate_series(1, {1}) AS n",
+            name, runs, cost));
+    }
+    void settle_many(const std::string& name, int runs, const std::string& cost) {
+        pqxx::work work(db());
+        settle_many_in(work, name, runs, cost);
+        work.commit();
     }
     static std::string close_in(pqxx::work& work, const std::string& month, bool allows_unsettled = false) {
         return work
@@ -567,6 +581,87 @@ TEST_F(Periods, CountTheRunsThatWaitWhenTheyAreClosed) {
 
     EXPECT_EQ(value("SELECT concat_ws('|', runs, unsettled, cost_usd) FROM runledger.closed_periods_v1"),
               "2|0|0.010110000000");
+    EXPECT_EQ(corrections(), "none");
+    expect_balance();
+}
+
+// A sum is written with the digits of its lines, not of those that it had before.
+TEST_F(Periods, AreAddedUpToTheLastDigitThoughALineIsTakenOut) {
+    settled_run("a", 10);
+    settle_many("many", 3, "0.1234567890123456789");
+    insert_generation("b");
+    run_and_end("b", 20);
+    execute("DELETE FROM runledger.settle_queue");
+    const auto blocker = another_connection();
+    pqxx::work blocking(*blocker);
+    blocking.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
+    const auto closer = another_connection();
+    const int pid = closer->backendpid();
+    auto closing = std::async(std::launch::async, [&] {
+        pqxx::work work(*closer);
+        close_in(work, "2025-08");
+        work.commit();
+    });
+    wait_until_it_waits(db(), pid, "relation");  // It is about to copy.
+    const auto other = another_connection();
+    pqxx::work settling(*other);
+    settling.exec("SELECT runledger.settle_run('b', interval '3 seconds', interval '7 days')");
+    settle_many_in(settling, "many", 3, "0.5");
+    blocking.commit();
+    wait_until_it_waits(db(), pid, "PgSleep");  // It has added up, and waits for what is being settled.
+    settling.commit();
+    closing.get();
+
+    EXPECT_EQ(value("SELECT runs || ' ' || cost_usd || ' ' || duration_us FROM runledger.closed_periods"),
+              value("SELECT count(*) || ' ' || sum(cost_usd) || ' ' || sum(duration_us) FROM runledger.closed_runs"));
+    EXPECT_EQ(value("SELECT cost_usd FROM runledger.closed_periods"), "1.510110000000");
+    expect_balance();
+}
+
+class LargePeriods : public Periods {
+protected:
+    LargePeriods() : Periods(DatabaseOf::each_test) {}  // It changes a function.
+};
+
+// However many runs the month has, settle waits for a few of them: those that were settled while it was added up.
+TEST_F(LargePeriods, AreClosedInAMomentThatDoesNotDependOnTheirSize) {
+    constexpr int runs = 20'000;
+    constexpr int settled_meanwhile = 2'000;
+    constexpr int read_at_most = 3'000;
+    settle_many("many", runs, "0.25");
+    execute(
+        "CREATE TABLE read_before (lines bigint);"
+        "CREATE FUNCTION lines_read() RETURNS bigint LANGUAGE sql AS $$"
+        " SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+        " WHERE schemaname = 'runledger' $$;"
+        "ALTER FUNCTION runledger.take_lock_alone(text, boolean) RENAME TO take_lock_alone_at_last;"
+        "CREATE FUNCTION runledger.take_lock_alone(p_name text, p_waits boolean) RETURNS void LANGUAGE plpgsql "
+        "SECURITY DEFINER AS $$ "
+        "BEGIN PERFORM runledger.take_lock_alone_at_last(p_name, p_waits);"
+        " IF p_name = 'runledger.periods' THEN INSERT INTO public.read_before SELECT public.lines_read(); END IF; "
+        "END $$");
+    const auto blocker = another_connection();
+    pqxx::work blocking(*blocker);
+    blocking.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
+    const auto closer = another_connection();
+    const int pid = closer->backendpid();
+    auto closing = std::async(std::launch::async, [&] {
+        pqxx::work work(*closer);
+        close_in(work, "2025-08");
+        const auto read = work.exec("SELECT public.lines_read() - max(lines), public.lines_read() FROM read_before")[0];
+        work.commit();
+        return std::pair{read[0].as<int>(), read[1].as<int>()};
+    });
+    wait_until_it_waits(db(), pid, "relation");  // It is about to copy.
+    settle_many("many", settled_meanwhile, "0.5");
+    blocking.commit();
+
+    const auto [read_alone, read] = closing.get();
+
+    EXPECT_GT(read, runs) << "nothing was counted";
+    EXPECT_LT(read_alone, read_at_most);
+    EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods"),
+              fmt::format("{} {}.00", runs, runs / 4 + settled_meanwhile / 4));
     EXPECT_EQ(corrections(), "none");
     expect_balance();
 }

@@ -112,6 +112,12 @@ TEST_F(Page, ShowsARunFromItsRequestToItsMessageWithoutLinks) {
         EXPECT_THAT(page, Not(HasSubstr("X-Amz")));
         EXPECT_THAT(page, Not(HasSubstr("cdn.example.com")));
     }
+    // As in an adopted table whose key is no number.
+    execute(
+        "CREATE SEQUENCE runledger.generations_ledger_id_seq; UPDATE runledger.generations SET application_id = "
+        "'key/of&1'");
+    EXPECT_THAT(open("/search?q=key%2Fof%261").body,
+                AllOf(HasSubstr("<h1>run-1</h1>"), HasSubstr("<dd>key/of&amp;1</dd>"), HasSubstr("message sent")));
     insert_generation("run-2");
     EXPECT_THAT(open("/search?q=42").body, AllOf(HasSubstr("2 generations"), HasSubstr("/search?q=run-2")));
     EXPECT_THAT(open("/search?q=nothing").body, HasSubstr("Nothing is known of <b>nothing</b>"));

@@ -33,7 +33,7 @@ std::vector<Asked> all_queries() {
             {"month_days", sql::month_days},
             {"month_gpus", sql::month_gpus, {"12"}},
             {"find_by_run", sql::find_by_run, {"'r-1'"}},
-            {"find_by_generation", sql::find_by_generation, {"1"}},
+            {"find_by_key", sql::find_by_key, {"'1'"}},
             {"find_by_chat", sql::find_by_chat, {"42", "25"}},
             {"run", sql::run, {"'r-1'"}},
             {"cost", sql::cost, {"'r-1'"}},

@@ -351,7 +351,24 @@ TEST_F(Explain, ARecordWithoutEvents) {
 }
 
 TEST_F(Explain, ARunOfWhichNothingIsKnown) {
-    EXPECT_EQ(explained(3), "Run run-1 is unknown: no event of it was received, and no generation names it.\n");
+    EXPECT_EQ(explained(3),
+              "Run run-1 is unknown: no event of it was received, and no generation names it or has this key.\n");
+}
+
+TEST_F(Explain, ARunByTheNumberOfItsGeneration) {
+    ten_seconds(R"("costRate": {"amount": 0.000337, "currency": "USD", "unit": "second"})");
+    insert_metadata("{}");
+
+    const Finished by_number = tool({"explain", "1"});
+    EXPECT_EQ(by_number.status.code, 0);
+    EXPECT_THAT(by_number.output, testing::StartsWith("Generation 1 names run run-1.\n\nRun run-1: success, 3 events"));
+    EXPECT_THAT(tool({"explain", "1", "--json"}).output, HasSubstr(R"({"run_id":"run-1","run":{)"));
+    const Finished without_run = tool({"explain", "2"});
+    EXPECT_EQ(without_run.output,
+              "Generation 2 names no run:\n  pending, no duration, no cost\n  It names no run, so there are no events, "
+              "and nothing is priced.\n\nNotifications\n  none\n");
+    EXPECT_THAT(tool({"explain", "2", "--json"}).output, HasSubstr(R"({"run_id":null,"run":null,)"));
+    EXPECT_EQ(tool({"explain", "3"}).status.code, 3);
 }
 
 TEST_F(Explain, ARowThatWasEditedByHand) {

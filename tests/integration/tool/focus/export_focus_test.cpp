@@ -1,6 +1,8 @@
 // `runledger export focus`, held to the specification's rules, and what it does where there is something to refuse.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/integration/tool/cost_fixture.hpp"
 #include "tests/integration/tool/focus/focus_rules.hpp"
 
@@ -257,15 +259,45 @@ TEST_F(ExportFocus, OfAClosedMonthStaysAndItsCorrectionsComeWithTheNext) {
               "0.003370000000 | Correction | 2025-08-29T02:36:08Z | 2025-09-01T00:00:00Z | - | - | - | 2025-08 | "
               "Correction of 2025-08: 0.006740000000 USD instead of 0.003370000000");
     EXPECT_EQ(text_of(row_of(september, "b"), columns),
-              "-0.003370000000 | Correction | 2025-08-29T02:35:43Z | 2025-09-01T00:00:00Z | - | - | - | 2025-08 | "
+              "-0.003370000000 | Correction | 2025-08-29T02:35:48Z | 2025-09-01T00:00:00Z | - | - | - | 2025-08 | "
               "Correction of 2025-08: no known USD instead of 0.003370000000");
     EXPECT_EQ(text_of(row_of(september, "unknown"), columns),
               "0.023380000000 | Correction | 2025-08-29T02:35:48Z | 2025-09-01T00:00:00Z | - | - | - | 2025-08 | "
               "Correction of 2025-08: 0.023380000000 USD instead of no known");
+    for (const std::string run : {"a", "b"}) {
+        for (const std::string column : {"ChargePeriodStart", "ChargePeriodEnd"}) {
+            const auto original = std::find_if(billed.begin(), billed.end(),
+                                               [&run](const FocusRow& row) { return row.at("ResourceId") == run; });
+            EXPECT_EQ(row_of(september, run).at(column), original->at(column)) << run << ": " << column;
+        }
+    }
     EXPECT_EQ(value("SELECT bool_and((SELECT sum(\"BilledCost\") FROM runledger.focus_costs_v1 "
                     "WHERE \"x_BillingMonth\" = month) = (runledger.statement(month)).billed_usd) "
                     "FROM (VALUES ('2025-08'), ('2025-09')) AS m (month)"),
               "t");
+}
+
+// An ending that came earlier moves the run to August: what is taken back was charged in September.
+TEST_F(ExportFocus, TakesACorrectionBackWhereTheChargeWas) {
+    settle_run({"stays", R"("gpu": "A10G")"});
+    settle_run({"moves", R"("gpu": "A10G")", to_september + 10 * us, to_september + 20 * us});
+    ASSERT_TRUE(tool({"close", "2025-08"}).status.clean());
+    ASSERT_TRUE(tool({"close", "2025-09"}).status.clean());
+
+    receive("moves",
+            {{event_text({.run_id = "moves"}), 0}, {event_text({.run_id = "moves", .status = "success"}), 20 * us}});
+    execute("DELETE FROM runledger.settle_queue");
+
+    std::vector<std::string> corrections;
+    for (const FocusRow& row : exported("2025-10").rows) {
+        EXPECT_THAT(broken_by_row(row), IsEmpty());
+        corrections.push_back(text_of(
+            row, {"BilledCost", "x_CorrectedMonth", "BillingPeriodStart", "ChargePeriodStart", "ChargePeriodEnd"}));
+    }
+    EXPECT_THAT(corrections,
+                testing::UnorderedElementsAre(
+                    "-0.003370000000 | 2025-09 | 2025-10-01T00:00:00Z | 2025-09-01T00:00:10Z | 2025-09-01T00:00:20Z",
+                    "0.006740000000 | 2025-08 | 2025-10-01T00:00:00Z | 2025-08-29T02:35:38Z | 2025-08-29T02:35:58Z"));
 }
 
 TEST_F(ExportFocus, OfAnEmptyMonthHasItsColumns) {

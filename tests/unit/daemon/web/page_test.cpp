@@ -96,7 +96,7 @@ Overview::Found story_with(const std::string& text) {
                    .cost_lines = {text},
                    .cost_usd = "1",
                    .duration_ms = "1",
-                   .generation_id = text,
+                   .key = text,
                    .steps = {{.day = text,
                               .time = text,
                               .step = text,
@@ -110,7 +110,7 @@ Overview::Found story_with(const std::string& text) {
 }
 
 Overview::Found list_with(const std::string& text) {
-    const FoundRun run{text, text, text, "1", "1", text, text};
+    const FoundRun run{text, text, text, text, "1", "1", text, text};
     return {{.found = {run, run}, .story = std::nullopt}, ""};
 }
 

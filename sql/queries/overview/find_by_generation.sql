@@ -1,4 +1,0 @@
--- $1 bigint generation.
-SELECT generation_id, coalesce(run_id, '') AS run_id, status, cost_usd, duration_ms, telegram_chat_id,
-       to_char(request_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS requested_at
-FROM runledger.run_costs_v1 WHERE generation_id = $1::bigint
