@@ -154,8 +154,11 @@ protected:
             where, [allows_unsettled](pqxx::work& work) { return close_in(work, "2025-08", allows_unsettled); });
     }
     void wait_until_it_waits(const Waiting& waiting, const std::string& where) {
+        wait_until_it_waits(waiting.pid, where);
+    }
+    void wait_until_it_waits(int pid, const std::string& where) {
         eventually("the other session waits", [&] {
-            return value(fmt::format("SELECT wait_event FROM pg_stat_activity WHERE pid = {}", waiting.pid)) == where;
+            return value(fmt::format("SELECT wait_event FROM pg_stat_activity WHERE pid = {}", pid)) == where;
         });
     }
     // The run has ended, and its row is to be settled.
@@ -602,13 +605,13 @@ TEST_F(Periods, AreAddedUpToTheLastDigitThoughALineIsTakenOut) {
         close_in(work, "2025-08");
         work.commit();
     });
-    wait_until_it_waits(db(), pid, "relation");  // It is about to copy.
+    wait_until_it_waits(pid, "relation");  // It is about to copy.
     const auto other = another_connection();
     pqxx::work settling(*other);
     settling.exec("SELECT runledger.settle_run('b', interval '3 seconds', interval '7 days')");
     settle_many_in(settling, "many", 3, "0.5");
     blocking.commit();
-    wait_until_it_waits(db(), pid, "PgSleep");  // It has added up, and waits for what is being settled.
+    wait_until_it_waits(pid, "PgSleep");  // It has added up, and waits for what is being settled.
     settling.commit();
     closing.get();
 
@@ -652,7 +655,7 @@ TEST_F(LargePeriods, AreClosedInAMomentThatDoesNotDependOnTheirSize) {
         work.commit();
         return std::pair{read[0].as<int>(), read[1].as<int>()};
     });
-    wait_until_it_waits(db(), pid, "relation");  // It is about to copy.
+    wait_until_it_waits(pid, "relation");  // It is about to copy.
     settle_many("many", settled_meanwhile, "0.5");
     blocking.commit();
 
