@@ -150,8 +150,8 @@ TEST_F(Forget, TakesOutAChatThatARecordNamesBehindAnother) {
             SELECT id, run_id, 'ending', '', chat, chat::text, jsonb_build_object('chat', chat), 'dead', 'chat ' || chat
             FROM runledger.generations, unnest('{{5, 66778899}}'::bigint[]) AS chat WHERE run_id = 'run-of-second';
             INSERT INTO runledger.telegram_chats (chat_id, refused_at, last_error) VALUES (66778899, now(), 'of 66778899');
-            INSERT INTO runledger.application_news (kind, generation_id, run_id, chat_id, detail)
-            SELECT 'message_dead', id, run_id, 66778899, 'of 66778899' FROM runledger.generations
+            INSERT INTO runledger.application_news (id, kind, generation_id, run_id, chat_id, detail)
+            SELECT id, 'message_dead', id, run_id, 66778899, 'of 66778899' FROM runledger.generations
             WHERE run_id = 'run-of-second';)",
                         chats));
     };

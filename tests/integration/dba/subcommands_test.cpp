@@ -88,9 +88,9 @@ protected:
             "received_at, run_id, content) VALUES ('event', 'a reason', gen_random_uuid(), 1, 0, 'edge', now(), 'r-1', "
             "'{\"run_id\": \"r-1\", \"status\": \"running\"}');"
             // The first month that is closed has a run.
-            "INSERT INTO runledger.settlements (generation_id, run_id, outcome, why, status, finished_at, "
-            "output_count, "
-            "before) VALUES (0, 'long-ago', 'settled', 'the run ended', 'completed', '2001-01-15Z', 0, '{}')");
+            "INSERT INTO runledger.settlements (generation_id, run_id, outcome, why, status, finished_at, cost_note, "
+            "output_count, before) VALUES (0, 'long-ago', 'settled', 'the run ended', 'completed', '2001-01-15Z', "
+            "'rate_missing', 0, '{}')");
     }
     // The subcommands that the help lists.
     std::set<std::string> offered() const {

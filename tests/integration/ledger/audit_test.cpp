@@ -241,7 +241,7 @@ TEST_F(Audit, SaysOfWhichEdgesItCannotKnowTheNewest) {
 
     const Finished said = audit();
 
-    EXPECT_THAT(said.output, HasSubstr("edge edge-1 has 1 open segments; the newest of their batches here: 20"));
+    EXPECT_THAT(said.output, HasSubstr("edge edge-1 has 1 open segment; the newest of their batches here: 20"));
     EXPECT_THAT(said.output, HasSubstr("what edges hold and have not sent is not in these books"));
     EXPECT_THAT(audit({"--json"}).output,
                 HasSubstr(R"("open_edges":[{"edge":"edge-1","segments":1,"last_applied_at":"20)"));

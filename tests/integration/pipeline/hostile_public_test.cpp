@@ -103,8 +103,8 @@ TEST_F(HostilePublic, IsCalledByNothingOfOurs) {
     // The first month that is closed has a run.
     execute(uri(),
             "INSERT INTO runledger.settlements (generation_id, run_id, outcome, why, status, finished_at, "
-            "output_count, before) VALUES (0, 'long-ago', 'settled', 'the run ended', 'completed', '2001-01-15Z', 0, "
-            "'{}')");
+            "cost_note, output_count, before) VALUES (0, 'long-ago', 'settled', 'the run ended', 'completed', "
+            "'2001-01-15Z', 'rate_missing', 0, '{}')");
     execute(uri(), "UPDATE runledger.notifications SET state = 'dead', sent_at = NULL, last_error = 'x' WHERE id = 1");
     const auto operators_tool = make_daemon("operator", {});
     const std::vector<std::vector<std::string>> commands{
