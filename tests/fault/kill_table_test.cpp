@@ -287,7 +287,9 @@ TEST_F(KillTable, WhatIsAnsweredIsAppliedAndNothingTwice) {
 
 TEST_F(KillTable, AlsoBesideASiteWhoseConnectionsStayOpen) {
     is_beside_another_site_ = true;
-    allow_alarm(" left in connection ");  // A worker that drains and is ended leaves the other site's connections open.
+    // A worker that drains and is ended leaves the other site's connections open, and says so.
+    allow_alarm(" left in connection ");
+    allow_alarm(": aborting");
     lose_and_double_nothing(from_environment<std::uint64_t>("RUNLEDGER_KILLS", 10));
 }
 
