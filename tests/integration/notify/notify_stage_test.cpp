@@ -393,7 +393,7 @@ TEST_F(NewerSettlement, IsWhatAMessageSaysThatWaited) {
 }
 
 TEST_F(NewerSettlement, IsWhatAMessageSaysThatIsTriedAgain) {
-    bot_api_->script({.answer = BotAnswer::server_error()});
+    bot_api_->script({.answer = BotAnswer::server_error(), .calls = 1000});  // Until that is cleared.
     success_arrives();
     start();
     eventually("it was tried", [&] { return !bot_api_->refused().empty(); });
