@@ -125,7 +125,8 @@ TEST_F(SettleDelay, ByTriggersThatHangStaysWithTheirRows) {
     arrive("hindered-1");
     arrive("hindered-2");
     eventually(
-        "both are known to be slow", [&] { return count("settle_queue WHERE is_slow") == 2; },
+        "both are known to be slow",
+        [&] { return value("SELECT count(DISTINCT run_id) FROM runledger.settle_queue WHERE is_slow") == "2"; },
         std::chrono::seconds{60});
 
     expect_others_settle_soon(std::chrono::seconds{2});
