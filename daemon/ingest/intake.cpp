@@ -1,7 +1,9 @@
 #include "daemon/ingest/intake.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
+#include <net/if.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -104,6 +106,21 @@ auto in_libzmq(Call call) {
 
 std::span<const std::byte> bytes_of(const zmq::message_t& message) {
     return {static_cast<const std::byte*>(message.data()), message.size()};
+}
+
+constexpr const char* no_host_to_bind =
+    "the host is neither an address of this machine nor an interface nor *; names are not resolved here";
+
+// libzmq 4.3.5 takes some names, 4.3.4 none. Throws std::runtime_error.
+void check_host(std::string_view endpoint) {
+    std::string host(endpoint.substr(std::string_view{"tcp://"}.size()));
+    host.resize(std::min(host.rfind(':'), host.size()));
+    in6_addr address{};
+    if (host.starts_with('[') || host == "*" || inet_pton(AF_INET, host.c_str(), &address) == 1 ||
+        inet_pton(AF_INET6, host.c_str(), &address) == 1 || if_nametoindex(host.c_str()) != 0) {
+        return;
+    }
+    throw std::runtime_error(no_host_to_bind);
 }
 
 }  // namespace
@@ -316,14 +333,12 @@ public:
                     check_place(endpoint.substr(ipc.size()));
                 } else {
                     check_interfaces();
+                    check_host(endpoint);
                 }
                 router.bind(endpoint);
             } catch (const zmq::error_t& error) {
                 throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint,
-                                            error.num() == ENODEV
-                                                ? "the host is neither an address of this machine nor an interface "
-                                                  "nor *; names are not resolved here"
-                                                : error.what()));
+                                            error.num() == ENODEV ? no_host_to_bind : error.what()));
             } catch (const std::exception& error) {
                 throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint, error.what()));
             }
