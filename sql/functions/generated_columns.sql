@@ -17,13 +17,25 @@ CREATE OR REPLACE FUNCTION runledger.said_in(metadata jsonb) RETURNS jsonb
 COMMENT ON FUNCTION runledger.said_in(jsonb) IS
     'metadata; if the application has encoded it twice, so that it is a string, the JSON in the string. Never raises.';
 
-CREATE OR REPLACE FUNCTION runledger.run_id_of(metadata jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION runledger.word_at(metadata jsonb, key text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
-        WHEN jsonb_typeof(runledger.said_in(metadata) -> 'run_id') = 'string'
-             AND octet_length(runledger.said_in(metadata) ->> 'run_id') BETWEEN 1 AND 128
-            THEN runledger.said_in(metadata) ->> 'run_id'
+        WHEN jsonb_typeof(runledger.said_in(metadata) -> key) = 'string'
+             AND octet_length(runledger.said_in(metadata) ->> key) BETWEEN 1 AND 128
+            THEN runledger.said_in(metadata) ->> key
     END;
+COMMENT ON FUNCTION runledger.word_at(jsonb, text) IS
+    'The value of this key of metadata if it is a string of 1 to 128 bytes, else NULL. Never raises.';
+
+-- PostgreSQL puts an SQL function into a statement as an expression. The expression of a generated column it plans anew
+-- for each INSERT, even a prepared one: with six of them, that took most of an INSERT's time. A function in PL/pgSQL keeps
+-- its plan for the session. Where everything in it is named with its schema, it needs no search_path of its own.
+CREATE OR REPLACE FUNCTION runledger.run_id_of(metadata jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN runledger.word_at(metadata, 'run_id');
+END
+$$;
 COMMENT ON FUNCTION runledger.run_id_of(jsonb) IS
     'metadata.run_id if it is a string of 1 to 128 bytes, else NULL. Never raises.';
 
@@ -38,7 +50,8 @@ COMMENT ON FUNCTION runledger.first_chat_of(jsonb) IS
     'The first chat that metadata names by a number; NULL: none. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.chat_id_of(metadata jsonb) RETURNS bigint
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     RETURN CASE
         -- Most often it is one number. The length comes first: a pattern is not tried on a text of megabytes.
         WHEN octet_length(runledger.said_in(metadata) ->> 'telegramChatId') <= 64
@@ -50,6 +63,8 @@ CREATE OR REPLACE FUNCTION runledger.chat_id_of(metadata jsonb) RETURNS bigint
              OR jsonb_typeof(runledger.said_in(metadata) -> 'notificationContext') = 'object'
             THEN runledger.first_chat_of(metadata)
     END;
+END
+$$;
 COMMENT ON FUNCTION runledger.chat_id_of(jsonb) IS
     'The first chat that metadata names by a number, in telegramChatId or notificationContext.chatId: a whole number (42, 42.0) or a string of digits, of 1 to 18 digits with an optional minus; else NULL. Never raises.';
 
@@ -73,16 +88,6 @@ $$;
 COMMENT ON FUNCTION runledger.metadata_keys(text) IS
     'The keys of metadata from which group_key, group_size, account_key or tool_key is taken: the first of them that has a usable value. Changed by runledger.use_metadata_keys.';
 
-CREATE OR REPLACE FUNCTION runledger.word_at(metadata jsonb, key text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE
-        WHEN jsonb_typeof(runledger.said_in(metadata) -> key) = 'string'
-             AND octet_length(runledger.said_in(metadata) ->> key) BETWEEN 1 AND 128
-            THEN runledger.said_in(metadata) ->> key
-    END;
-COMMENT ON FUNCTION runledger.word_at(jsonb, text) IS
-    'The value of this key of metadata if it is a string of 1 to 128 bytes, else NULL. Never raises.';
-
 CREATE OR REPLACE FUNCTION runledger.size_at(metadata jsonb, key text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE
@@ -94,36 +99,47 @@ CREATE OR REPLACE FUNCTION runledger.size_at(metadata jsonb, key text) RETURNS i
 COMMENT ON FUNCTION runledger.size_at(jsonb, text) IS
     'The value of this key of metadata if it is a whole number from 1 to 999999 (3, 3.0) or a string of its digits, else NULL. Never raises.';
 
--- Written out, and not a loop: so PostgreSQL puts each of them into the INSERT as an expression, without a call.
 CREATE OR REPLACE FUNCTION runledger.group_key_of(metadata jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
     RETURN coalesce(runledger.word_at(metadata, (runledger.metadata_keys('group_key'))[1]),
                     runledger.word_at(metadata, (runledger.metadata_keys('group_key'))[2]),
                     runledger.word_at(metadata, (runledger.metadata_keys('group_key'))[3]));
+END
+$$;
 COMMENT ON FUNCTION runledger.group_key_of(jsonb) IS
     'The group of a generation: the first usable value of runledger.metadata_keys(''group_key''). NULL: none. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.group_size_of(metadata jsonb) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
     RETURN coalesce(runledger.size_at(metadata, (runledger.metadata_keys('group_size'))[1]),
                     runledger.size_at(metadata, (runledger.metadata_keys('group_size'))[2]),
                     runledger.size_at(metadata, (runledger.metadata_keys('group_size'))[3]));
+END
+$$;
 COMMENT ON FUNCTION runledger.group_size_of(jsonb) IS
     'How many members the generation''s group will have: the first usable value of runledger.metadata_keys(''group_size''). NULL: none. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.account_key_of(metadata jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
     RETURN coalesce(runledger.word_at(metadata, (runledger.metadata_keys('account_key'))[1]),
                     runledger.word_at(metadata, (runledger.metadata_keys('account_key'))[2]),
                     runledger.word_at(metadata, (runledger.metadata_keys('account_key'))[3]));
+END
+$$;
 COMMENT ON FUNCTION runledger.account_key_of(jsonb) IS
     'The account of a generation: the first usable value of runledger.metadata_keys(''account_key''). NULL: none. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.tool_key_of(metadata jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
     RETURN coalesce(runledger.word_at(metadata, (runledger.metadata_keys('tool_key'))[1]),
                     runledger.word_at(metadata, (runledger.metadata_keys('tool_key'))[2]),
                     runledger.word_at(metadata, (runledger.metadata_keys('tool_key'))[3]));
+END
+$$;
 COMMENT ON FUNCTION runledger.tool_key_of(jsonb) IS
     'The tool of a generation: the first usable value of runledger.metadata_keys(''tool_key''). NULL: none. Never raises.';
 
