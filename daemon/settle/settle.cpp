@@ -31,10 +31,12 @@ constexpr TransactionBounds mark_bounds{.statement_timeout = std::chrono::second
 
 // The application's triggers run inside, and those that hang or wait must not hold the turn for long. lock_timeout
 // stays well under PostgreSQL's deadlock_timeout of 1 s: settle gives way before the application's transaction could be
-// chosen as a deadlock's victim.
+// chosen as a deadlock's victim. The looks at the queue have generic plans, which follow its index: by the statistics
+// of a table that is empty most of the time, a plan for one look would read the whole queue and sort it.
 TransactionBounds bounds_of(SettleLane lane) {
     TransactionBounds bounds{.statement_timeout = std::chrono::milliseconds{500},
-                             .lock_timeout = std::chrono::milliseconds{300}};
+                             .lock_timeout = std::chrono::milliseconds{300},
+                             .plans_once = true};
     switch (lane) {
         case SettleLane::prompt:
             break;
@@ -257,6 +259,8 @@ bool Settler::turn(const Portion& portion) {
         mark_ = next_mark(work, *mark_);
         return false;
     }
+    // What else is planned in this transaction is planned as its session does: the application's triggers are in it.
+    work.run("SET LOCAL plan_cache_mode TO DEFAULT");
     const auto turn_began_at = std::chrono::steady_clock::now();
     const auto since = [](std::chrono::steady_clock::time_point began_at) {
         return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_at);
