@@ -24,6 +24,18 @@ protected:
     static constexpr std::size_t edges = 2;
     static constexpr std::size_t daemons = 2;
 
+    // Counts at its end, even if that is an exception: nobody waits for ever.
+    class Counted {
+    public:
+        explicit Counted(std::atomic<std::size_t>& count) : count_(count) {}
+        Counted(const Counted&) = delete;
+        Counted& operator=(const Counted&) = delete;
+        ~Counted() { ++count_; }
+
+    private:
+        std::atomic<std::size_t>& count_;
+    };
+
     // RUNLEDGER_CURVE_SECONDS makes it longer than ./test's share.
     [[nodiscard]] static std::chrono::seconds span() {
         return std::chrono::seconds{from_environment("RUNLEDGER_CURVE_SECONDS", 20, 20)};
@@ -79,6 +91,7 @@ protected:
     // Each edge gets its half of the runs, at the same time.
     [[nodiscard]] std::future<std::vector<Delivery>> send_half(const std::vector<RunPlan>& half, std::size_t edge) {
         return std::async(std::launch::async, [this, &half, edge] {
+            const Counted sent(halves_sent_);
             GenerationRows rows(application_uri, half);
             rows.insert_first();
             auto deliveries =
@@ -87,7 +100,6 @@ protected:
                                      accepted_ += delivery.accepted() ? 1U : 0U;
                                  }});
             rows.insert_rest(std::chrono::seconds{60});
-            ++halves_sent_;
             return deliveries;
         });
     }

@@ -1,5 +1,6 @@
 #include "tests/oracle/generation_rows.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/database/libpqxx.hpp"
@@ -33,7 +34,22 @@ void GenerationRows::insert_first() {
             first.push_back(run);
         }
     }
-    insert(first);
+    // A large transaction that is SERIALIZABLE, beside others, might be refused each time.
+    constexpr std::size_t at_once = 20;
+    for (std::size_t i = 0; i < first.size(); i += at_once) {
+        const std::vector<std::size_t> some(
+            first.begin() + static_cast<std::ptrdiff_t>(i),
+            first.begin() + static_cast<std::ptrdiff_t>(std::min(i + at_once, first.size())));
+        eventually("the application's first records are inserted", [&] {
+            try {
+                insert(some);
+            } catch (...) {
+                connection_.reset();
+                throw;
+            }
+            return true;
+        });
+    }
 }
 
 void GenerationRows::on_delivered(const Delivery& delivery) {

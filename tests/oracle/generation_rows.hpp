@@ -22,7 +22,7 @@ public:
     // `runs` must outlive this.
     GenerationRows(std::string uri, const std::vector<RunPlan>& runs);
 
-    // All rows that are not for later, in one transaction. Throws where the database refuses.
+    // All rows that are not for later, a few in a transaction, which is tried again for default_patience.
     void insert_first();
     // For SenderOptions::on_delivered: inserts the rows whose time has come; one that fails is tried again later.
     void on_delivered(const Delivery& delivery);

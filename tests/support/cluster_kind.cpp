@@ -103,6 +103,8 @@ std::vector<std::string> superusers_defaults(const ClusterKind& kind) {
     return statements;
 }
 
+std::string_view daemons_attributes(const ClusterKind& kind) { return kind.has_row_security ? " BYPASSRLS" : ""; }
+
 std::string statements_of_logins(const ClusterKind& kind) {
     std::string statements;
     for (const std::string_view role : {"owner", "daemon", "application", "reader"}) {
@@ -117,7 +119,7 @@ std::string statements_of_logins(const ClusterKind& kind) {
         statements += "ALTER ROLE ledger_application SET default_transaction_read_only = off;";
     }
     if (kind.has_row_security) {
-        statements += "ALTER ROLE ledger_daemon BYPASSRLS;";
+        statements += fmt::format("ALTER ROLE ledger_daemon{};", daemons_attributes(kind));
     }
     return statements;
 }

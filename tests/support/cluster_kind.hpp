@@ -43,6 +43,8 @@ struct Logins {
     static constexpr std::string_view application = "ledger_application";
     static constexpr std::string_view reader = "ledger_reader";
 };
+// What a login of the daemon's that a test makes itself needs there, behind CREATE ROLE … LOGIN.
+[[nodiscard]] std::string_view daemons_attributes(const ClusterKind& kind);
 // Makes them and their roles, in a new cluster.
 [[nodiscard]] std::string statements_of_logins(const ClusterKind& kind);
 

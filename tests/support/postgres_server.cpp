@@ -326,7 +326,11 @@ std::string PostgresServer::direct_daemon_uri(std::string_view database) const {
 }
 
 std::string PostgresServer::application_uri(std::string_view database) const {
-    return pooler_ ? pooler_->uri(database, Logins::application) : uri_as(Logins::application, database);
+    return pooler_ ? pooler_->uri(database, Logins::application) : direct_application_uri(database);
+}
+
+std::string PostgresServer::direct_application_uri(std::string_view database) const {
+    return uri_as(Logins::application, database);
 }
 
 std::string PostgresServer::tcp_uri(std::string_view database) const {
@@ -336,6 +340,10 @@ std::string PostgresServer::tcp_uri(std::string_view database) const {
 std::string PostgresServer::create_database(std::string_view name, std::string_view template_name) {
     const auto connection = connect("postgres");
     pqxx::nontransaction work(*connection);
+    if (pooler_) {  // Its sessions outlive those whom they were for, and a template may have none.
+        work.exec(fmt::format("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = {}",
+                              work.quote(std::string{template_name})));
+    }
     work.exec(fmt::format("CREATE DATABASE {} TEMPLATE {}", work.quote_name(std::string{name}),
                           work.quote_name(std::string{template_name})));
     if (options_.has_logins) {

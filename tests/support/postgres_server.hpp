@@ -69,6 +69,8 @@ public:
     [[nodiscard]] std::string daemon_uri(std::string_view database = "runledger") const;
     [[nodiscard]] std::string direct_daemon_uri(std::string_view database = "runledger") const;
     [[nodiscard]] std::string application_uri(std::string_view database = "runledger") const;
+    // As whoever listens must come.
+    [[nodiscard]] std::string direct_application_uri(std::string_view database = "runledger") const;
 
     // Database `runledger` exists from the start. Returns the new one's URI.
     std::string create_database(std::string_view name, std::string_view template_name = "template1");

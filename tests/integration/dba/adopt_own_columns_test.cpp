@@ -215,7 +215,7 @@ TEST_F(AdoptOwnColumns, HoldWhatTheyHaveRoomForAndStopNoSettlement) {
 
     end_run("dear", "success");
     run("UPDATE runledger.runs SET running_boottime_us = 1, finished_boottime_us = 40000001 WHERE run_id = 'dear';"
-        "SET ROLE runledger_daemon; SELECT 1 / count(*) FROM runledger.settle_run('dear', '0', '7 days') "
+        "SET ROLE ledger_daemon; SELECT 1 / count(*) FROM runledger.settle_run('dear', '0', '7 days') "
         "WHERE outcome = 'resettled'");
 
     EXPECT_EQ(value("SELECT concat_ws(' ', status, cost_usd, duration_ms, response_payload IS NOT NULL, "
@@ -248,7 +248,7 @@ TEST_F(AdoptOwnColumns, AreGivenToAnotherRunInTheSameRow) {
                             "user_id = '{}'",
                             changes, second, first));
             run(
-                fmt::format("SET ROLE runledger_daemon; SELECT runledger.settle_run('{}', '0', '7 days'), "
+                fmt::format("SET ROLE ledger_daemon; SELECT runledger.settle_run('{}', '0', '7 days'), "
                             "runledger.settle_run('{}', '0', '7 days')",
                             first, second));
             EXPECT_EQ(value(fmt::format("SELECT concat_ws(' ', status, duration_ms, cost_usd, cost_note) FROM "
@@ -379,13 +379,13 @@ TEST_F(AdoptOwnColumns, AreNamedByTheirKeyInBillsQuotesNewsAndProgress) {
     for (const char* view : {"closed_runs_v1", "corrections_v1"}) {
         EXPECT_EQ(value(fmt::format("SELECT string_agg(application_id, ' ') FROM runledger.{}", view)), key) << view;
     }
-    run("SET ROLE runledger_daemon; UPDATE runledger.notifications SET state = 'dead', last_error = 'refused' "
+    run("SET ROLE ledger_daemon; UPDATE runledger.notifications SET state = 'dead', last_error = 'refused' "
         "WHERE id = (SELECT min(id) FROM runledger.notifications WHERE run_id = 'new')");
     EXPECT_EQ(value("SELECT kind || ' ' || application_id FROM runledger.application_news_v1"), "message_dead " + key);
     run("INSERT INTO runledger.runs (run_id, latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, "
         "latest_digest, latest_status, first_received_at, event_count) SELECT 'open', now(), gen_random_uuid(), 1, "
         "false, "
-        "1, 'running', now(), 1; SET ROLE runledger_daemon; SELECT runledger.tell_progress('0', 10)");
+        "1, 'running', now(), 1; SET ROLE ledger_daemon; SELECT runledger.tell_progress('0', 10)");
     while (listening->await_notification(1, 0) > 0) {
     }
     EXPECT_THAT(heard, testing::ElementsAre(HasSubstr(fmt::format("\"generation_id\" : \"{}\"", key)),

@@ -69,7 +69,7 @@ void Dba::end_run(std::string_view run_id, std::string_view status, std::string_
            ON CONFLICT (run_id) DO UPDATE SET terminal_status = excluded.terminal_status)",
         run_id, status, at));
     run(
-        fmt::format("SET ROLE runledger_daemon; SELECT 1 / count(*) FROM runledger.settle_run('{}', '0', '7 days') "
+        fmt::format("SET ROLE ledger_daemon; SELECT 1 / count(*) FROM runledger.settle_run('{}', '0', '7 days') "
                     "WHERE outcome IN ('settled', 'resettled', 'kept')",
                     run_id));
 }

@@ -133,7 +133,8 @@ TEST_F(Subcommands, DoWhatTheirRoleMayAndSayWhatItMayNot) {
             EXPECT_EQ(ended.status, (ExitStatus{.code = code})) << role << ": " << text_of(row.words) << '\n'
                                                                 << ended.output;
             if (code == refused) {
-                EXPECT_THAT(ended.output, AnyOf(HasSubstr("permission denied"), HasSubstr("may not make the roles")))
+                EXPECT_THAT(ended.output, AnyOf(HasSubstr("permission denied"), HasSubstr("may not make the roles"),
+                                                HasSubstr("row-level security policy")))
                     << role << ": " << text_of(row.words);
                 EXPECT_THAT(ended.output, AnyOf(AllOf(HasSubstr("dba.md, \"Roles\""), HasSubstr("owner.toml"),
                                                       HasSubstr("runledger_owner")),

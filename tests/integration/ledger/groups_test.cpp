@@ -53,7 +53,7 @@ protected:
     Teller teller_{{}, daemon_uri(), stop_, counters_};
 
 private:
-    Listening listening_{another_connection_as_application(), "runledger_group"};
+    Listening listening_{listeners_uri(), "runledger_group"};
 };
 
 std::string ended(int runs, int completed, int failed = 0, int cancelled = 0, const std::string& group = "g") {

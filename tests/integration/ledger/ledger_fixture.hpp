@@ -76,6 +76,7 @@ protected:
     [[nodiscard]] std::unique_ptr<pqxx::connection> another_connection_as_application() const {
         return connect_to(server().application_uri(database_));
     }
+    [[nodiscard]] std::string listeners_uri() const { return server().direct_application_uri(database_); }
 
     // Segments are numbered within a test.
     [[nodiscard]] static SegmentId segment(std::uint8_t number);

@@ -10,13 +10,15 @@
 
 #include "daemon/database/libpqxx.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/postgres_server.hpp"
 
 namespace runledger::test {
 
 class Listening {
 public:
-    Listening(std::unique_ptr<pqxx::connection> connection, std::string channel)
-        : connection_(std::move(connection)),
+    // Not through a pooler.
+    Listening(const std::string& uri, std::string channel)
+        : connection_(connect_to(uri)),
           channel_(std::move(channel)),
           receiver_(*connection_, channel_, [this](std::string_view payload, int) { heard_.emplace_back(payload); }) {}
 

@@ -33,10 +33,11 @@ protected:
     // As the application.
     [[nodiscard]] std::vector<std::string> news(const std::string& columns = "kind, run_id, chat_id, detail") {
         pqxx::work work(*application_);
+        begin_durably(work, {});
         std::vector<std::string> lines;
         for (const auto& row : work.exec("SELECT concat_ws(' ', " + columns +
                                          ") FROM runledger.application_news_v1 "
-                                         "WHERE news_id > 0 ORDER BY news_id")) {
+                                         "ORDER BY news_id")) {
             lines.push_back(row[0].c_str());
         }
         return lines;
@@ -69,7 +70,7 @@ protected:
 
 private:
     std::unique_ptr<pqxx::connection> application_{another_connection_as_application()};
-    Listening listening_{another_connection_as_application(), "runledger_news"};
+    Listening listening_{listeners_uri(), "runledger_news"};
 };
 
 TEST_F(News, TellOfAMessageThatIsDeadUncertainOrExpired) {

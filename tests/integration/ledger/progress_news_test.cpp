@@ -48,7 +48,7 @@ protected:
 
 private:
     std::int64_t time_us_{0};
-    Listening listening_{another_connection_as_application(), "runledger_progress"};
+    Listening listening_{listeners_uri(), "runledger_progress"};
 };
 
 std::string progress(const std::string& run_id, const std::string& share) {

@@ -183,7 +183,7 @@ TEST_F(SettleStage, CountsTheAttemptsOfARowThatIsRefusedAndPutsItOffForLongerEac
 
 // Whatever the application's key is: of 9000 bytes, and of 200 that are 1200 in JSON.
 TEST_F(SettleStage, SettlesARowWhoseKeyFitsIntoNoNotification) {
-    Listening listening(another_connection_as_application(), "runledger_settled");
+    Listening listening(listeners_uri(), "runledger_settled");
     insert_generation("long");
     insert_generation("controls");
     insert_generation("other");

@@ -11,6 +11,7 @@
 #include "tests/integration/start/start_fixture.hpp"
 #include "tests/stand_ins/bot_api.hpp"
 #include "tests/stand_ins/comfy_api.hpp"
+#include "tests/support/cluster_kind.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/pgbouncer.hpp"
 #include "tests/support/prometheus_text.hpp"
@@ -144,7 +145,8 @@ TEST_F(Away, IsRefusedLaterAndSaysWhy) {
     {
         const auto connection = postgres.connect();
         pqxx::nontransaction work(*connection);
-        work.exec("CREATE ROLE ours LOGIN; GRANT runledger_daemon TO ours");
+        work.exec(fmt::format("CREATE ROLE ours LOGIN{}; GRANT runledger_daemon TO ours",
+                              daemons_attributes(cluster_kind())));
     }
     DaemonConf configured = conf(postgres.uri_as("ours"));
     configured.name = "least";

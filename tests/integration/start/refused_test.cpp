@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tests/integration/start/start_fixture.hpp"
+#include "tests/support/cluster_kind.hpp"
 #include "tests/support/pgbouncer.hpp"
 
 namespace runledger::test {
@@ -36,7 +37,8 @@ protected:
         const Finished migrated = owner.tool({"migrate"});
         ASSERT_TRUE(migrated.status.clean()) << migrated.output;
         run("DROP ROLE IF EXISTS keyed, unlisted, nologin, stranger, poor, partial;"
-            "CREATE ROLE nologin; CREATE ROLE stranger LOGIN; CREATE ROLE partial LOGIN");
+            "CREATE ROLE nologin; CREATE ROLE stranger LOGIN; CREATE ROLE partial LOGIN" +
+            std::string(daemons_attributes(cluster_kind())));
         for (const char* role : {"keyed", "unlisted", "poor"}) {
             make_daemons_login(role);
         }

@@ -12,6 +12,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "tests/support/cluster_kind.hpp"
 #include "tests/support/process.hpp"
 
 namespace runledger::test {
@@ -65,7 +66,8 @@ void Start::run(const std::string& statements) const {
 }
 
 void Start::make_daemons_login(std::string_view role) const {
-    run(fmt::format("CREATE ROLE {0} LOGIN PASSWORD 'right'; GRANT runledger_daemon TO {0}", role));
+    run(fmt::format("CREATE ROLE {0} LOGIN PASSWORD 'right'{1}; GRANT runledger_daemon TO {0}", role,
+                    daemons_attributes(cluster_kind())));
 }
 
 DaemonConf Start::conf(std::string uri) const {
