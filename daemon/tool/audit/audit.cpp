@@ -9,6 +9,7 @@
 
 #include "daemon/database/database.hpp"
 #include "daemon/tool/output/exit_code.hpp"
+#include "daemon/tool/spool/folder.hpp"
 #include "daemon/tool/time_option.hpp"
 
 namespace runledger::tool {
@@ -164,6 +165,9 @@ int AuditCli::run(const std::string& postgres_uri, Output& out) {
                 "--spool {}: {}: run it as root, with --config FILE of a login over TCP that is a member of "
                 "runledger_owner: \"host=localhost user=… dbname=…\", with password_file",
                 scope_.spool.string(), code.message()));
+        }
+        if (const auto why = why_no_spool(scope_.spool)) {
+            throw std::runtime_error("--spool " + *why);
         }
     }
     Database database(postgres_uri, "audit");

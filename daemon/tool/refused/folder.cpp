@@ -91,6 +91,25 @@ std::vector<RefusedPath> find_refused(const std::filesystem::path& folder) {
     return found;
 }
 
+std::optional<std::string> why_no_refused_folder(const std::filesystem::path& folder) {
+    std::optional<std::string> other;
+    bool has_ours = false;
+    for_each_name(folder, [&](const std::filesystem::directory_entry& entry) {
+        const std::string name = entry.path().filename().string();
+        const bool is_ours = parse_refused_file_name(name) || name.starts_with(take_prefix) ||
+                             (name.starts_with('.') && name.find(refused_suffix) != std::string::npos);
+        has_ours = has_ours || is_ours;
+        if (!is_ours && name != "lost+found") {  // A disk of its own has that one.
+            other = name;
+        }
+    });
+    if (has_ours || !other) {
+        return std::nullopt;
+    }
+    return fmt::format("{}: has no refused body, and has \"{}\": it is not the folder of runledger_refused",
+                       folder.string(), *other);
+}
+
 std::optional<RefusedLook> look_at(const RefusedPath& name) {
     // No link is followed and no FIFO waited for: anybody may have put them there.
     const int fd = ::open(name.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

@@ -47,6 +47,10 @@ struct RefusedPath {
 // The files of a folder, in the order in which their bodies were received. Throws RefusedError if it can't be listed.
 [[nodiscard]] std::vector<RefusedPath> find_refused(const std::filesystem::path& folder);
 
+// Why a folder can't be one of refused bodies, as a sentence: it has none, and has other files. A mistyped folder looks
+// like one in which nothing is kept, while the bodies grow old elsewhere. Throws as find_refused().
+[[nodiscard]] std::optional<std::string> why_no_refused_folder(const std::filesystem::path& folder);
+
 // One file, read.
 struct RefusedLook {
     RefusedPath name;

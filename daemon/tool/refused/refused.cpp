@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "daemon/tool/output/exit_code.hpp"
+#include "daemon/tool/refused/folder.hpp"
 #include "daemon/tool/time_option.hpp"
 
 namespace runledger::tool {
@@ -22,6 +23,12 @@ void check_digest(const std::string& digest) {
     if (digest != "none" && (digest.size() < digits_min || digest.find_first_not_of(digits) != std::string::npos)) {
         throw Misused(fmt::format(
             "--digest \"{}\" is neither \"none\" nor the beginning of a digest, of at least four digits", digest));
+    }
+}
+
+void require_refused_folder(const std::filesystem::path& folder) {
+    if (const auto why = why_no_refused_folder(folder)) {
+        throw NotThere(*why);
     }
 }
 
@@ -81,16 +88,20 @@ RefusedChoice RefusedCli::read(const ChoiceWords& words) {
 int RefusedCli::run(Output& out) {
     if (list_command_->parsed()) {
         list_.choice = read(list_words_);
+        require_refused_folder(list_.folder);
         return list_refused(list_, out);
     }
     if (show_command_->parsed()) {
+        require_refused_folder(show_.folder);
         return show_refused(show_, out);
     }
     if (take_command_->parsed()) {
         take_.choice = read(take_words_);
+        require_refused_folder(take_.folder);
         return take_refused(take_, out);
     }
     drop_.choice = read(drop_words_);
+    require_refused_folder(drop_.folder);
     return drop_refused(drop_, out);
 }
 

@@ -23,7 +23,6 @@
 #include "common/event.hpp"
 #include "common/limits.hpp"
 #include "common/spool_format.hpp"
-#include "common/spool_identity.hpp"
 #include "common/wire.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/output/whole_file.hpp"
@@ -286,11 +285,8 @@ void require_a_choice(const RefusedChoice& choice) {
 }
 
 void require_a_spool(const std::filesystem::path& spool) {
-    std::error_code code;
-    if (!std::filesystem::exists(spool / spool_identity_name, code)) {
-        throw RefusedError(fmt::format(
-            "{}: has no file \"{}\", so it is not the folder of runledger_spool, or no nginx has ever used it",
-            spool.string(), spool_identity_name));
+    if (const auto why = why_no_nginx_sends_from(spool)) {
+        throw RefusedError(*why);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "common/spool_identity.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 
 namespace runledger::tool {
@@ -111,6 +112,27 @@ std::vector<SegmentPath> find_segments(const std::filesystem::path& folder) {
     }
     std::ranges::sort(found, {}, [](const SegmentPath& name) { return name.path.filename().string(); });
     return found;
+}
+
+std::optional<std::string> why_no_spool(const std::filesystem::path& folder) {
+    std::error_code code;
+    if (std::filesystem::exists(folder / spool_identity_name, code) || !find_segments(folder).empty()) {
+        return std::nullopt;
+    }
+    return fmt::format(
+        "{}: has neither a segment nor the file \"{}\", so it is not the folder of runledger_spool, or no nginx has "
+        "ever used it",
+        folder.string(), spool_identity_name);
+}
+
+std::optional<std::string> why_no_nginx_sends_from(const std::filesystem::path& folder) {
+    std::error_code code;
+    if (std::filesystem::exists(folder / spool_identity_name, code)) {
+        return std::nullopt;
+    }
+    return fmt::format(
+        "{}: has no file \"{}\", so it is not the folder of runledger_spool, or no nginx has ever used it",
+        folder.string(), spool_identity_name);
 }
 
 std::optional<SegmentLook> look_at(const SegmentPath& name) {

@@ -41,6 +41,13 @@ struct SegmentPath {
 // The segments of a folder by name, without looking into them. Throws SpoolError if it can't be listed.
 [[nodiscard]] std::vector<SegmentPath> find_segments(const std::filesystem::path& folder);
 
+// Why a folder can't be a spool, as a sentence: it has neither a segment nor the file `identity`. A mistyped folder
+// looks like a spool that is empty, and "every event of it is in the ledger" would be true of it. Throws as
+// find_segments().
+[[nodiscard]] std::optional<std::string> why_no_spool(const std::filesystem::path& folder);
+// The same of a folder from which an nginx is to send: only `identity` shows that one does.
+[[nodiscard]] std::optional<std::string> why_no_nginx_sends_from(const std::filesystem::path& folder);
+
 // One segment, looked at. Holds its bytes: look at one after the other.
 struct SegmentLook {
     SegmentPath name;

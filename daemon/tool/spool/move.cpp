@@ -36,6 +36,9 @@ namespace {
 [[nodiscard]] std::vector<SegmentPath> segments_at(const std::filesystem::path& from) {
     std::error_code code;
     if (std::filesystem::is_directory(from, code)) {
+        if (const auto why = why_no_spool(from)) {
+            throw NotThere(*why);
+        }
         return find_segments(from);
     }
     auto name = parse_segment_path(from);
@@ -111,6 +114,9 @@ void write_private_file(const std::filesystem::path& path, std::span<const std::
 }
 
 int import_segments(const ImportOptions& options, Output& out) {
+    if (const auto why = why_no_nginx_sends_from(options.folder)) {
+        throw NotThere(*why);
+    }
     std::size_t imported = 0;
     std::uint64_t looked_at = 0;
     for (const std::filesystem::path& from : options.from) {

@@ -1,10 +1,19 @@
 #include "daemon/tool/spool/spool.hpp"
 
+#include "daemon/tool/output/exit_code.hpp"
+#include "daemon/tool/spool/folder.hpp"
+
 namespace runledger::tool {
 namespace {
 
 void add_folder(CLI::App& command, std::filesystem::path& folder) {
     command.add_option("DIR", folder, "The spool's folder")->required()->check(CLI::ExistingDirectory);
+}
+
+void require_spool(const std::filesystem::path& folder) {
+    if (const auto why = why_no_spool(folder)) {
+        throw NotThere(*why);
+    }
 }
 
 }  // namespace
@@ -57,23 +66,29 @@ SpoolCli::SpoolCli(CLI::App& app) {
 
 int SpoolCli::run(const std::string& postgres_uri, Output& out) {
     if (list_command_->parsed()) {
+        require_spool(list_.folder);
         return list_spool(list_, out);
     }
     if (show_command_->parsed()) {
+        require_spool(show_.folder);
         return show_segment(show_, out);
     }
     if (export_command_->parsed()) {
+        require_spool(export_.folder);
         return export_spool(export_, out);
     }
     if (import_command_->parsed()) {
         return import_segments(import_, out);
     }
     if (resend_command_->parsed()) {
+        require_spool(resend_.folder);
         return resend_segments(resend_, out);
     }
     if (claim_command_->parsed()) {
+        require_spool(claim_.folder);
         return claim_spool(claim_, out);
     }
+    require_spool(retire_.folder);
     retire_.postgres_uri = postgres_uri;
     retire_.wait = std::chrono::seconds{wait_seconds_};
     return retire_spool(retire_, out);

@@ -9,6 +9,7 @@
 namespace runledger::test {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -260,6 +261,9 @@ TEST_F(Audit, SpeaksJson) {
 TEST_F(Audit, RefusesWhatItCantDo) {
     EXPECT_EQ(audit({"--since", "yesterday"}).status.code, 2);
     EXPECT_EQ(audit({"--spool", "/nowhere"}).status.code, 2);
+    const Finished elsewhere = audit({"--spool", "/usr"});
+    EXPECT_EQ(elsewhere.status.code, 1);
+    EXPECT_THAT(elsewhere.output, AllOf(HasSubstr("is not the folder of runledger_spool"), Not(HasSubstr("close"))));
     execute("ALTER TABLE runledger.ledger_days RENAME TO elsewhere");
     const Finished said = audit();
     EXPECT_EQ(said.status.code, 1);

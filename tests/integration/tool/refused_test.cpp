@@ -244,6 +244,22 @@ TEST_F(RefusedTool, RefusesWhatIsNotSaidClearly) {
     EXPECT_THAT(files_in(refused_folder(), refused_suffix), SizeIs(1));
 }
 
+TEST_F(RefusedTool, TakesNoOtherFolderForOneInWhichNothingIsKept) {
+    start();
+    static_cast<void>(refuse(1));
+    const std::string other = folder().path().string();  // The folder around it, as somebody may type.
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{"list", other},
+                                               {"show", other, "17"},
+                                               {"drop", other, "--all"},
+                                               {"take", other, "--spool", nginx().spool(), "--all"}}) {
+        const Finished ended = refused(words);
+
+        EXPECT_EQ(ended.status.code, 3) << words.front() << ": " << ended.output;
+        EXPECT_THAT(ended.output, HasSubstr("is not the folder of runledger_refused"));
+    }
+}
+
 TEST_F(RefusedTool, SpeaksJsonOfTheDocumentedShapeAndNothingElse) {
     start();
     static_cast<void>(refuse(2));

@@ -23,6 +23,10 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAreArray;
 
+constexpr std::string_view identity_of_edge =
+    "runledger-spool 1\nfolder 9f0c6a51d8e24b7f8f4a1d2e3c4b5a69\n"
+    "host 0123456789abcdef0123456789abcdef\nhostname edge\n";
+
 std::vector<rapidjson::Document> parse_lines(const std::string& text) {
     std::vector<rapidjson::Document> documents;
     std::istringstream lines(text);
@@ -57,6 +61,12 @@ protected:
         }
         host.kill_all();
         return host.spool();
+    }
+    // A folder from which an nginx sends, with nothing in it.
+    [[nodiscard]] std::filesystem::path make_used_spool(std::string_view name) {
+        const auto path = folder().make_folder(name);
+        write_bytes(path / "identity", identity_of_edge);
+        return path;
     }
     [[nodiscard]] std::vector<std::string> fresh_events(int count) {
         std::vector<std::string> bodies;
@@ -195,14 +205,14 @@ TEST_F(SpoolTool, ResendsAKeptSegment) {
 TEST_F(SpoolTool, NeverReplacesWhatHasTheNameAlready) {
     // A FIFO's name where the segment's should be: the copy must not replace it, and must clear its own file away.
     const auto from = make_spool("from", {1});
-    const auto to = folder().make_folder("to");
+    const auto to = make_used_spool("to");
     const std::string name = segment_file_name(segment_id(0xC3));
     ASSERT_EQ(::mkfifo((to / name).c_str(), 0666), 0);
 
     const std::string said = spool_says({"import", to.string(), from.string()});
 
     EXPECT_THAT(said, HasSubstr("is in the spool already"));
-    EXPECT_THAT(files_in(to, ""), SizeIs(1));
+    EXPECT_THAT(files_in(to, ".seg"), SizeIs(1));
 }
 
 TEST_F(SpoolTool, ClaimsAFolderThatWasAnotherHosts) {
@@ -227,7 +237,7 @@ TEST_F(SpoolTool, ClaimsAFolderThatWasAnotherHosts) {
 
 TEST_F(SpoolTool, SpeaksJsonInEachCommand) {
     const std::string source = make_spool("source", {1, 2}).string();
-    const std::string target = folder().make_folder("target").string();
+    const std::string target = make_used_spool("target").string();
     const std::string exported = folder().make_folder("exported").string();
     struct Row {
         std::vector<std::string> words;
@@ -258,7 +268,7 @@ TEST_F(SpoolTool, SpeaksJsonInEachCommand) {
 
 struct Complaint {
     std::string name;
-    std::vector<std::string> words;  // @S@: a spool with one segment; @E@: an empty folder.
+    std::vector<std::string> words;  // @S@: a spool with one segment; @E@: an empty folder; @P@: the folder of both.
     std::string sentence;
     int code{1};
 };
@@ -272,6 +282,7 @@ TEST_P(SpoolToolComplaints, NameWhatIsWrong) {
     give_away(spool_folder / other);
     ASSERT_EQ(::mkfifo((spool_folder / (segment_id(0xAA).hex() + ".seg")).c_str(), 0666), 0);
     write_bytes(spool_folder / (segment_id(0xBB).hex() + ".seg"), std::string("RLSPOOL\n\x07\0\0\0", 12));
+    write_bytes(spool_folder / "identity", identity_of_edge);
     const auto empty = folder().make_folder("empty");
     std::vector<std::string> words = GetParam().words;
     for (std::string& word : words) {
@@ -279,6 +290,8 @@ TEST_P(SpoolToolComplaints, NameWhatIsWrong) {
             word = spool_folder.string();
         } else if (word == "@E@") {
             word = empty.string();
+        } else if (word == "@P@") {
+            word = folder().path().string();
         }
     }
 
@@ -299,8 +312,17 @@ INSTANTIATE_TEST_SUITE_P(
         Complaint{"Copied", {"show", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c4"}, "foreign_id"},
         Complaint{"Fifo", {"show", "@S@", "aa"}, "is not a regular file"},
         Complaint{"LaterVersion", {"show", "@S@", "bb"}, "unknown_version"},
+        Complaint{"ListOfAFolderBesideIt", {"list", "@P@"}, "is not the folder of runledger_spool", 3},
+        Complaint{"ShowOfAFolderBesideIt", {"show", "@P@", "c3"}, "is not the folder of runledger_spool", 3},
+        Complaint{"ExportOfAFolderBesideIt", {"export", "@P@"}, "is not the folder of runledger_spool", 3},
+        Complaint{"ResendOfAFolderBesideIt", {"resend", "@P@", "--all"}, "is not the folder of runledger_spool", 3},
+        Complaint{"ClaimOfAFolderBesideIt", {"claim", "@P@"}, "is not the folder of runledger_spool", 3},
+        Complaint{"RetireOfAFolderBesideIt", {"retire", "@P@"}, "is not the folder of runledger_spool", 3},
+        Complaint{"RetireOfAnEmptyFolder", {"retire", "@E@"}, "no nginx has ever used it", 3},
+        Complaint{"ImportOfAFolderBesideIt", {"import", "@S@", "@P@"}, "has neither a segment", 3},
+        Complaint{"ImportIntoAFolderThatNobodySends", {"import", "@E@", "@S@"}, "has no file \"identity\"", 3},
         Complaint{"ImportOfNothing", {"import", "@E@", "/nowhere"}, "/nowhere", 2},
-        Complaint{"ImportOfAnotherFile", {"import", "@E@", "/etc/hostname"}, "neither a folder nor a segment's file"},
+        Complaint{"ImportOfAnotherFile", {"import", "@S@", "/etc/hostname"}, "neither a folder nor a segment's file"},
         Complaint{"ImportIntoItself", {"import", "@S@", "@S@"}, "is in the spool already; resend sends it again"},
         Complaint{"ResendOfWhatIsSentAnyway",
                   {"resend", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3."},
