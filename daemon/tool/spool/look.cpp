@@ -28,18 +28,20 @@ struct Row {
                        has_header && content->header()->is_copy ? " copy" : "");
 }
 
-// The batch in a record that was found whole; says so where its frame is not.
+// The batch in a record that was found whole; says so where its frame is not. False: not all of the segment was read.
 template <class EachBatch>
-void for_each_batch(const SegmentLook& look, Output& out, const EachBatch& each) {
+bool for_each_batch(const SegmentLook& look, Output& out, const EachBatch& each) {
     const SegmentContent* content = look.segment();
     if (content == nullptr) {
         throw SpoolError(fmt::format("{}: is not a segment that this build can read: {}", look.name.path.string(),
                                      to_word(std::get<SegmentFault>(look.content))));
     }
+    bool is_whole = content->end() != ScanEnd::damaged;
     for (const RecordPlace& place : content->batches()) {
         const auto decoded = wire::decode_batch(content->frame(place));
         if (const auto* damage = std::get_if<wire::Damage>(&decoded)) {
             out.warn(fmt::format("{}: batch {}: {}", look.name.path.string(), place.number, wire::to_word(*damage)));
+            is_whole = false;
             continue;
         }
         each(std::get<wire::Batch>(decoded));
@@ -47,10 +49,11 @@ void for_each_batch(const SegmentLook& look, Output& out, const EachBatch& each)
     if (content->end() == ScanEnd::damaged) {
         out.warn(fmt::format("{}: damaged: what is missing can't be read", look.name.path.string()));
     }
+    return is_whole;
 }
 
-void print_events(const SegmentLook& look, Output& out) {
-    for_each_batch(look, out, [&out](const wire::Batch& batch) {
+bool print_events(const SegmentLook& look, Output& out) {
+    return for_each_batch(look, out, [&out](const wire::Batch& batch) {
         for (std::size_t index = 0; index < batch.events.size(); ++index) {
             out.print("{}\n", to_json(batch, index, WithBody::yes));
         }
@@ -102,7 +105,7 @@ int show_segment(const ShowOptions& options, Output& out) {
         throw SpoolError(fmt::format("{}: has been retired meanwhile", name.path.string()));
     }
     bool is_found = !options.batch;
-    for_each_batch(*look, out, [&](const wire::Batch& batch) {
+    const bool is_whole = for_each_batch(*look, out, [&](const wire::Batch& batch) {
         if (options.batch && *options.batch != batch.name.number) {
             return;
         }
@@ -115,7 +118,7 @@ int show_segment(const ShowOptions& options, Output& out) {
     if (!is_found) {
         throw NotThere(fmt::format("{}: has no batch {}", name.path.string(), *options.batch));
     }
-    return exit_yes;
+    return is_whole || options.batch ? exit_yes : exit_no;
 }
 
 int export_spool(const ExportOptions& options, Output& out) {
@@ -126,25 +129,41 @@ int export_spool(const ExportOptions& options, Output& out) {
     if (options.segments.empty()) {
         names = find_segments(options.folder);
     }
+    bool is_whole = true;
     for (const SegmentPath& name : names) {
         const auto look = look_at(name);
         if (!look) {
             continue;  // Retired since it was listed: the ledger has it.
         }
+        const SegmentContent* content = look->segment();
         if (options.to.empty()) {
-            print_events(*look, out);
-        } else if (const SegmentContent* content = look->segment()) {
-            copy_segment(*look, *content, options.to, CopyAs::copy);
-            if (out.as_json) {
-                out.print(JsonObject().add("segment", name.id.hex()).add("batches", content->batches().size()));
-            } else {
-                out.print("{} {} batches\n", name.id.hex(), content->batches().size());
-            }
-        } else {
+            is_whole = print_events(*look, out) && is_whole;
+        } else if (content == nullptr) {
+            is_whole = false;
             out.warn(fmt::format("{}: left out: {}", name.path.string(), state_of(*look)));
+        } else {
+            const Copied copied = copy_segment(*look, *content, options.to, CopyAs::copy);
+            is_whole = is_whole && copied.left_out == 0 && content->end() != ScanEnd::damaged;
+            if (out.as_json) {
+                out.print(JsonObject()
+                              .add("segment", name.id.hex())
+                              .add("batches", copied.batches)
+                              .add("left_out", copied.left_out));
+            } else {
+                out.print("{} {} batches\n", name.id.hex(), copied.batches);
+            }
+            if (copied.left_out > 0) {
+                out.warn(
+                    fmt::format("{}: {} batches are NOT copied: {} has a file of this name that lacks them, and "
+                                "that an nginx may have; name an empty folder",
+                                name.path.string(), copied.left_out, options.to.string()));
+            }
+            if (content->end() == ScanEnd::damaged) {
+                out.warn(fmt::format("{}: damaged: only its readable batches were copied", name.path.string()));
+            }
         }
     }
-    return exit_yes;
+    return is_whole ? exit_yes : exit_no;
 }
 
 }  // namespace runledger::tool

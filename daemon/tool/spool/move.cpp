@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <set>
 #include <span>
 #include <system_error>
 #include <vector>
@@ -22,15 +24,34 @@ namespace {
     return SpoolError(fmt::format("{}: can't {}: {}", path.string(), doing, std::generic_category().message(errno)));
 }
 
-// In whatever state: its name may also be that of a kept one.
-[[nodiscard]] bool has_segment(const std::filesystem::path& folder, const SegmentId& id) {
+// The files of a segment, in whatever state: its name may also be that of a kept one.
+[[nodiscard]] std::vector<SegmentPath> files_of(const std::filesystem::path& folder, const SegmentId& id) {
+    std::vector<SegmentPath> files;
     for (const SegmentKind kind : {SegmentKind::live, SegmentKind::kept, SegmentKind::damaged}) {
+        const auto path = folder / file_name(id, kind);
         struct stat facts {};
-        if (::lstat((folder / file_name(id, kind)).c_str(), &facts) == 0) {
-            return true;
+        if (::lstat(path.c_str(), &facts) == 0) {
+            files.push_back({.path = path, .id = id, .kind = kind});
         }
     }
-    return false;
+    return files;
+}
+
+// How many of the batches a file has. One that can't be read, or has gone meanwhile, has none.
+[[nodiscard]] std::size_t count_there(const SegmentPath& file, const SegmentContent& wanted) {
+    std::set<BatchNumber> there;
+    try {
+        const auto look = look_at(file);
+        if (const SegmentContent* content = look ? look->segment() : nullptr) {
+            for (const RecordPlace& place : content->batches()) {
+                there.insert(place.number);
+            }
+        }
+    } catch (const SpoolError&) {
+        return 0;  // No segment, such as a FIFO: what it has is nothing that would be sent.
+    }
+    return static_cast<std::size_t>(std::ranges::count_if(
+        wanted.batches(), [&there](const RecordPlace& place) { return there.contains(place.number); }));
 }
 
 [[nodiscard]] std::vector<SegmentPath> segments_at(const std::filesystem::path& from) {
@@ -53,24 +74,42 @@ namespace {
     return std::filesystem::equivalent(one, other, code) && !code;
 }
 
-// batches: 0, if the spool had the segment.
-void say_imported(const SegmentPath& name, std::size_t batches, Output& out) {
+void say_imported(const SegmentPath& name, const Copied& copied, Output& out) {
     if (out.as_json) {
-        out.print(JsonObject().add("segment", name.id.hex()).add("imported", batches > 0).add("batches", batches));
-    } else if (batches > 0) {
-        out.print("{} {} batches imported\n", name.id.hex(), batches);
-    } else {
+        JsonObject object;
+        object.add("segment", name.id.hex()).add("imported", copied.is_new);
+        object.add("batches", copied.is_new ? copied.batches : 0).add("left_out", copied.left_out);
+        out.print(object);
+    } else if (copied.is_new) {
+        out.print("{} {} batches imported\n", name.id.hex(), copied.batches);
+    } else if (copied.left_out == 0) {
         out.print("{} is in the spool already\n", name.id.hex());
+    }
+    if (copied.left_out > 0) {
+        out.warn(fmt::format(
+            "{}: {} batches are NOT imported: a file of this segment is in the spool, with {} of them. When "
+            "nginx has sent it, and `spool list` does not show it any more, import again",
+            name.path.string(), copied.left_out, copied.batches));
     }
 }
 
 }  // namespace
 
-bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
-                  CopyAs as) {
+Copied copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
+                    CopyAs as) {
     const SegmentId& id = look.name.id;
-    if (has_segment(folder, id)) {
-        return false;
+    const std::size_t all = content.batches().size();
+    bool may_replace = true;
+    for (const SegmentPath& file : files_of(folder, id)) {
+        const std::size_t there = count_there(file, content);
+        if (there == all) {
+            return {.is_new = false, .batches = all};
+        }
+        if (file.kind != SegmentKind::kept && !why_no_nginx_sends_from(folder)) {
+            return {.is_new = false, .batches = there, .left_out = all - there};
+        }
+        std::error_code code;
+        may_replace = may_replace && std::filesystem::is_regular_file(std::filesystem::symlink_status(file.path, code));
     }
     // Records are taken over byte by byte and keep their numbers; gaps that damage has left remain gaps.
     std::vector<std::byte> records;
@@ -84,18 +123,25 @@ bool copy_segment(const SegmentLook& look, const SegmentContent& content, const 
                                                .reserved_bytes = segment_header_bytes + records.size(),
                                                .created_at = created_at,
                                                .is_copy = as == CopyAs::copy || was_copy});
-    std::vector<std::byte> file(header.begin(), header.end());
-    file.insert(file.end(), records.begin(), records.end());
-    return put_segment(id, file, folder);
+    WholeFile file(folder / file_name(id, SegmentKind::live), 0600);
+    file.write(header);
+    file.write(records);
+    file.give_to_owner_of_folder();  // The workers must be able to open it, whoever runs the tool.
+    if (may_replace && why_no_nginx_sends_from(folder)) {
+        file.replace();
+    } else if (!file.take_name()) {
+        return {.is_new = false, .batches = 0, .left_out = all};  // It has come meanwhile.
+    }
+    return {.is_new = true, .batches = all};
 }
 
 bool put_segment(const SegmentId& id, std::span<const std::byte> bytes, const std::filesystem::path& folder) {
-    if (has_segment(folder, id)) {
+    if (!files_of(folder, id).empty()) {
         return false;
     }
     WholeFile file(folder / file_name(id, SegmentKind::live), 0600);
     file.write(bytes);
-    file.give_to_owner_of_folder();  // The workers must be able to open it, whoever runs the tool.
+    file.give_to_owner_of_folder();
     return file.take_name();
 }
 
@@ -118,6 +164,7 @@ int import_segments(const ImportOptions& options, Output& out) {
         throw NotThere(*why);
     }
     std::size_t imported = 0;
+    bool is_whole = true;
     std::uint64_t looked_at = 0;
     for (const std::filesystem::path& from : options.from) {
         const std::filesystem::path from_folder = std::filesystem::is_directory(from) ? from : from.parent_path();
@@ -141,13 +188,12 @@ int import_segments(const ImportOptions& options, Output& out) {
             if (content->batches().empty()) {
                 continue;
             }
-            const bool is_whole = options.source_is_gone && content->end() != ScanEnd::damaged;
-            if (copy_segment(*look, *content, options.folder, is_whole ? CopyAs::original : CopyAs::copy)) {
-                ++imported;
-                say_imported(name, content->batches().size(), out);
-            } else {
-                say_imported(name, 0, out);
-            }
+            const bool is_original = options.source_is_gone && content->end() != ScanEnd::damaged;
+            const Copied copied =
+                copy_segment(*look, *content, options.folder, is_original ? CopyAs::original : CopyAs::copy);
+            imported += copied.is_new ? 1 : 0;
+            is_whole = is_whole && copied.left_out == 0 && content->end() != ScanEnd::damaged;
+            say_imported(name, copied, out);
             if (content->end() == ScanEnd::damaged) {
                 out.warn(fmt::format("{}: is damaged: only its readable batches were imported", name.path.string()));
             }
@@ -156,7 +202,7 @@ int import_segments(const ImportOptions& options, Output& out) {
     if (!out.as_json) {
         out.print("{} segments imported\n", imported);
     }
-    return exit_yes;
+    return is_whole ? exit_yes : exit_no;
 }
 
 int resend_segments(const ResendOptions& options, Output& out) {

@@ -15,12 +15,22 @@ enum class CopyAs : std::uint8_t {
     original,  // The source is gone for good.
 };
 
-// Writes the segment's good records into `folder` as "<id>.seg", durable on return, owned by the folder's owner.
-// Returns false if the folder has that segment already, in whatever state. Throws std::system_error.
-bool copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
-                  CopyAs as);
+// What the folder has of a segment after copy_segment().
+struct Copied {
+    bool is_new{false};       // It was written just now.
+    std::size_t batches{};    // So many of the source's batches are in the folder.
+    std::size_t left_out{0};  // So many are not: a file of this name is there, and lacks them.
+};
 
-// Writes a whole segment file's bytes into `folder` as "<id>.seg". As copy_segment() otherwise.
+// Writes the segment's good records into `folder` as "<id>.seg", durable on return, owned by the folder's owner.
+// A file of that segment which is there stays, and may lack what its source has got since: Copied says so. It is
+// replaced only where no nginx can have it: in a folder that is no spool in use (why_no_nginx_sends_from()), or if it
+// is a kept one, which nobody sends. Throws std::system_error.
+Copied copy_segment(const SegmentLook& look, const SegmentContent& content, const std::filesystem::path& folder,
+                    CopyAs as);
+
+// Writes a whole segment file's bytes into `folder` as "<id>.seg", likewise. Returns false if the folder has that
+// segment already, in whatever state.
 bool put_segment(const SegmentId& id, std::span<const std::byte> bytes, const std::filesystem::path& folder);
 
 // Writes the text under that name, durable on return: whoever reads finds the old or the new, whole. Owned by the

@@ -209,10 +209,56 @@ TEST_F(SpoolTool, NeverReplacesWhatHasTheNameAlready) {
     const std::string name = segment_file_name(segment_id(0xC3));
     ASSERT_EQ(::mkfifo((to / name).c_str(), 0666), 0);
 
-    const std::string said = spool_says({"import", to.string(), from.string()});
+    const Finished ended = spool({"import", to.string(), from.string()});
 
-    EXPECT_THAT(said, HasSubstr("is in the spool already"));
+    EXPECT_EQ(ended.status.code, 3) << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr("1 batches are NOT imported"));
     EXPECT_THAT(files_in(to, ".seg"), SizeIs(1));
+}
+
+TEST_F(SpoolTool, SaysWhichBatchesACopyLacksThatItsSourceHasGotSince) {
+    const std::string to = make_used_spool("to").string();
+    const std::string from = make_spool("from", {1, 2}).string();
+    static_cast<void>(spool_says({"import", to, from}));
+    static_cast<void>(make_spool("from", {1, 2, 3}));
+
+    const Finished again = spool({"import", to, from, "--source-is-gone"});
+
+    EXPECT_EQ(again.status.code, 3) << again.output;
+    EXPECT_THAT(again.output, AllOf(HasSubstr("1 batches are NOT imported"), Not(HasSubstr("already"))));
+    const std::string name = segment_file_name(segment_id(0xC3));
+    std::filesystem::rename(to + "/" + name, to + "/" + name + ".kept");  // The ledger has the first two.
+    EXPECT_THAT(spool_says({"import", to, from, "--source-is-gone"}), HasSubstr("3 batches imported"));
+    EXPECT_THAT(spool_says({"import", to, from, "--source-is-gone"}), HasSubstr("is in the spool already"));
+}
+
+TEST_F(SpoolTool, BringsAnEarlierExportUpToDate) {
+    const std::string from = make_spool("from", {1, 2}).string();
+    const std::string copies = folder().make_folder("copies").string();
+    static_cast<void>(spool_says({"export", from, "--to", copies}));
+    static_cast<void>(make_spool("from", {1, 2, 3}));
+
+    EXPECT_THAT(spool_says({"export", from, "--to", copies}), HasSubstr("3 batches"));
+
+    EXPECT_THAT(bodies_of(spool_says({"export", copies})), SizeIs(3));
+}
+
+TEST_F(SpoolTool, SaysByItsExitCodeThatADamagedPartIsLeftOut) {
+    const auto from = make_spool("from", {1, 2, 3});
+    const auto path = from / segment_file_name(segment_id(0xC3));
+    std::string bytes = read_text(path);
+    bytes[bytes.size() / 2] ^= 1;  // In the second batch.
+    write_bytes(path, bytes);
+    const std::string to = make_used_spool("to").string();
+    const std::string copies = folder().make_folder("copies").string();
+
+    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+             {"export", from}, {"export", from, "--to", copies}, {"import", to, from}, {"show", from, "c3"}}) {
+        const Finished ended = spool(words);
+
+        EXPECT_EQ(ended.status.code, 3) << words.front() << ": " << ended.output;
+        EXPECT_THAT(ended.output, HasSubstr("damaged"));
+    }
 }
 
 TEST_F(SpoolTool, ClaimsAFolderThatWasAnotherHosts) {
