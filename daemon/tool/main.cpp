@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdio>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "daemon/tool/outbox.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/output/output.hpp"
+#include "daemon/tool/output/strict_options.hpp"
 #include "daemon/tool/periods/close.hpp"
 #include "daemon/tool/periods/statement.hpp"
 #include "daemon/tool/quarantine/quarantine.hpp"
@@ -156,6 +158,7 @@ int main(int argc, char** argv) {
     Output out(stdout, stderr);
     // Also if the command line can't be parsed.
     out.as_json = std::any_of(argv, argv + argc, [](std::string_view word) { return word == "--json"; });
+    runledger::tool::be_strict(app);
     offer_json(app, out);
     arrange(app);
 
@@ -186,6 +189,14 @@ int main(int argc, char** argv) {
                            with_config(simulate),
                            on_ledger(events),
                            {status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }}};
+        const std::vector<std::string> unknown = app.remaining();
+        const auto word = std::ranges::find_if(unknown, [](const auto& text) { return !text.starts_with('-'); });
+        if (error.get_exit_code() != 0 && app.get_subcommands().empty() && word != unknown.end()) {
+            // CLI11 would only say that it misses a command.
+            return fail(out,
+                        std::runtime_error(fmt::format("\"{}\" is no command; runledger --help lists them", *word)),
+                        exit_misused);
+        }
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() != 0 && out.as_json) {
             return fail(out, error, exit_misused);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 #include <string_view>
@@ -221,6 +222,8 @@ int OutboxCli::send_logged(Database& database, Output& out) const {
 }
 
 int OutboxCli::run(const Config& config, Output& out) {
+    std::ranges::sort(choice_.ids);  // One that is named twice is one.
+    choice_.ids.erase(std::ranges::unique(choice_.ids).begin(), choice_.ids.end());
     Database database(config.postgres.direct_uri, "outbox");
     if (send_logged_command_->parsed()) {
         if (config.telegram.mode == TelegramMode::log) {

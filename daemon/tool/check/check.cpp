@@ -53,8 +53,10 @@ CheckCli::CheckCli(CLI::App& app)
           "--public-url the webhook from outside; changes nothing; exit code 0: nothing failed, 3: something did")) {
     command_->add_flag("--json", json_, "Print one JSON object");
     command_->add_flag("--strict", strict_, "Exit code 3 also for warnings and for what could not be checked");
-    command_->add_option("--spool", spool_, "The spool's folder; without it, the one that /etc/nginx names");
+    CLI::Option* spool =
+        command_->add_option("--spool", spool_, "The spool's folder; without it, the one that /etc/nginx names");
     command_->add_option("--max-size", spool_bytes_max_, "With --spool: its max_size, such as 4gb")
+        ->needs(spool)
         ->transform(CLI::AsSizeValue(false))
         ->default_str("1gb");
     command_->add_option("--nginx-folder", nginx_folder_, "Where nginx's configuration is")->capture_default_str();

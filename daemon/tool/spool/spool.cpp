@@ -81,6 +81,9 @@ int SpoolCli::run(const std::string& postgres_uri, Output& out) {
         return import_segments(import_, out);
     }
     if (resend_command_->parsed()) {
+        if (resend_.segments.empty() && !resend_.all_kept) {
+            throw Misused("spool resend: name the segments, or --all");
+        }
         require_spool(resend_.folder);
         return resend_segments(resend_, out);
     }

@@ -176,6 +176,7 @@ struct Wrong {
 };
 
 TEST_F(Subcommands, EndWithTheirDocumentedCodes) {
+    renew_notifications();
     const std::vector<Wrong> all{
         {{"migrate"}, done, "the schema is this build's"},
         {{"audit"}, answer_is_no, "DOES NOT ADD UP"},
@@ -188,7 +189,12 @@ TEST_F(Subcommands, EndWithTheirDocumentedCodes) {
         {{"simulate"}, misused, "--clean"},
         {{"simulate", "host/path"}, misused, "https://"},
         {{"migrate", "--adopt", "public.not_there"}, refused, "not_there"},
-        {{"no-such-subcommand"}, misused, "A subcommand is required"},
+        {{"no-such-subcommand"}, misused, "\"no-such-subcommand\" is no command"},
+        {{"check", "--max-size", "5gb"}, misused, "--max-size requires --spool"},
+        {{"outbox", "show", "1", "1"}, done, "an error"},
+        {{"outbox", "drop", "01"}, misused, "\"01\" is not a whole number"},
+        {{"outbox", "drop", "--state", "pending", "--older-than", ""}, misused, "--older-than: an empty value"},
+        {{"quarantine", "show", "99999999999999999999"}, misused, "not a whole number within range"},
         {{"reprice", "--gpu", "none", "--from", "2026-01-01", "--to", "2026-02-01"}, answer_is_no, "none"},
         {{"close", "2999-01"}, answer_is_no, "2999-01"},
         {{"close", "January"}, misused, "January"},

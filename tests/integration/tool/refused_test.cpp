@@ -234,7 +234,9 @@ TEST_F(RefusedTool, RefusesWhatIsNotSaidClearly) {
 
     expect_misused(take_words({}), "say which bodies");
     expect_misused({"drop", refused_folder()}, "say which bodies");
-    for (const char* digest : {"", "4d", "wrongwrongwrongwrong"}) {
+    expect_misused(take_words({"--digest", ""}), "--digest: an empty value");
+    expect_misused({"drop", refused_folder(), "--reason", "token", "--since", ""}, "--since: an empty value");
+    for (const char* digest : {"4d", "wrongwrongwrongwrong"}) {
         expect_misused(take_words({"--digest", digest}), "is neither \"none\" nor the beginning");
     }
     expect_misused(take_words({"--since", "yesterday"}), "\"yesterday\" is not a time");

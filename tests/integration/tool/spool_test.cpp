@@ -370,6 +370,7 @@ INSTANTIATE_TEST_SUITE_P(
         Complaint{"ImportOfNothing", {"import", "@E@", "/nowhere"}, "/nowhere", 2},
         Complaint{"ImportOfAnotherFile", {"import", "@S@", "/etc/hostname"}, "neither a folder nor a segment's file"},
         Complaint{"ImportIntoItself", {"import", "@S@", "@S@"}, "is in the spool already; resend sends it again"},
+        Complaint{"ResendOfNothing", {"resend", "@S@"}, "name the segments, or --all", 2},
         Complaint{"ResendOfWhatIsSentAnyway",
                   {"resend", "@S@", "c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3."},
                   "there is nothing to resend"}),
