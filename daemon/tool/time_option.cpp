@@ -38,6 +38,13 @@ std::string read_time_option(std::string_view option, const std::string& text) {
     return timestamp_text(parse_time_option(option, text));
 }
 
+void require_some_time(const TimeOption& from, const TimeOption& to) {
+    if (!from.text.empty() && !to.text.empty() &&
+        parse_time_option(from.name, from.text) >= parse_time_option(to.name, to.text)) {
+        throw Misused(fmt::format("{} {} is not before {} {}", from.name, from.text, to.name, to.text));
+    }
+}
+
 bool is_day(const std::string& text) {
     return text.size() == day_end && parse_iso_time(with_seconds(text)).has_value();
 }

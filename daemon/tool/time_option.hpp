@@ -17,6 +17,14 @@ namespace runledger::tool {
 // The same as a moment.
 [[nodiscard]] WallTime parse_time_option(std::string_view option, const std::string& text);
 
+// Throws Misused if both are given and no moment is between them: that nothing is found then, or that nothing differs,
+// would look like an answer.
+struct TimeOption {
+    std::string_view name;
+    const std::string& text;  // Empty: not given.
+};
+void require_some_time(const TimeOption& from, const TimeOption& to);
+
 // Whether it is a day that exists, as "2026-01-31".
 [[nodiscard]] bool is_day(const std::string& text);
 // Whether it is a month, as "2026-01".

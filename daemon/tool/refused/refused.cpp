@@ -76,6 +76,7 @@ RefusedCli::RefusedCli(CLI::App& app) {
 RefusedChoice RefusedCli::read(const ChoiceWords& words) {
     RefusedChoice choice = words.choice;
     std::ranges::for_each(choice.digests, check_digest);
+    require_some_time({.name = "--since", .text = words.since}, {.name = "--until", .text = words.until});
     if (!words.since.empty()) {
         choice.since = parse_time_option("--since", words.since);
     }

@@ -186,6 +186,8 @@ TEST_F(Subcommands, EndWithTheirDocumentedCodes) {
         {{"quarantine", "show", "999"}, answer_is_no, "999"},
         {{"outbox", "retry"}, misused, "--all"},
         {{"events", "--to", "tomorrow"}, misused, "tomorrow"},
+        {{"events", "--from", "2026-12-01", "--to", "2026-11-01"}, misused, "is not before --to"},
+        {{"replay", "--from", "2026-11-01", "--to", "2026-11-01", "--into", "trial"}, misused, "is not before --to"},
         {{"simulate"}, misused, "--clean"},
         {{"simulate", "host/path"}, misused, "https://"},
         {{"migrate", "--adopt", "public.not_there"}, refused, "not_there"},

@@ -240,6 +240,8 @@ TEST_F(RefusedTool, RefusesWhatIsNotSaidClearly) {
         expect_misused(take_words({"--digest", digest}), "is neither \"none\" nor the beginning");
     }
     expect_misused(take_words({"--since", "yesterday"}), "\"yesterday\" is not a time");
+    expect_misused({"list", refused_folder(), "--since", "2026-12-01", "--until", "2026-11-01"},
+                   "--since 2026-12-01 is not before --until 2026-11-01");
     const Finished no_spool = refused({"take", refused_folder(), "--spool", refused_folder(), "--all"});
     EXPECT_EQ(no_spool.status.code, 1);
     EXPECT_THAT(no_spool.output, HasSubstr("has no file \"identity\""));
