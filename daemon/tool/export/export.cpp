@@ -61,6 +61,7 @@ int ExportCli::run(const Config& config, Output& out) {
     std::optional<WholeFile> file;
     if (!file_.empty()) {
         file.emplace(place_of_file(file_));
+        file->take_rights_of_old();  // Charges name people's accounts.
     }
     Database database(config.page.uri, "export");
     const Snapshot work(database);

@@ -82,6 +82,19 @@ void WholeFile::give_to_owner_of_folder() {
     }
 }
 
+void WholeFile::take_rights_of_old() {
+    struct stat facts {};
+    if (::stat(path_.c_str(), &facts) == -1) {
+        return;  // There is none.
+    }
+    if (::geteuid() == 0 && ::fchown(fd_, facts.st_uid, facts.st_gid) == -1) {
+        fail_at(beside_, "give it to the owner of the old file", errno);
+    }
+    if (::fchmod(fd_, facts.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO)) == -1) {
+        fail_at(beside_, "give it the mode of the old file", errno);
+    }
+}
+
 void WholeFile::sync() {
     if (::fsync(fd_) == -1) {
         fail_at(beside_, "sync it", errno);

@@ -35,6 +35,10 @@ public:
     // By root; anybody else's files belong to himself.
     void give_to_owner_of_folder();
 
+    // As who may read the file that has the name, if one has it: its mode, and by root its owner. Before anything is
+    // written.
+    void take_rights_of_old();
+
     // Syncs it and gives it its name, in place of another file; the name is synced, too, unless the folder can't be
     // read.
     void replace();

@@ -44,6 +44,22 @@ TEST_F(WholeFileTest, LeavesTheOldOneWhereItIsGivenUp) {
     EXPECT_EQ(files_in(folder_.path()), 1U);
 }
 
+TEST_F(WholeFileTest, IsReadableForNobodyWhoCouldNotReadTheOldOne) {
+    folder_.write_file("june.csv", "old");
+    std::filesystem::permissions(path_, std::filesystem::perms{0600});
+    WholeFile file(path_);
+    file.take_rights_of_old();
+    file.write("new");
+    file.replace();
+
+    EXPECT_EQ(std::filesystem::status(path_).permissions(), std::filesystem::perms{0600});
+    EXPECT_EQ(read_text(path_), "new");
+
+    WholeFile another(folder_.path() / "july.csv");
+    another.take_rights_of_old();  // None is there.
+    another.replace();
+}
+
 TEST_F(WholeFileTest, ReplacesTheTargetOfALink) {
     folder_.write_file("june.csv", "old");
     std::filesystem::create_symlink("june.csv", folder_.path() / "link.csv");
