@@ -108,11 +108,10 @@ int fail(Output& out, const std::exception& error, int code) {
     const std::string_view hint =
         sqlstate == "42501"
             ? "The configuration's login has no right to do this. migrate, import, close, forget, audit, events, "
-              "explain, quarantine, replay and simulate need a member of runledger_owner; statement and export one of "
-              "runledger_reader; outbox and reprice a member of runledger_daemon. "
-              "Name such a login in a configuration of its own, as in the example owner.toml, and give it with "
-              "--config "
-              "(docs/dba.md, \"Roles\")."
+              "explain, quarantine, replay and simulate need a member of runledger_owner, and replay CREATE on the "
+              "database, too; statement and export need a member of runledger_reader, outbox and reprice one of "
+              "runledger_daemon. Name such a login in a configuration of its own, as in the example owner.toml, and "
+              "give it with --config (docs/dba.md, \"Roles\")."
             : "";
     out.fail({.sentence = error.what(), .exit_code = code, .sqlstate = sqlstate, .hint = hint});
     return code;
@@ -158,8 +157,8 @@ int main(int argc, char** argv) {
     Output out(stdout, stderr);
     // Also if the command line can't be parsed.
     out.as_json = std::any_of(argv, argv + argc, [](std::string_view word) { return word == "--json"; });
-    runledger::tool::be_strict(app);
     offer_json(app, out);
+    runledger::tool::be_strict(app);
     arrange(app);
 
     const auto on_ledger = [&out](auto& command) {
@@ -189,6 +188,7 @@ int main(int argc, char** argv) {
                            with_config(simulate),
                            on_ledger(events),
                            {status.parsed(), [&status](const Config& config) { return status.run(config, stdout); }}};
+    } catch (const CLI::ParseError& error) {
         const std::vector<std::string> unknown = app.remaining();
         const auto word = std::ranges::find_if(unknown, [](const auto& text) { return !text.starts_with('-'); });
         if (error.get_exit_code() != 0 && app.get_subcommands().empty() && word != unknown.end()) {
@@ -197,7 +197,6 @@ int main(int argc, char** argv) {
                         std::runtime_error(fmt::format("\"{}\" is no command; runledger --help lists them", *word)),
                         exit_misused);
         }
-    } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() != 0 && out.as_json) {
             return fail(out, error, exit_misused);
         }

@@ -198,7 +198,8 @@ void check_secrets(const Config& config, const fs::path& config_file, const Acco
         ::stat(config_file.c_str(), &file) == 0 && (file.st_mode & S_IRWXO) != 0) {
         findings.fail(
             secrets, fmt::format("everybody may read {}, which has a database's password", config_file.string()),
-            fmt::format("chmod 0640 {}, and change the password if others could read it", config_file.string()));
+            fmt::format("chown root:{0} {1} and chmod 0640 {1}, and change the password if others could read it",
+                        group_name_of(daemon.gid), config_file.string()));
         is_sound = false;
     }
     if (is_sound) {
