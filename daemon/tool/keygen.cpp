@@ -80,7 +80,7 @@ int make_keys(const KeygenOptions& options, Output& out) {
         object.add("secret_file", secret_file.string()).add("public_file", public_file.string());
         out.print(object);
     } else {
-        out.print("{}", public_line);
+        out.print("{}", Lines{public_line});
     }
     return exit_yes;
 }

@@ -53,7 +53,7 @@ int MigrateCli::run(const std::string& postgres_uri, Output& out) const {
         if (out.as_json) {
             out.print(JsonObject().add("step", sentence));
         } else {
-            out.print("{}\n", sentence);
+            out.print("{}\n", Lines{std::string(sentence)});
         }
     };
     if (adopt_option_->count() == 0) {

@@ -57,7 +57,7 @@ int RepriceCli::run(const std::string& postgres_uri, Output& out) {
     if (out.as_json) {
         Transaction work(database, unbounded);
         for (const auto& row : rows(work, "{reprice,same,edited_by_hand,priced_by_metadata,no_rate}")) {
-            out.print("{}\n", row["json"].as<std::string>());
+            out.print_json(row["json"].as<std::string>());
         }
     } else {
         show_plan(database, out);

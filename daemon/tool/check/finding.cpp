@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/base/json.hpp"
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -34,6 +35,16 @@ void add_count(JsonWriter& writer, const char* key, std::size_t count) {
     writer.Uint64(count);
 }
 
+// On one line, with single blanks: a server's words are not ours.
+std::string spaced(std::string_view text) {
+    std::string line = one_line(text);
+    const auto is_second = [](char a, char b) { return a == ' ' && b == ' '; };
+    line.erase(std::ranges::unique(line, is_second).begin(), line.end());
+    line.erase(0, line.find_first_not_of(' '));
+    line.erase(line.find_last_not_of(' ') + 1);
+    return line;
+}
+
 }  // namespace
 
 std::string_view to_word(Grade grade) noexcept {
@@ -50,24 +61,8 @@ std::string_view to_word(Grade grade) noexcept {
     return "";
 }
 
-std::string one_line(std::string_view text) {
-    std::string line;
-    for (const char c : text) {
-        const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-        if (!is_control) {
-            line += c;
-        } else if (!line.empty() && line.back() != ' ') {
-            line += ' ';
-        }
-    }
-    while (line.ends_with(' ')) {
-        line.pop_back();
-    }
-    return line;
-}
-
 void Findings::add(std::string_view subject, Grade grade, std::string what, std::string to_do) {
-    all_.push_back({std::string(subject), grade, one_line(what), one_line(to_do)});
+    all_.push_back({std::string(subject), grade, spaced(what), spaced(to_do)});
 }
 
 void Findings::passed(std::string_view subject, std::string what) { add(subject, Grade::passed, std::move(what), {}); }

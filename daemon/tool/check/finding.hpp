@@ -50,7 +50,4 @@ void print_text(const Findings& findings, bool with_ticks, std::FILE* out);
 // `url`: also "url"; empty: not.
 void print_json(const Findings& findings, std::string_view url, std::FILE* out);
 
-// On one line, without control characters: a server's words are not ours.
-[[nodiscard]] std::string one_line(std::string_view text);
-
 }  // namespace runledger::tool

@@ -28,7 +28,7 @@ void explain_events(const Statements& work, const std::string& run_id, std::int6
             out.print("  … and more: only {} are shown\n", events_shown_max);
             return;
         }
-        out.print("{}", event_line(event));
+        out.print("{}", Lines{event_line(event)});
     }
     if (static_cast<std::int64_t>(events.size()) < counted) {
         out.print("  {} more were counted; their rows are no longer in webhook_events\n",
@@ -70,12 +70,12 @@ void explain_history(const Statements& work, const std::string& run_id, std::int
         out.print("\nSettlements and their reasons\n");
     }
     for (const auto& settlement : settlements) {
-        out.print("{}", settlement_lines(settlement, run_id));
+        out.print("{}", Lines{settlement_lines(settlement, run_id)});
     }
     const auto notifications = work.run(queries::explain::notifications, run_id, id);
     out.print("\nNotifications\n");
     for (const auto& notification : notifications) {
-        out.print("{}", notification_line(notification));
+        out.print("{}", Lines{notification_line(notification)});
     }
     if (notifications.empty()) {
         out.print("  none\n");
@@ -88,13 +88,13 @@ void explain_generation(const Statements& work, const std::string& run_id, const
     const std::string name = name_of(id, generation["application_id"]);
     const bool names_it = generation["names_it"].as<bool>();
     const bool settled_by_it =
-        text_or(generation["settled_by"], "") == run_id && generation["is_settled"].as<bool>(false);
+        generation["settled_by"].as<std::string>("") == run_id && generation["is_settled"].as<bool>(false);
     if (names_it || settled_by_it) {
-        out.print("\nRate of generation {}\n{}", name, rate_lines(generation));
+        out.print("\nRate of generation {}\n{}", name, Lines{rate_lines(generation)});
         if (settled_by_it) {
-            out.print("\nSum\n{}", sum_lines(generation));
+            out.print("\nSum\n{}", Lines{sum_lines(generation)});
         }
-        out.print("\nThe row of generation {}\n{}", name, row_lines(generation, has_ended, rest));
+        out.print("\nThe row of generation {}\n{}", name, Lines{row_lines(generation, has_ended, rest)});
     } else {
         out.print("\nGeneration {} was settled by this run once; {}\n", name,
                   generation["run_id"].is_null() ? "it names none now."
@@ -148,27 +148,27 @@ void explain_run(const Statements& work, const ExplainedRun& facts, Output& out)
     }
     if (!is_known(facts)) {
         out.print("Run {} is unknown: no event of it was received, and no generation names it or has this key.\n{}",
-                  run_id, set_aside);
+                  run_id, Lines{set_aside});
         return;
     }
     bool has_ended = false;
     const bool was_settled =
         !facts.gone.empty() ||
         std::any_of(facts.generations.begin(), facts.generations.end(), [&run_id](const pqxx::row& generation) {
-            return generation["is_settled"].as<bool>() && text_or(generation["settled_by"], "") == run_id;
+            return generation["is_settled"].as<bool>() && generation["settled_by"].as<std::string>("") == run_id;
         });
     if (facts.runs.empty() && was_settled) {
-        out.print("Run {}: it was settled; retention has removed it since.\n{}", run_id, set_aside);
+        out.print("Run {}: it was settled; retention has removed it since.\n{}", run_id, Lines{set_aside});
     } else if (facts.runs.empty()) {
         out.print(
             "Run {}: no event of it was received, though a generation names it. Either it has sent none yet, or "
             "its webhook goes elsewhere, or the edge refused it (see the edge's log and status).\n{}",
-            run_id, set_aside);
+            run_id, Lines{set_aside});
     } else {
         const pqxx::row run = facts.runs[0];
         has_ended = !run["terminal_status"].is_null();
         out.print("Run {}: {}, {} events, {} outputs\n{}", run_id, text_or(run["status"], "?"),
-                  run["event_count"].as<std::string>(), run["output_count"].as<std::string>(), set_aside);
+                  run["event_count"].as<std::string>(), run["output_count"].as<std::string>(), Lines{set_aside});
         if (!has_ended) {
             const auto live = text_of(run["latest_live_status"]);
             out.print(
@@ -177,7 +177,7 @@ void explain_run(const Statements& work, const ExplainedRun& facts, Output& out)
                 run["latest_percent"].is_null() ? "" : fmt::format(" ({} %)", run["latest_percent"].as<std::string>()));
         }
         explain_events(work, run_id, run["event_count"].as<std::int64_t>(), out);
-        out.print("\nTime\n{}", timing_lines(run));
+        out.print("\nTime\n{}", Lines{timing_lines(run)});
     }
     for (const auto& row : facts.gone) {
         explain_gone(work, run_id, row, out);
@@ -229,7 +229,7 @@ int ExplainCli::run(const Config& config, Output& out) const {
         }
         if (!out.as_json) {
             out.print("{}Generation {} {}\n", is_explained ? "\n" : "", name_of(generation, row["application_id"]),
-                      run_id.empty() ? "names no run:" : fmt::format("names run {}.\n", one_line(run_id)));
+                      Lines{run_id.empty() ? "names no run:" : fmt::format("names run {}.\n", one_line(run_id))});
         }
         print(facts_of(work, run_id, generation, config));
         is_explained = true;

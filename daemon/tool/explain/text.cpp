@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "daemon/tool/output/output.hpp"
+
 namespace runledger::tool {
 namespace {
 
@@ -46,7 +48,7 @@ std::optional<std::string> text_of(const pqxx::field& field) {
     if (field.is_null()) {
         return std::nullopt;
     }
-    return without_link_queries({field.c_str(), field.size()});
+    return one_line(without_link_queries({field.c_str(), field.size()}));
 }
 
 std::string text_or(const pqxx::field& field, std::string_view absent) {
@@ -205,9 +207,9 @@ std::string sum_lines(const pqxx::row& generation) {
 
 std::string settlement_lines(const pqxx::row& settlement, std::string_view run_id) {
     const auto by = settlement["run_id"].as<std::string>();
-    std::string text = fmt::format("  {}  {}{}: {}\n", settlement["settled_at"].as<std::string>(),
-                                   settlement["outcome"].as<std::string>(),
-                                   by == run_id ? "" : fmt::format(" (run {})", by), text_or(settlement["why"], ""));
+    std::string text = fmt::format(
+        "  {}  {}{}: {}\n", settlement["settled_at"].as<std::string>(), settlement["outcome"].as<std::string>(),
+        by == run_id ? "" : fmt::format(" (run {})", one_line(by)), text_or(settlement["why"], ""));
     text += fmt::format(
         "    before: {}, {}\n", text_or(settlement["status_before"], "?"),
         amounts(settlement["duration_ms_before"], settlement["cost_usd_before"], settlement["cost_note_before"]));
@@ -227,7 +229,7 @@ std::string notification_line(const pqxx::row& notification) {
     const auto kind = notification["kind"].as<std::string>();
     const auto recipient = notification["recipient"].as<std::string>();
     if (state == "elsewhere") {
-        return fmt::format("  {}: {}, {}\n", kind, state, recipient);
+        return fmt::format("  {}: {}, {}\n", kind, state, one_line(recipient));
     }
     const bool is_webhook = notification["channel"].as<std::string>() == "webhook";
     const auto group = text_of(notification["group_id"]);
@@ -238,8 +240,8 @@ std::string notification_line(const pqxx::row& notification) {
     const auto where =
         is_webhook ? fmt::format("{}, id {}", text_or(notification["webhook_host"], "?"),
                                  text_or(notification["webhook_id"], "?"))
-                   : fmt::format("chat {}",
-                                 recipient.starts_with('@') ? recipient : text_or(notification["chat_id"], "unusable"));
+                   : fmt::format("chat {}", recipient.starts_with('@') ? one_line(recipient)
+                                                                       : text_or(notification["chat_id"], "unusable"));
     return fmt::format("  {}: {}{}, {}, {} attempts{}\n", what, state, at ? " " + *at : "", where,
                        notification["attempts"].as<std::string>(), error ? ": " + *error : "");
 }

@@ -17,7 +17,74 @@ bool can_draw_on(std::FILE* stream) {
     return ::isatty(::fileno(stream)) == 1 && (kind == nullptr || std::string_view(kind) != "dumb");
 }
 
+struct Character {
+    std::size_t bytes{1};
+    char32_t code{};
+    bool is_utf8{false};
+};
+
+// The character that the text begins with; of bytes that are none, one.
+Character first_of(std::string_view text) {
+    const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char head = byte(0);
+    if (head < 0x80) {
+        return {.bytes = 1, .code = head, .is_utf8 = true};
+    }
+    const std::size_t bytes = head >= 0xF0 && head < 0xF5 ? 4 : head >= 0xE0 && head < 0xF0 ? 3 : head >= 0xC2 ? 2 : 0;
+    if (bytes == 0 || head >= 0xF5 || text.size() < bytes) {
+        return {};
+    }
+    char32_t code = head & (0x7FU >> bytes);
+    for (std::size_t i = 1; i < bytes; ++i) {
+        if ((byte(i) & 0xC0U) != 0x80U) {
+            return {};
+        }
+        code = (code << 6U) | (byte(i) & 0x3FU);
+    }
+    return {.bytes = bytes, .code = code, .is_utf8 = true};
+}
+
+// What a terminal obeys and does not show: C0 and DEL, C1, and Unicode's marks of direction and of lines.
+bool is_obeyed(char32_t code) {
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || code == 0x200E || code == 0x200F ||
+           (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+}
+
+// The text with the result of `instead` for each character that is obeyed, or is none.
+template <class Instead>
+std::string replace_obeyed(std::string_view text, const Instead& instead) {
+    std::string shown;
+    while (!text.empty()) {
+        const Character character = first_of(text);
+        if (!character.is_utf8 || is_obeyed(character.code)) {
+            shown += instead(character, text.substr(0, character.bytes));
+        } else {
+            shown += text.substr(0, character.bytes);
+        }
+        text.remove_prefix(character.bytes);
+    }
+    return shown;
+}
+
+// JSON of the same value. What is obeyed can only stand in its strings; the writer has escaped C0.
+std::string escaped(std::string_view json) {
+    return replace_obeyed(json, [](const Character& character, std::string_view bytes) {
+        return character.is_utf8 ? fmt::format("\\u{:04x}", static_cast<std::uint32_t>(character.code))
+                                 : std::string(bytes);
+    });
+}
+
 }  // namespace
+
+std::string without_controls(std::string_view text, std::string_view instead) {
+    return replace_obeyed(text, [instead](const Character& character, std::string_view bytes) {
+        return character.code == '\n' || character.code == '\t' ? bytes : instead;
+    });
+}
+
+std::string one_line(std::string_view text, std::size_t bytes_max) {
+    return replace_obeyed(text.substr(0, bytes_max), [](const Character&, std::string_view) { return ' '; });
+}
 
 Output::Output(std::FILE* results, std::FILE* remarks)
     : results_(results), remarks_(remarks), has_terminal_(can_draw_on(remarks)) {}
@@ -30,15 +97,17 @@ void Output::write(std::string_view bytes) {
     static_cast<void>(std::fwrite(bytes.data(), 1, bytes.size(), results_));
 }
 
-void Output::print(JsonObject& object) { write(object.take() + "\n"); }
+void Output::print(JsonObject& object) { print_json(object.take()); }
+
+void Output::print_json(std::string_view object) { write(escaped(object) + "\n"); }
 
 void Output::warn(std::string_view sentence) {
     sentence = without_context(sentence);
     remove_bar();
     if (as_json) {
-        fmt::print(remarks_, "{}\n", JsonObject().add("warning", sentence).take());
+        fmt::print(remarks_, "{}\n", escaped(JsonObject().add("warning", sentence).take()));
     } else {
-        fmt::print(remarks_, "runledger: {}\n", sentence);
+        fmt::print(remarks_, "runledger: {}\n", without_controls(sentence));
     }
 }
 
@@ -47,9 +116,9 @@ void Output::fail(const Failure& failure) {
     // What was printed before comes first. That it can't be written is no news: the command has failed.
     static_cast<void>(flush());
     if (!as_json) {
-        fmt::print(remarks_, "runledger: {}\n", sentence);
+        fmt::print(remarks_, "runledger: {}\n", without_controls(sentence));
         if (!failure.hint.empty()) {
-            fmt::print(remarks_, "{}\n", failure.hint);
+            fmt::print(remarks_, "{}\n", without_controls(failure.hint));
         }
         return;
     }
@@ -57,7 +126,7 @@ void Output::fail(const Failure& failure) {
     object.add("error", sentence).add("exit_code", failure.exit_code);
     object.add("sqlstate", failure.sqlstate.empty() ? std::nullopt : std::optional(failure.sqlstate));
     object.add("hint", failure.hint.empty() ? std::nullopt : std::optional(failure.hint));
-    fmt::print(remarks_, "{}\n", object.take());
+    fmt::print(remarks_, "{}\n", escaped(object.take()));
 }
 
 void Output::show_progress(std::string_view doing, std::uint64_t done, std::uint64_t total) {
@@ -97,13 +166,6 @@ std::string_view without_context(std::string_view sentence) noexcept {
         sentence.remove_suffix(1);
     }
     return sentence;
-}
-
-std::string one_line(std::string_view text, std::size_t bytes_max) {
-    std::string line(text.substr(0, bytes_max));
-    std::replace_if(
-        line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
-    return line;
 }
 
 }  // namespace runledger::tool

@@ -13,11 +13,25 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "daemon/tool/output/json_object.hpp"
 
 namespace runledger::tool {
+
+// Lines of the tool's own making, for Output::print(): they stay lines, and what a terminal would obey does not get in.
+struct Lines {
+    std::string text;
+};
+
+// The text with `instead` for whatever a terminal would obey and nobody sees: control characters (of both sets), marks
+// that change the direction of what follows, and bytes that are no UTF-8. Line feeds and tabs stay.
+[[nodiscard]] std::string without_controls(std::string_view text, std::string_view instead = " ");
+
+// One line, whatever a sender has put into it: as without_controls(), and line feeds and tabs become blanks. Cut after
+// `bytes_max`.
+[[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = std::string_view::npos);
 
 class Output {
 public:
@@ -30,17 +44,19 @@ public:
     // What --json sets.
     bool as_json{false};
 
-    // A part of the result as text; the caller asks for as_json before.
+    // A part of the result as text; the caller asks for as_json before. Texts among the arguments are shown as
+    // one_line(), whoever wrote them: a line of the result is only what `format` makes one, or a Lines.
     template <class... Args>
     void print(fmt::format_string<Args...> format, Args&&... args) {
-        remove_bar();
-        fmt::print(results_, format, std::forward<Args>(args)...);
+        write(fmt::format(fmt::runtime(fmt::string_view(format)), shown(args)...));
     }
     // Bytes as they are.
     void write(std::string_view bytes);
     // One object of the result, on a line of its own; it is empty afterwards.
     void print(JsonObject& object);
     void print(JsonObject&& object) { print(object); }
+    // The same, of an object as text. What a terminal would obey is escaped; the object's value does not change.
+    void print_json(std::string_view object);
 
     // A sentence that is no result and no failure: {"warning": …} in JSON. Both are printed without_context().
     void warn(std::string_view sentence);
@@ -62,6 +78,16 @@ public:
     [[nodiscard]] bool flush();
 
 private:
+    template <class Value>
+    [[nodiscard]] static auto shown(const Value& value) {
+        if constexpr (std::is_same_v<Value, Lines>) {
+            return without_controls(value.text);
+        } else if constexpr (std::is_convertible_v<const Value&, std::string_view>) {
+            return one_line(value);
+        } else {
+            return value;
+        }
+    }
     void remove_bar();
 
     std::FILE* results_;
@@ -75,7 +101,13 @@ private:
 // where in it the error was raised. DETAIL and HINT stay.
 [[nodiscard]] std::string_view without_context(std::string_view sentence) noexcept;
 
-// One line, whatever a sender has put into it: control characters become blanks. Cut after `bytes_max`.
-[[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = std::string_view::npos);
-
 }  // namespace runledger::tool
+
+// As a text: Output::print() hands it over as one.
+template <>
+struct fmt::formatter<runledger::tool::Lines> : fmt::formatter<std::string_view> {
+    template <class Context>
+    auto format(const runledger::tool::Lines& lines, Context& context) const {
+        return fmt::formatter<std::string_view>::format(lines.text, context);
+    }
+};

@@ -90,7 +90,7 @@ void print_content(const QuarantinedRow& row, bool raw, Output& out) {
         return;
     }
     for (const std::string& body : bodies_of(row)) {
-        out.print("{}\n", body);
+        out.print("{}\n", Lines{body});
     }
 }
 

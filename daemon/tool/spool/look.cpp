@@ -55,7 +55,7 @@ bool for_each_batch(const SegmentLook& look, Output& out, const EachBatch& each)
 bool print_events(const SegmentLook& look, Output& out) {
     return for_each_batch(look, out, [&out](const wire::Batch& batch) {
         for (std::size_t index = 0; index < batch.events.size(); ++index) {
-            out.print("{}\n", to_json(batch, index, WithBody::yes));
+            out.print_json(to_json(batch, index, WithBody::yes));
         }
     });
 }
@@ -89,7 +89,11 @@ int list_spool(const ListOptions& options, Output& out) {
                   "EVENTS", "USED", "DISK", "END");
     }
     for (const Row& row : rows) {
-        out.print("{}\n", row.line);
+        if (out.as_json) {
+            out.print_json(row.line);
+        } else {
+            out.print("{}\n", row.line);
+        }
     }
     if (!out.as_json) {
         out.print("{} segments, {} bytes on the disk; {} batches with {} events are not retired yet\n", rows.size(),
@@ -112,7 +116,11 @@ int show_segment(const ShowOptions& options, Output& out) {
         is_found = true;
         for (std::size_t index = 0; index < batch.events.size(); ++index) {
             const WithBody body = options.bodies ? WithBody::yes : WithBody::no;
-            out.print("{}\n", options.bodies || out.as_json ? to_json(batch, index, body) : to_line(batch, index));
+            if (options.bodies || out.as_json) {
+                out.print_json(to_json(batch, index, body));
+            } else {
+                out.print("{}\n", to_line(batch, index));
+            }
         }
     });
     if (!is_found) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/overview/words.hpp"
+#include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {
 namespace {
@@ -136,28 +137,16 @@ std::string trouble_lines(std::string_view title, const std::vector<Trouble>& tr
 
 template <class Value>
 std::string fault_line(const Kept<Value>& kept, std::string_view what) {
-    return kept.error.empty() ? "" : line(what, "not read", kept.error);
+    return kept.error.empty() ? "" : line(what, "not read", printable(kept.error));
 }
 
 }  // namespace
 
 std::string printable(std::string_view text) {
-    constexpr std::string_view replacement = "\xEF\xBF\xBD";
-    std::string safe;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        // C1 controls are C2 80 to C2 9F in UTF-8.
-        const bool is_c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-        if (byte == '\n') {
-            safe += ' ';
-        } else if (byte < 0x20 || byte == 0x7F || is_c1) {
-            safe += replacement;
-            i += is_c1 ? 1 : 0;
-        } else {
-            safe.push_back(text[i]);
-        }
-    }
-    return safe;
+    std::string line = without_controls(text, "\xEF\xBF\xBD");
+    std::ranges::replace_if(
+        line, [](char c) { return c == '\n' || c == '\t'; }, ' ');
+    return line;
 }
 
 std::string status_text(const StatusFacts& facts) {

@@ -21,7 +21,7 @@ struct StatusFacts {
 // Lines that end in a line feed. What comes from outside has no control characters: see printable().
 [[nodiscard]] std::string status_text(const StatusFacts& facts);
 
-// The text with each control character, and each byte of an escape sequence that a terminal would obey, as U+FFFD.
+// The text on one line, with U+FFFD for whatever a terminal would obey: see without_controls().
 [[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace runledger::tool

@@ -80,6 +80,40 @@ TEST(Output, DrawsNoBarWhereNobodyLooks) {
 TEST(Output, MakesOneLineOfASendersText) {
     EXPECT_EQ(one_line("a\nb\x1b[31m\x7f"), "a b [31m ");
     EXPECT_EQ(one_line("abcdef", 3), "abc");
+    EXPECT_EQ(one_line("C1 \xC2\x9B"
+                       "31m, bidi \xE2\x80\xAE, line \xE2\x80\xA8, no UTF-8 \x9B\xC2"),
+              "C1  31m, bidi  , line  , no UTF-8   ");
+    EXPECT_EQ(one_line("näher → 猫 🐈", 9), "näher   ") << "cut within a character";
+    EXPECT_EQ(without_controls("näher\t→\n猫 🐈"), "näher\t→\n猫 🐈");
+}
+
+// Whoever wrote what is printed: no command has to think of it.
+TEST(Output, LetsNoTextThatIsPrintedReachTheTerminal) {
+    const std::string hostile = "run\x1b[2J\nforged line \xC2\x9B\x31m \xE2\x80\xAE";
+    Written written;
+    Output out(written.results, written.remarks);
+
+    out.print("{:<4} {} {}\n", hostile, hostile.c_str(), std::string_view(hostile));
+    out.print("{}", Lines{"a: " + hostile + "\n"});
+    out.warn(hostile);
+    out.fail({.sentence = hostile, .exit_code = exit_failed, .hint = hostile});
+
+    EXPECT_EQ(written.results_text(),
+              "run [2J forged line  1m   run [2J forged line  1m   run [2J forged line  1m  \n"
+              "a: run [2J\nforged line  1m  \n");
+    EXPECT_EQ(written.remarks_text(),
+              "runledger: run [2J\nforged line  1m  \nrunledger: run [2J\nforged line  1m  \n"
+              "run [2J\nforged line  1m  \n");
+}
+
+TEST(Output, EscapesInJsonWhatATerminalObeysAndKeepsTheValue) {
+    Written written;
+    Output out(written.results, written.remarks);
+    out.as_json = true;
+
+    out.print(JsonObject().add("run", "a\x1b\xC2\x9B\x7F\xE2\x80\xAE猫"));
+
+    EXPECT_EQ(written.results_text(), "{\"run\":\"a\\u001B\\u009b\\u007f\\u202e猫\"}\n");
 }
 
 TEST(WithoutContext, KeepsWhatIsForTheOperator) {
