@@ -36,6 +36,27 @@ TEST_F(Explain, SaysThatAnOutputHasMaskedValues) {
     EXPECT_THAT(explained(), HasSubstr("1 of them: an output had values that PostgreSQL's jsonb can't hold"));
 }
 
+// Nor outbox. An escape sequence in C0 and in C1, and a line feed, as a receiver's answer or a run's id may have them.
+TEST_F(Explain, LetsNoTextFromOutsideForgeALineOrReachTheTerminal) {
+    const std::string hostile = "no\x1b[2J\xC2\x9B\x31m\nforged";
+    insert_metadata(R"({"run_id": "run-1"})");
+    execute(fmt::format(
+        "INSERT INTO runledger.notifications (id, generation_id, run_id, kind, for_status, chat_id, payload, state,"
+        " attempts, last_error) OVERRIDING SYSTEM VALUE VALUES (901, 1, 'run-1', 'ending', 'completed', 42, '{{}}',"
+        " 'dead', 3, '{0}'), (902, 1, '{0}', 'ending', 'failed', 42, '{{}}', 'dead', 3, 'an error')",
+        hostile));
+
+    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+             {"explain", "run-1"}, {"explain", hostile}, {"outbox", "list"}, {"outbox", "show", "901", "902"}}) {
+        const std::string said = tool(words).output;
+
+        EXPECT_THAT(said, HasSubstr("forged")) << words.front();
+        EXPECT_THAT(said, Not(HasSubstr("\x1b"))) << words.front();
+        EXPECT_THAT(said, Not(HasSubstr("\xC2\x9B"))) << words.front();
+        EXPECT_THAT(said, Not(HasSubstr("\nforged"))) << words.front();
+    }
+}
+
 TEST_F(Explain, ShowsWhatWasToldOfItsGroup) {
     ten_seconds(R"("groupId": "batch-7")");
     execute(
