@@ -96,7 +96,8 @@ struct EdgeNumbers {
     std::int64_t refused{0};
 };
 
-// A word that a shell takes as it is: quoted where it has to be.
+// A word that a shell takes as it is: quoted where it has to be. What nobody sees is written in octal, as $'\033'
+// (bash, ksh, zsh).
 [[nodiscard]] std::string shell_word(const std::string& text);
 
 }  // namespace runledger

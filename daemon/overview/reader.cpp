@@ -188,9 +188,48 @@ void read_long_looks(const Statements& work, MonthNumbers& numbers) {
     }
 }
 
+// Characters that nobody sees and a terminal obeys: controls of both sets, marks of direction and of lines. In quotes
+// they would be shown as something else, and the command would name another run.
+bool has_unseen(std::string_view text) {
+    const auto is_unseen = [text](std::size_t i) {
+        const auto byte = [text](std::size_t at) {
+            return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
+        };
+        switch (byte(i)) {
+            case 0xC2:
+                return byte(i + 1) < 0xA0;
+            case 0xD8:
+                return byte(i + 1) == 0x9C;
+            case 0xE2:
+                return (byte(i + 1) == 0x80 &&
+                        (byte(i + 2) == 0x8E || byte(i + 2) == 0x8F || (byte(i + 2) >= 0xA8 && byte(i + 2) <= 0xAE))) ||
+                       (byte(i + 1) == 0x81 && byte(i + 2) >= 0xA6 && byte(i + 2) <= 0xA9);
+            default:
+                return byte(i) < 0x20 || byte(i) == 0x7F;
+        }
+    };
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (is_unseen(i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 std::string shell_word(const std::string& text) {
+    if (has_unseen(text)) {
+        std::string quoted = "$'";
+        for (const char c : text) {
+            if (c >= ' ' && c <= '~' && c != '\'' && c != '\\') {
+                quoted.push_back(c);
+            } else {
+                quoted += fmt::format("\\{:03o}", static_cast<unsigned char>(c));
+            }
+        }
+        return (text.starts_with('-') ? "-- " : "") + quoted + "'";
+    }
     const bool is_plain =
         !text.empty() && text.front() != '-' &&
         text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") ==

@@ -137,7 +137,7 @@ bool is_searchable(std::string_view words) {
     for (std::size_t i = 0; i < words.size();) {
         const auto byte = static_cast<unsigned char>(words[i]);
         const std::size_t length = byte < 0x80 ? 1 : byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2;
-        const bool is_bad = byte < 0x20 || byte == 0x7F || (byte >= 0x80 && byte < 0xC2) || byte > 0xF4;
+        const bool is_bad = byte == 0 || (byte >= 0x80 && byte < 0xC2) || byte > 0xF4;
         if (is_bad || i + length > words.size()) {
             return false;
         }

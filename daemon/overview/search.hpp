@@ -68,7 +68,8 @@ private:
     Database database_;
 };
 
-// What a search may hold: valid UTF-8 of 1 to 256 bytes without control characters.
+// What a search may hold: what a run's id may hold, which is valid UTF-8 of 1 to 256 bytes without U+0000. An id with
+// other control characters is the sender's, and the page leads to it.
 [[nodiscard]] bool is_searchable(std::string_view words);
 
 }  // namespace runledger

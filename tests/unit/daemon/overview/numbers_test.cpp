@@ -71,6 +71,10 @@ TEST(ShellWord, IsQuotedWhereItHasTo) {
     EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
     EXPECT_EQ(shell_word("--apply"), "-- '--apply'");
     EXPECT_EQ(shell_word(""), "''");
+    EXPECT_EQ(shell_word("größe 猫"), "'größe 猫'");
+    EXPECT_EQ(shell_word("-a\x1b[2J'\\\n"), "-- $'-a\\033[2J\\047\\134\\012'");
+    EXPECT_EQ(shell_word("\xC2\x9B\x31m"), "$'\\302\\2331m'");
+    EXPECT_EQ(shell_word("a\xE2\x80\xAE"), "$'a\\342\\200\\256'");
 }
 
 TEST(EdgeAnswer, IsReadOrSaysThatItIsNone) {
@@ -95,12 +99,13 @@ TEST(EdgeAnswer, HasTheNameOfItsHost) {
     EXPECT_EQ(host_of("http://[::1]:80"), "[::1]:80");
 }
 
-TEST(Searchable, IsShortValidTextWithoutControls) {
+TEST(Searchable, IsShortValidTextAsARunsIdMayBe) {
     EXPECT_TRUE(is_searchable("run-1"));
     EXPECT_TRUE(is_searchable("-100123"));
     EXPECT_TRUE(is_searchable("día"));
-    for (const std::string& words : {std::string(), std::string("a\0b", 3), std::string("\x1b[2J"), std::string("\xff"),
-                                     std::string("\xc3"), std::string(257, 'a')}) {
+    EXPECT_TRUE(is_searchable("\x1b[2J\n\xC2\x9B")) << "the page's list links to it";
+    for (const std::string& words :
+         {std::string(), std::string("a\0b", 3), std::string("\xff"), std::string("\xc3"), std::string(257, 'a')}) {
         EXPECT_FALSE(is_searchable(words)) << words;
     }
 }
