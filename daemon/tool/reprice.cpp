@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/each_row.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/time_option.hpp"
 #include "queries/reprice.hpp"
@@ -56,9 +57,8 @@ int RepriceCli::run(const std::string& postgres_uri, Output& out) {
     find_gpu(database);
     if (out.as_json) {
         Transaction work(database, unbounded);
-        for (const auto& row : rows(work, "{reprice,same,edited_by_hand,priced_by_metadata,no_rate}")) {
-            out.print_json(row["json"].as<std::string>());
-        }
+        for_each_run(work, "{reprice,same,edited_by_hand,priced_by_metadata,no_rate}",
+                     [&out](const pqxx::row& row) { out.print_json(row["json"].as<std::string>()); });
     } else {
         show_plan(database, out);
     }
@@ -97,8 +97,9 @@ void RepriceCli::find_gpu(Database& database) const {
     }
 }
 
-pqxx::result RepriceCli::rows(const Statements& work, const std::string& verdicts) const {
-    return work.run(queries::reprice::rows, gpu_, from_, to_, verdicts);
+void RepriceCli::for_each_run(const Statements& work, const std::string& verdicts,
+                              const std::function<void(const pqxx::row&)>& each) const {
+    for_each_row(work, queries::reprice::rows, each, gpu_, from_, to_, verdicts);
 }
 
 void RepriceCli::show_plan(Database& database, Output& out) const {
@@ -126,17 +127,17 @@ void RepriceCli::show_plan(Database& database, Output& out) const {
     for (const auto& [verdict, runs] : left) {
         out.print("  {} left: {}\n", runs, sentence_of(verdict));
     }
-    for (const auto& row : rows(work, "{edited_by_hand}")) {
+    for_each_run(work, "{edited_by_hand}", [&out](const pqxx::row& row) {
         out.print("    generation {} run {}: edited by hand; was settled at {}, would be {}\n",
                   row["generation_id"].as<std::string>(), row["run_id"].as<std::string>(),
                   row["cost_before"].as<std::string>(), row["cost_after"].as<std::string>());
-    }
+    });
     if (list_) {
-        for (const auto& row : rows(work, "{reprice}")) {
+        for_each_run(work, "{reprice}", [&out](const pqxx::row& row) {
             out.print("    generation {} run {} ended {}: {} -> {}\n", row["generation_id"].as<std::string>(),
                       row["run_id"].as<std::string>(), row["finished_at"].as<std::string>(),
                       row["cost_before"].as<std::string>(), row["cost_after"].as<std::string>());
-        }
+        });
     }
 }
 
@@ -144,9 +145,9 @@ int RepriceCli::apply(Database& database, Output& out) const {
     std::vector<std::int64_t> generations;
     {
         Transaction work(database, unbounded);
-        for (const auto& row : rows(work, "{reprice}")) {
+        for_each_run(work, "{reprice}", [&generations](const pqxx::row& row) {
             generations.push_back(row["generation_id"].as<std::int64_t>());
-        }
+        });
     }
     std::int64_t written = 0;
     int exit_code = exit_yes;

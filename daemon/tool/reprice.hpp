@@ -5,6 +5,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,9 @@ private:
     void read_times(Database& database);
     void find_gpu(Database& database) const;
     void show_plan(Database& database, Output& out) const;
-    [[nodiscard]] pqxx::result rows(const Statements& work, const std::string& verdicts) const;
+    // Calls it with each run of these verdicts, in the order of their endings.
+    void for_each_run(const Statements& work, const std::string& verdicts,
+                      const std::function<void(const pqxx::row&)>& each) const;
     int apply(Database& database, Output& out) const;
 
     std::string gpu_;

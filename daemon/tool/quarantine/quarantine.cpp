@@ -9,6 +9,7 @@
 
 #include "common/wire.hpp"
 #include "daemon/database/transaction.hpp"
+#include "daemon/tool/each_row.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/quarantine/replay.hpp"
 #include "queries/quarantine.hpp"
@@ -44,26 +45,26 @@ std::string event_name(std::string_view segment, std::int64_t batch, const pqxx:
 
 int list(Database& database, bool with_resolved, Output& out) {
     const Snapshot work(database);
-    const auto rows = work.run(queries::quarantine::list, with_resolved);
     if (!out.as_json) {
         out.print("{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", "ID", "QUARANTINED", "SCOPE", "BYTES", "NAME",
                   "RUN", "REASON OR RESULT");
     }
-    for (const auto& row : rows) {
+    const auto print_row = [&out](const pqxx::row& row) {
         if (out.as_json) {
             out.print(JsonObject().add(row));
-            continue;
+            return;
         }
         const std::string why = row["resolved_at"].is_null()
                                     ? one_line(row["reason"].as<std::string>(), reason_bytes_max)
-                                    : "resolved: " + one_line(row["resolution"].as<std::string>());
+                                    : "resolved: " + row["resolution"].as<std::string>();
         out.print("{:>8}  {:<20}  {:<6}  {:>9}  {:<46}  {:<36}  {}\n", row["id"].c_str(), row["quarantined_at"].c_str(),
                   row["scope"].c_str(), row["bytes"].c_str(),
                   event_name(row["segment"].c_str(), row["batch_number"].as<std::int64_t>(), row["event_index"]),
-                  row["run_id"].is_null() ? "-" : one_line(row["run_id"].as<std::string>()), why);
-    }
+                  row["run_id"].is_null() ? "-" : row["run_id"].c_str(), why);
+    };
+    const std::uint64_t count = for_each_row(work, queries::quarantine::list, print_row, with_resolved);
     if (!out.as_json) {
-        out.print("{} rows\n", rows.size());
+        out.print("{} rows\n", count);
     }
     return exit_yes;
 }
