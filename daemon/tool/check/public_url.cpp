@@ -224,6 +224,7 @@ private:
     void check_words();
     [[nodiscard]] bool check_connection();
     void report_certificate(const std::string& place);
+    [[nodiscard]] std::string mend_of_tls() const;
     [[nodiscard]] bool check_path();
     void report_redirect();
     void report_stranger();
@@ -304,9 +305,7 @@ bool PublicUrl::check_connection() {
                 "correct the port; does nginx run and listen there, for IPv6, too, and does a firewall let it pass?");
             break;
         case HttpFault::tls:
-            findings_.fail(
-                subject_connection, fmt::format("TLS fails at {}: {}", place, why),
-                "give nginx a certificate for this name with its whole chain (fullchain.pem), and renew it in time");
+            findings_.fail(subject_connection, fmt::format("TLS fails at {}: {}", place, why), mend_of_tls());
             break;
         case HttpFault::timeout:
             findings_.fail(subject_connection,
@@ -320,6 +319,15 @@ bool PublicUrl::check_connection() {
             break;
     }
     return false;
+}
+
+std::string PublicUrl::mend_of_tls() const {
+    std::string mend =
+        "give nginx a certificate for this name with its whole chain (fullchain.pem), and renew it in time";
+    if (options_.ca_file.empty()) {
+        mend += "; if a private authority signed it, or it signed itself, name its certificate with --ca-file";
+    }
+    return mend;
 }
 
 // Who answers at this path.

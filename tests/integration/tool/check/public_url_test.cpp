@@ -210,7 +210,10 @@ TEST_F(PublicUrl, NamesAWrongToken) {
 TEST_F(PublicUrl, NamesACertificateThatNobodyTrusts) {
     start_with_tls("IP:127.0.0.1");
 
-    expect_only_failure(probe(proxy_url("https")), "connection", "TLS fails", "fullchain.pem");
+    const CheckReport report = probe(proxy_url("https"));
+
+    expect_only_failure(report, "connection", "TLS fails", "fullchain.pem");
+    expect_only_failure(report, "connection", "TLS fails", "name its certificate with --ca-file");
 }
 
 TEST_F(PublicUrl, WarnsOfACertificateThatIsAboutToExpire) {
