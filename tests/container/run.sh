@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds both images of config/container/Containerfile with buildah, without a container engine, and starts a daemon and
-# an edge from them that share their socket's volume: a webhook is answered 200 and is in the spool, the daemon waits for
-# PostgreSQL, both stop when they are told to. The images' base is a Debian 12 that debootstrap makes here. As root; some
-# minutes. Nothing outside a temporary folder is changed, but packages that are missing are installed.
+# an edge from them that share their socket's volume: a webhook is answered 200 and is in the spool, one with a wrong
+# token is kept for a second try, the daemon waits for PostgreSQL. The images' base is a Debian 12 that debootstrap makes
+# here. As root; some minutes. Nothing outside a temporary folder is changed, but packages that are missing are
+# installed.
 #
 #   tests/container/run.sh [--keep]    packages: those that config/packages/build.sh has made on a Debian 12
 set -euo pipefail
@@ -65,7 +66,7 @@ for target in daemon edge; do
         -t runledger-$target . >"$folder/$target.log" 2>&1 || { tail -n 30 "$folder/$target.log"; fail "no image"; }
 done
 
-socket=$folder/socket spool=$folder/spool
+socket=$folder/socket spool=$folder/spool refused=$folder/refused
 declare -A container mounted
 for target in daemon edge; do
     container[$target]=$(buildah_here from --pull=never runledger-$target)
@@ -74,6 +75,7 @@ done
 # As an engine fills a new volume: with what the image has at its place.
 cp -a "${mounted[daemon]}/run/runledger" "$socket"
 cp -a "${mounted[edge]}/var/lib/runledger/spool" "$spool"
+cp -a "${mounted[edge]}/var/lib/runledger/refused" "$refused"
 stat -c '%a %u:%G %n' "$socket" | sed "s#$folder/##"
 [ "$(stat -c %u:%g "$socket")" = "$(stat -c %u:%g "${mounted[edge]}/run/runledger")" ] || fail "the images disagree on the socket's owner"
 printf '[postgres]\nuri = "host=127.0.0.1 port=1 user=runledger dbname=runledger"\n[metrics]\nlisten = ""\n' \
@@ -106,13 +108,16 @@ eventually() {
 echo "== both started"
 start daemon -v "$socket:/run/runledger"
 eventually "the daemon says that it waits for PostgreSQL" grep -q 'PostgreSQL is away' "$folder/daemon.out"
-start edge -v "$socket:/run/runledger" -v "$spool:/var/lib/runledger/spool"
-answer() {
-    curl -sS -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' -d '{"run_id": "r-1", "status": "success"}' \
-        "http://127.0.0.1:$port/api/webhook/comfydeploy?token=a-long-random-word-of-this-test"
+start edge -v "$socket:/run/runledger" -v "$spool:/var/lib/runledger/spool" -v "$refused:/var/lib/runledger/refused"
+answer() {  # run, token
+    curl -sS -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' -d "{\"run_id\": \"$1\", \"status\": \"success\"}" \
+        "http://127.0.0.1:$port/api/webhook/comfydeploy?token=$2"
 }
-answers() { [ "$(answer)" = 200 ]; }
+answers() { [ "$(answer r-1 a-long-random-word-of-this-test)" = 200 ]; }
 eventually "the edge answers with 200" answers
 # buildah may put the image's own volume at its place.
 grep -aqrs --include='*.seg' '"run_id": "r-1"' "$spool" "$folder/images" || fail "the webhook is not in the spool"
 echo "a webhook was answered 200 and is in the spool; the daemon waits for PostgreSQL"
+[ "$(answer r-2 a-wrong-word)" = 401 ] || fail "a wrong token is not answered 401"
+eventually "the refused body is kept" grep -aqrs '"run_id": "r-2"' "$refused" "$folder/images"
+echo "a webhook with a wrong token was answered 401 and is kept for a second try"

@@ -118,6 +118,7 @@ TEST_F(Configuration, AcceptsTheExampleThatOperatorsCopy) {
         example.replace(at, from.size(), to);
     };
     replace("runledger_spool  /var/lib/runledger/spool", "runledger_spool @SPOOL@");
+    replace("runledger_refused /var/lib/runledger/refused", "runledger_refused @TEST_FOLDER@/refused");
     replace("file=/etc/nginx/runledger.tokens", "file=@TEST_FOLDER@/tokens");
     replace("/var/log/nginx/runledger.log", "@FOLDER@/runledger.log");
     replace("/var/log/nginx/error.log", "@FOLDER@/error.log");
@@ -130,6 +131,7 @@ TEST_F(Configuration, AcceptsTheExampleThatOperatorsCopy) {
         example.erase(at, example.find(';', at) + 1 - at);
     }
     static_cast<void>(folder().write_secret("tokens", "studio a-token-of-decent-length\n"));
+    static_cast<void>(folder().make_folder("refused"));
 
     std::string conf = "load_module @MODULE@; pid @FOLDER@/nginx.pid; events {} http { access_log off;";
     for (const std::string_view use : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
