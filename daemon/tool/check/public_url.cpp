@@ -224,6 +224,7 @@ private:
     void check_words();
     [[nodiscard]] bool check_connection();
     void report_certificate(const std::string& place);
+    void report_authority(const std::string& place);
     [[nodiscard]] std::string mend_of_tls() const;
     [[nodiscard]] bool check_path();
     void report_redirect();
@@ -285,12 +286,30 @@ void PublicUrl::report_certificate(const std::string& place) {
     }
 }
 
+// With --ca-file: whether a client without that file would trust the certificate, too.
+void PublicUrl::report_authority(const std::string& place) {
+    if (options_.ca_file.empty() || target_.parts().scheme != "https") {
+        return;
+    }
+    const ProbeAnswer answer = probe(ProbeMethod::post, target_.with(std::nullopt), make_probe_body(small_bytes), {});
+    if (answer.response.fault == HttpFault::tls) {
+        findings_.warn(subject_connection,
+                       fmt::format("{}: only --ca-file makes the certificate trusted, this machine's authorities do "
+                                   "not: {}; ComfyDeploy does not have that file: it refuses such a certificate, and "
+                                   "every event is lost",
+                                   place, without_token(answer.response.why)),
+                       "give nginx a certificate of a public authority, such as Let's Encrypt; or, if you run "
+                       "ComfyDeploy yourself, add the authority to those that it trusts");
+    }
+}
+
 bool PublicUrl::check_connection() {
     first_ = ask(ProbeMethod::post, Which::none, small_bytes);
     const UrlParts& parts = target_.parts();
     const std::string place = fmt::format("{}:{}", parts.host, parts.port);
     if (first_.response.status != 0) {
         report_certificate(place);
+        report_authority(place);
         return true;
     }
     const std::string why = without_token(first_.response.why);
