@@ -6,6 +6,7 @@
 #include <array>
 
 #include "daemon/base/masked_links.hpp"
+#include "daemon/database/generation_name.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/overview/health.hpp"
 #include "daemon/overview/views.hpp"
@@ -123,7 +124,7 @@ void read_failed_runs(const Statements& work, LiveNumbers& numbers) {
     for (const auto& row : work.run(queries::overview::failed_runs, shown_max)) {
         const std::string run_id = row["run_id"].is_null() ? "" : row["run_id"].as<std::string>();
         numbers.failed_runs.push_back({.what = "failed",
-                                       .name = fmt::format("generation {}", row["key"].as<std::string>()),
+                                       .name = "generation " + generation_name(row),
                                        .run_id = run_id,
                                        .reason = text(row["status_reason"]),
                                        .at = row["failed_at"].as<std::string>(),

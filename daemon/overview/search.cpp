@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "daemon/base/masked_links.hpp"
+#include "daemon/database/generation_name.hpp"
 #include "daemon/overview/views.hpp"
 #include "queries/overview.hpp"
 
@@ -21,7 +22,7 @@ std::string text(const pqxx::field& field) { return field.is_null() ? "" : maske
 void take(std::vector<FoundRun>& found, const pqxx::result& rows) {
     for (const auto& row : rows) {
         FoundRun run{.generation_id = text(row["generation_id"]),
-                     .key = text(row["key"]),
+                     .name = generation_name(row),
                      .run_id = text(row["run_id"]),
                      .status = text(row["status"]),
                      .cost_usd = text(row["cost_usd"]),
@@ -41,7 +42,7 @@ std::string_view microseconds_of(std::string_view unit) {
 }
 
 void explain_cost(RunStory& story, const pqxx::row& cost) {
-    story.key = text(cost["key"]);
+    story.generation = generation_name(cost);
     story.cost_usd = text(cost["cost_usd"]);
     story.duration_ms = text(cost["duration_ms"]);
     const std::string clock = text(cost["duration_clock"]);

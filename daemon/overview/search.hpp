@@ -16,7 +16,7 @@ namespace runledger {
 // A generation that was found.
 struct FoundRun {
     std::string generation_id;
-    std::string key;     // The application's own, or generation_id.
+    std::string name;    // As generation_name() has it.
     std::string run_id;  // Empty: it names none.
     std::string status;
     std::string cost_usd;     // Empty: not known.
@@ -45,7 +45,7 @@ struct RunStory {
     std::vector<std::string> cost_lines{};
     std::string cost_usd{};     // Empty: not known, or not charged.
     std::string duration_ms{};  // Likewise.
-    std::string key{};          // Of its generation; empty: none names it.
+    std::string generation{};   // The name of the one that names it; empty: none does.
     std::vector<TimelineStep> steps{};
     bool is_cut{false};           // There are more steps.
     std::int64_t events_gone{0};  // Their rows are no longer in webhook_events.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/wire.hpp"
+#include "daemon/database/generation_name.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/ingest/late_events.hpp"
 #include "daemon/ingest/turn_rows.hpp"
@@ -68,19 +69,13 @@ public:
         const Snapshot work(database_);
         std::vector<std::int64_t> ids;
         std::string candidates;
-        for (const auto& row : work.run(queries::forget::by_key, key.text)) {
-            const bool is_the_applications = row["is_the_applications"].as<bool>();
-            const auto id = row["generation_id"].as<std::int64_t>();
-            if ((is_the_applications ? key.may_be_the_applications : key.may_be_a_number) &&
-                std::find(ids.begin(), ids.end(), id) == ids.end()) {
-                ids.push_back(id);
-                const auto application_id = row["application_id"].as<std::string>();
-                candidates += fmt::format(
-                    "; {} is {}",
-                    is_the_applications ? "--application-id " + key.text : "--generation-number " + key.text,
-                    application_id.empty()
-                        ? fmt::format("generation {}", id)
-                        : fmt::format("generation {} ({} in the ledger)", one_line(application_id), id));
+        for (const KeyedGeneration& generation : generations_by_key(work, key.text)) {
+            const bool may_be = generation.is_by_application_id ? key.may_be_the_applications : key.may_be_a_number;
+            if (may_be && std::find(ids.begin(), ids.end(), generation.id) == ids.end()) {
+                ids.push_back(generation.id);
+                candidates += fmt::format("; {} {} is generation {}",
+                                          generation.is_by_application_id ? "--application-id" : "--generation-number",
+                                          key.text, generation.name);
             }
         }
         if (ids.empty()) {

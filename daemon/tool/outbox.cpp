@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/database/generation_name.hpp"
 #include "daemon/tool/output/chat_option.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "queries/outbox.hpp"
@@ -150,7 +151,12 @@ int OutboxCli::show(const Statements& work, Output& out) const {
             continue;
         }
         for (const pqxx::field& field : row) {
-            out.print("{:<18} {}\n", field.name(), text_of(field));
+            const std::string_view name = field.name();
+            if (name == "generation_id" && !field.is_null()) {
+                out.print("{:<18} {}\n", name, generation_name(row));
+            } else if (name != "application_id") {  // The generation's name has it.
+                out.print("{:<18} {}\n", name, text_of(field));
+            }
         }
         out.print("\n");
     }

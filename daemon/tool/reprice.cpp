@@ -7,6 +7,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "daemon/database/generation_name.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/tool/each_row.hpp"
 #include "daemon/tool/output/exit_code.hpp"
@@ -128,13 +129,13 @@ void RepriceCli::show_plan(Database& database, Output& out) const {
         out.print("  {} left: {}\n", runs, sentence_of(verdict));
     }
     for_each_run(work, "{edited_by_hand}", [&out](const pqxx::row& row) {
-        out.print("    generation {} run {}: edited by hand; was settled at {}, would be {}\n",
-                  row["generation_id"].as<std::string>(), row["run_id"].as<std::string>(),
-                  row["cost_before"].as<std::string>(), row["cost_after"].as<std::string>());
+        out.print("    generation {} run {}: edited by hand; was settled at {}, would be {}\n", generation_name(row),
+                  row["run_id"].as<std::string>(), row["cost_before"].as<std::string>(),
+                  row["cost_after"].as<std::string>());
     });
     if (list_) {
         for_each_run(work, "{reprice}", [&out](const pqxx::row& row) {
-            out.print("    generation {} run {} ended {}: {} -> {}\n", row["generation_id"].as<std::string>(),
+            out.print("    generation {} run {} ended {}: {} -> {}\n", generation_name(row),
                       row["run_id"].as<std::string>(), row["finished_at"].as<std::string>(),
                       row["cost_before"].as<std::string>(), row["cost_after"].as<std::string>());
         });
@@ -142,11 +143,15 @@ void RepriceCli::show_plan(Database& database, Output& out) const {
 }
 
 int RepriceCli::apply(Database& database, Output& out) const {
-    std::vector<std::int64_t> generations;
+    struct Generation {
+        std::int64_t id;
+        std::string name;
+    };
+    std::vector<Generation> generations;
     {
         Transaction work(database, unbounded);
         for_each_run(work, "{reprice}", [&generations](const pqxx::row& row) {
-            generations.push_back(row["generation_id"].as<std::int64_t>());
+            generations.push_back({.id = row["generation_id"].as<std::int64_t>(), .name = generation_name(row)});
         });
     }
     std::int64_t written = 0;
@@ -156,7 +161,7 @@ int RepriceCli::apply(Database& database, Output& out) const {
         Transaction work(database, write_bounds);
         std::int64_t written_now = 0;
         for (std::size_t i = begin; i < std::min(begin + rows_a_transaction, generations.size()); ++i) {
-            const auto row = work.run1(queries::reprice::write, generations[i], gpu_, from_, to_);
+            const auto row = work.run1(queries::reprice::write, generations[i].id, gpu_, from_, to_);
             const auto verdict = row[0].as<std::string>();
             if (verdict == "reprice") {
                 ++written_now;
@@ -167,9 +172,9 @@ int RepriceCli::apply(Database& database, Output& out) const {
             }
             const std::string why = fmt::format("{} {}", sentence_of(verdict), row[1].as<std::string>());
             if (out.as_json) {
-                out.warn(fmt::format("generation {} left: {}", generations[i], why));
+                out.warn(fmt::format("generation {} left: {}", generations[i].name, why));
             } else {
-                out.print("  generation {} left: {}\n", generations[i], why);
+                out.print("  generation {} left: {}\n", generations[i].name, why);
             }
         }
         database.commit(work);

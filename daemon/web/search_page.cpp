@@ -20,7 +20,7 @@ Markup list_of(const std::vector<FoundRun>& found) {
         "<th class=\"n\">cost</th></tr></thead><tbody>",
         counted(static_cast<std::int64_t>(found.size()), "generation"));
     for (const FoundRun& run : found) {
-        html.put("<tr><td><time>{}</time></td><td>{}</td><td>", run.requested_at, run.key);
+        html.put("<tr><td><time>{}</time></td><td>{}</td><td>", run.requested_at, run.name);
         if (run.run_id.empty()) {
             html.put("<i>none yet</i>");
         } else {
@@ -93,7 +93,8 @@ Markup story_of(const RunStory& story) {
     html.put("<section class=\"card story\"><header><h1>{}</h1>", story.run_id);
     html.put("<span class=\"tag {}\">{}</span></header><dl class=\"facts\">", story.status,
              story.status.empty() ? "no event" : story.status);
-    html.put("<div><dt>generation</dt><dd>{}</dd></div>", story.key.empty() ? "none names this run" : story.key);
+    html.put("<div><dt>generation</dt><dd>{}</dd></div>",
+             story.generation.empty() ? "none names this run" : story.generation);
     html.put("<div><dt>took</dt><dd>{}</dd></div>",
              story.duration_ms.empty() ? "–" : in_seconds(std::strtod(story.duration_ms.c_str(), nullptr) / 1000));
     html.put("<div><dt>cost</dt><dd title=\"{}\">{}</dd></div>", story.cost_usd, money_or(story.cost_usd, "–"));
@@ -109,7 +110,7 @@ Markup story_of(const RunStory& story) {
         }
         html.put("</ul>");
     }
-    if (story.key.empty()) {
+    if (story.generation.empty()) {
         html.put(
             "<p class=\"aside\">No generation names this run, so nothing is priced and nobody is notified. When "
             "the application writes the run_id into a generation's metadata, the run is settled within a "

@@ -77,7 +77,7 @@ void print_text(const Books& books, bool segments, Output& out) {
         out.print("DOES NOT ADD UP: {}\n", finding);
     }
     for (const RowDifference& difference : books.differences) {
-        out.print("NOT AS SETTLED: generation {}, run {}: {}\n", difference.generation, difference.run_id,
+        out.print("NOT AS SETTLED: generation {}, run {}: {}\n", difference.name, difference.run_id,
                   difference.sentence);
     }
     if (books.differences_count > 0) {
@@ -115,7 +115,8 @@ JsonObject to_json(const OpenEdge& edge) {
 
 JsonObject to_json(const RowDifference& difference) {
     JsonObject object;
-    object.add("generation", difference.generation).add("run_id", difference.run_id);
+    object.add("generation", difference.generation).add("application_id", difference.application_id);
+    object.add("run_id", difference.run_id);
     object.add("difference", difference.sentence);
     return object;
 }

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "daemon/database/generation_name.hpp"
 #include "daemon/ingest/turn_rows.hpp"
 #include "daemon/tool/spool/folder.hpp"
 #include "queries/audit.hpp"
@@ -98,6 +99,10 @@ void compare_rows(const Statements& work, const AuditScope& scope, const AuditPr
             const std::string settled = fmt::format("{}, {}", row[3].c_str(), amount_text(row[4]));
             books.differences.push_back(
                 {.generation = row[0].c_str(),
+                 .application_id = row["application_id"].is_null()
+                                       ? std::nullopt
+                                       : std::optional<std::string>(row["application_id"].c_str()),
+                 .name = generation_name(row),
                  .run_id = row[1].c_str(),
                  .sentence = row[2].is_null()
                                  ? fmt::format("it is gone; settled: {}", settled)

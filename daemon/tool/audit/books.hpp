@@ -57,6 +57,8 @@ struct SpoolSums {
 // A generation that is not as it was settled.
 struct RowDifference {
     std::string generation;
+    std::optional<std::string> application_id;
+    std::string name;  // Of both: generation_name().
     std::string run_id;
     std::string sentence;
 };

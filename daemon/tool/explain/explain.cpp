@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "daemon/database/generation_name.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/tool/explain/json.hpp"
 #include "daemon/tool/explain/text.hpp"
@@ -85,7 +86,7 @@ void explain_history(const Statements& work, const std::string& run_id, std::int
 void explain_generation(const Statements& work, const std::string& run_id, const pqxx::row& generation, bool has_ended,
                         const pqxx::row& rest, Output& out) {
     const auto id = generation["id"].as<std::int64_t>();
-    const std::string name = name_of(id, generation["application_id"]);
+    const std::string name = generation_name(generation, "id");
     const bool names_it = generation["names_it"].as<bool>();
     const bool settled_by_it =
         generation["settled_by"].as<std::string>("") == run_id && generation["is_settled"].as<bool>(false);
@@ -221,17 +222,16 @@ int ExplainCli::run(const Config& config, Output& out) const {
         print(as_run);
     }
     // A word can be a run's id, a key of the application and a number of the ledger at once: all are explained.
-    for (const auto& row : work.run(queries::explain::by_key, named_)) {
-        const auto generation = row["generation_id"].as<std::int64_t>();
-        const auto run_id = row["run_id"].as<std::string>();
-        if (is_known(as_run) && has_generation(as_run, generation)) {
+    for (const KeyedGeneration& generation : generations_by_key(work, named_)) {
+        if (is_known(as_run) && has_generation(as_run, generation.id)) {
             continue;
         }
         if (!out.as_json) {
-            out.print("{}Generation {} {}\n", is_explained ? "\n" : "", name_of(generation, row["application_id"]),
-                      Lines{run_id.empty() ? "names no run:" : fmt::format("names run {}.\n", one_line(run_id))});
+            out.print("{}Generation {} {}\n", is_explained ? "\n" : "", generation.name,
+                      Lines{generation.run_id.empty() ? "names no run:"
+                                                      : fmt::format("names run {}.\n", one_line(generation.run_id))});
         }
-        print(facts_of(work, run_id, generation, config));
+        print(facts_of(work, generation.run_id, generation.id, config));
         is_explained = true;
     }
     if (!is_explained) {

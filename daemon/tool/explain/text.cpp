@@ -62,11 +62,6 @@ std::string amounts(const pqxx::field& duration_ms, const pqxx::field& cost_usd,
                        cost_note.is_null() ? "" : fmt::format(" ({})", cost_note.as<std::string>()));
 }
 
-std::string name_of(std::int64_t id, const pqxx::field& application_id) {
-    return application_id.is_null() ? fmt::format("{}", id)
-                                    : fmt::format("{} ({} in the ledger)", text_or(application_id, ""), id);
-}
-
 std::string advice_on(std::string_view cost_note) {
     static constexpr std::array<std::pair<std::string_view, std::string_view>, 13> notes{{
         {"no_running_event",

@@ -22,9 +22,6 @@ namespace runledger::tool {
 [[nodiscard]] std::string amounts(const pqxx::field& duration_ms, const pqxx::field& cost_usd,
                                   const pqxx::field& cost_note);
 
-// A generation as people know it: by the application's own key, if it has one, and the ledger's number.
-[[nodiscard]] std::string name_of(std::int64_t id, const pqxx::field& application_id);
-
 // Why a cost is not known or needs a word, and what can be done; by cost_note (docs/dba.md).
 [[nodiscard]] std::string advice_on(std::string_view cost_note);
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "daemon/database/generation_name.hpp"
 #include "daemon/ingest/turn_rows.hpp"
 #include "daemon/ingest/write_turn.hpp"
 #include "daemon/reconcile/lookups.hpp"
@@ -166,6 +167,8 @@ void compare(Database& database, const ScratchSchema& scratch, ReplaySums& sums,
             ++sums.differing;
             report({.run_id = row["run_id"].as<std::string>(),
                     .generation_id = text_of(row["generation_id"]),
+                    .application_id = text_of(row["application_id"]),
+                    .generation_name = row["generation_id"].is_null() ? "-" : generation_name(row),
                     .stored = {.run_status = text_of(row["stored_run_status"]),
                                .status = text_of(row["stored_status"]),
                                .duration_ms = text_of(row["stored_duration_ms"]),
@@ -190,6 +193,7 @@ JsonObject to_json(const RunDifference::Side& side) {
 JsonObject to_json(const RunDifference& difference) {
     JsonObject object;
     object.add("run_id", difference.run_id).add("generation_id", difference.generation_id);
+    object.add("application_id", difference.application_id);
     object.add("stored", to_json(difference.stored)).add("replayed", to_json(difference.replayed));
     return object;
 }
@@ -211,7 +215,7 @@ std::string to_line(const RunDifference& difference) {
                                 values.second.value_or("-"));
         }
     }
-    return fmt::format("{:<36}  {:>10}  {}", one_line(difference.run_id), difference.generation_id.value_or("-"), line);
+    return fmt::format("{:<36}  {:>10}  {}", one_line(difference.run_id), difference.generation_name, line);
 }
 
 }  // namespace

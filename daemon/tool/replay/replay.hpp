@@ -46,6 +46,8 @@ struct RunDifference {
     };
     std::string run_id;
     std::optional<std::string> generation_id;
+    std::optional<std::string> application_id;
+    std::string generation_name;  // Of both; "-": no generation names the run.
     Side stored;
     Side replayed;
 };

@@ -1,7 +1,7 @@
 -- $1, $2 bigint: the settlements after the first up to the second. Of those that are their generation's last one, the
 -- generations that differ from it or are gone. A run whose generation is gone and that another one names is that one's.
 SELECT s.generation_id, s.run_id, CASE WHEN g.id IS NOT NULL THEN runledger.edited_columns(g, s) END, s.status, s.cost_usd,
-       g.status, g.cost_usd
+       g.status, g.cost_usd, s.generation_id, g.application_id::text AS application_id
 FROM runledger.settlements AS s
 LEFT JOIN runledger.generations AS g ON g.id = s.generation_id AND NOT s.row_is_gone
 WHERE s.id > $1::bigint AND s.id <= $2::bigint AND NOT s.is_replaced

@@ -7,8 +7,10 @@ SELECT n.id, n.state, n.kind, n.run_id, n.generation_id, n.chat_id, n.recipient,
        to_char(n.not_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS not_before,
        to_char(n.sending_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS sending_at,
        to_char(n.sent_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS sent_at,
-       n.lease_owner, n.channel, n.webhook_id, n.webhook_host, n.answer_status, n.group_key AS group_id
+       n.lease_owner, n.channel, n.webhook_id, n.webhook_host, n.answer_status, n.group_key AS group_id,
+       g.application_id::text AS application_id
 FROM runledger.notifications AS n
+LEFT JOIN runledger.generations AS g ON g.id = n.generation_id
 WHERE ($1::bigint[] IS NULL OR n.id = ANY ($1::bigint[]))
   AND ($2::text[] IS NULL OR n.state = ANY ($2::text[]))
   AND ($3::text IS NULL OR n.chat_id = runledger.chat_named($3::text))

@@ -1,6 +1,6 @@
 -- $1 integer: how many at most. The last generations of a week that failed. Those that were cancelled are in the same
 -- index: hence the inner bound.
-SELECT coalesce(cost.application_id, failed.generation_id::text) AS key, failed.run_id, left(cost.status_reason, 300) AS status_reason,
+SELECT failed.generation_id, cost.application_id, failed.run_id, left(cost.status_reason, 300) AS status_reason,
        to_char(failed.response_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS failed_at
 FROM (SELECT u.generation_id, u.run_id, u.response_timestamp
       FROM (SELECT generation_id, run_id, status, response_timestamp FROM runledger.unpriced_generations_v1

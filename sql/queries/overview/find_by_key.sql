@@ -1,5 +1,5 @@
 -- $1 text. The generations of this key: the application's own first, then the ledger's number.
-SELECT c.generation_id, coalesce(c.application_id, c.generation_id::text) AS key, coalesce(c.run_id, '') AS run_id, c.status,
+SELECT c.generation_id, c.application_id, coalesce(c.run_id, '') AS run_id, c.status,
        c.cost_usd, c.duration_ms, c.telegram_chat_id,
        to_char(c.request_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS requested_at
 FROM runledger.generations_by_key($1) AS k

@@ -116,8 +116,10 @@ TEST_F(Page, ShowsARunFromItsRequestToItsMessageWithoutLinks) {
     execute(
         "CREATE SEQUENCE runledger.generations_ledger_id_seq; UPDATE runledger.generations SET application_id = "
         "'key/of&1'");
-    EXPECT_THAT(open("/search?q=key%2Fof%261").body,
-                AllOf(HasSubstr("<h1>run-1</h1>"), HasSubstr("<dd>key/of&amp;1</dd>"), HasSubstr("message sent")));
+    EXPECT_THAT(
+        open("/search?q=key%2Fof%261").body,
+        AllOf(HasSubstr("<h1>run-1</h1>"), HasSubstr(fmt::format("<dd>key/of&amp;1 ({} in the ledger)</dd>", id)),
+              HasSubstr("message sent")));
     insert_generation("run-2");
     EXPECT_THAT(open("/search?q=42").body, AllOf(HasSubstr("2 generations"), HasSubstr("/search?q=run-2")));
     EXPECT_THAT(open("/search?q=nothing").body, HasSubstr("Nothing is known of <b>nothing</b>"));

@@ -224,8 +224,9 @@ TEST_F(Reprice, SpeaksJsonALine) {
 
     const Finished shown = reprice({"--json"});
 
-    EXPECT_THAT(shown.output, HasSubstr(R"("verdict":"reprice","rate_before":0.000337,"rate_after":0.0004,)"
-                                        R"("cost_before":0.003370000000,"cost_after":0.004000000000})"));
+    EXPECT_THAT(shown.output,
+                HasSubstr(R"("verdict":"reprice","rate_before":0.000337,"rate_after":0.0004,)"
+                          R"("cost_before":0.003370000000,"cost_after":0.004000000000,"application_id":null})"));
     EXPECT_THAT(shown.output, Not(HasSubstr("Nothing was changed")));
 }
 

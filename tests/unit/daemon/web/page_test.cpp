@@ -96,7 +96,7 @@ Overview::Found story_with(const std::string& text) {
                    .cost_lines = {text},
                    .cost_usd = "1",
                    .duration_ms = "1",
-                   .key = text,
+                   .generation = text,
                    .steps = {{.day = text,
                               .time = text,
                               .step = text,
