@@ -1,9 +1,7 @@
 #include "daemon/ingest/intake.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
-#include <net/if.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -18,6 +16,7 @@
 #include <zmq.hpp>
 
 #include "common/limits.hpp"
+#include "daemon/net/bind_host.hpp"
 #include "daemon/net/gatekeeper.hpp"
 
 namespace runledger {
@@ -44,6 +43,7 @@ void drain_fd(int fd) noexcept {
 }
 
 constexpr std::string_view ipc = "ipc://";
+constexpr std::string_view tcp = "tcp://";
 
 // libzmq unlinks whatever is at the path of an ipc:// endpoint before it binds: the socket of a daemon that runs, or a
 // file that is none. Throws std::runtime_error with the reason unless the place is free or a crash left its socket.
@@ -106,21 +106,6 @@ auto in_libzmq(Call call) {
 
 std::span<const std::byte> bytes_of(const zmq::message_t& message) {
     return {static_cast<const std::byte*>(message.data()), message.size()};
-}
-
-constexpr const char* no_host_to_bind =
-    "the host is neither an address of this machine nor an interface nor *; names are not resolved here";
-
-// libzmq 4.3.5 takes some names, 4.3.4 none. Throws std::runtime_error.
-void check_host(std::string_view endpoint) {
-    std::string host(endpoint.substr(std::string_view{"tcp://"}.size()));
-    host.resize(std::min(host.rfind(':'), host.size()));
-    in6_addr address{};
-    if (host.starts_with('[') || host == "*" || inet_pton(AF_INET, host.c_str(), &address) == 1 ||
-        inet_pton(AF_INET6, host.c_str(), &address) == 1 || if_nametoindex(host.c_str()) != 0) {
-        return;
-    }
-    throw std::runtime_error(no_host_to_bind);
 }
 
 }  // namespace
@@ -323,7 +308,7 @@ public:
             // and * is IPv4 alone; with it, * is both where the host has both.
             router.set(zmq::sockopt::ipv6, endpoint.starts_with("tcp://[") || endpoint.starts_with("tcp://*"));
             // Who may open an ipc:// socket's file is let in.
-            const bool has_curve = curve && endpoint.starts_with("tcp://");
+            const bool has_curve = curve && endpoint.starts_with(tcp);
             router.set(zmq::sockopt::curve_server, has_curve ? 1 : 0);
             if (has_curve) {
                 router.set(zmq::sockopt::curve_secretkey, std::string(curve->secret_key.reveal()));
@@ -333,12 +318,14 @@ public:
                     check_place(endpoint.substr(ipc.size()));
                 } else {
                     check_interfaces();
-                    check_host(endpoint);
+                    if (bind_host(std::string_view(endpoint).substr(tcp.size())) == BindHost::unusable) {
+                        throw std::runtime_error(std::string(no_host_to_bind));
+                    }
                 }
                 router.bind(endpoint);
             } catch (const zmq::error_t& error) {
                 throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint,
-                                            error.num() == ENODEV ? no_host_to_bind : error.what()));
+                                            error.num() == ENODEV ? no_host_to_bind : std::string_view(error.what())));
             } catch (const std::exception& error) {
                 throw BindError(fmt::format("[intake] bind: \"{}\" can't be bound: {}", endpoint, error.what()));
             }

@@ -1,7 +1,6 @@
 #include "daemon/tool/check/sockets.hpp"
 
 #include <fmt/format.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -17,6 +16,7 @@
 #include <system_error>
 #include <vector>
 
+#include "daemon/net/bind_host.hpp"
 #include "daemon/net/http_client.hpp"
 
 namespace runledger::tool {
@@ -251,26 +251,30 @@ std::string why_not_bound(int error) {
 }
 
 void check_tcp(const std::string& endpoint, std::string_view place, Findings& findings) {
-    const HostAndPort parts = split(place);
-    if (parts.port == "*" || parts.port == "0") {
-        findings.passed(edges, fmt::format("{}: any free port", endpoint));
-        return;
+    HostAndPort parts = split(place);
+    switch (bind_host(place)) {
+        case BindHost::unusable:
+            findings.fail(edges, fmt::format("{}: {}", endpoint, no_host_to_bind),
+                          "write the address in [intake] bind");
+            return;
+        case BindHost::interface:
+            findings.passed(edges, fmt::format("{}: an interface of this machine", endpoint));
+            return;
+        case BindHost::every_address:
+        case BindHost::address:
+            break;
     }
-    if (if_nametoindex(parts.host.c_str()) != 0) {
-        findings.passed(edges, fmt::format("{}: an interface of this machine", endpoint));
-        return;
-    }
+    const bool is_any_port = parts.port == "*" || parts.port == "0";
+    parts.port = is_any_port ? "0" : parts.port;
     const Address address = address_of(parts);
     if (!address) {
-        findings.fail(
-            edges,
-            fmt::format("{}: the host is neither an address nor an interface nor *; names are not resolved here",
-                        endpoint),
-            "write the address in [intake] bind");
+        findings.fail(edges, fmt::format("{}: the port is neither a number nor *", endpoint), "correct [intake] bind");
         return;
     }
     const int error = bind_error(*address);
-    if (error == 0) {
+    if (error == 0 && is_any_port) {
+        findings.passed(edges, fmt::format("{}: any free port", endpoint));
+    } else if (error == 0) {
         findings.warn(edges, fmt::format("{}: no daemon listens", endpoint), std::string(start_it));
     } else if (error == EADDRINUSE && greets_as_zeromq(*address)) {
         findings.passed(edges, fmt::format("{}: a ZeroMQ listener has the port, as a running daemon would", endpoint));

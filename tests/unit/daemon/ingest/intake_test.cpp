@@ -274,8 +274,8 @@ TEST(IntakeBind, SaysThatANameIsNoAddress) {
     const auto bind = [&] { Intake({.bind = {"tcp://localhost:1"}}, queue, counters); };
 
     EXPECT_THAT(bind, testing::ThrowsMessage<BindError>(testing::HasSubstr(
-                          "\"tcp://localhost:1\" can't be bound: the host is neither an address of this machine nor "
-                          "an interface nor *; names are not resolved here")));
+                          "\"tcp://localhost:1\" can't be bound: the host is neither an address of this machine "
+                          "(IPv6 in brackets) nor an interface nor *; names are not resolved here")));
 }
 
 TEST_F(IntakeSocket, IsNotTakenOverByAnotherDaemon) {

@@ -9,12 +9,15 @@
 #include "common/event.hpp"
 #include "common/limits.hpp"
 #include "common/probe.hpp"
+#include "daemon/ingest/intake.hpp"
 #include "daemon/net/url.hpp"
 #include "daemon/tool/check/account.hpp"
 #include "daemon/tool/check/clock.hpp"
 #include "daemon/tool/check/edge.hpp"
 #include "daemon/tool/check/finding.hpp"
 #include "daemon/tool/check/public_url.hpp"
+#include "daemon/tool/check/sockets.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace runledger::tool {
@@ -142,6 +145,35 @@ TEST(Account, MayWhatTheModeSaysOfItsClass) {
     EXPECT_FALSE(account.may_write(file(0, 33, 0002)));
     EXPECT_TRUE(account.may_enter(file(0, 0, 0001)));
     EXPECT_TRUE(Account{}.may_write(file(1000, 1000, 0))) << "root";
+}
+
+bool can_listen(const std::string& endpoint) {
+    IntakeQueue queue;
+    IntakeCounters counters;
+    try {
+        const Intake intake({.bind = {endpoint}}, queue, counters);
+        return true;
+    } catch (const BindError&) {
+        return false;
+    }
+}
+
+// Whatever stands before the port, and for a chosen port as for any free one.
+TEST(Sockets, FailWhereTheDaemonCouldNotListen) {
+    const Account account = own_account();
+    for (const std::string host :
+         {"127.0.0.1", "*", "lo", "[::1]", "", "localhost", "[localhost]", "127.1", "0x7f000001", "::1", "[127.0.0.1]",
+          "[*]", "[]", "203.0.113.7", "[2001:db8::7]", "no-such-interface", "127.0.0.1:1", "[::1%lo]"}) {
+        for (const std::string& port : {std::string("*"), std::to_string(test::free_port())}) {
+            const std::string endpoint = fmt::format("tcp://{}:{}", host, port);
+            SCOPED_TRACE(endpoint);
+            Findings findings;
+
+            check_sockets({.bind = {endpoint}}, {.config_file = "none", .daemon = account, .edge = {}}, findings);
+
+            EXPECT_EQ(findings.count(Grade::failed) == 0, can_listen(endpoint)) << findings.all().front().what;
+        }
+    }
 }
 
 TEST(Findings, ArePrintedWithWhatToDo) {
