@@ -6,9 +6,9 @@ namespace runledger {
 namespace {
 
 // By what the server, the database or the role may set otherwise, the meaning of a statement changes, or the text of
-// its values. `{0}` is LOCAL or nothing. TimeZone is not among them: no statement of ours depends on it, and a trigger
-// of the application's may. And no statement of ours is worth compiling: where many rows wait, the planner's estimates
-// are high, and what reads ten rows is compiled for seconds.
+// its values. `{0}` is LOCAL or nothing. TimeZone is not among them: a trigger of the application's may depend on it,
+// and of ours only what is written to an adopted updated_at without a zone. And no statement of ours is worth
+// compiling: where many rows wait, the planner's estimates are high, and what reads ten rows is compiled for seconds.
 constexpr std::string_view defaults_of_ours =
     "SET {0} row_security = off; SET {0} client_min_messages = warning; SET {0} datestyle = 'ISO, MDY'; "
     "SET {0} intervalstyle = 'postgres'; SET {0} bytea_output = 'hex'; SET {0} extra_float_digits = 1; "

@@ -69,7 +69,8 @@ BEGIN
         request_payload = NULL,
         response_payload = CASE WHEN p_has_result AND g.response_payload IS NOT NULL THEN runledger.no_outputs()
                                 ELSE g.response_payload END,
-        status_reason = CASE WHEN p_has_result AND g.status_reason IS NOT NULL THEN 'forgotten' ELSE g.status_reason END
+        status_reason = CASE WHEN p_has_result AND g.status_reason IS NOT NULL THEN 'forgotten' ELSE g.status_reason END,
+        updated_at = runledger.later_than(g.updated_at)  -- Copies of the row are found by this.
     WHERE g.id = p_id;
 END
 $$;

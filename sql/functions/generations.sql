@@ -18,6 +18,23 @@ $$;
 COMMENT ON FUNCTION runledger.queue_settlement() IS
     'Queues the run of a generation that was inserted or whose metadata changed, and the run that it named before, in the application''s own transaction. If the run was forgotten, the row is scrubbed, and names its pseudonym.';
 
+CREATE OR REPLACE FUNCTION runledger.later_than(p_last timestamptz) RETURNS timestamptz
+    LANGUAGE sql VOLATILE
+    -- A time that nobody has lived to see is an application's slip: nothing can come after it.
+    RETURN CASE WHEN p_last < timestamptz '9999-12-31 00:00:00+00'
+                THEN greatest(clock_timestamp(), p_last + interval '1 microsecond') ELSE clock_timestamp() END;
+COMMENT ON FUNCTION runledger.later_than(timestamptz) IS
+    'What updated_at becomes when the ledger changes a row: the clock''s time, or the microsecond after the last one if the clock has gone back. Never raises.';
+
+-- An adopted table may have an updated_at without a zone: it gets the time of the session's zone, as from now().
+CREATE OR REPLACE FUNCTION runledger.later_than(p_last timestamp) RETURNS timestamp
+    LANGUAGE sql VOLATILE
+    RETURN CASE WHEN p_last < timestamp '9999-12-31 00:00:00'
+                THEN greatest(clock_timestamp()::timestamp, p_last + interval '1 microsecond')
+                ELSE clock_timestamp()::timestamp END;
+COMMENT ON FUNCTION runledger.later_than(timestamp) IS
+    'The same for an adopted table whose updated_at has no time zone.';
+
 CREATE OR REPLACE FUNCTION runledger.generations_by_key(
     p_key text, OUT generation_id bigint, OUT application_id text, OUT run_id text, OUT matches text)
     RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -122,7 +122,8 @@ BEGIN
             RETURN 'repeated';
         END IF;
         IF word IS DISTINCT FROM wanted.status THEN
-            UPDATE runledger.generations SET application_status = word WHERE id = wanted.id;
+            UPDATE runledger.generations SET application_status = word, updated_at = runledger.later_than(updated_at)
+                WHERE id = wanted.id;
         END IF;
         INSERT INTO runledger.imported_documents (document_digest, generation_id, content_md5)
         VALUES (coalesce(digest, sha256('\xff'::bytea || convert_to(wanted.id::text, 'UTF8'))), wanted.id, content)
@@ -148,7 +149,7 @@ BEGIN
         response_payload = CASE WHEN is_open THEN wanted.response_payload ELSE response_payload END,
         duration_ms = CASE WHEN is_open THEN wanted.duration_ms ELSE duration_ms END,
         cost_usd = CASE WHEN is_open THEN wanted.cost_usd ELSE cost_usd END,
-        updated_at = clock_timestamp()
+        updated_at = runledger.later_than(updated_at)
     WHERE id = known.generation_id;
     RETURN CASE WHEN FOUND THEN 'changed' ELSE 'repeated' END;
 END

@@ -161,7 +161,7 @@ BEGIN
         PERFORM runledger.queue_endings(drafts, p_outputs_grace);
     END IF;
     IF cardinality(begun_ids) > 0 THEN
-        UPDATE runledger.generations AS g SET status = 'processing', updated_at = clock_timestamp()
+        UPDATE runledger.generations AS g SET status = 'processing', updated_at = runledger.later_than(g.updated_at)
             FROM runledger.each_of(begun_ids) AS begun (id) WHERE g.id = begun.id;
     END IF;
     IF cardinality(seen) < cardinality(held) THEN

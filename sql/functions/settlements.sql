@@ -298,7 +298,7 @@ BEGIN
             duration_ms = round(d.duration_us / 1000.0, 3),
             cost_usd = d.cost_usd,
             cost_note = d.cost_note,
-            updated_at = clock_timestamp()
+            updated_at = runledger.later_than(g.updated_at)
         FROM draft AS d JOIN audited AS a ON a.generation_id = d.generation_id
         WHERE g.id = d.generation_id AND d.outcome <> 'edited_by_hand'
         RETURNING runledger.handle_of(g.id, g.application_id::text) AS id, g.run_id, d.status, a.id AS settlement_id

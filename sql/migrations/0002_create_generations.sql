@@ -65,7 +65,7 @@ COMMENT ON COLUMN runledger.generations.cost_usd IS
     'US dollars: the rate''s amount times duration, rounded to 12 decimals; NULL if nothing is charged or the cost is unknown: see cost_note. Written by the daemon.';
 COMMENT ON COLUMN runledger.generations.cost_note IS
     'Why cost_usd is NULL, or what to know about it (clocks_differ: measured by wall clocks, because the machine booted in between); NULL: nothing to say. The words are listed in docs/dba.md.';
-COMMENT ON COLUMN runledger.generations.updated_at IS 'When the daemon last changed the row, or when it was inserted.';
+COMMENT ON COLUMN runledger.generations.updated_at IS 'When the ledger last changed the row (daemon, reprice, forget, import), or when it was inserted. Each change makes it later, whatever the clock says; what the application changes does not.';
 COMMENT ON COLUMN runledger.generations.adopted_at IS
     'When `runledger migrate --adopt` adopted the row with its table, or `runledger import` imported it as one that had ended: nobody is notified about it. NULL: it was inserted into the ledger. Written by migrate and import.';
 COMMENT ON COLUMN runledger.generations.group_key IS
