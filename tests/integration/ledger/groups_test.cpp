@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <future>
 #include <thread>
 
 #include "daemon/tell/tell.hpp"
@@ -135,6 +136,18 @@ TEST_F(Groups, AreToldAgainEvenIfNobodyLookedWhileTheyWereOpen) {
 
     EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2)));
     EXPECT_EQ(value("SELECT told_count FROM runledger.generation_groups"), "2");
+}
+
+TEST_F(Groups, AreToldAgainOnceAMemberJoinsThatHasEnded) {
+    insert_member("r-1");
+    insert_member("joins", "h");
+    end_and_settle("r-1");
+    end_and_settle("joins");
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(1, 1), ended(1, 1, 0, 0, "h")));
+
+    execute(R"(UPDATE runledger.generations SET metadata = metadata || '{"groupId": "g"}' WHERE run_id = 'joins')");
+
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2)));
 }
 
 TEST_F(Groups, WaitForAsManyMembersAsTheyWillHave) {
@@ -283,6 +296,21 @@ TEST_F(Groups, AreNotToldAgainIfAMemberIsOnlySettledAgain) {
     EXPECT_THAT(heard_after_a_turn(), IsEmpty());
 }
 
+TEST_F(Groups, AreNotToldAgainIfAMemberLeavesOrTheirSizeChanges) {
+    insert_member("r-1");
+    insert_member("r-2");
+    end_and_settle("r-1");
+    end_and_settle("r-2");
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2)));
+
+    execute("DELETE FROM runledger.generations WHERE run_id = 'r-2'");
+    EXPECT_THAT(heard_after_a_turn(), IsEmpty());
+    execute(R"(UPDATE runledger.generations SET metadata = metadata || '{"groupSize": 1}')");
+
+    EXPECT_THAT(heard_after_a_turn(), IsEmpty());
+    EXPECT_EQ(value("SELECT members || ' ' || told_count FROM runledger.generation_groups"), "1 1");
+}
+
 TEST_F(Groups, AreLeftToADaemonThatIsLookingAndComeBackIfItDies) {
     insert_member("r-1");
     end_and_settle("r-1");
@@ -296,6 +324,35 @@ TEST_F(Groups, AreLeftToADaemonThatIsLookingAndComeBackIfItDies) {
     EXPECT_TRUE(teller_.turn());
 
     EXPECT_THAT(heard(), ElementsAre(ended(1, 1)));
+}
+
+// Both would read that they were not told yet, and remove the entries one after the other.
+TEST_F(Groups, AreToldByOneOfTwoDaemonsThatLookAtOnce) {
+    insert_member("r-1");
+    insert_member("r-2");
+    end_and_settle("r-1");
+    EXPECT_THAT(heard_after_a_turn(), IsEmpty());
+    end_and_settle("r-2");
+    Teller other{{}, daemon_uri(), stop_, counters_};
+    std::future<bool> one;
+    std::future<bool> two;
+    Open holding(connect_to(uri()));
+    holding.run("LOCK TABLE runledger.group_queue IN SHARE MODE");  // Entries can be read, and not removed.
+    const auto waiting = [this] {
+        return value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'relation'");
+    };
+    one = std::async(std::launch::async, [this] { return teller_.turn(); });
+    eventually("it is about to remove the entries", [&] { return waiting() == "1"; });
+    two = std::async(std::launch::async, [&other] { return other.turn(); });
+    eventually("the other leaves them, or is about to",
+               [&] { return two.wait_for(std::chrono::seconds{0}) == std::future_status::ready || waiting() == "2"; });
+
+    holding.commit();
+    (void)one.get();
+    (void)two.get();
+
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2)));
 }
 
 TEST_F(Groups, WhoseEntriesAreOfATransactionOlderThanTheLastLookAreStillSeen) {
@@ -313,6 +370,29 @@ TEST_F(Groups, WhoseEntriesAreOfATransactionOlderThanTheLastLookAreStillSeen) {
     slow.commit();
 
     EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(1, 1)));
+}
+
+// What is committed between the count and the removal of entries would be in neither.
+TEST_F(Groups, AreToldThoughTheirLastMemberEndsWhileTheyAreCounted) {
+    insert_member("r-1");
+    insert_member("r-2");
+    end("r-2");
+    end_and_settle("r-1");
+    std::future<bool> looking;
+    Open settling(connect_to(uri()));
+    settling.run("LOCK TABLE runledger.group_queue IN SHARE MODE");  // Entries can be read, and not removed.
+    looking = std::async(std::launch::async, [this] { return teller_.turn(); });
+    eventually("it is about to remove the entries", [&] {
+        return value(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = "
+                   "'relation'") == "1";
+    });
+
+    ASSERT_EQ(settled_in(settling, "r-2"), "settled");
+    settling.commit();
+    (void)looking.get();
+
+    EXPECT_THAT(heard_after_a_turn(), ElementsAre(ended(2, 2)));
 }
 
 TEST_F(Groups, FitIntoANotificationWhateverTheirName) {

@@ -410,10 +410,13 @@ std::vector<Change> changes() {
              t.settle_all();
          },
          "none"},
-        {"retention_of_everything_after_a_change",
+        // The settlement of the first one is replaced, too.
+        {"retention_of_everything_after_two_changes",
          [](ChangesAfterTheClosing& t) {
-             t.receive("a", "running", -5 * second_us);
-             t.settle_all();
+             for (const int earlier : {5, 10}) {
+                 t.receive("a", "running", -earlier * second_us);
+                 t.settle_all();
+             }
              t.execute(
                  "UPDATE runledger.settlements SET settled_at = settled_at - interval '400 days'; UPDATE "
                  "runledger.runs SET changed_at = changed_at - interval '400 days', applied_at = applied_at - "
@@ -424,7 +427,8 @@ std::vector<Change> changes() {
              EXPECT_EQ(t.value("SELECT count(*) FROM runledger.closed_runs_v1 WHERE run_id IS NULL"), "0");
              EXPECT_EQ(t.value("SELECT count(*) FROM runledger.corrections_v1 WHERE run_id IS NULL"), "0");
          },
-         "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000"},
+         "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000, "
+         "2025-08 resettled 0.005055000000->0.006740000000: 0.001685000000"},
         {"forgetting_a_person",
          [](ChangesAfterTheClosing& t) {
              t.execute("SELECT runledger.forget_generation(id) FROM runledger.generations WHERE run_id = 'a'");
@@ -501,6 +505,23 @@ TEST_F(Periods, HaveASettlementThatCommitsBeforeTheClosing) {
     closing.committed.get();
 
     EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "2 0.010110000000");
+    EXPECT_EQ(corrections(), "none");
+    expect_balance();
+}
+
+// Its number is below one that is committed.
+TEST_F(Periods, HaveASettlementThatCommitsAfterALaterOne) {
+    settled_run("a", 10);
+    run_that_waits("b", 20);
+    OtherSession settling(another_connection());
+    settle_in(settling.work, "b");
+    settled_run("later", 30);
+
+    auto closing = close_elsewhere("PgSleep");
+    settling.work.commit();
+    closing.committed.get();
+
+    EXPECT_EQ(value("SELECT runs || ' ' || cost_usd FROM runledger.closed_periods_v1"), "3 0.020220000000");
     EXPECT_EQ(corrections(), "none");
     expect_balance();
 }
@@ -585,6 +606,24 @@ TEST_F(Periods, CountTheRunsThatWaitWhenTheyAreClosed) {
     EXPECT_EQ(value("SELECT concat_ws('|', runs, unsettled, cost_usd) FROM runledger.closed_periods_v1"),
               "2|0|0.010110000000");
     EXPECT_EQ(corrections(), "none");
+    expect_balance();
+}
+
+TEST_F(Periods, CountACorrectionOnceThatIsPostedWhileTheyAreBeingClosed) {
+    settled_run("a", 10);
+    close("2025-08");
+    receive("a", "running", -5 * second_us);
+    OtherSession blocking(another_connection());
+    blocking.work.exec("LOCK TABLE runledger.closed_runs IN SHARE MODE");
+    auto closing = begin_elsewhere("relation", [](pqxx::work& work) { return close_in(work, "2025-09"); });
+
+    settle_all();
+    blocking.work.commit();
+    closing.committed.get();
+
+    EXPECT_EQ(value("SELECT concat_ws('|', corrections_taken, corrections_taken_usd) FROM runledger.closed_periods_v1 "
+                    "WHERE period = '2025-09'"),
+              "1|0.001685000000");
     expect_balance();
 }
 

@@ -2,9 +2,13 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "daemon/tell/tell.hpp"
 #include "tests/integration/ledger/ledger_fixture.hpp"
 #include "tests/integration/ledger/listening.hpp"
+#include "tests/integration/ledger/open_transaction.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace runledger::test {
 namespace {
@@ -82,6 +86,25 @@ TEST_F(ProgressNews, OfSeveralDaemonsKeepToTheIntervalTogether) {
     event_comes("r-1", "running", "0.5");
 
     EXPECT_THAT(heard_after_a_turn_of(other), IsEmpty());
+}
+
+TEST_F(ProgressNews, AreToldByOneOfTwoDaemonsThatLookAtOnce) {
+    insert_generation("r-1");
+    event_comes("r-1", "running", "0.25");
+    std::future<bool> beside;
+    Open other(connect_to(daemon_uri()));
+    ASSERT_EQ(other.value("SELECT runledger.tell_progress('30 minutes', 1000)"), "1");
+    beside = std::async(std::launch::async, [this] { return teller_.turn(); });
+    eventually("it waits for the other", [&] {
+        return value(
+                   "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = "
+                   "'transactionid'") == "1";
+    });
+
+    other.commit();
+    (void)beside.get();
+
+    EXPECT_THAT(heard_after_a_turn(), SizeIs(1));
 }
 
 TEST_F(ProgressNews, AreOffUnlessTheyAreAskedFor) {
