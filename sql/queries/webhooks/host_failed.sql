@@ -2,7 +2,9 @@
 -- milliseconds at first, $5 at most, $6 for how many milliseconds the host has asked to wait, $7 the error. The time
 -- doubles with each further failure. It applies to every daemon.
 INSERT INTO runledger.webhook_hosts AS known (host, failures, closed_until, asked_until, last_error)
-VALUES ($1, $2::integer, now() + $6::bigint * interval '1 millisecond',
+VALUES ($1, $2::integer,
+        now() + interval '1 millisecond' * greatest(
+            $6::bigint, CASE WHEN $2::integer >= $3::integer THEN least($5::bigint, $4::bigint) END),
         CASE WHEN $6::bigint > 0 THEN now() + $6::bigint * interval '1 millisecond' END, $7)
 ON CONFLICT (host) DO UPDATE
 SET failures = least(known.failures + excluded.failures, 1000000), last_error = excluded.last_error, changed_at = now(),

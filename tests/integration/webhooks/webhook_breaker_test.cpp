@@ -83,6 +83,7 @@ TEST_F(WebhookBreaker, IsRememberedByTheNextDaemon) {
     start_sender();
     (void)settle();
     eventually("it fails", [&] { return value("SELECT count(*) FROM runledger.webhook_hosts") == "1"; });
+    EXPECT_EQ(value("SELECT closed_until > now() + interval '30 s' FROM runledger.webhook_hosts"), "t");
     (void)settle();
     const auto other = another_sender("there:2:second");
     execute("UPDATE runledger.webhook_hosts SET closed_until = now() + interval '1 hour'");
