@@ -70,13 +70,15 @@ TEST_F(WebhookDelivery, KeepsTheOrderWithinARunAndHoldsNoOther) {
     start_sender();
     const std::string held = settle();
     all_are_delivered();
-    receiver_.script({.answer = {.status = 400}, .times = -1, .mention = '"' + held + '"'});
+    // The next one is refused; those behind it would be accepted.
+    receiver_.script({.answer = {.status = 400}, .times = -1, .mention = "\"status\": \"completed\""});
 
     settle_again(held, "success");
     settle_again(held, "cancelled");
     settle_again(held, "failed");
     const std::string free = settle();
     eventually("the other run is told", [&] { return told_of(free).size() == 1; });
+    eventually("the next one is tried again", [&] { return sent().retried >= 3; });
     EXPECT_THAT(told_of(held), ElementsAre("failed"));
     receiver_.clear_script();
     all_are_delivered();

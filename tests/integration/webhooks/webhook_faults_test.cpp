@@ -106,6 +106,51 @@ TEST_F(WebhookFaults, LosesNothingThoughTheAnswerOfACommitIsLost) {
     }
 }
 
+// What an attempt came to is said by the daemon that has the webhook then.
+TEST_F(WebhookFaults, SaysNothingOfWhatAnotherDaemonHasTakenOver) {
+    settings_.metadata_keys = {"*"};
+    start_sender();
+    std::vector<std::string> runs;
+    for (const int status : {200, 410, 503}) {
+        const std::string word = fmt::format("\"answer {}\"", status);
+        receiver_.script({.answer = {.status = status, .delay = seconds{3}}, .mention = word});
+        runs.push_back(settle(", \"a\": " + word));
+    }
+    eventually("they are on their way", [&] { return receiver_.received().size() == runs.size(); });
+    execute(
+        "UPDATE runledger.notifications SET lease_owner = 'other', lease_until = now() + interval '1 hour' "
+        "WHERE channel = 'webhook' AND state = 'leased'");
+
+    eventually("they are answered", [&] { return sent().delivered + sent().gone + sent().retried == runs.size(); });
+    stop_sender();  // It has stored what it knows.
+    EXPECT_THAT(log_.lines_with("a webhook's lease was lost"), SizeIs(runs.size()));
+    for (const std::string& run : runs) {
+        EXPECT_EQ(webhook_of(run, "state || ' ' || lease_owner || ' ' || attempts"), "leased other 1");
+    }
+}
+
+// It then recovers what it may have leased by a COMMIT whose answer is lost: not what it is sending, nor what another
+// daemon is.
+TEST_F(WebhookFaults, LeavesWhatIsOnItsWayAloneAfterALookThatFailed) {
+    receiver_.script({.answer = {.delay = seconds{3}}});
+    start_sender();
+    const std::string run = settle();
+    eventually("it is on its way", [&] { return receiver_.received().size() == 1; });
+    execute(
+        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, payload, webhook_id, "
+        "webhook_host, state, lease_owner, lease_until, sending_at) SELECT generation_id + 1, 'of another', kind, "
+        "for_status, channel, payload, webhook_id || 'x', webhook_host, 'leased', 'other', now() + interval '1 hour', "
+        "now() FROM runledger.notifications WHERE channel = 'webhook';"
+        "ALTER TABLE runledger.webhook_hosts RENAME TO away");
+    eventually("a look fails", [&] { return sent().turns_failed > 0; });
+    execute("ALTER TABLE runledger.away RENAME TO webhook_hosts");
+
+    eventually("it is accepted", [&] { return webhook_of(run, "state") == "sent"; });
+
+    EXPECT_THAT(receiver_.received(), SizeIs(1));
+    EXPECT_EQ(webhook_of("of another", "state || ' ' || lease_owner"), "leased other");
+}
+
 TEST_F(WebhookFaults, LeavesWhatIsInFlightAtItsEndToTheNextDaemon) {
     sender_tuning_.stop_bound = std::chrono::milliseconds{400};
     receiver_.script({.answer = {.delay = seconds{30}}});

@@ -77,6 +77,24 @@ TEST(WebhookPolicy, GivesUpAUrlOfMetadataThatIsNone) {
     EXPECT_FALSE(decision.host_fails);
 }
 
+// Later progress comes instead. Only what the receiver asks to have later is sent later.
+TEST(WebhookPolicy, DropsProgressThatFails) {
+    const auto decision_on = [](const HttpResponse& response) {
+        return decide(response, {.attempts = 1, .is_progress = true}, policy, 1.0);
+    };
+
+    const Decision failed = decision_on(answered(500));
+    EXPECT_EQ(failed.verdict, Verdict::dropped);
+    EXPECT_EQ(failed.delay, milliseconds{0});
+    EXPECT_TRUE(failed.host_fails);
+    EXPECT_THAT(failed.error, HasSubstr("HTTP 500"));
+    const Decision stopped = decision_on(answered(0, {}, HttpEnd::aborted));
+    EXPECT_EQ(stopped.verdict, Verdict::dropped);
+    EXPECT_EQ(stopped.error, "the daemon was stopped while it was sent");
+    EXPECT_EQ(decision_on(answered(200)).verdict, Verdict::delivered);
+    EXPECT_EQ(decision_on(answered(503, seconds{7})).verdict, Verdict::held);
+}
+
 TEST(WebhookPolicy, DoublesTheDelayUpToItsBoundWithJitter) {
     const auto delay = [](unsigned attempts, double chance) {
         return decide(answered(500), {.attempts = attempts}, policy, chance).delay;
