@@ -29,9 +29,9 @@ COMMENT ON FUNCTION runledger.word_at(jsonb, text) IS
 
 -- PostgreSQL puts an SQL function into a statement as an expression. The expression of a generated column it plans anew
 -- for each INSERT, even a prepared one: with six of them, that took most of an INSERT's time. A function in PL/pgSQL keeps
--- its plan for the session. Where everything in it is named with its schema, it needs no search_path of its own.
+-- its plan for the session.
 CREATE OR REPLACE FUNCTION runledger.run_id_of(metadata jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN runledger.word_at(metadata, 'run_id');
 END
@@ -100,7 +100,7 @@ COMMENT ON FUNCTION runledger.size_at(jsonb, text) IS
     'The value of this key of metadata if it is a whole number from 1 to 999999 (3, 3.0) or a string of its digits, else NULL. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.group_key_of(metadata jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN coalesce(runledger.word_at(metadata, (runledger.metadata_keys('group_key'))[1]),
                     runledger.word_at(metadata, (runledger.metadata_keys('group_key'))[2]),
@@ -111,7 +111,7 @@ COMMENT ON FUNCTION runledger.group_key_of(jsonb) IS
     'The group of a generation: the first usable value of runledger.metadata_keys(''group_key''). NULL: none. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.group_size_of(metadata jsonb) RETURNS integer
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN coalesce(runledger.size_at(metadata, (runledger.metadata_keys('group_size'))[1]),
                     runledger.size_at(metadata, (runledger.metadata_keys('group_size'))[2]),
@@ -122,7 +122,7 @@ COMMENT ON FUNCTION runledger.group_size_of(jsonb) IS
     'How many members the generation''s group will have: the first usable value of runledger.metadata_keys(''group_size''). NULL: none. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.account_key_of(metadata jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN coalesce(runledger.word_at(metadata, (runledger.metadata_keys('account_key'))[1]),
                     runledger.word_at(metadata, (runledger.metadata_keys('account_key'))[2]),
@@ -133,7 +133,7 @@ COMMENT ON FUNCTION runledger.account_key_of(jsonb) IS
     'The account of a generation: the first usable value of runledger.metadata_keys(''account_key''). NULL: none. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.tool_key_of(metadata jsonb) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN coalesce(runledger.word_at(metadata, (runledger.metadata_keys('tool_key'))[1]),
                     runledger.word_at(metadata, (runledger.metadata_keys('tool_key'))[2]),

@@ -227,7 +227,7 @@ int ExplainCli::run(const Config& config, Output& out) const {
             continue;
         }
         if (!out.as_json) {
-            out.print("{}Generation {} {}\n", is_explained ? "\n" : "", generation.name,
+            out.print("{}Generation {} {}\n", Lines{is_explained ? "\n" : ""}, generation.name,
                       Lines{generation.run_id.empty() ? "names no run:"
                                                       : fmt::format("names run {}.\n", one_line(generation.run_id))});
         }
