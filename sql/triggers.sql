@@ -100,3 +100,13 @@ CREATE OR REPLACE TRIGGER corrections_stay BEFORE UPDATE OR DELETE ON runledger.
     FOR EACH ROW EXECUTE FUNCTION runledger.refuse_change_of_closed_period();
 CREATE OR REPLACE TRIGGER corrections_stay_whole BEFORE TRUNCATE ON runledger.corrections
     FOR EACH STATEMENT EXECUTE FUNCTION runledger.refuse_change_of_closed_period();
+
+-- The words of an adopted application: those of the table are in force, whoever changes it.
+CREATE OR REPLACE TRIGGER status_words_come_into_force
+    AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON runledger.status_words
+    FOR EACH STATEMENT EXECUTE FUNCTION runledger.use_changed_status_words();
+DO $$
+BEGIN
+    PERFORM runledger.use_status_words();  -- Of a build that was before this trigger.
+END
+$$;

@@ -392,6 +392,7 @@ void Adoption::take_over(pqxx::work& work, std::string_view migration_sql) const
                      "INSERT INTO runledger.status_words (word, status, is_written, is_kept) VALUES ($1, $2, $3, $4)",
                      word.word, std::string(word.status), word.is_written, word.is_kept);
     }
+    work.exec("SELECT runledger.use_status_words()");  // The trigger that does this is made later.
     work.exec(fmt::format("CREATE VIEW {} AS SELECT {} FROM runledger.generations", table, fmt::join(shown, ", ")));
     work.exec(
         fmt::format("COMMENT ON VIEW {} IS 'runledger.generations under the name that it had before it was "

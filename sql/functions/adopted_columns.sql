@@ -40,12 +40,53 @@ $$;
 COMMENT ON FUNCTION runledger.json_said(text) IS
     'The JSON that a text holds; NULL if it holds none that jsonb can hold. Never raises.';
 
-CREATE OR REPLACE FUNCTION runledger.status_meant(p_word text) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+-- What status_words says since its last change: a function, because a trigger would read the table with the snapshot of the
+-- application's transaction, which can be older than the change. Functions are looked up without that snapshot. It is
+-- STABLE, because PostgreSQL would not make a plan anew into which it has taken the result of an IMMUTABLE one.
+-- use_status_words replaces it, so it is made once.
+DO $$
 BEGIN
-    RETURN (SELECT status FROM runledger.status_words WHERE word = p_word);
+    IF to_regprocedure('runledger.status_words_in_force()') IS NULL THEN
+        CREATE FUNCTION runledger.status_words_in_force() RETURNS jsonb
+            LANGUAGE sql STABLE PARALLEL SAFE
+            RETURN '{"meant": {}, "written": {}, "kept": []}'::jsonb;
+    END IF;
 END
 $$;
+COMMENT ON FUNCTION runledger.status_words_in_force() IS
+    'The content of status_words: meant has the status of each word, written the word that is written for each status, kept the words that are never replaced. Replaced by a trigger on status_words.';
+
+CREATE OR REPLACE FUNCTION runledger.use_status_words() RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Every change writes this row. So a second one waits until the first has ended, and sees its words then; if its
+    -- snapshot is older, it is refused with serialization_failure, because it would leave those words out.
+    UPDATE runledger.schema_definitions SET defined_at = defined_at;
+    EXECUTE format('CREATE OR REPLACE FUNCTION runledger.status_words_in_force() RETURNS jsonb '
+                   'LANGUAGE sql STABLE PARALLEL SAFE RETURN %L::jsonb', (
+        SELECT jsonb_build_object(
+            'meant', coalesce(jsonb_object_agg(w.word, w.status), '{}'),
+            'written', coalesce(jsonb_object_agg(w.status, w.word) FILTER (WHERE w.is_written), '{}'),
+            'kept', coalesce(jsonb_agg(w.word) FILTER (WHERE w.is_kept), '[]'))
+        FROM runledger.status_words AS w));
+END
+$$;
+COMMENT ON FUNCTION runledger.use_status_words() IS
+    'Makes status_words_in_force of the content of status_words. Called by adopt, by migrate, and by a trigger on status_words.';
+
+CREATE OR REPLACE FUNCTION runledger.use_changed_status_words() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM runledger.use_status_words();
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION runledger.use_changed_status_words() IS
+    'Puts a change of status_words in force, in its own transaction. With its owner''s rights: whoever may write the table need not own the function that is replaced.';
+
+CREATE OR REPLACE FUNCTION runledger.status_meant(p_word text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN runledger.status_words_in_force() -> 'meant' ->> p_word;
 COMMENT ON FUNCTION runledger.status_meant(text) IS 'What a status word of the application means; NULL: it is not in status_words.';
 
 CREATE OR REPLACE FUNCTION runledger.handle_of(p_id bigint, p_application_id text) RETURNS jsonb
@@ -72,7 +113,9 @@ CREATE OR REPLACE FUNCTION runledger.keep_adopted_status() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     is_read boolean;
-    meant text := runledger.status_meant(NEW.application_status::text);
+    words CONSTANT jsonb := runledger.status_words_in_force();
+    word CONSTANT text := NEW.application_status::text;
+    meant CONSTANT text := words -> 'meant' ->> word;
 BEGIN
     -- The application writes its own word; the daemon, and an INSERT into generations itself, write status.
     IF TG_OP = 'INSERT' THEN
@@ -84,9 +127,8 @@ BEGIN
         IF TG_OP = 'INSERT' OR NEW.application_status IS DISTINCT FROM OLD.application_status THEN
             NEW.status := coalesce(meant, NEW.status);
         END IF;
-    ELSIF meant IS DISTINCT FROM NEW.status
-          AND NOT EXISTS (SELECT FROM runledger.status_words WHERE word = NEW.application_status::text AND is_kept) THEN
-        NEW.application_status := (SELECT word FROM runledger.status_words WHERE status = NEW.status AND is_written);
+    ELSIF meant IS DISTINCT FROM NEW.status AND NOT coalesce(words -> 'kept' ? word, false) THEN
+        NEW.application_status := words -> 'written' ->> NEW.status;
     END IF;
     RETURN NEW;
 END

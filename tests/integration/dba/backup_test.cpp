@@ -67,7 +67,8 @@ TEST_F(Backup, GoesToAnotherClusterByTheDocumentedCommands) {
     run(R"(
         INSERT INTO runledger.generations (metadata) VALUES ('{"run_id": "kept"}');
         INSERT INTO runledger.gpu_rates (gpu, usd_per_second, effective)
-        VALUES ('of-mine', 0.5, '[2024-01-01,)');)");
+        VALUES ('of-mine', 0.5, '[2024-01-01,)');
+        INSERT INTO runledger.status_words (word, status) VALUES ('success', 'completed'))");
     const Finished saved = in_shell(commands[0], server());
     ASSERT_TRUE(saved.status.clean()) << saved.output;
     PostgresServer other({.fsync = false, .has_logins = false});
@@ -82,6 +83,7 @@ TEST_F(Backup, GoesToAnotherClusterByTheDocumentedCommands) {
     };
     EXPECT_EQ(as("postgres", "SELECT run_id FROM runledger.generations"), "kept");
     EXPECT_EQ(as("postgres", "SELECT count(*) FROM runledger.gpu_rates WHERE gpu = 'of-mine'"), "1");
+    EXPECT_EQ(as("postgres", "SELECT runledger.status_meant('success')"), "completed");
     EXPECT_EQ(as("postgres", "SELECT has_table_privilege('runledger_daemon', 'runledger.runs', 'INSERT')"), "t");
     EXPECT_EQ(as("postgres", "SELECT has_table_privilege('runledger_reader', 'runledger.runs', 'SELECT')"), "f");
     EXPECT_EQ(as("postgres",
