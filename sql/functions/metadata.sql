@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION runledger.use_metadata_keys(p_column text, VARIADIC p
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     kept text;
+    caller record;
 BEGIN
     IF runledger.metadata_keys(p_column) IS NULL THEN
         RAISE EXCEPTION 'use_metadata_keys: "%" is none of group_key, group_size, account_key, tool_key', p_column
@@ -19,6 +20,18 @@ BEGIN
         FROM unnest(ARRAY['group_key', 'group_size', 'account_key', 'tool_key']) WITH ORDINALITY AS n (name, place);
     EXECUTE format('CREATE OR REPLACE FUNCTION runledger.metadata_keys(p_column text) RETURNS text[] '
                    'LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE p_column %s END', kept);
+    -- Sessions keep plans that have the keys of before in them, because the function is IMMUTABLE. Such a plan is made anew
+    -- if a function that stood in its statement is altered: so each that calls this one is, to what it was.
+    FOR caller IN
+        WITH RECURSIVE callers AS (
+            SELECT 'runledger.metadata_keys(text)'::regprocedure::oid AS oid
+            UNION
+            SELECT d.objid FROM callers JOIN pg_depend AS d ON d.refobjid = callers.oid
+            WHERE d.refclassid = 'pg_proc'::regclass AND d.classid = 'pg_proc'::regclass)
+        SELECT p.oid::regprocedure AS name, p.procost AS cost FROM callers JOIN pg_proc AS p ON p.oid = callers.oid
+    LOOP
+        EXECUTE format('ALTER ROUTINE %s COST %s', caller.name, caller.cost);
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION runledger.use_metadata_keys(text, text[]) IS

@@ -67,6 +67,24 @@ kept = ["paid"]
             "SELECT concat_ws(' ', status, application_status, cost_usd) FROM runledger.generations WHERE name = '{}'",
             name));
     }
+    // In a session that has kept the plans of its statement and of the triggers, and in an old transaction.
+    void other_keys_are_taken() const {
+        const auto session = connect_to(uri());
+        pqxx::nontransaction work(*session);
+        const std::string insert =
+            "INSERT INTO runledger.generations (metadata) VALUES ('{\"tool\": \"a\", \"model\": \"b\"}') RETURNING "
+            "tool_key";
+        work.exec("PREPARE kept AS " + insert);
+        for (int i = 0; i < 10; ++i) {
+            ASSERT_EQ(libpqxx::run1(work, "EXECUTE kept")[0].as<std::string>(), "a");
+        }
+        OldSnapshot older(uri());
+
+        run("SELECT runledger.use_metadata_keys('tool_key', 'model')");
+
+        EXPECT_EQ(libpqxx::run1(work, "EXECUTE kept")[0].as<std::string>(), "b");
+        EXPECT_EQ(older.value(insert), "b");
+    }
 };
 
 TEST_F(AdoptStraddle, GivesEachRowTheStatusThatItsWordMeans) {
@@ -198,6 +216,16 @@ TEST_F(AdoptStraddle, KeepsTheWordsOverAnUpgrade) {
     run("INSERT INTO public.generations (name, status) VALUES ('new', 'refunded'), ('old', 'broken')");
     EXPECT_EQ(row("new"), "completed refunded");
     EXPECT_EQ(row("old"), "failed broken");
+}
+
+TEST_F(AdoptStraddle, TakesOtherKeysOfMetadataInASessionThatHasWrittenBefore) {
+    make_adopted();
+    other_keys_are_taken();
+}
+
+TEST_F(AdoptStraddle, TakesThemLikewiseWhereTheColumnsAreGenerated) {
+    migrate();
+    other_keys_are_taken();
 }
 
 }  // namespace
