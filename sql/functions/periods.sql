@@ -33,7 +33,7 @@ CREATE OR REPLACE FUNCTION runledger.check_sees_commits() RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-        RAISE EXCEPTION 'a month is settled, closed and stated in a transaction that is READ COMMITTED, not %',
+        RAISE EXCEPTION 'a month is settled, closed and stated, and generations is truncated, in a transaction that is READ COMMITTED, not %',
             upper(current_setting('transaction_isolation'))
             USING ERRCODE = 'invalid_transaction_state',
                   DETAIL = 'With an older snapshot it would not see what was committed while it waited for a lock.';

@@ -45,12 +45,16 @@ COMMENT ON FUNCTION runledger.leave_id_of_deleted_rows() IS
 CREATE OR REPLACE FUNCTION runledger.leave_all_ids() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    -- TRUNCATE removes rows that an older snapshot does not see, too. A DELETE with one is refused by PostgreSQL itself: a
+    -- settlement changes its row.
+    PERFORM runledger.check_sees_commits();
     UPDATE runledger.settlements SET row_is_gone = true WHERE NOT row_is_gone;
     UPDATE runledger.imported_documents SET generation_id = NULL WHERE generation_id IS NOT NULL;
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION runledger.leave_all_ids() IS 'As leave_id_of_deleted_rows, when generations is truncated.';
+COMMENT ON FUNCTION runledger.leave_all_ids() IS
+    'As leave_id_of_deleted_rows, when generations is truncated. Raises invalid_transaction_state unless the transaction is READ COMMITTED.';
 
 CREATE OR REPLACE FUNCTION runledger.is_edited_by_hand(g runledger.generations, last runledger.settlements) RETURNS boolean
     LANGUAGE sql IMMUTABLE

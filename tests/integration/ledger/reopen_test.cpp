@@ -354,6 +354,31 @@ TEST_F(DeletedRow, IsGoneWithATruncatedTableToo) {
     EXPECT_EQ(bill(), "a 0.000337, b 1");
 }
 
+// Else a settlement that it does not see would have a say in the row that gets the id.
+TEST_F(DeletedRow, IsNotTruncatedWithASnapshotThatIsOlderThanItsSettlement) {
+    const auto owner = another_connection();
+    pqxx::work old(*owner);
+    old.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM runledger.runs");
+    EXPECT_EQ(insert_generation("second"), 2);
+    end_run("second", 1'000'000);
+
+    std::string refused;
+    try {
+        old.exec("TRUNCATE runledger.generations");
+        old.commit();
+    } catch (const pqxx::sql_error& error) {
+        refused = error.what();
+        old.abort();
+        execute("TRUNCATE runledger.generations");
+    }
+
+    EXPECT_THAT(refused, testing::HasSubstr("READ COMMITTED, not REPEATABLE READ"));
+    execute(R"(INSERT INTO runledger.generations (id, metadata) VALUES (2, '{"run_id": "third", "gpu": "A10G"}'))");
+    end_run("third", 2'000'000);
+    EXPECT_EQ(row(2), "completed|2000.000|0.000674000000|third|ended");
+    EXPECT_EQ(audit(2), "second settled, third settled");
+}
+
 // The message that waits is for the person of the deleted row.
 TEST_F(DeletedRow, GivesItsMessageNothingOfAnotherRow) {
     execute("DELETE FROM runledger.generations; " + inserts("b"));
