@@ -120,7 +120,8 @@ BEGIN
     -- right to fire. The others have the rights of their caller, and views call them as their reader: anybody may.
     FOR given IN
         SELECT p.oid::regprocedure AS name,
-               p.proname IN ('make_event_day', 'find_event_days', 'drop_event_day', 'remove_expired') AS is_the_daemons
+               p.proname IN ('make_event_day', 'find_event_days', 'drop_event_day', 'remove_expired', 'scrub_if_forgotten')
+                   AS is_the_daemons
         FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = 'runledger'::regnamespace AND p.prosecdef
     LOOP
         EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', given.name);

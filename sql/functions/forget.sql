@@ -77,6 +77,17 @@ $$;
 COMMENT ON FUNCTION runledger.scrub_generation(bigint, boolean) IS
     'Removes the personal data from a row of generations: when its person is forgotten, and when the application then writes the forgotten run into a row. p_has_result: also from its result, which an UPDATE by the application does not write.';
 
+CREATE OR REPLACE FUNCTION runledger.scrub_if_forgotten(p_run_id text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF runledger.is_forgotten(p_run_id) THEN
+        PERFORM runledger.scrub_generation(g.id, true) FROM runledger.generations AS g WHERE g.run_id = p_run_id;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION runledger.scrub_if_forgotten(text) IS
+    'Scrubs the generation that names a forgotten run: the trigger does not, in a transaction of the application whose snapshot is from before the run was forgotten. Called by settle for each run that it knows nothing of. With its owner''s rights, for the daemon.';
+
 CREATE OR REPLACE FUNCTION runledger.late_events_of(
     p_run_ids text[], OUT run_id text, OUT pseudonym text, OUT is_removed boolean)
     RETURNS SETOF record LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan

@@ -147,6 +147,7 @@ BEGIN
             detail := (draft.settlement).why;
         ELSIF (known.r).run_id IS NULL THEN
             outcome := 'no_run';
+            PERFORM runledger.scrub_if_forgotten((known.g).run_id);
         ELSIF (known.g).status = 'pending' AND (known.r).running_at IS NOT NULL THEN
             begun_ids := begun_ids || (known.g).id;
             outcome := 'processing';
@@ -226,6 +227,7 @@ BEGIN
         -- can be given it. But the row that names it keeps nothing of another run.
         BEGIN
             PERFORM runledger.reopen_row_for(p_run_id);
+            PERFORM runledger.scrub_if_forgotten(p_run_id);
             outcome := 'no_run';
         EXCEPTION WHEN lock_not_available THEN
             outcome := 'locked';

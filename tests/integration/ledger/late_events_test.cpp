@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 
 #include <future>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "daemon/database/database.hpp"
 #include "daemon/database/libpqxx.hpp"
@@ -159,6 +162,44 @@ TEST_F(LateEvents, OfACallThatIsBeingEnteredAreWaitedFor) {
     forgotten.get();
 
     EXPECT_EQ(count("progress_messages"), 0);
+}
+
+// In a transaction that does not see that the run was forgotten, since its snapshot is older.
+TEST_F(LateEvents, OfTheApplicationBringNothingBackEither) {
+    settle_a_run();
+    const auto other = insert_generation("run-2");
+    std::vector<std::unique_ptr<pqxx::connection>> connections;
+    std::vector<std::unique_ptr<pqxx::work>> old;
+    for (int i = 0; i < 2; ++i) {
+        connections.push_back(another_connection_as_application());
+        old.push_back(std::make_unique<pqxx::work>(*connections.back()));
+        old.back()->exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE; SELECT FROM runledger.runs");
+    }
+    forget();
+
+    for (int i = 0; i < 2; ++i) {
+        old[i]->exec(R"(
+            INSERT INTO runledger.generations (metadata, request_payload, response_payload, status, status_reason)
+            VALUES ('{"run_id": "run-1", "groupId": "SECRET", "telegramChatId": 42}', '"SECRET"', '"SECRET"', 'failed',
+                    'SECRET'))");
+        old[i]->commit();
+        if (i == 0) {
+            pqxx::work work(db());
+            work.exec("SET LOCAL ROLE runledger_daemon");
+            EXPECT_EQ(
+                libpqxx::run1(work, "SELECT outcome FROM runledger.settle_runs('{run-1}', '0', '7 days')")[0].c_str(),
+                std::string("no_run"));
+            work.commit();
+        } else {
+            EXPECT_EQ(settle("run-1"), "no_run");
+        }
+
+        EXPECT_EQ(count("generations AS g WHERE g::text LIKE '%SECRET%' OR g::text LIKE '%run-1%'"), 0);
+    }
+    EXPECT_EQ(count("generations"), 4);
+    EXPECT_EQ(row(), "completed 2000.000 0.000674000000");
+    EXPECT_EQ(value("SELECT string_agg(id::text, ' ') FROM runledger.generations WHERE run_id = 'run-2'"),
+              std::to_string(other));
 }
 
 TEST_F(LateEvents, OfTelegramBringNoChatBack) {
