@@ -122,7 +122,8 @@ TEST_F(AdoptStraddle, TakesAWordThatComesLater) {
     make_adopted();
     OldSnapshot application(uri());
 
-    run("INSERT INTO runledger.status_words (word, status, is_kept) VALUES ('refunded', 'completed', true)");
+    run("SET ROLE runledger_owner; INSERT INTO runledger.status_words (word, status, is_kept) VALUES ('refunded', "
+        "'completed', true)");
     application.run("INSERT INTO public.generations (name, status) VALUES ('new', 'refunded')");
     application.commit();
 
