@@ -108,7 +108,7 @@ TEST_F(AdoptOwnColumns, AreKeptAsTheyAreWhileTheApplicationGoesOnWriting) {
             try {
                 const auto begun = std::chrono::steady_clock::now();
                 pqxx::work work(*connection);
-                work.exec("SET TRANSACTION READ WRITE; SET LOCAL lock_timeout = 0");
+                work.exec("SET TRANSACTION READ WRITE; SET LOCAL lock_timeout = 0; SET LOCAL search_path = pg_catalog");
                 const auto id =
                     libpqxx::run1(
                         work,
