@@ -21,7 +21,7 @@ BEGIN
     EXECUTE format('CREATE OR REPLACE FUNCTION runledger.metadata_keys(p_column text) RETURNS text[] '
                    'LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE p_column %s END', kept);
     -- Sessions keep plans that have the keys of before in them, because the function is IMMUTABLE. Such a plan is made anew
-    -- if a function that stood in its statement is altered: so each that calls this one is, to what it was.
+    -- if a function that stood in its statement is altered: so each whose SQL calls this one is, to what it was.
     FOR caller IN
         WITH RECURSIVE callers AS (
             SELECT 'runledger.metadata_keys(text)'::regprocedure::oid AS oid
