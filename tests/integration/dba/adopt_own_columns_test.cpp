@@ -480,15 +480,17 @@ TEST_F(AdoptOwnColumns, AreAdoptedByTheOwnersLoginAfterThePlansStatements) {
 TEST_F(AdoptOwnColumns, AreFilledWhenTheApplicationLetsTheirRowsGo) {
     make_table(2000);
     const auto application = connect_to(server().uri_as("studio", database()));
-    const auto lock = std::make_unique<pqxx::work>(*application);
     std::jthread lets_go([&](const std::stop_token& stop) {
         // Once the table is adopted, some rows are locked for a second.
         while (!stop.stop_requested() && value("SELECT to_regclass('runledger.generations') IS NULL") == "t") {
             std::this_thread::sleep_for(std::chrono::milliseconds{5});
         }
-        lock->exec("SET TRANSACTION READ WRITE; SELECT FROM public.generations WHERE number > 1500 FOR UPDATE");
+        pqxx::work lock(*application);
+        lock.exec(
+            "SET TRANSACTION READ WRITE; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT FROM "
+            "public.generations WHERE number > 1500 FOR UPDATE");
         std::this_thread::sleep_for(std::chrono::seconds{1});
-        lock->abort();
+        lock.abort();
     });
 
     const Finished adopted = tool(words({"--yes"}));
