@@ -229,7 +229,7 @@ int OutboxCli::send_logged(Database& database, Output& out) const {
 
 int OutboxCli::run(const Config& config, Output& out) {
     std::ranges::sort(choice_.ids);  // One that is named twice is one.
-    choice_.ids.erase(std::ranges::unique(choice_.ids).begin(), choice_.ids.end());
+    choice_.ids.erase(std::unique(choice_.ids.begin(), choice_.ids.end()), choice_.ids.end());
     Database database(config.postgres.direct_uri, "outbox");
     if (send_logged_command_->parsed()) {
         if (config.telegram.mode == TelegramMode::log) {

@@ -39,7 +39,7 @@ void add_count(JsonWriter& writer, const char* key, std::size_t count) {
 std::string spaced(std::string_view text) {
     std::string line = one_line(text);
     const auto is_second = [](char a, char b) { return a == ' ' && b == ' '; };
-    line.erase(std::ranges::unique(line, is_second).begin(), line.end());
+    line.erase(std::unique(line.begin(), line.end(), is_second), line.end());
     line.erase(0, line.find_first_not_of(' '));
     line.erase(line.find_last_not_of(' ') + 1);
     return line;

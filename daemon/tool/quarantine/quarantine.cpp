@@ -209,7 +209,7 @@ int QuarantineCli::run(const std::string& postgres_uri, Output& out) {
         throw Misused("quarantine replay: name the rows' ids, or --all");
     }
     std::ranges::sort(replay_ids_);  // One that is named twice is one.
-    replay_ids_.erase(std::ranges::unique(replay_ids_).begin(), replay_ids_.end());
+    replay_ids_.erase(std::unique(replay_ids_.begin(), replay_ids_.end()), replay_ids_.end());
     return replay(database, all_ ? open_ids(database) : replay_ids_, out);
 }
 
