@@ -185,7 +185,7 @@ TEST_F(LateEvents, OfTheApplicationBringNothingBackEither) {
         old[i]->commit();
         if (i == 0) {
             pqxx::work work(db());
-            work.exec("SET LOCAL ROLE runledger_daemon");
+            work.exec("SET LOCAL ROLE ledger_daemon");
             EXPECT_EQ(
                 libpqxx::run1(work, "SELECT outcome FROM runledger.settle_runs('{run-1}', '0', '7 days')")[0].c_str(),
                 std::string("no_run"));
