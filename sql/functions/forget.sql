@@ -335,7 +335,7 @@ BEGIN
     LOOP
         IF jsonb_typeof(list) = 'array' AND EXISTS (
             SELECT FROM jsonb_array_elements_text(list) AS listed (entry)
-            WHERE runledger.chat_named(regexp_replace(listed.entry, '\.0+$', '')) = ANY (p_chat_ids)) THEN
+            WHERE runledger.chat_named(regexp_replace(listed.entry, '[.]0+$', '')) = ANY (p_chat_ids)) THEN
             RETURN true;
         END IF;
     END LOOP;

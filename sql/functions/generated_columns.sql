@@ -57,7 +57,7 @@ BEGIN
         WHEN octet_length(runledger.said_in(metadata) ->> 'telegramChatId') <= 64
              AND runledger.said_in(metadata) ->> 'telegramChatId'
              ~ CASE jsonb_typeof(runledger.said_in(metadata) -> 'telegramChatId')
-                   WHEN 'number' THEN '^-?[0-9]{1,18}(\.0+)?$' WHEN 'string' THEN '^-?[0-9]{1,18}$' END
+                   WHEN 'number' THEN '^-?[0-9]{1,18}([.]0+)?$' WHEN 'string' THEN '^-?[0-9]{1,18}$' END
             THEN split_part(runledger.said_in(metadata) ->> 'telegramChatId', '.', 1)::bigint
         WHEN jsonb_typeof(runledger.said_in(metadata) -> 'telegramChatId') = 'array'
              OR jsonb_typeof(runledger.said_in(metadata) -> 'notificationContext') = 'object'

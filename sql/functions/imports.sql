@@ -14,7 +14,7 @@ BEGIN
     SELECT min(key) INTO wrapper FROM jsonb_object_keys(given) AS key HAVING count(*) = 1;
     said := given ->> wrapper;
     IF wrapper IN ('$numberInt', '$numberLong', '$numberDouble', '$numberDecimal') THEN
-        IF said ~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$' THEN
+        IF said ~ '^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,4})?$' THEN
             RETURN to_jsonb(said::numeric);
         END IF;  -- Else NaN and Infinity, which JSON has no numbers for.
         wrapper := '$number';
@@ -126,7 +126,7 @@ BEGIN
                 WHERE id = wanted.id;
         END IF;
         INSERT INTO runledger.imported_documents (document_digest, generation_id, content_md5)
-        VALUES (coalesce(digest, sha256('\xff'::bytea || convert_to(wanted.id::text, 'UTF8'))), wanted.id, content)
+        VALUES (coalesce(digest, sha256(decode('ff', 'hex') || convert_to(wanted.id::text, 'UTF8'))), wanted.id, content)
         ON CONFLICT (document_digest) DO UPDATE SET generation_id = excluded.generation_id;  -- A number that is used again.
         RETURN 'imported';
     END IF;

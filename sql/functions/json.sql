@@ -1,6 +1,7 @@
 -- Converts text to jsonb. The sender may have written values that jsonb can't hold.
 CREATE OR REPLACE FUNCTION runledger.masked_json_word(word text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on AS $$
 BEGIN
     IF word !~ '^(true|false|null|-?[0-9]{1,15}(\.[0-9]{1,15})?)$' THEN
         PERFORM word::jsonb;
@@ -14,7 +15,8 @@ COMMENT ON FUNCTION runledger.masked_json_word(text) IS
     'A number or literal of a JSON text; null instead of one that jsonb can''t hold: NaN, Infinity, a number beyond numeric.';
 
 CREATE OR REPLACE FUNCTION runledger.masked_json_string(quoted text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on AS $$
 BEGIN
     IF quoted !~ '\\u(0000|[dD][89a-fA-F])' THEN
         RETURN quoted;
@@ -31,7 +33,8 @@ COMMENT ON FUNCTION runledger.masked_json_string(text) IS
     'A string of a JSON text, with its quotes; U+FFFD instead of each escape that jsonb can''t hold: U+0000, half of a surrogate pair.';
 
 CREATE OR REPLACE FUNCTION runledger.masked_json(body text) RETURNS text
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+    SET standard_conforming_strings = on AS $$
 BEGIN
     RETURN (
         SELECT string_agg(CASE WHEN part[1] IS NOT NULL THEN runledger.masked_json_string(part[1])
@@ -49,7 +52,7 @@ CREATE OR REPLACE FUNCTION runledger.try_jsonb(body text, OUT value jsonb, OUT r
 BEGIN
     value := body::jsonb;
 EXCEPTION
-    -- Class 22, data exceptions: NaN, \u0000, a lone surrogate, a number beyond numeric; 54: too deep or too large.
+    -- Class 22, data exceptions: NaN, U+0000, a lone surrogate, a number beyond numeric; 54: too deep or too large.
     WHEN data_exception OR program_limit_exceeded THEN
         reason := SQLSTATE || ': ' || SQLERRM;
         BEGIN

@@ -59,7 +59,7 @@ BEGIN
     END IF;
     column_name := 'telegram_chat_id';
     FOR key, reason IN
-        SELECT regexp_replace(whom.recipient, '^metadata\.', ''), regexp_replace(whom.fault, '^metadata\.\S+ (is )?', '')
+        SELECT regexp_replace(whom.recipient, '^metadata[.]', ''), regexp_replace(whom.fault, '^metadata[.][^ ]+ (is )?', '')
         FROM runledger.recipients_of(said) AS whom WHERE whom.fault IS NOT NULL
     LOOP
         RETURN NEXT;

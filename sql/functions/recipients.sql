@@ -11,7 +11,7 @@ BEGIN
         digits := said ->> key;
         CONTINUE WHEN octet_length(digits) > 64;
         IF jsonb_typeof(said -> key) = 'number' THEN
-            digits := regexp_replace(digits, '\.0+$', '');
+            digits := regexp_replace(digits, '[.]0+$', '');
         END IF;
         IF digits ~ '^[0-9]{1,18}$' AND digits !~ '^0+$' AND jsonb_typeof(said -> key) IN ('number', 'string') THEN
             RETURN digits::bigint;
@@ -80,7 +80,7 @@ BEGIN
         fault := NULL;
         IF jsonb_typeof(element) IN ('number', 'string') AND octet_length(recipient) <= 64 THEN
             IF jsonb_typeof(element) = 'number' THEN
-                recipient := regexp_replace(recipient, '\.0+$', '');
+                recipient := regexp_replace(recipient, '[.]0+$', '');
             END IF;
             chat_id := runledger.chat_named(recipient);
         END IF;

@@ -34,7 +34,7 @@ DECLARE
          FROM pg_db_role_setting AS s
          JOIN pg_database AS d ON d.oid = s.setdatabase AND d.datname = current_database()
          CROSS JOIN unnest(s.setconfig) AS said (setting)
-         WHERE s.setrole = 0 AND said.setting LIKE 'runledger.report\_time\_zone=%'), 'UTC');
+         WHERE s.setrole = 0 AND starts_with(said.setting, 'runledger.report_time_zone=')), 'UTC');
 BEGIN
     -- A session, a role and the cluster may have their own days; a month that is closed has one end for everybody.
     IF runledger.report_time_zone() <> zone THEN

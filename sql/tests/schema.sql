@@ -1,6 +1,6 @@
 -- What others lean on by name, and who owns it all.
 BEGIN;
-SELECT plan(14);
+SELECT plan(15);
 
 SELECT has_schema('runledger');
 SELECT bag_has($$ SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'runledger' $$,
@@ -40,6 +40,11 @@ SELECT is_empty($$
     WHERE p.pronamespace = 'runledger'::regnamespace AND p.prosqlbody IS NULL AND p.proname <> 'each_of'
           AND NOT coalesce(array_to_string(p.proconfig, ' ') ~ 'search_path=pg_catalog, pg_temp', false) $$,
     'whatever else is not bound to what it calls when it is made does so, too; each_of names the one function with its schema');
+SELECT is_empty($$
+    SELECT p.oid::regprocedure::text FROM pg_proc AS p
+    WHERE p.pronamespace = 'runledger'::regnamespace AND p.prosqlbody IS NULL AND strpos(p.prosrc, E'\\') > 0
+          AND NOT coalesce(array_to_string(p.proconfig, ' ') ~ 'standard_conforming_strings=on', false) $$,
+    'and no backslash in it means what the caller''s standard_conforming_strings says');
 SELECT is_empty($$
     SELECT c.relname || '.' || a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
     WHERE c.relnamespace = 'runledger'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
