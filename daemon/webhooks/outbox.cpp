@@ -82,10 +82,10 @@ Outbox::Taken Outbox::lease(const WebhookSettings& settings, std::size_t count_m
     std::vector<std::int64_t> chosen;
     if (std::chrono::steady_clock::now() >= next_aged_look_) {
         next_aged_look_ = std::chrono::steady_clock::now() + aged_look_interval;
-        taken.given_up =
+        const auto stale =
             ask(work, queries::webhooks::give_up_stale,
-                std::chrono::duration_cast<std::chrono::seconds>(settings.give_up).count(), stale_a_look_max)
-                .size();
+                std::chrono::duration_cast<std::chrono::seconds>(settings.give_up).count(), stale_a_look_max);
+        taken.given_up = static_cast<std::size_t>(stale.size());
         for (const auto& row : ask(work, queries::webhooks::find_expired, count_max)) {
             chosen.push_back(row[0].as<std::int64_t>());
         }
