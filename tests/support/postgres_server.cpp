@@ -108,8 +108,14 @@ PostgresServer::~PostgresServer() {
         }
         pooler_.reset();
         if (postmaster_) {
-            // A stopped process takes no SIGQUIT, and its backends are in sessions of their own.
-            kill_hard();
+            // Killed hard, it would leave its shared memory to the system for good. A frozen process takes no SIGQUIT.
+            thaw();
+            postmaster_->signal(stop_signal(StopMode::immediate));
+            if (postmaster_->wait(std::chrono::seconds{20})) {
+                ended();
+            } else {
+                kill_hard();  // Its backends are in sessions of their own.
+            }
         }
     } catch (const std::exception& e) {
         fmt::print(stderr, "PostgresServer: {}\n", e.what());  // A destructor: the test's result is settled already.
