@@ -6,6 +6,7 @@
 #include <array>
 
 #include "daemon/base/masked_links.hpp"
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/database/generation_name.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/overview/health.hpp"
@@ -189,30 +190,14 @@ void read_long_looks(const Statements& work, MonthNumbers& numbers) {
     }
 }
 
-// Characters that nobody sees and a terminal obeys: controls of both sets, marks of direction and of lines. In quotes
-// they would be shown as something else, and the command would name another run.
+// In quotes these would be shown as something else, and the command would name another run.
 bool has_unseen(std::string_view text) {
-    const auto is_unseen = [text](std::size_t i) {
-        const auto byte = [text](std::size_t at) {
-            return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U;
-        };
-        switch (byte(i)) {
-            case 0xC2:
-                return byte(i + 1) < 0xA0;
-            case 0xD8:
-                return byte(i + 1) == 0x9C;
-            case 0xE2:
-                return (byte(i + 1) == 0x80 &&
-                        (byte(i + 2) == 0x8E || byte(i + 2) == 0x8F || (byte(i + 2) >= 0xA8 && byte(i + 2) <= 0xAE))) ||
-                       (byte(i + 1) == 0x81 && byte(i + 2) >= 0xA6 && byte(i + 2) <= 0xA9);
-            default:
-                return byte(i) < 0x20 || byte(i) == 0x7F;
-        }
-    };
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (is_unseen(i)) {
+    while (!text.empty()) {
+        const Character character = first_character(text);
+        if (character.is_utf8 && is_obeyed(character.code)) {
             return true;
         }
+        text.remove_prefix(character.bytes);
     }
     return false;
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "daemon/base/obeyed_characters.hpp"
+
 namespace runledger::tool {
 namespace {
 
@@ -17,45 +19,12 @@ bool can_draw_on(std::FILE* stream) {
     return ::isatty(::fileno(stream)) == 1 && (kind == nullptr || std::string_view(kind) != "dumb");
 }
 
-struct Character {
-    std::size_t bytes{1};
-    char32_t code{};
-    bool is_utf8{false};
-};
-
-// The character that the text begins with; of bytes that are none, one.
-Character first_of(std::string_view text) {
-    const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char head = byte(0);
-    if (head < 0x80) {
-        return {.bytes = 1, .code = head, .is_utf8 = true};
-    }
-    const std::size_t bytes = head >= 0xF0 && head < 0xF5 ? 4 : head >= 0xE0 && head < 0xF0 ? 3 : head >= 0xC2 ? 2 : 0;
-    if (bytes == 0 || head >= 0xF5 || text.size() < bytes) {
-        return {};
-    }
-    char32_t code = head & (0x7FU >> bytes);
-    for (std::size_t i = 1; i < bytes; ++i) {
-        if ((byte(i) & 0xC0U) != 0x80U) {
-            return {};
-        }
-        code = (code << 6U) | (byte(i) & 0x3FU);
-    }
-    return {.bytes = bytes, .code = code, .is_utf8 = true};
-}
-
-// What a terminal obeys and does not show: C0 and DEL, C1, and Unicode's marks of direction and of lines.
-bool is_obeyed(char32_t code) {
-    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x061C || code == 0x200E || code == 0x200F ||
-           (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
-}
-
 // The text with the result of `instead` for each character that is obeyed, or is none.
 template <class Instead>
 std::string replace_obeyed(std::string_view text, const Instead& instead) {
     std::string shown;
     while (!text.empty()) {
-        const Character character = first_of(text);
+        const Character character = first_character(text);
         if (!character.is_utf8 || is_obeyed(character.code)) {
             shown += instead(character, text.substr(0, character.bytes));
         } else {
