@@ -120,7 +120,7 @@ TEST_F(NotifyChange, ComesAgainAndAgainUnderLoadWithoutLosingOrRepeatingAMessage
             if (changes < 40) {
                 notifier_->use(changes++ % 2 == 0 ? changed_ : config_);
             }
-            return count_in_state("sent") == messages;
+            return count_in_state({"sent"}) == messages;
         },
         seconds{60});
 

@@ -230,7 +230,7 @@ TEST_F(NotifyFaults, SendsEachOnceThoughTheDatabaseRestarts) {
     eventually("more are sent", [&] { return bot_api_->accepted().size() >= 25; });
     postgres().crash_and_recover();
     eventually(
-        "the rest is sent", [&] { return count_in_state("sent") == count; }, seconds{30});
+        "the rest is sent", [&] { return count_in_state({"sent"}) == count; }, seconds{30});
 
     each_was_accepted_once(count);
 }

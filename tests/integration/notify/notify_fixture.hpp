@@ -96,7 +96,8 @@ protected:
     std::int64_t there_is(const NewNotification& notification);
     std::int64_t there_is_a_picture(std::int64_t chat_id = 42);
     [[nodiscard]] NotificationRow row(std::int64_t id);
-    [[nodiscard]] std::int64_t count_in_state(std::string_view state);
+    // In any of these states, by one statement: between two, a row can go from one state to the other.
+    [[nodiscard]] std::int64_t count_in_state(const std::vector<std::string>& states);
     void execute(const std::string& sql);
     [[nodiscard]] std::string value(const std::string& query);  // The single value; "NULL" for NULL.
     // A generation whose run has ended, settled in a transaction of its own, as another daemon does it.

@@ -49,7 +49,7 @@ TEST_F(NotifyOptions, ComeFromTheRecordThatWasSettledAndWhatIsOddIsNamed) {
     settle_somewhere(R"(, "deliveryHints": {"telegram": {"disable_notification": true, "protect_content": "yes"}})");
 
     start();
-    eventually("it is told", [&] { return count_in_state("sent") == 1; });
+    eventually("it is told", [&] { return count_in_state({"sent"}) == 1; });
 
     EXPECT_EQ(last_send().fields.get("disable_notification"), "true");
     EXPECT_EQ(last_send().fields.get("protect_content"), "");
@@ -177,9 +177,9 @@ TEST_F(NotifyOptions, ChooseTheLanguageOfTheSentences) {
          {std::pair{R"({"language": "fr-CA"})", "Raté"},
           std::pair{R"({"languageCode": "fr", "platform": "telegram"})", "Raté"},
           std::pair{R"({"language": "it"})", "Gescheitert"}, std::pair{R"({"language": ["fr"]})", "Gescheitert"}}) {
-        const auto before = count_in_state("sent");
+        const auto before = count_in_state({"sent"});
         settle_somewhere(fmt::format(R"(, "notificationContext": {})", context));
-        eventually("it is told", [&] { return count_in_state("sent") == before + 1; });
+        eventually("it is told", [&] { return count_in_state({"sent"}) == before + 1; });
         EXPECT_THAT(last_send().fields.get("text"), HasSubstr(text)) << context;
     }
     EXPECT_THAT(value("SELECT last_error FROM runledger.notifications ORDER BY id DESC LIMIT 1"),
@@ -190,7 +190,7 @@ TEST_F(NotifyOptions, ThatAreTooLargeAreLeftOut) {
     settle_somewhere(fmt::format(R"(, "deliveryHints": {{"telegram": {{"x": "{}"}}}})", std::string(9000, 'x')));
 
     start();
-    eventually("it is told", [&] { return count_in_state("sent") == 1; });
+    eventually("it is told", [&] { return count_in_state({"sent"}) == 1; });
 
     EXPECT_EQ(value("SELECT last_error FROM runledger.notifications"),
               "metadata.deliveryHints.telegram has more than 8192 bytes");

@@ -77,7 +77,7 @@ TEST_F(NotifyRecipients, EachGetTheEndingOfTheRun) {
         "chatId": ["@channel", {}], "messageThreadId": "7", "replyToMessageId": "x"})");
 
     start();
-    eventually("both are told", [&] { return count_in_state("sent") == 2; });
+    eventually("both are told", [&] { return count_in_state({"sent"}) == 2; });
 
     EXPECT_THAT(bot_api_->sent_to("42").at(0).fields.get("reply_parameters"), HasSubstr("\"message_id\":5"));
     EXPECT_EQ(bot_api_->sent_to("@channel").at(0).fields.get("message_thread_id"), "7");
@@ -99,7 +99,7 @@ TEST_F(NotifyRecipients, OfAnotherPlatformAreLeftToItsChannel) {
     becomes(id, "sent");
 
     EXPECT_THAT(sends(), SizeIs(1));
-    EXPECT_EQ(count_in_state("elsewhere"), 1);
+    EXPECT_EQ(count_in_state({"elsewhere"}), 1);
 }
 
 }  // namespace
