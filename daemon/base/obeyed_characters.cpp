@@ -27,4 +27,14 @@ bool is_obeyed(char32_t code) {
            (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
 }
 
+std::string without_controls(std::string_view text, std::string_view instead) {
+    return replace_obeyed(text, [instead](const Character& character, std::string_view bytes) {
+        return character.code == '\n' || character.code == '\t' ? bytes : instead;
+    });
+}
+
+std::string one_line(std::string_view text, std::size_t bytes_max) {
+    return replace_obeyed(text.substr(0, bytes_max), [](const Character&, std::string_view) { return ' '; });
+}
+
 }  // namespace runledger

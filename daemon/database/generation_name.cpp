@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "daemon/base/masked_links.hpp"
+#include "daemon/base/obeyed_characters.hpp"
 #include "queries/generation.hpp"
 
 namespace runledger {
@@ -15,10 +14,8 @@ std::string generation_name(const pqxx::row& row, const char* number_column) {
     if (application_id.is_null()) {
         return number;
     }
-    std::string key = masked_links({application_id.c_str(), application_id.size()});
-    std::ranges::replace_if(
-        key, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
-    return fmt::format("{} ({} in the ledger)", key, number);
+    const std::string key = masked_links({application_id.c_str(), application_id.size()});
+    return fmt::format("{} ({} in the ledger)", one_line(key), number);
 }
 
 std::vector<KeyedGeneration> generations_by_key(const Statements& work, const std::string& key) {

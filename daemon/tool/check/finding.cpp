@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/base/json.hpp"
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {

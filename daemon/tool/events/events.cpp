@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/time_option.hpp"
 #include "queries/events.hpp"

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/database/generation_name.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/tool/explain/json.hpp"

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/tool/output/output.hpp"
 
 namespace runledger::tool {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "common/digest.hpp"
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/database/database.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/tool/import/line_reader.hpp"

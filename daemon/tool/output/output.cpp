@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "daemon/base/obeyed_characters.hpp"
-
 namespace runledger::tool {
 namespace {
 
@@ -19,22 +17,6 @@ bool can_draw_on(std::FILE* stream) {
     return ::isatty(::fileno(stream)) == 1 && (kind == nullptr || std::string_view(kind) != "dumb");
 }
 
-// The text with the result of `instead` for each character that is obeyed, or is none.
-template <class Instead>
-std::string replace_obeyed(std::string_view text, const Instead& instead) {
-    std::string shown;
-    while (!text.empty()) {
-        const Character character = first_character(text);
-        if (!character.is_utf8 || is_obeyed(character.code)) {
-            shown += instead(character, text.substr(0, character.bytes));
-        } else {
-            shown += text.substr(0, character.bytes);
-        }
-        text.remove_prefix(character.bytes);
-    }
-    return shown;
-}
-
 // JSON of the same value. What is obeyed can only stand in its strings; the writer has escaped C0.
 std::string escaped(std::string_view json) {
     return replace_obeyed(json, [](const Character& character, std::string_view bytes) {
@@ -44,16 +26,6 @@ std::string escaped(std::string_view json) {
 }
 
 }  // namespace
-
-std::string without_controls(std::string_view text, std::string_view instead) {
-    return replace_obeyed(text, [instead](const Character& character, std::string_view bytes) {
-        return character.code == '\n' || character.code == '\t' ? bytes : instead;
-    });
-}
-
-std::string one_line(std::string_view text, std::size_t bytes_max) {
-    return replace_obeyed(text.substr(0, bytes_max), [](const Character&, std::string_view) { return ' '; });
-}
 
 Output::Output(std::FILE* results, std::FILE* remarks)
     : results_(results), remarks_(remarks), has_terminal_(can_draw_on(remarks)) {}

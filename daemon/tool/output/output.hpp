@@ -16,6 +16,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/tool/output/json_object.hpp"
 
 namespace runledger::tool {
@@ -24,14 +25,6 @@ namespace runledger::tool {
 struct Lines {
     std::string text;
 };
-
-// The text with `instead` for whatever a terminal would obey and nobody sees: control characters (of both sets), marks
-// that change the direction of what follows, and bytes that are no UTF-8. Line feeds and tabs stay.
-[[nodiscard]] std::string without_controls(std::string_view text, std::string_view instead = " ");
-
-// One line, whatever a sender has put into it: as without_controls(), and line feeds and tabs become blanks. Cut after
-// `bytes_max`.
-[[nodiscard]] std::string one_line(std::string_view text, std::size_t bytes_max = std::string_view::npos);
 
 class Output {
 public:

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/database/connect_fault.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "daemon/tool/periods/statement.hpp"

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "common/wire.hpp"
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/database/transaction.hpp"
 #include "daemon/tool/each_row.hpp"
 #include "daemon/tool/output/exit_code.hpp"

@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/database/generation_name.hpp"
 #include "daemon/ingest/turn_rows.hpp"
 #include "daemon/ingest/write_turn.hpp"

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/base/secret.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 #include "queries/simulate.hpp"

@@ -6,6 +6,7 @@
 #include <array>
 #include <vector>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/overview/words.hpp"
 #include "daemon/tool/output/output.hpp"
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "daemon/base/obeyed_characters.hpp"
 #include "daemon/tool/output/exit_code.hpp"
 
 namespace runledger::tool {
