@@ -1,6 +1,8 @@
 #include "daemon/webhooks/outbox.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <set>
 #include <utility>
 
 #include "queries/webhooks.hpp"
@@ -122,35 +124,57 @@ Outbox::Taken Outbox::lease(const WebhookSettings& settings, std::size_t count_m
 }
 
 std::vector<Outbox::Stored> Outbox::store(const WebhookSettings& settings, std::span<const Outcome> outcomes) {
-    std::vector<Stored> stored;
-    stored.reserve(outcomes.size());
+    std::vector<Stored> stored(outcomes.size());
     Transaction work(database_, bounds_);
-    // Two daemons that store for the same hosts lock their rows in one order.
-    std::vector<const Outcome*> by_host;
-    for (const Outcome& outcome : outcomes) {
-        by_host.push_back(&outcome);
+    store_hosts(work, settings, outcomes, stored);
+    std::vector<std::int64_t> delivered;
+    std::vector<long> statuses;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        const Decision& decision = outcomes[i].decision;
+        if (decision.verdict == Verdict::delivered) {
+            delivered.push_back(outcomes[i].id);
+            statuses.push_back(decision.status);
+        } else {
+            stored[i].is_ours = store_undelivered(work, outcomes[i]);
+        }
     }
-    std::ranges::stable_sort(by_host, {}, [](const Outcome* outcome) -> const std::string& { return outcome->host; });
-    std::vector<std::pair<const Outcome*, std::optional<unsigned>>> failures;
-    for (const Outcome* outcome : by_host) {
-        failures.emplace_back(outcome, store_host(work, settings, *outcome));
-    }
-    for (const Outcome& outcome : outcomes) {
-        const bool is_ours = store_one(work, outcome);
-        const auto found = std::ranges::find(failures, &outcome, [](const auto& pair) { return pair.first; });
-        stored.push_back({.is_ours = is_ours, .host_failures = found->second});
+    if (!delivered.empty()) {
+        std::set<std::int64_t> ours;
+        for (const auto& row :
+             ask(work, queries::webhooks::sent, array_of(delivered), lease_owner_, array_of(statuses))) {
+            ours.insert(row[0].as<std::int64_t>());
+        }
+        for (std::size_t i = 0; i < outcomes.size(); ++i) {
+            stored[i].is_ours = stored[i].is_ours || ours.contains(outcomes[i].id);
+        }
     }
     database_.commit(work);
     return stored;
 }
 
-bool Outbox::store_one(const Statements& work, const Outcome& outcome) const {
+void Outbox::store_hosts(const Statements& work, const WebhookSettings& settings, std::span<const Outcome> outcomes,
+                         std::span<Stored> stored) {
+    // Two daemons that store for the same hosts lock their rows in one order.
+    std::vector<std::size_t> by_host(outcomes.size());
+    std::iota(by_host.begin(), by_host.end(), std::size_t{0});
+    std::ranges::stable_sort(by_host, {}, [&](std::size_t i) -> const std::string& { return outcomes[i].host; });
+    const std::string* accepts = nullptr;  // The host that has accepted the last one.
+    for (const std::size_t i : by_host) {
+        const Outcome& outcome = outcomes[i];
+        const bool has_accepted = outcome.decision.verdict == Verdict::delivered;
+        if (!has_accepted || accepts == nullptr || *accepts != outcome.host) {  // Else it has nothing left to end.
+            stored[i].host_failures = store_host(work, settings, outcome);
+        }
+        accepts = has_accepted ? &outcome.host : nullptr;
+    }
+}
+
+bool Outbox::store_undelivered(const Statements& work, const Outcome& outcome) const {
     const Decision& decision = outcome.decision;
     pqxx::result result;
     switch (decision.verdict) {
         case Verdict::delivered:
-            result = ask(work, queries::webhooks::sent, outcome.id, lease_owner_, decision.status);
-            break;
+            break;  // Stored together.
         case Verdict::later:
         case Verdict::held:
             result = ask(work, queries::webhooks::later, outcome.id, lease_owner_, decision.delay.count(),

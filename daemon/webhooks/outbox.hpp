@@ -76,7 +76,9 @@ public:
 private:
     [[nodiscard]] std::vector<std::int64_t> find_due(const Statements& work, const WebhookSettings& settings,
                                                      std::size_t count_max);
-    [[nodiscard]] bool store_one(const Statements& work, const Outcome& outcome) const;
+    static void store_hosts(const Statements& work, const WebhookSettings& settings, std::span<const Outcome> outcomes,
+                            std::span<Stored> stored);
+    [[nodiscard]] bool store_undelivered(const Statements& work, const Outcome& outcome) const;
     [[nodiscard]] static std::optional<unsigned> store_host(const Statements& work, const WebhookSettings& settings,
                                                             const Outcome& outcome);
 

@@ -99,11 +99,8 @@ void Sender::turn() {
         !next_settings_.waits()) {
         tell_progress(now);
     }
-    if (store_outcomes() && now >= next_look_ && now >= database_.retry_at && !next_settings_.waits()) {
+    if (now >= next_look_ && now >= database_.retry_at && store_outcomes() && !next_settings_.waits()) {
         look(now);
-    }
-    if (!outcomes_.empty() && steady_clock::now() >= database_.retry_at) {
-        return;  // Ended without a call: to be stored before anything is waited for.
     }
     const auto next = std::max(next_look_, database_.retry_at);
     const auto bound =
@@ -111,10 +108,10 @@ void Sender::turn() {
     if (in_flight() > 0) {
         drive(std::min(std::max(bound, milliseconds{1}), drive_bound));
         if (wakeup_.take_notice()) {
-            next_look_ = Time{};
+            look_soon();
         }
     } else if (bound.count() > 0 && wakeup_.wait(bound)) {
-        next_look_ = Time{};  // Woken, or waited long enough.
+        look_soon();  // Woken, or waited long enough.
     }
 }
 
@@ -235,7 +232,6 @@ void Sender::drive(milliseconds bound) {
     }
     for (HttpClient::Ended& each : ended) {
         take(std::move(each));
-        next_look_ = Time{};  // There is room, and the run may have more.
     }
 }
 
@@ -286,13 +282,14 @@ void Sender::end(const Leased& row, Decision decision) {
             break;
     }
     outcomes_.push_back({.id = row.id, .host = row.host, .decision = std::move(decision)});
+    look_soon();  // It is to be stored, there is room, and the run may have more.
 }
 
 void Sender::tell_progress(Time now) {
     next_progress_look_ = now + std::min(settings_.progress_interval, progress_look_interval_max);
     try {
         outbox_.tell_progress(settings_);
-        next_look_ = Time{};
+        look_soon();
     } catch (const std::exception& error) {
         database_failed(error);
     }
@@ -300,7 +297,8 @@ void Sender::tell_progress(Time now) {
 
 void Sender::look(Time now) {
     Outbox::Taken taken;
-    const std::size_t room = tuning_.in_flight_max > calling_.size() ? tuning_.in_flight_max - calling_.size() : 0;
+    const std::size_t room = std::min(
+        leases_a_look_max, tuning_.in_flight_max > calling_.size() ? tuning_.in_flight_max - calling_.size() : 0);
     if (room > 0) {
         try {
             if (database_.failures > 0) {
@@ -310,7 +308,7 @@ void Sender::look(Time now) {
                 }
                 outbox_.recover(held);
             }
-            taken = outbox_.lease(settings_, std::min(room, leases_a_look_max));
+            taken = outbox_.lease(settings_, room);
         } catch (const std::exception& error) {
             database_failed(error);
             return;
@@ -328,11 +326,27 @@ void Sender::look(Time now) {
         counters_.expired += taken.given_up;
         spdlog::error("webhooks were given up, they had waited past give_up_days notifications={}", taken.given_up);
     }
-    next_look_ = taken.leased.empty() ? now + tuning_.poll_interval : Time{};
+    next_look_ = now + tuning_.poll_interval;
+    gathers_until_ = now + tuning_.gather_interval;
     for (Leased& row : taken.leased) {
         begin(std::move(row));
     }
+    if (taken.leased.size() == room || is_a_host_full()) {
+        gathers_until_ = Time{};  // There may be more.
+    }
+    if (!taken.leased.empty()) {
+        look_soon();
+    }
     counters_.in_flight = calling_.size();
+}
+
+void Sender::look_soon() { next_look_ = std::min(next_look_, gathers_until_); }
+
+// More for it may wait until one of its attempts ends.
+bool Sender::is_a_host_full() const {
+    std::map<std::string_view, unsigned> attempts;
+    return std::ranges::any_of(calling_,
+                               [&](const auto& call) { return ++attempts[call.second.host] >= settings_.concurrency; });
 }
 
 bool Sender::store_outcomes() {

@@ -49,6 +49,10 @@ namespace webhooks {
 struct Tuning {
     std::size_t in_flight_max{256};
     std::chrono::milliseconds poll_interval{std::chrono::seconds{1}};  // Behind the wake-ups.
+    // Least time between two looks at the outbox, unless a host has all the attempts that it may have: what ends or is
+    // settled meanwhile is stored and leased together. Else at 200 settlements a second most of PostgreSQL's work for
+    // webhooks is BEGIN and COMMIT, and Telegram's messages wait for it (docs/benchmarks/webhooks.md).
+    std::chrono::milliseconds gather_interval{25};
     std::chrono::milliseconds stop_bound{std::chrono::seconds{3}};
     // For tests, which have only loopback: what the URLs of metadata may lead to, more authorities, names' addresses
     // and the port, as HttpClient::Options has them.
@@ -87,6 +91,8 @@ private:
     void finish();
 
     void look(Time now);
+    void look_soon();  // Something has ended, or may be due.
+    [[nodiscard]] bool is_a_host_full() const;
     void tell_progress(Time now);
     [[nodiscard]] bool store_outcomes();  // True: none is left.
     void database_failed(const std::exception& error);
@@ -118,6 +124,7 @@ private:
     bool is_published_{false};
     bool has_changed_{false};  // Since the start.
     Time next_look_{};
+    Time gathers_until_{};  // No look before it.
     Time next_progress_look_{};
 
     std::optional<HttpClient> guarded_;  // To the open Internet alone, by https.

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # What webhooks cost the messages to Telegram at 200 settled runs a second, by webhooks_beside_telegram.cpp. Writes
-# docs/benchmarks/webhooks.md. Needs the targets of runledger_bench, and three minutes.
+# docs/benchmarks/webhooks.md. Needs the targets of runledger_bench, and seven minutes.
 #
 #   tests/bench/webhooks.sh [--seconds N] [--pairs N] [--print]
 #
 #   --seconds N   of each half of a pair instead of 15
-#   --pairs N     instead of 5
+#   --pairs N     instead of 10
 #   --print       print the page instead of writing it
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 fail() { echo "webhooks: $*" >&2; exit 1; }
 
-seconds=15 pairs=5 page=$source_dir/docs/benchmarks/webhooks.md
+seconds=15 pairs=10 page=$source_dir/docs/benchmarks/webhooks.md
 while [ $# -gt 0 ]; do
     case $1 in
         --seconds) seconds=${2:?--seconds wants a number}; shift 2 ;;

@@ -1,7 +1,7 @@
 // What webhooks cost the messages: how long it takes from the COMMIT of a settlement until Telegram has the message,
 // without webhooks and with one for each settlement, with all parts real but Telegram and the webhooks' receiver. Both
 // in one daemon, which is reloaded in between, in pairs whose order alternates; the ratios are of a pair's halves.
-// RUNLEDGER_BENCH_RUNS_PER_SECOND, RUNLEDGER_BENCH_SECONDS of each half and RUNLEDGER_BENCH_PAIRS: 200, 15 and 5.
+// RUNLEDGER_BENCH_RUNS_PER_SECOND, RUNLEDGER_BENCH_SECONDS of each half and RUNLEDGER_BENCH_PAIRS: 200, 15 and 10.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -137,7 +137,7 @@ void print(std::string_view what, const std::vector<double>& seconds) {
 TEST_F(WebhooksBesideTelegram, FromTheCommitOfASettlementToTelegram) {
     const int per_second = from_environment("RUNLEDGER_BENCH_RUNS_PER_SECOND", 200);
     const int span_seconds = from_environment("RUNLEDGER_BENCH_SECONDS", 15);
-    const int pairs = from_environment("RUNLEDGER_BENCH_PAIRS", 5);
+    const int pairs = from_environment("RUNLEDGER_BENCH_PAIRS", 10);
     start();
     std::uint64_t seed = 0;
     (void)measure(++seed, per_second, std::min(span_seconds, 5));  // Warms what has just been started.

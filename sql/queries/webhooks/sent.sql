@@ -1,5 +1,7 @@
--- $1 id, $2 the daemon, $3 the answer's status. A store that is repeated after a lost answer writes nothing.
+-- $1 bigint[] ids, $2 the daemon, $3 integer[] each answer's status. Returns the ids that the daemon has. A store that is
+-- repeated after a lost answer writes nothing.
 UPDATE runledger.notifications
-SET state = 'sent', sent_at = now(), last_error = NULL, answer_status = $3::integer, lease_owner = NULL,
-    lease_until = NULL
-WHERE id = $1 AND state = 'leased' AND lease_owner = $2
+SET state = 'sent', sent_at = now(), last_error = NULL,
+    answer_status = ($3::integer[])[array_position($1::bigint[], id)], lease_owner = NULL, lease_until = NULL
+WHERE id = ANY ($1::bigint[]) AND state = 'leased' AND lease_owner = $2
+RETURNING id

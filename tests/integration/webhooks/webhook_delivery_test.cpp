@@ -5,6 +5,7 @@
 
 #include <map>
 #include <set>
+#include <thread>
 
 #include "tests/integration/webhooks/webhook_fixture.hpp"
 #include "tests/support/eventually.hpp"
@@ -266,6 +267,49 @@ TEST_F(WebhookDelivery, LosesNothingWhileItsReceiverIsAwayAndKeepsEachRunsOrder)
     for (const std::string& run : runs) {
         EXPECT_THAT(told_of(run), ElementsAre("failed", "completed"));
     }
+}
+
+// Fewer than a host may have at a time: what comes next waits for the end of gather_interval, in one transaction with
+// what the attempts came to.
+TEST_F(WebhookDelivery, LeasesAndStoresTogetherWhatComesWithinItsGatherInterval) {
+    start_sender();
+    eventually("webhooks are on", [&] { return value("SELECT count(*) FROM runledger.webhook_settings") == "1"; });
+    stop_sender();
+    (void)settle();
+    (void)settle();
+    sender_tuning_.poll_interval = std::chrono::hours{1};
+    sender_tuning_.gather_interval = std::chrono::hours{1};
+    start_sender();
+    eventually("both are accepted", [&] { return sent().delivered == 2; });
+    (void)settle();
+    sender_->wake();
+    std::this_thread::sleep_for(milliseconds{200});
+    EXPECT_EQ(count_webhooks("leased"), 2);
+    EXPECT_EQ(count_webhooks("pending"), 1);
+
+    stop_sender();
+    EXPECT_EQ(count_webhooks("sent"), 2) << "an orderly end stores at once";
+    sender_tuning_.gather_interval = milliseconds{300};
+    start_sender();
+    all_are_delivered();
+    (void)settle();
+    sender_->wake();
+    all_are_delivered();
+    EXPECT_THAT(receiver_.received(), SizeIs(4));
+}
+
+TEST_F(WebhookDelivery, GathersNothingWhileAHostHasAllTheAttemptsThatItMayHave) {
+    settings_.concurrency = 2;
+    start_sender();
+    eventually("webhooks are on", [&] { return value("SELECT count(*) FROM runledger.webhook_settings") == "1"; });
+    stop_sender();
+    for (int i = 0; i < 9; ++i) {
+        (void)settle();
+    }
+    sender_tuning_.poll_interval = std::chrono::hours{1};
+    sender_tuning_.gather_interval = std::chrono::hours{1};
+    start_sender();
+    eventually("all are accepted", [&] { return sent().delivered == 9; });
 }
 
 }  // namespace

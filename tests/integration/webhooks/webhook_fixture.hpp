@@ -25,6 +25,7 @@ public:
     RunningSender(const RunningSender&) = delete;
     RunningSender& operator=(const RunningSender&) = delete;
 
+    void wake() { wakeup_.notify(); }
     void use(WebhookSettings settings) { sender_.use(std::move(settings)); }
     [[nodiscard]] const WebhookCounters& counters() const noexcept { return counters_; }
 
