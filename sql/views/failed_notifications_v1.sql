@@ -1,5 +1,6 @@
 CREATE OR REPLACE VIEW runledger.failed_notifications_v1 AS
-SELECT n.id AS notification_id, n.generation_id, n.run_id, n.kind, n.chat_id, n.state, n.attempts, n.last_error,
+SELECT n.id AS notification_id, n.generation_id, n.run_id, n.kind, n.chat_id, n.state, n.attempts,
+       runledger.masked_links(n.last_error) AS last_error,
        n.created_at, n.recipient, n.channel, n.webhook_host, n.group_key AS group_id,
        g.application_id::text AS application_id
 FROM runledger.notifications AS n
@@ -14,7 +15,7 @@ COMMENT ON COLUMN runledger.failed_notifications_v1.chat_id IS 'The chat that it
 COMMENT ON COLUMN runledger.failed_notifications_v1.state IS
     'uncertain: it may have arrived. dead: refused for good, or given up. skipped: not sent on purpose.';
 COMMENT ON COLUMN runledger.failed_notifications_v1.attempts IS 'Number of attempts to send it.';
-COMMENT ON COLUMN runledger.failed_notifications_v1.last_error IS 'The error of the last attempt.';
+COMMENT ON COLUMN runledger.failed_notifications_v1.last_error IS 'The error of the last attempt, its links masked.';
 COMMENT ON COLUMN runledger.failed_notifications_v1.created_at IS 'When the settlement created it, or the end of a group was noticed.';
 COMMENT ON COLUMN runledger.failed_notifications_v1.recipient IS
     'Whom the record names: a chat''s number, @channelname, or platform and the name of another; of a skipped message, the key of metadata that names nobody; empty: it is a webhook.';

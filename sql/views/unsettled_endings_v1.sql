@@ -1,5 +1,5 @@
 CREATE OR REPLACE VIEW runledger.unsettled_endings_v1 AS
-SELECT q.run_id, min(runledger.ended_at(r)) AS ended_at, max(q.last_error) AS last_error
+SELECT q.run_id, min(runledger.ended_at(r)) AS ended_at, runledger.masked_links(max(q.last_error)) AS last_error
 FROM runledger.settle_queue AS q
 JOIN runledger.runs AS r ON r.run_id = q.run_id
 WHERE r.terminal_status IS NOT NULL

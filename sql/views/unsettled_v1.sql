@@ -1,6 +1,6 @@
 CREATE OR REPLACE VIEW runledger.unsettled_v1 AS
 SELECT q.run_id, min(q.queued_at) AS queued_at, min(q.due_at) AS due_at, max(q.attempts) AS attempts,
-       max(q.last_error) AS last_error
+       runledger.masked_links(max(q.last_error)) AS last_error
 FROM runledger.settle_queue AS q
 WHERE NOT runledger.is_simulated(q.run_id)
 GROUP BY q.run_id;

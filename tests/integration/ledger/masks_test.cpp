@@ -1,4 +1,5 @@
 // The masks of links, in the log's C++ and in the database: the same, and neither lets a secret through.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <array>
@@ -49,6 +50,36 @@ TEST_F(Ledger, MasksLinksInLogsAndInTheDatabaseAlike) {
         EXPECT_EQ(masked_links(text), masked) << name;
         EXPECT_EQ(in_database(db(), std::string(text)), masked) << name;
     }
+}
+
+// Whatever error holds one: a receiver's answer, what PostgreSQL says of a row.
+TEST_F(Ledger, ShowsNoQueryOfALinkInAnyView) {
+    const std::string error = "'HTTP 500: see https://h/x?sig=unmasked'";
+    pqxx::nontransaction(db()).exec(fmt::format(
+        "INSERT INTO runledger.generations (metadata) VALUES ('{{\"run_id\": \"r\"}}');"
+        "INSERT INTO runledger.runs (run_id, terminal_status, finished_at, finished_boot_id, finished_boottime_us, "
+        "finished_redelivered, finished_digest, latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, "
+        "latest_digest, latest_status, first_received_at, event_count) SELECT 'r', 'success', now(), boot, 50000000, "
+        "false, 1, now(), boot, 50000000, false, 1, 'success', now(), 1 FROM gen_random_uuid() AS boot;"
+        "INSERT INTO runledger.settle_queue (run_id, attempts, last_error) VALUES ('r', 3, {0});"
+        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, payload, state, "
+        "last_error, webhook_id, webhook_host) SELECT id, 'r', 'settlement', state, 'webhook', '{{}}', state, {0}, "
+        "'msg_1', '[webhooks] url' FROM runledger.generations, unnest('{{dead,skipped,uncertain}}'::text[]) AS state;"
+        "INSERT INTO runledger.quarantine (scope, reason, segment_id, batch_number, event_index, edge, content) "
+        "VALUES ('event', {0}, gen_random_uuid(), 1, 0, 'edge-1', '')",
+        error));
+
+    pqxx::work work(db());
+    std::size_t shown = 0;
+    for (const auto& row : libpqxx::run(work, "SELECT viewname FROM pg_views WHERE schemaname = 'runledger'")) {
+        const auto view = row[0].as<std::string>();
+        for (const auto& line : libpqxx::run(work, fmt::format("SELECT v::text FROM runledger.{} AS v", view))) {
+            const auto text = line[0].as<std::string>();
+            EXPECT_EQ(text.find("unmasked"), std::string::npos) << view << ": " << text;
+            shown += text.find("https://h/x?") != std::string::npos ? 1 : 0;
+        }
+    }
+    EXPECT_GE(shown, 6U) << "each error is in a view";
 }
 
 TEST_F(Ledger, NeverShowsAQueryHoweverItIsWrittenAndQuoted) {
