@@ -126,7 +126,6 @@ Outbox::Taken Outbox::lease(const WebhookSettings& settings, std::size_t count_m
 std::vector<Outbox::Stored> Outbox::store(const WebhookSettings& settings, std::span<const Outcome> outcomes) {
     std::vector<Stored> stored(outcomes.size());
     Transaction work(database_, bounds_);
-    store_hosts(work, settings, outcomes, stored);
     std::vector<std::int64_t> delivered;
     std::vector<long> statuses;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
@@ -148,6 +147,7 @@ std::vector<Outbox::Stored> Outbox::store(const WebhookSettings& settings, std::
             stored[i].is_ours = stored[i].is_ours || ours.contains(outcomes[i].id);
         }
     }
+    store_hosts(work, settings, outcomes, stored);
     database_.commit(work);
     return stored;
 }
@@ -160,6 +160,9 @@ void Outbox::store_hosts(const Statements& work, const WebhookSettings& settings
     std::ranges::stable_sort(by_host, {}, [&](std::size_t i) -> const std::string& { return outcomes[i].host; });
     const std::string* accepts = nullptr;  // The host that has accepted the last one.
     for (const std::size_t i : by_host) {
+        if (!stored[i].is_ours) {
+            continue;
+        }
         const Outcome& outcome = outcomes[i];
         const bool has_accepted = outcome.decision.verdict == Verdict::delivered;
         if (!has_accepted || accepts == nullptr || *accepts != outcome.host) {  // Else it has nothing left to end.

@@ -76,6 +76,7 @@ public:
 private:
     [[nodiscard]] std::vector<std::int64_t> find_due(const Statements& work, const WebhookSettings& settings,
                                                      std::size_t count_max);
+    // Of those that are ours: a store that is repeated counts no failure again.
     static void store_hosts(const Statements& work, const WebhookSettings& settings, std::span<const Outcome> outcomes,
                             std::span<Stored> stored);
     [[nodiscard]] bool store_undelivered(const Statements& work, const Outcome& outcome) const;

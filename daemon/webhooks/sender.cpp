@@ -241,6 +241,9 @@ void Sender::take(HttpClient::Ended ended) {
         return;  // A bug of ours has ended it already.
     }
     const Leased& row = found.mapped();
+    if (attempts_at(row.host) + 1 >= settings_.concurrency) {
+        gathers_until_ = Time{};  // More for this host may have waited for this end.
+    }
     end(row, decide(ended.response, {.attempts = row.attempts, .is_progress = row.is_progress, .url_is_ours = !row.url},
                     policy_, chance()));
 }
@@ -331,7 +334,7 @@ void Sender::look(Time now) {
     for (Leased& row : taken.leased) {
         begin(std::move(row));
     }
-    if (taken.leased.size() == room || is_a_host_full()) {
+    if (taken.leased.size() == room) {
         gathers_until_ = Time{};  // There may be more.
     }
     if (!taken.leased.empty()) {
@@ -342,11 +345,9 @@ void Sender::look(Time now) {
 
 void Sender::look_soon() { next_look_ = std::min(next_look_, gathers_until_); }
 
-// More for it may wait until one of its attempts ends.
-bool Sender::is_a_host_full() const {
-    std::map<std::string_view, unsigned> attempts;
-    return std::ranges::any_of(calling_,
-                               [&](const auto& call) { return ++attempts[call.second.host] >= settings_.concurrency; });
+unsigned Sender::attempts_at(std::string_view host) const {
+    return static_cast<unsigned>(
+        std::ranges::count_if(calling_, [&](const auto& call) { return call.second.host == host; }));
 }
 
 bool Sender::store_outcomes() {

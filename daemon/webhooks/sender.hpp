@@ -16,6 +16,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/base/backoff.hpp"
@@ -49,9 +50,9 @@ namespace webhooks {
 struct Tuning {
     std::size_t in_flight_max{256};
     std::chrono::milliseconds poll_interval{std::chrono::seconds{1}};  // Behind the wake-ups.
-    // Least time between two looks at the outbox, unless a host has all the attempts that it may have: what ends or is
-    // settled meanwhile is stored and leased together. Else at 200 settlements a second most of PostgreSQL's work for
-    // webhooks is BEGIN and COMMIT, and Telegram's messages wait for it (docs/benchmarks/webhooks.md).
+    // Least time between two looks at the outbox, unless one of all the attempts that a host may have has ended: what
+    // ends or is settled meanwhile is stored and leased together. Else at 200 settlements a second most of PostgreSQL's
+    // work for webhooks is BEGIN and COMMIT, and Telegram's messages wait for it (docs/benchmarks/webhooks.md).
     std::chrono::milliseconds gather_interval{25};
     std::chrono::milliseconds stop_bound{std::chrono::seconds{3}};
     // For tests, which have only loopback: what the URLs of metadata may lead to, more authorities, names' addresses
@@ -92,7 +93,7 @@ private:
 
     void look(Time now);
     void look_soon();  // Something has ended, or may be due.
-    [[nodiscard]] bool is_a_host_full() const;
+    [[nodiscard]] unsigned attempts_at(std::string_view host) const;
     void tell_progress(Time now);
     [[nodiscard]] bool store_outcomes();  // True: none is left.
     void database_failed(const std::exception& error);

@@ -100,7 +100,8 @@ CREATE OR REPLACE FUNCTION runledger.webhook_place(p_named jsonb, asked runledge
     RETURNS TABLE (host text, url text, fault text)
     LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT coalesce(runledger.https_host_of(left(named.url, 2000)), 'metadata.webhookUrl'), left(named.url, 2000),
+    SELECT coalesce(runledger.https_host_of(left(named.url, 2000)), 'metadata.webhookUrl'),
+           CASE WHEN octet_length(named.url) <= 2000 THEN named.url END,
            CASE WHEN named.url IS NULL THEN 'metadata.webhookUrl is no string'
                 WHEN octet_length(named.url) > 2000 THEN 'metadata.webhookUrl has more than 2000 bytes'
                 WHEN NOT runledger.has_host_suffix(runledger.https_host_of(named.url), asked.host_suffixes)
@@ -108,7 +109,7 @@ BEGIN ATOMIC
     FROM (SELECT CASE jsonb_typeof(p_named) WHEN 'string' THEN p_named #>> '{}' END AS url) AS named;
 END;
 COMMENT ON FUNCTION runledger.webhook_place(jsonb, runledger.webhook_settings) IS
-    'Where this metadata.webhookUrl leads. fault: why no webhook is sent there; NULL: it is. Never raises.';
+    'Where this metadata.webhookUrl leads. url: NULL if it is no string or too long, and host is then another than [webhooks] url. fault: why no webhook is sent there; NULL: it is. Never raises.';
 
 CREATE OR REPLACE FUNCTION runledger.webhook_places(g runledger.generations, asked runledger.webhook_settings)
     RETURNS TABLE (host text, url text, suffix text, fault text)

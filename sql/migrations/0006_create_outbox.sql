@@ -54,6 +54,9 @@ CREATE TABLE runledger.notifications (
     CONSTRAINT notifications_id_and_host_iff_webhook
         CHECK ((channel = 'webhook') = (webhook_id IS NOT NULL) AND (channel = 'webhook') = (webhook_host IS NOT NULL)),
     CONSTRAINT notifications_to_a_chat_have_no_webhook_url CHECK (webhook_url IS NULL OR channel = 'webhook'),
+    CONSTRAINT notifications_as_a_webhook_name_their_place
+        CHECK (state NOT IN ('pending', 'leased') OR channel <> 'webhook' OR webhook_url IS NOT NULL
+               OR webhook_host = '[webhooks] url'),
     CONSTRAINT notifications_as_a_webhook_have_no_chat CHECK (channel <> 'webhook' OR chat_id IS NULL AND recipient = ''),
     CONSTRAINT notifications_have_a_run_unless_of_a_group
         CHECK ((kind = 'group') = (generation_id IS NULL) AND (kind = 'group') = (run_id IS NULL)),

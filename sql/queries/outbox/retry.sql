@@ -1,11 +1,12 @@
 -- $1 to $5 as in list.sql. Messages that were given up are sent again as if they were new; one that may have
--- arrived still says so. A malformed chat gets none. What something newer has replaced is left out: a message after its
--- correction, or of a run that its row names no more, and progress.
+-- arrived still says so. A malformed chat gets none, nor does a metadata.webhookUrl that is no URL. What something newer
+-- has replaced is left out: a message after its correction, or of a run that its row names no more, and progress.
 WITH again AS (
     UPDATE runledger.notifications AS n
     SET state = 'pending', attempts = 0, not_before = now(), waits_since = now(), form = 'media',
         without_thread = false, without_buttons = false, fallbacks = 0, refused_for_pace = 0
     WHERE n.state IN ('dead', 'uncertain', 'skipped') AND (n.chat_id IS NOT NULL OR n.channel = 'webhook')
+      AND (n.channel <> 'webhook' OR n.webhook_url IS NOT NULL OR n.webhook_host = '[webhooks] url')
       AND NOT runledger.is_corrected(n) AND n.kind <> 'progress'
       AND (n.state = 'skipped' AND n.last_error = runledger.withdrawn()) IS NOT TRUE
       AND ($1::bigint[] IS NULL OR n.id = ANY ($1::bigint[]))

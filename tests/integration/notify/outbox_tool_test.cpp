@@ -143,11 +143,12 @@ TEST_F(OutboxTool, HasGivenUpOnesTriedAgain) {
 TEST_F(OutboxTool, TriesNothingAgainThatSomethingNewerHasReplaced) {
     execute(
         "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, chat_id, payload, "
-        "state, last_error, webhook_id, webhook_host) VALUES "
-        "(6, 'run-6', 'progress', 'progress', 'webhook', NULL, '{}', 'skipped', 'HTTP 500', 'msg_6', 'h'), "
-        "(7, 'run-7', 'settlement', '1', 'webhook', NULL, '{}', 'skipped', 'not allowed', 'msg_7', 'h'), "
-        "(8, 'run-8', 'ending', '', 'telegram', 45, '{}', 'skipped', runledger.withdrawn(), NULL, NULL), "
-        "(9, 'run-9', 'ending', '', 'telegram', 45, '{}', 'skipped', 'dropped by an operator', NULL, NULL)");
+        "state, last_error, webhook_id, webhook_host, webhook_url) VALUES "
+        "(6, 'run-6', 'progress', 'progress', 'webhook', NULL, '{}', 'skipped', 'HTTP 500', 'msg_6', 'h', "
+        "'https://h'), "
+        "(7, 'run-7', 'settlement', '1', 'webhook', NULL, '{}', 'skipped', 'not allowed', 'msg_7', 'h', 'https://h'), "
+        "(8, 'run-8', 'ending', '', 'telegram', 45, '{}', 'skipped', runledger.withdrawn(), NULL, NULL, NULL), "
+        "(9, 'run-9', 'ending', '', 'telegram', 45, '{}', 'skipped', 'dropped by an operator', NULL, NULL, NULL)");
 
     EXPECT_THAT(outbox({"retry", "--all"}).output, HasSubstr("5 notifications are tried again"));
 
@@ -155,6 +156,21 @@ TEST_F(OutboxTool, TriesNothingAgainThatSomethingNewerHasReplaced) {
     const Finished by_id = outbox({"retry", "6"});
     EXPECT_EQ(by_id.status.code, 3);
     EXPECT_THAT(by_id.output, HasSubstr("replaced by something newer"));
+}
+
+// [webhooks] url has had its own.
+TEST_F(OutboxTool, TriesNoWebhookAgainWhoseRecordNamesNoUrl) {
+    execute(
+        "INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, payload, state, "
+        "last_error, webhook_id, webhook_host) VALUES "
+        "(6, 'run-6', 'settlement', '1', 'webhook', '{}', 'skipped', 'metadata.webhookUrl is no string', 'msg_6', "
+        "'metadata.webhookUrl'), "
+        "(7, 'run-7', 'settlement', '1', 'webhook', '{}', 'dead', 'HTTP 410', 'msg_7', '[webhooks] url')");
+
+    EXPECT_THAT(outbox({"retry", "--all"}).output, HasSubstr("4 notifications are tried again"));
+
+    EXPECT_EQ(states(), "pending pending pending leased pending skipped pending");
+    EXPECT_EQ(outbox({"retry", "6"}).status.code, 3);
 }
 
 TEST_F(OutboxTool, ListsTheEndOfAGroupByTheGroup) {

@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 
+#include "daemon/database/libpqxx.hpp"
+#include "queries/outbox.hpp"
 #include "tests/integration/webhooks/webhook_fixture.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -221,7 +224,10 @@ TEST_F(WebhookDelivery, GivesUpWhatHasWaitedTooLongAndTheOperatorSendsItAgainByI
     EXPECT_EQ(sent().expired, 1U);
     EXPECT_EQ(value("SELECT channel || webhook_host FROM runledger.failed_notifications_v1"), "webhook[webhooks] url");
     receiver_.comes_back();
-    execute("UPDATE runledger.notifications SET state = 'pending', waits_since = now() WHERE channel = 'webhook'");
+    const auto connection = connect_to(uri_);
+    pqxx::nontransaction operators(*connection);
+    const std::optional<std::string> any;
+    EXPECT_THAT(libpqxx::run(operators, queries::outbox::retry, any, any, any, any, any), SizeIs(1));
     all_are_delivered();
     EXPECT_EQ(receiver_.accepted().front().id, id);
 }

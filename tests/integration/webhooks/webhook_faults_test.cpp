@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "queries/webhooks.hpp"
@@ -104,6 +105,28 @@ TEST_F(WebhookFaults, LosesNothingThoughTheAnswerOfACommitIsLost) {
             execute("DELETE FROM runledger.webhook_settings");
         }
     }
+}
+
+TEST_F(WebhookFaults, CountsAFailureOnceThoughTheAnswerOfItsCommitIsLost) {
+    using queries::webhooks::host_failed;
+    settings_.retry_delay_min = settings_.retry_delay_max = std::chrono::hours{1};
+    const TempFolder folder;
+    PostgresProxy proxy({.socket_folder = postgres().socket_folder(), .port = postgres().port()},
+                        folder.make_folder("proxy"), [](std::string_view text) {
+                            return text == host_failed ? std::optional<std::string>("host_failed") : std::nullopt;
+                        });
+    proxy.set({.at = {.stage = "webhooks", .name = "COMMIT after host_failed"}, .fault = StatementFault::lost_answer});
+    receiver_.script({.answer = {.status = 500}, .times = -1});
+    sender_ = another_sender("here:1:first", through(proxy));
+    eventually("webhooks are on", [&] { return value("SELECT count(*) FROM runledger.webhook_settings") == "1"; });
+    (void)settle();
+
+    eventually("it is stored again", [&] {
+        return std::ranges::any_of(
+            log_.lines(), [](const std::string& line) { return line.find("lease was lost") != std::string::npos; });
+    });
+    EXPECT_TRUE(proxy.has_struck());
+    EXPECT_EQ(value("SELECT failures FROM runledger.webhook_hosts"), "1");
 }
 
 // What an attempt came to is said by the daemon that has the webhook then.

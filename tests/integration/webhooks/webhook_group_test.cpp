@@ -115,6 +115,24 @@ TEST_F(WebhookGroup, ThatHasEndedIsPostedOnceWithItsSums) {
     EXPECT_EQ(body["timestamp"].GetString(), value("SELECT runledger.utc_text(told_at) FROM runledger.group_costs_v1"));
 }
 
+// Else each look would ask again whether it must still wait.
+TEST_F(WebhookGroup, IsNotLookedAtWhileAMemberIsPutOff) {
+    receiver_.script({.answer = {.status = 401}, .times = -1, .mention = R"("r-2")"});
+    start_sender();
+    three_end();
+    EXPECT_TRUE(look());
+
+    eventually("it waits for as long as its member", [&] {
+        return value(
+                   "SELECT coalesce(bool_or(of_group.not_before = member.not_before), false) FROM "
+                   "runledger.notifications AS member CROSS JOIN runledger.notifications AS of_group "
+                   "WHERE member.run_id = 'r-2' AND member.state = 'pending' AND of_group.kind = 'group'") == "t";
+    });
+    receiver_.clear_script();
+    all_are_delivered();
+    EXPECT_THAT(told_ends(), SizeIs(1));
+}
+
 TEST_F(WebhookGroup, SaysNoCostAndNoAccountWhereThereIsNone) {
     start_sender();
     settle_member({.run_id = "r-1", .status = "cancelled", .more = R"(, "accountId": "a")"});

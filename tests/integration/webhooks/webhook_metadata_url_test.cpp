@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <thread>
 
 #include "tests/integration/webhooks/webhook_fixture.hpp"
 #include "tests/support/eventually.hpp"
@@ -100,6 +101,30 @@ TEST_F(WebhookMetadataUrl, GetsThemWithoutAConfiguredOne) {
 
     EXPECT_THAT(one_runs_.accepted(), SizeIs(1));
     EXPECT_THAT(receiver_.received(), IsEmpty());
+}
+
+// It has all the attempts that it may have for as long as it likes. Others are leased and stored together all the same.
+TEST_F(WebhookMetadataUrl, ThatIsSlowCostsNoOtherItsGathering) {
+    settings_.url.clear();
+    settings_.url_is_inner = false;
+    settings_.concurrency = 2;
+    start_sender();
+    eventually("webhooks are on", [&] { return value("SELECT count(*) FROM runledger.webhook_settings") == "1"; });
+    stop_sender();
+    for (int i = 0; i < 2; ++i) {
+        one_runs_.script({.answer = {.delay = seconds{30}},
+                          .times = -1,
+                          .mention = '"' + settle_with_url("https://a.hooks.example/slow") + '"'});
+    }
+    (void)settle_with_url("https://b.hooks.example/fast");
+    sender_tuning_.poll_interval = std::chrono::hours{1};
+    sender_tuning_.gather_interval = std::chrono::hours{1};
+    sender_tuning_.stop_bound = std::chrono::milliseconds{400};
+    start_sender();
+    eventually("the other is accepted", [&] { return sent().delivered == 1; });
+
+    std::this_thread::sleep_for(std::chrono::milliseconds{200});
+    EXPECT_EQ(count_webhooks("leased"), 3);
 }
 
 TEST_F(WebhookMetadataUrl, IsSkippedWithTheReasonWhereItMayNotLead) {
