@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# package_scripts_test.sh SOURCE: what installing and upgrading the package `runledger` does to the daemon.
+# package_scripts_test.sh SOURCE: what installing, upgrading and removing the package `runledger` does to the daemon.
 # debhelper makes the package's scripts as debian/rules says; they run with stand-ins for systemd's programs, which write
 # down how they are called.
 set -u
@@ -35,4 +35,6 @@ calls "at the first installation" "$reload" postinst configure ''
 calls "before an upgrade" '' prerm upgrade 0.2.0
 # With the unit that came with the new package.
 calls "after an upgrade" "$reload"$'\n''deb-systemd-invoke try-restart runledgerd.service' postinst configure 0.1.0
+# Or the old process would go on, with its socket's folder removed by a purge.
+calls "before a removal" 'deb-systemd-invoke stop runledgerd.service' prerm remove
 exit $status
