@@ -50,6 +50,15 @@ find "$root" -name runledgerd.toml -size +0 | grep -q . || complain "no runledge
 others=$(cd "$root" && find edge daemon -type f | grep -vE '/(doc|runledger|nginx|systemd|sysusers\.d|tmpfiles\.d|bin|completions)/')
 [ -z "$others" ] || complain "unexpected: $others"
 
+# A link in an installed document leads to one that is installed, too.
+documents=$root/daemon/usr/share/doc/runledger links=0
+while read -r document link; do
+    links=$((links + 1))
+    [ -e "$documents/$(dirname "$document")/$link" ] || complain "$document is installed, and links to $link, which is not"
+done < <(cd "$documents" && find . -name '*.md' -exec perl -0777 -ne \
+    's/^```.*?^```//gms; s/`[^`]*`//g; print "$ARGV $1\n" while /\]\(([^)#:]+)[)#]/g' {} +)
+[ $links -gt 200 ] || complain "only $links links are found in the installed documents"
+
 # Completion gives what the program's help lists.
 PATH=$root/daemon/usr/bin:$PATH
 . "$root/daemon/usr/share/bash-completion/completions/runledger"

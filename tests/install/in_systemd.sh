@@ -11,21 +11,21 @@ fail() {
     exit 1
 }
 trap 'fail "line $LINENO"' ERR
-eventually() {  # what, command: within half a minute
-    local what=$1 i
-    shift
-    for ((i = 0; i < 300; ++i)); do
+within() {  # seconds, what, command
+    local what=$2 until=$((SECONDS + $1))
+    shift 2
+    while ((SECONDS <= until)); do
         if "$@" >/dev/null 2>&1; then return 0; fi
         sleep 0.1
     done
     fail "never happened: $what"
 }
+eventually() { within 30 "$@"; }  # what, command
 shows() { systemctl show -P "$1" $unit; }
 is() { [ "$(shows "$1")" = "$2" ]; }
 status_has() { [[ $(shows StatusText) == *"$1"* ]]; }
 log_has() { journalctl -q -o cat -u $unit | grep -qF -- "$1"; }
 sql() { runuser -u postgres -- psql -XAtqd runledger -c "$1"; }
-seconds() { local begun=$SECONDS; "$@"; echo $((SECONDS - begun)); }
 
 systemd=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')
 echo "== systemd $systemd: user, folders, database"
@@ -117,6 +117,27 @@ systemctl reload $unit
 eventually "systemctl status shows that it is mended" eval '! status_has "the last reload was refused"'
 is MainPID "$pid" || fail "the daemon has ended"
 settles_a_run
+
+echo "== crashes, and a hang"
+pid=0
+is_another_process() { [[ $(shows MainPID) != @(0|"$pid") ]]; }
+begun=$SECONDS
+for ((i = 0; i < 7; ++i)); do
+    eventually "it is started after $i crashes" is_another_process
+    pid=$(shows MainPID)
+    kill -KILL "$pid"
+done
+took=$((SECONDS - begun))
+eventually "it is active after 7 crashes" eval 'is_another_process && is ActiveState active'
+settles_a_run
+echo "7 crashes within $took s, $(shows NRestarts) restarts, it is $(shows ActiveState)"
+[ $took -le 10 ] || echo "  systemd's default limit is 5 starts in 10 s: this says nothing of it"
+pid=$(shows MainPID)
+kill -STOP "$pid"
+within 90 "the watchdog ends a process that has stopped" log_has 'Watchdog timeout'
+eventually "it is active after the watchdog" eval 'is_another_process && is ActiveState active'
+settles_a_run
+echo "stopped by a signal: $(journalctl -q -o cat -u $unit | grep -m 1 -F 'Watchdog timeout')"
 
 echo "== PostgreSQL away, and hanging"
 systemctl stop pg
@@ -221,14 +242,26 @@ echo "== each hardening option: bites, and lets the daemon work"
 shipped=/usr/lib/systemd/system/$unit
 mkdir -p /home/somebody /usr/lib/modules/any
 touch /tmp/everybodys /home/somebody/file
-toothless=()
-probe() {  # option, command: the command succeeds with the option and fails without it
-    local option=$1 command=$2
-    if systemd-run -q --wait --collect /bin/sh -c "$command" 2>/dev/null; then
-        echo "  $option: its probe says nothing: it succeeds without the option, too"
-        return
+toothless=() void=()
+judge() {  # option, whether the probe succeeds without it and with it: it has to fail without
+    if [ "$2" = yes ]; then
+        void+=("$1")
+    elif [ "$3" = no ]; then
+        toothless+=("$1")
     fi
-    systemd-run -q --wait --collect -p "$option" /bin/sh -c "$command" || toothless+=("$option")
+}
+runs() { if systemd-run -q --wait --collect "$@" 2>/dev/null; then echo yes; else echo no; fi; }
+probe() {  # option, command, options that stand before it: the command succeeds with the option and fails without it
+    local option=$1 command=$2 other before=()
+    for other in "${@:3}"; do before+=(-p "$other"); done
+    judge "$option" "$(runs "${before[@]}" /bin/sh -c "$command")" "$(runs "${before[@]}" -p "$option" /bin/sh -c "$command")"
+}
+# What a service of the daemon's user leaves behind when it has ended.
+leaves_nothing() {  # options
+    systemd-run -q --wait --collect -p User=runledger "$@" ipcmk --shmem 4096
+    sleep 1
+    if ipcs --shmems | grep -q runledger; then echo no; else echo yes; fi
+    ipcs --shmems | awk '$3 == "runledger" { print $2 }' | xargs -r -n 1 ipcrm --shmem-id
 }
 works_with() {  # the options that the unit keeps; all others are left out
     sed -n '1,/^# These lines take away/p' $shipped >/etc/systemd/system/$unit
@@ -251,10 +284,10 @@ for option in "${options[@]}"; do
         PrivateDevices=*) probe "$option" '! mknod "$(mktemp -u /tmp/XXXXXX)" c 1 3' ;;
         ProtectProc=*) probe "$option" 'setpriv --reuid=runledger --regid=runledger --clear-groups sh -c "! test -d /proc/1"' ;;
         ProcSubset=*) probe "$option" '! cat /proc/meminfo' ;;
-        ProtectClock=*) probe "$option" '! grep "^CapBnd" /proc/self/status | grep -q "[2367abef]......$"' ;;
+        ProtectClock=*) probe "$option" '! grep "^CapBnd" /proc/self/status | grep -q "[89a-f]........$"' ;;
         ProtectHostname=*) probe "$option" '! hostname probe' ;;
         ProtectControlGroups=*) probe "$option" '! mkdir "$(mktemp -u /sys/fs/cgroup/probe.XXXXXX)"' ;;
-        ProtectKernelLogs=*) probe "$option" '! dmesg' ;;
+        ProtectKernelLogs=*) probe "$option" 'grep -q " /proc/kmsg " /proc/self/mountinfo' ;;
         ProtectKernelModules=*) probe "$option" '! ls -d /usr/lib/modules/any' ;;
         ProtectKernelTunables=*) probe "$option" 'grep -q " /proc/irq " /proc/self/mountinfo' ;;
         LockPersonality=*) probe "$option" '! setarch --addr-no-randomize true' ;;
@@ -266,10 +299,13 @@ for option in "${options[@]}"; do
         SystemCallArchitectures=*) probe "$option" 'grep -q "^Seccomp:.*2" /proc/self/status' ;;
         SystemCallFilter=@system-service) probe "$option" '! swapoff /nonexistent 2>&1 | grep -q "No such file"' ;;
         UMask=*) probe "$option" '[ "$(umask)" = 0077 ]' ;;
-        AmbientCapabilities=* | RemoveIPC=* | SystemCallFilter=*) echo "  $option: has no probe" ;;
+        # The second and third line of the filter take from, and give to, the first.
+        SystemCallFilter=~*) probe "$option" '! python3 -c "import os; os.setpriority(os.PRIO_PROCESS, 0, 5)"' "${filter[@]}" ;;
+        SystemCallFilter=sched_setscheduler)
+            probe "$option" 'python3 -c "import os; os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))"' "${filter[@]}" ;;
+        RemoveIPC=*) judge "$option" "$(leaves_nothing)" "$(leaves_nothing -p "$option")" ;;
         *) fail "$option is not among the options that are tried" ;;
     esac
-    # The second and third line of the filter take from, and give to, the first.
     case $option in
         SystemCallFilter=@system-service) filter=("$option") ;;
         SystemCallFilter=~*) filter+=("$option"); continue ;;
@@ -278,6 +314,7 @@ for option in "${options[@]}"; do
     works_with "$option"
 done
 [ ${#toothless[@]} = 0 ] || fail "do not bite: ${toothless[*]}"
+[ ${#void[@]} = 0 ] || fail "their probes say nothing, because they succeed without the option, too: ${void[*]}"
 echo "${#options[@]} options, each by itself: the daemon starts, settles a run and stops"
 rm /etc/systemd/system/$unit
 systemctl daemon-reload

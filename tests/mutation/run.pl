@@ -410,7 +410,7 @@ write_file($page, <<"PAGE");
 
 Each row changes the product in one place, and names a test that then fails. An equivalent change cannot be seen from
 outside; its row gives the reason. `tests/mutation/run.pl` writes this page; do not edit it.
-[tests/mutation](../tests/mutation/README.md) says how to run it and how to add a row.
+`tests/mutation/README.md` says how to run it and how to add a row.
 
 ${\scalar @entries} mutations: $summary.
 $rows
