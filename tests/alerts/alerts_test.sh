@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The alert rules and what they lean on: every metric they ask for is in docs/metrics.md, every runbook is a heading of
-# the document that it names, and every alert is tested.
+# the document that it names, every alert is tested, and docs/operations.md lists each with its severity and runbook.
 set -u
 cd "$1" || exit 1
 rules=config/prometheus/runledger.rules.yml
@@ -25,4 +25,14 @@ alerts=$(sed -n 's/^ *- alert: //p' "$rules")
 for alert in $alerts; do
     grep -qE "alertname(=\"|: )$alert\b" tests/alerts/runledger.rules.test.yml || complain "$alert is not tested"
 done
+# What a pager shows is the alert's name.
+rows() {  # the rules as the rows of "Alerts" have to be: name, severity, runbook
+    sed -nE 's/^ *- alert: //p; s/^ *labels: \{severity: (.*)\}$/\1/p; s/^ *runbook: docs\/(.*)$/\1/p' "$rules" | paste -d ' ' - - -
+}
+listed() {
+    sed -nE 's/^\| `(Runledger[A-Za-z]+)` \| (critical|warning) \| .* \| \[[^]]*\]\(([^)]*)\) \|$/\1 \2 \3/p' docs/operations.md |
+        sed 's/ #/ operations.md#/'
+}
+differs=$(diff <(rows | sort) <(listed | sort)) || complain "the alerts (<) and their table in docs/operations.md (>) differ:
+$differs"
 exit $status

@@ -67,18 +67,36 @@ complete_words() {  # the command line's words; prints what may follow
     _runledger
     printf '%s\n' "${COMPREPLY[@]}"
 }
-lists() {  # a help's text, a pattern of words at the beginning of a line
-    sed '/^Exit codes:/,$d' <<<"$1" | grep -oE "^  (-[a-z],)?$2" | grep -oE "$2"
+lists() {  # a help's text, a pattern of words at the beginning of a line; a group's options are indented twice
+    sed '/^Exit codes:/,$d' <<<"$1" | grep -oE "^ {2,4}(-[a-z],)?$2" | grep -oE -e "$2"
 }
 [ "$(complete_words runledger mig)" = migrate ] || complain "completion does not know migrate"
+lists "$(runledger forget --help)" '--[a-z-]+' | grep -qx -- --chat || complain "the test does not see a group's options"
+all_options() {  # words of the line; $options are those that may follow
+    local lacks
+    lacks=$(comm -13 <(complete_words runledger "$@" | sort -u) <(echo "$options"))
+    [ -z "$lacks" ] || complain "completion: 'runledger $*' lacks ${lacks//$'\n'/ }"
+}
 # Every command, and what stands below it: all its words are completed, and each that does something speaks JSON.
 walk() {  # words of a command
-    local help below word option
+    local help below word option options
     help=$(runledger "$@" --help)
     below=$(lists "$help" '[a-z][a-z-]+')
-    for option in $(lists "$help" '--[a-z-]+') --config; do
+    options=$(printf '%s\n' $(lists "$help" '--[a-z-]+') --config | sort -u)
+    for option in $options; do
         complete_words runledger "$@" "$option" | grep -qx -- "$option" || complain "completion: $* lacks $option"
     done
+    # What stands on the line already changes nothing: an option's value, the configuration, and, where no command
+    # follows, an operand.
+    for option in $options; do
+        all_options "$@" "$option" a-value --
+    done
+    all_options --config runledgerd.toml "$@" --
+    all_options --config = runledgerd.toml "$@" --  # As bash splits --config=runledgerd.toml.
+    if [ -z "$below" ]; then
+        all_options "$@" an-operand --
+        all_options "$@" no/such/folder --
+    fi
     if [ -z "$below" ]; then
         grep -qE '^  --json ' <<<"$help" || complain "$* has no --json"
     fi

@@ -14,7 +14,7 @@ namespace {
 // One thread asks; the tool has no other that would.
 Account account_of(const passwd& entry) {
     constexpr int groups_max = 256;
-    Account account{.uid = entry.pw_uid, .gid = entry.pw_gid, .name = entry.pw_name};
+    Account account{.uid = entry.pw_uid, .gid = entry.pw_gid, .name = entry.pw_name, .home = entry.pw_dir};
     account.groups.resize(groups_max);
     int count = groups_max;
     if (getgrouplist(entry.pw_name, entry.pw_gid, account.groups.data(), &count) < 0) {
@@ -22,6 +22,15 @@ Account account_of(const passwd& entry) {
     }
     account.groups.resize(static_cast<std::size_t>(count));
     return account;
+}
+
+// libpq asks the user database where there is no $HOME.
+void set_home(const std::string& home) {
+    if (home.empty()) {
+        unsetenv("HOME");  // NOLINT(concurrency-mt-unsafe): see account_of().
+    } else {
+        setenv("HOME", home.c_str(), 1);  // NOLINT(concurrency-mt-unsafe): see account_of().
+    }
 }
 
 }  // namespace
@@ -54,6 +63,10 @@ ActingAs::ActingAs(const Account& account) {
     if (setgroups(account.groups.size(), account.groups.data()) == 0 && setegid(account.gid) == 0 &&
         seteuid(account.uid) == 0) {
         acts_ = true;
+        if (const char* home = std::getenv("HOME")) {  // NOLINT(concurrency-mt-unsafe): see account_of().
+            own_home_ = home;
+        }
+        set_home(account.home);
         return;
     }
     // A container without CAP_SETUID: what is asked as root is refused, with the reason.
@@ -65,6 +78,9 @@ ActingAs::~ActingAs() {
     if (acts_ &&
         (seteuid(getuid()) != 0 || setegid(getgid()) != 0 || setgroups(own_groups_.size(), own_groups_.data()) != 0)) {
         std::abort();  // It was root, and has the right to be it again.
+    }
+    if (acts_) {
+        set_home(own_home_.value_or(""));
     }
 }
 

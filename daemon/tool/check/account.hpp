@@ -15,6 +15,7 @@ struct Account {
     gid_t gid{};
     std::vector<gid_t> groups{};  // With gid.
     std::string name{};           // The number, if it has no name.
+    std::string home{};           // Empty, if it is not known.
 
     [[nodiscard]] bool may_read(const struct stat& file) const noexcept { return may(file, S_IROTH); }
     [[nodiscard]] bool may_write(const struct stat& file) const noexcept { return may(file, S_IWOTH); }
@@ -26,9 +27,9 @@ private:
     [[nodiscard]] bool may(const struct stat& file, mode_t right_of_others) const noexcept;
 };
 
-// Nothing if there is no such user.
 // While it exists, a root process has the user id, the group and the groups of the account for all but the real ids, so
-// that PostgreSQL's peer authentication sees the account. Does nothing in a process that is not root's, or for root.
+// that PostgreSQL's peer authentication sees the account, and its $HOME, so that libpq looks for certificates where it
+// does for the daemon. Does nothing in a process that is not root's, or for root.
 // One thread; the threads that a library has started get the same ids (glibc).
 class ActingAs {
 public:
@@ -40,8 +41,10 @@ public:
 private:
     bool acts_{false};
     std::vector<gid_t> own_groups_;
+    std::optional<std::string> own_home_;
 };
 
+// Nothing if there is no such user.
 [[nodiscard]] std::optional<Account> find_account(const std::string& name);
 // That this process runs as.
 [[nodiscard]] Account own_account();

@@ -2,6 +2,7 @@
 // the report's lines.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <pwd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -35,6 +36,37 @@ std::string text_of(const auto& print) {
     std::string text(bytes, size);
     std::free(bytes);
     return text;
+}
+
+// libpq looks for certificates and services in $HOME. Root's folder is closed to the account, which libpq takes for an
+// error with sslmode=verify-full, though the daemon itself can connect.
+TEST(ActingAs, HasTheAccountsHomeAndGivesItsOwnBack) {
+    if (!test::running_as_root()) {
+        GTEST_SKIP() << "only root can act as another user";
+    }
+    const auto account = find_account("nobody");
+    ASSERT_TRUE(account);
+    const std::string own_home = std::getenv("HOME") == nullptr ? "" : std::getenv("HOME");
+    ASSERT_EQ(setenv("HOME", "/root", 1), 0);
+    std::string home_inside;
+    bool has_home_inside_without_any{};
+
+    {
+        const ActingAs nobody(*account);
+        home_inside = std::getenv("HOME");
+    }
+    const std::string home_after = std::getenv("HOME");
+    unsetenv("HOME");
+    {
+        const ActingAs nobody(*account);
+        has_home_inside_without_any = std::getenv("HOME") != nullptr;
+    }
+
+    EXPECT_EQ(home_inside, getpwnam("nobody")->pw_dir);
+    EXPECT_EQ(home_after, "/root");
+    EXPECT_TRUE(has_home_inside_without_any);
+    EXPECT_EQ(std::getenv("HOME"), nullptr);
+    setenv("HOME", own_home.c_str(), 1);
 }
 
 TEST(ProbeBody, IsNoEventOfAnySize) {
