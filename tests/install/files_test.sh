@@ -79,25 +79,20 @@ all_options() {  # words of the line; $options are those that may follow
 }
 # Every command, and what stands below it: all its words are completed, and each that does something speaks JSON.
 walk() {  # words of a command
-    local help below word option options
+    local help below word options
     help=$(runledger "$@" --help)
     below=$(lists "$help" '[a-z][a-z-]+')
     options=$(printf '%s\n' $(lists "$help" '--[a-z-]+') --config | sort -u)
-    for option in $options; do
-        complete_words runledger "$@" "$option" | grep -qx -- "$option" || complain "completion: $* lacks $option"
-    done
-    # What stands on the line already changes nothing: an option's value, the configuration, and, where no command
+    all_options "$@" --
+    # What stands on the line already changes nothing: options with values, the configuration, and, where no command
     # follows, an operand.
-    for option in $options; do
-        all_options "$@" "$option" a-value --
-    done
+    # shellcheck disable=SC2046  # A word each.
+    all_options "$@" $(sed 's/$/ a-value/' <<<"$options") --
     all_options --config runledgerd.toml "$@" --
     all_options --config = runledgerd.toml "$@" --  # As bash splits --config=runledgerd.toml.
     if [ -z "$below" ]; then
         all_options "$@" an-operand --
         all_options "$@" no/such/folder --
-    fi
-    if [ -z "$below" ]; then
         grep -qE '^  --json ' <<<"$help" || complain "$* has no --json"
     fi
     for word in $below; do
