@@ -1,31 +1,7 @@
 #!/bin/bash
 # Inside the container that systemd.sh has made, as a service of its systemd.
-set -Eeuo pipefail
-export LC_ALL=C.UTF-8
-unit=runledgerd.service
+. /in_container.sh
 dropins=/etc/systemd/system/$unit.d
-fail() {
-    trap - ERR
-    echo "FAILED: $*" >&2
-    journalctl -q -o cat -n 20 -u $unit >&2 || true
-    exit 1
-}
-trap 'fail "line $LINENO"' ERR
-within() {  # seconds, what, command
-    local what=$2 until=$((SECONDS + $1))
-    shift 2
-    while ((SECONDS <= until)); do
-        if "$@" >/dev/null 2>&1; then return 0; fi
-        sleep 0.1
-    done
-    fail "never happened: $what"
-}
-eventually() { within 30 "$@"; }  # what, command
-shows() { systemctl show -P "$1" $unit; }
-is() { [ "$(shows "$1")" = "$2" ]; }
-status_has() { [[ $(shows StatusText) == *"$1"* ]]; }
-log_has() { journalctl -q -o cat -u $unit | grep -qF -- "$1"; }
-sql() { runuser -u postgres -- psql -XAtqd runledger -c "$1"; }
 
 systemd=$(systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p')
 echo "== systemd $systemd: user, folders, database"
@@ -33,24 +9,7 @@ systemd-sysusers runledger.conf
 systemd-tmpfiles --create runledger.conf
 chgrp runledger /etc/runledger/runledgerd.toml
 stat -c '%A %U:%G %n' /run/runledger /etc/runledger
-bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
-install -d -o postgres -g postgres /tmp/cluster /run/postgresql
-runuser -u postgres -- "$bin/initdb" -A peer --auth-host=scram-sha-256 -D /tmp/cluster >/dev/null
-cat >/etc/systemd/system/pg.service <<UNIT
-[Service]
-Type=notify
-User=postgres
-ExecStart=$bin/postgres -D /tmp/cluster -k /run/postgresql -c fsync=off
-KillMode=mixed
-KillSignal=SIGINT
-UNIT
-systemctl daemon-reload
-systemctl start pg
-cp /usr/share/doc/runledger/examples/owner.toml /var/lib/postgresql/owner.toml
-runuser -u postgres -- createdb --encoding UTF8 --template template0 runledger
-runuser -u postgres -- runledger --config /var/lib/postgresql/owner.toml migrate | tail -n 1
-sql "CREATE ROLE runledger LOGIN PASSWORD 'sesame'"
-sql "GRANT runledger_daemon, runledger_reader TO runledger"
+make_database
 
 echo "== the edge"
 install -d -o www-data -g www-data -m 0700 /tmp/spool
@@ -267,7 +226,6 @@ works_with() {  # the options that the unit keeps; all others are left out
     sed -n '1,/^# These lines take away/p' $shipped >/etc/systemd/system/$unit
     printf '%s\n' "$@" '[Install]' 'WantedBy=multi-user.target' >>/etc/systemd/system/$unit
     systemctl daemon-reload
-    systemctl reset-failed $unit 2>/dev/null || true  # Many starts within seconds are meant here.
     systemctl start $unit || fail "does not start with $*"
     settles_a_run
     systemctl stop $unit
@@ -318,7 +276,6 @@ done
 echo "${#options[@]} options, each by itself: the daemon starts, settles a run and stops"
 rm /etc/systemd/system/$unit
 systemctl daemon-reload
-systemctl reset-failed $unit 2>/dev/null || true
 systemctl start $unit
 settles_a_run
 grep -E '^(NoNewPrivs|Seccomp|CapBnd|CapEff):' "/proc/$(shows MainPID)/status"

@@ -1,16 +1,24 @@
 #!/usr/bin/env bash
 # Runs the shipped unit under a systemd of its own: a container of namespaces, in which this machine's files lie below
 # an overlay. Start, reload, stop and each hardening option, with a real PostgreSQL. As root; nothing outside the
-# container changes, and its network is a loopback of its own. About two minutes.
+# container changes, and its network is a loopback of its own. About two minutes. With --packages, Debian's packages are
+# installed, upgraded and removed there instead, while the daemon runs: half a minute.
 #
 #   tests/install/systemd.sh [BUILD]    BUILD: build/release, with both programs and the module built in it
+#   tests/install/systemd.sh --packages [FOLDER]    the packages that config/packages/build.sh has made on this machine
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 fail() { echo "systemd.sh: $*" >&2; exit 1; }
-build=${1:-build/release}
 [ "$(id -u)" -eq 0 ] || fail "namespaces and mounts want root"
-[ -x "$build/daemon/runledgerd" ] || fail "$build has no runledgerd: build it first"
-[ -e "$build/nginx-module/ngx_http_runledger_module.so" ] || fail "$build has no module: build it first"
+build='' packages=''
+if [ "${1:-}" = --packages ]; then
+    packages=${2:-build/packages/$(. /etc/os-release && echo "$ID-$VERSION_ID")}
+    compgen -G "$packages/runledger_*.deb" >/dev/null || fail "$packages has no packages: build them first"
+else
+    build=${1:-build/release}
+    [ -x "$build/daemon/runledgerd" ] || fail "$build has no runledgerd: build it first"
+    [ -e "$build/nginx-module/ngx_http_runledger_module.so" ] || fail "$build has no module: build it first"
+fi
 for program in unshare setpriv python3 nginx curl /lib/systemd/systemd; do
     command -v $program >/dev/null || fail "$program is not installed"
 done
@@ -27,13 +35,19 @@ end() {
     rm -rf --one-file-system "$work"
 }
 trap end EXIT
-for component in daemon edge; do
-    DESTDIR=$work/files cmake --install "$build" --prefix /usr --component $component >"$work/log" ||
-        { cat "$work/log"; exit 1; }
-done
-cp tests/install/in_systemd.sh "$work/files/"
-# The tree may be configured for another prefix than the packages'.
-install -D -m 0640 config/runledgerd.toml "$work/files/etc/runledger/runledgerd.toml"
+cp tests/install/in_container.sh "$work/files/"
+if [ -n "$packages" ]; then
+    install -D -t "$work/files/root/packages" "$packages"/runledger_*.deb "$packages"/libnginx-mod-http-runledger_*.deb
+    cp tests/install/packages_in_systemd.sh "$work/files/try.sh"
+else
+    for component in daemon edge; do
+        DESTDIR=$work/files cmake --install "$build" --prefix /usr --component $component >"$work/log" ||
+            { cat "$work/log"; exit 1; }
+    done
+    cp tests/install/in_systemd.sh "$work/files/try.sh"
+    # The tree may be configured for another prefix than the packages'.
+    install -D -m 0640 config/runledgerd.toml "$work/files/etc/runledger/runledgerd.toml"
+fi
 
 cat >"$work/begin.sh" <<'EOF_BEGIN'
 # In the new namespaces: makes the container's / and becomes its systemd.
@@ -72,7 +86,7 @@ cat >"$root/etc/systemd/system/try.service" <<'UNIT'
 After=basic.target
 [Service]
 Type=oneshot
-ExecStart=/in_systemd.sh
+ExecStart=/try.sh
 StandardOutput=append:/share/out
 StandardError=inherit
 TimeoutStartSec=900
