@@ -54,7 +54,7 @@ struct Component {
 
 enum class Verdict : std::uint8_t {
     flowing,   // Every component works.
-    degraded,  // A part waits for something outside. Receipts go on, and nothing is lost.
+    degraded,  // A part waits for something outside, and nothing is lost; or an edge can't store events.
     stopped,   // The daemon starts, drains or hangs. The edges keep what they receive.
 };
 [[nodiscard]] std::string_view word_of(Verdict verdict);

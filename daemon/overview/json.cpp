@@ -198,10 +198,9 @@ std::string overview_json(const std::optional<Health>& health, const std::option
             out.StartObject();
             put(out, "name", std::string_view(edge.name));
             put(out, "error", std::string_view(edge.error));
-            put(out, "spool_bytes", edge.spool_bytes);
-            put(out, "spool_bytes_max", edge.spool_bytes_max);
-            put(out, "spool_batches", edge.spool_batches);
-            put(out, "held_events", edge.held_events);
+            for (const EdgeFigure& figure : edge_figures) {
+                put(out, figure.name, edge.*figure.member);
+            }
             put(out, "accepted", edge.accepted);
             put(out, "refused", edge.refused);
             out.EndObject();

@@ -3,6 +3,7 @@
 // A number that was not read is absent, never zero.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -90,10 +91,44 @@ struct EdgeNumbers {
     std::string error;  // Not empty: it was not reached, and the rest is nothing.
     std::int64_t spool_bytes{0};
     std::int64_t spool_bytes_max{0};
+    std::int64_t spool_kept_bytes{0};  // Of spool_bytes: kept by keep_acked until the room is needed.
     std::int64_t spool_batches{0};
+    std::int64_t spool_segments_damaged{0};
+    std::int64_t oldest_unacked_seconds{0};
+    std::int64_t batches_apart{0};
     std::int64_t held_events{0};
+    std::int64_t workers{0};
+    std::int64_t workers_draining{0};
+    std::int64_t workers_without_courier{0};
+    std::int64_t workers_without_room{0};
+    std::int64_t workers_with_failing_disk{0};
+    std::int64_t links_up{0};
+    std::int64_t incompatible_nginx{0};  // 1: every webhook is refused.
     std::int64_t accepted{0};
     std::int64_t refused{0};
+};
+
+// The figures that are read from the edge's status and shown as JSON, by their names there.
+struct EdgeFigure {
+    const char* name;
+    std::int64_t EdgeNumbers::*member;
+};
+inline constexpr std::array edge_figures{
+    EdgeFigure{"spool_bytes", &EdgeNumbers::spool_bytes},
+    EdgeFigure{"spool_bytes_max", &EdgeNumbers::spool_bytes_max},
+    EdgeFigure{"spool_kept_bytes", &EdgeNumbers::spool_kept_bytes},
+    EdgeFigure{"spool_batches", &EdgeNumbers::spool_batches},
+    EdgeFigure{"spool_segments_damaged", &EdgeNumbers::spool_segments_damaged},
+    EdgeFigure{"oldest_unacked_seconds", &EdgeNumbers::oldest_unacked_seconds},
+    EdgeFigure{"batches_apart", &EdgeNumbers::batches_apart},
+    EdgeFigure{"held_events", &EdgeNumbers::held_events},
+    EdgeFigure{"workers", &EdgeNumbers::workers},
+    EdgeFigure{"workers_draining", &EdgeNumbers::workers_draining},
+    EdgeFigure{"workers_without_courier", &EdgeNumbers::workers_without_courier},
+    EdgeFigure{"workers_without_room", &EdgeNumbers::workers_without_room},
+    EdgeFigure{"workers_with_failing_disk", &EdgeNumbers::workers_with_failing_disk},
+    EdgeFigure{"links_up", &EdgeNumbers::links_up},
+    EdgeFigure{"incompatible_nginx", &EdgeNumbers::incompatible_nginx},
 };
 
 // A word that a shell takes as it is: quoted where it has to be. What nobody sees is written in octal, as $'\033'

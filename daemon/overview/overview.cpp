@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace runledger {
 
@@ -44,20 +45,6 @@ Component settlement_of(const LiveNumbers& live) {
                                        : "see the daemon's log, if that goes on"};
 }
 
-Component edges_of(const std::vector<EdgeNumbers>& edges) {
-    for (const EdgeNumbers& edge : edges) {
-        if (!edge.error.empty()) {
-            return {"edges", Condition::degraded, fmt::format("{}: {}", edge.name, edge.error),
-                    "look whether its nginx runs, and whether its status may be read from here"};
-        }
-        if (static_cast<double>(edge.spool_bytes) > spool_share_max * static_cast<double>(edge.spool_bytes_max)) {
-            return {"edges", Condition::degraded, fmt::format("the spool of {} is nearly full", edge.name),
-                    "mend what keeps the daemon from taking its batches, before it refuses events"};
-        }
-    }
-    return {"edges", Condition::ok, "their spools have room", ""};
-}
-
 }  // namespace
 
 Health with_numbers(Health health, const Overview::Numbers& numbers) {
@@ -68,7 +55,14 @@ Health with_numbers(Health health, const Overview::Numbers& numbers) {
         health.components.push_back(settlement_of(*numbers.live.value));
     }
     if (numbers.edges.value && !numbers.edges.value->empty()) {
-        health.components.push_back(edges_of(*numbers.edges.value));
+        std::ranges::move(edge_components(*numbers.edges.value), std::back_inserter(health.components));
+    }
+    const bool has_failed_edge = std::ranges::any_of(health.components, [](const Component& component) {
+        return component.name == "edges" && component.condition == Condition::failed;
+    });
+    if (has_failed_edge && health.verdict != Verdict::stopped) {
+        health.verdict = Verdict::degraded;
+        health.sentence = "An edge can't store events: it refuses webhooks, or soon will";
     }
     const bool has_degraded = std::ranges::any_of(
         health.components, [](const Component& component) { return component.condition == Condition::degraded; });

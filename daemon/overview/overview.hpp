@@ -130,9 +130,6 @@ private:
     RunSearch search_;
 };
 
-// Of an edge's spool; more is worth a word.
-inline constexpr double spool_share_max = 0.8;
-
 // The verdict with what the ledger and the edges say: the page's, and that of `runledger status`. Pure.
 [[nodiscard]] Health with_numbers(Health health, const Overview::Numbers& numbers);
 

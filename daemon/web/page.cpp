@@ -187,18 +187,17 @@ Markup edge_row(const EdgeNumbers& edge) {
             edge.name, edge.error);
         return std::move(html).take();
     }
-    const double share = edge.spool_bytes_max > 0
-                             ? static_cast<double>(edge.spool_bytes) / static_cast<double>(edge.spool_bytes_max)
-                             : 0;
-    html.put("<li class=\"edge\"><p><b>{}</b> <span>{} of {}</span></p>", edge.name, in_bytes(edge.spool_bytes),
+    const double share = spool_share(edge);
+    html.put("<li class=\"edge\"><p><b>{}</b> <span>{} of {}</span></p>", edge.name, in_bytes(spool_bytes_used(edge)),
              in_bytes(edge.spool_bytes_max));
     html.put(
         "<svg viewBox=\"0 0 300 6\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"Spool\">"
         "<rect class=\"track\" width=\"300\" height=\"6\"></rect>"
         "<rect class=\"bar {}\" width=\"{:.1f}\" height=\"6\"></rect></svg>",
         share > spool_share_max ? "full" : "", 300 * std::min(share, 1.0));
-    html.put("<small>{} not committed yet · {} held · {} accepted, {} refused</small></li>",
+    html.put("<small>{} not committed yet{} · {} held · {} accepted, {} refused</small></li>",
              edge.spool_batches == 1 ? "1 batch" : in_groups(edge.spool_batches) + " batches",
+             edge.spool_kept_bytes == 0 ? "" : " · " + in_bytes(edge.spool_kept_bytes) + " kept",
              in_groups(edge.held_events), in_groups(edge.accepted), in_groups(edge.refused));
     return std::move(html).take();
 }

@@ -97,7 +97,7 @@ std::string edge_lines(const std::vector<EdgeNumbers>& edges) {
         const std::string_view title = text.empty() ? "Edges" : "";
         text += edge.error.empty() ? line(title, edge.name,
                                           fmt::format("  spool {} of {}, {} batches not committed, {} held, {} refused",
-                                                      in_bytes(edge.spool_bytes), in_bytes(edge.spool_bytes_max),
+                                                      in_bytes(spool_bytes_used(edge)), in_bytes(edge.spool_bytes_max),
                                                       edge.spool_batches, edge.held_events, edge.refused))
                                    : line(title, edge.name, "  " + printable(edge.error));
     }

@@ -123,6 +123,23 @@ TEST_P(DashboardFile, LeadsToSectionsThatThereAre) {
     }
 }
 
+// Grafana does not start with a data source whose file is missing; so the document says how to make each.
+TEST(DataSources, ReadNoFileThatTheDocumentDoesNotMake) {
+    const std::string folder = std::string{RUNLEDGER_SOURCE_DIR} + "/config/grafana/provisioning";
+    const std::string document = read_text(std::string{RUNLEDGER_SOURCE_DIR} + "/docs/metrics.md");
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+        if (entry.is_regular_file()) {
+            std::ranges::move(matches(read_text(entry.path()), R"re(\$__file\{([^}]+)\})re", 1),
+                              std::back_inserter(files));
+        }
+    }
+    EXPECT_THAT(files, Not(IsEmpty()));
+    for (const std::string& file : files) {
+        EXPECT_THAT(matches(document, "    install [^\\n]*" + file), Not(IsEmpty())) << file;
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(, DashboardFile, testing::ValuesIn(dashboard_names()), [](const auto& name) {
     std::string camel;
     for (const std::string& word : matches(name.param, "[a-z]+")) {

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <regex>
 #include <set>
+#include <sstream>
 
 #include "daemon/config.hpp"
 #include "daemon/reload.hpp"
@@ -207,6 +209,77 @@ TEST_F(ConfigKeys, AreAllInTheTableAndInTheDocumentation) {
                               (key == "text" && documentation.find("| `[telegram.text]`") != std::string::npos);
         EXPECT_TRUE(is_there) << name << " is not in docs/settings.md";
     }
+}
+
+// The first `count` values of a cell of docs/settings.md, as `field` says them: `["settled"]`, "500, 300000", "none",
+// and "604800, a week", which is one value.
+std::vector<std::string> defaults_of(std::string cell, std::size_t count) {
+    std::vector<std::string> values;
+    if (count == 1 && cell.starts_with('`')) {
+        cell = cell.substr(1, cell.find('`', 1) - 1);
+        std::erase_if(cell, [](char c) { return c == '[' || c == ']' || c == '"' || c == ','; });
+        return {cell};
+    }
+    for (std::size_t at = 0; values.size() < count && at <= cell.size();) {
+        const std::size_t end = std::min(cell.find(", ", at), cell.size());
+        const std::string value = cell.substr(at, end - at);
+        values.push_back(value == "none" ? "" : value);
+        at = end + 2;
+    }
+    return values;
+}
+
+TEST_F(ConfigKeys, HaveTheDefaultsOfTheDocumentation) {
+    // What `field` says of them where the cell has a sentence; nothing: it is not compared.
+    const std::map<std::string, std::optional<std::string>> in_words{
+        {"[postgres] uri", std::nullopt},  // It has none.
+        {"[postgres] direct_uri", "dbname=base"},
+        {"[page] uri", "dbname=base"},
+        {"[telegram] mode", "log"},       // Without a token file.
+        {"[telegram] send_as", "false"},  // It is a flag here.
+        {"[telegram] language", ""},
+        // These have no field that could be read; they are looked at below.
+        {"[intake] curve_secret_key_file", std::nullopt},
+        {"[intake] curve_authorized_keys_file", std::nullopt},
+        {"[webhooks] secrets_file", std::nullopt},
+    };
+    const Config config = load({{"[postgres] uri", "\"dbname=base\""}});
+    std::map<std::string, Key> left;
+    for (Key& key : keys()) {
+        left.emplace(key.name, key);
+    }
+
+    std::istringstream lines(test::read_text(std::string(RUNLEDGER_SOURCE_DIR) + "/docs/settings.md"));
+    for (std::string line; std::getline(lines, line);) {
+        const std::size_t section_end = line.find("] ");
+        if (!line.starts_with("| `[") || section_end == std::string::npos || section_end > line.find(" | ")) {
+            continue;
+        }
+        const std::string section = line.substr(3, section_end - 2);
+        std::vector<std::string> names;
+        const std::string first_cell = line.substr(0, line.find(" | "));
+        const std::regex name("(?:\\] |, `)([a-z_]+)`");
+        for (std::sregex_iterator found(first_cell.begin(), first_cell.end(), name), end; found != end; ++found) {
+            names.push_back(section + " " + (*found)[1].str());
+        }
+        line.resize(line.rfind(" |"));
+        const auto defaults = defaults_of(line.substr(line.rfind(" | ") + 3), names.size());
+        ASSERT_EQ(defaults.size(), names.size()) << line;
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            const auto key = left.find(names[i]);
+            ASSERT_TRUE(key != left.end()) << names[i] << " is no key, or has two rows";
+            const auto words = in_words.find(names[i]);
+            if (words == in_words.end() || words->second) {
+                EXPECT_EQ(key->second.field(config), words == in_words.end() ? defaults[i] : *words->second)
+                    << names[i];
+            }
+            left.erase(key);
+        }
+    }
+    left.erase("[telegram] text");  // Its row has another form.
+    EXPECT_TRUE(left.empty()) << left.begin()->first << " has no row";
+    EXPECT_FALSE(config.intake.curve);
+    EXPECT_TRUE(config.webhooks.secrets.empty());
 }
 
 TEST_F(ConfigKeys, ArriveEachInItsOwnField) {

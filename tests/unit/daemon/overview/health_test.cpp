@@ -126,7 +126,7 @@ TEST(HealthWithNumbers, NeverSaysThatSettlementIsWellWhileItsTurnsFail) {
     EXPECT_EQ(health.components.back().says, "its turns have failed for 6 s");
 }
 
-TEST(HealthWithNumbers, IsWorseIfAnEdgeDoesNotAnswerOrItsSpoolIsNearlyFull) {
+TEST(HealthWithNumbers, IsWorseIfAnEdgeDoesNotAnswerOrItsSpoolIsFilling) {
     for (const EdgeNumbers& edge :
          {EdgeNumbers{.name = "edge-1", .error = "refused"},
           EdgeNumbers{.name = "edge-1", .error = "", .spool_bytes = 81, .spool_bytes_max = 100}}) {
