@@ -1,6 +1,6 @@
 #!/bin/bash
 # Inside the Debian that debian.sh has made, with nginx and PostgreSQL and without the network: installs both packages,
-# sets them up as docs/operations.md says, settles a run, upgrades under load, purges.
+# sets them up as docs/operations.md says, settles a run, upgrades under load, removes, purges.
 set -euo pipefail
 fail() { echo "FAILED: $*" >&2; exit 1; }
 mount -t proc proc /proc
@@ -82,17 +82,24 @@ all_there() { [ "$(sql "SELECT count(*) FROM runledger.runs WHERE run_id LIKE 'l
 eventually "all 400 are in the ledger" all_there
 as postgres runledger --config /tmp/owner.toml audit | tail -n 3
 
-echo "== purging"
+echo "== removing, then purging"
 kill "$daemon"
 wait "$daemon" || true
 rm /etc/nginx/conf.d/runledger.conf /etc/nginx/runledger.tokens
 nginx -s stop
 sleep 1
+apt-get remove -y -qq runledger libnginx-mod-http-runledger >/root/remove.log 2>&1 || { cat /root/remove.log; fail "the removal"; }
+nginx -t 2>&1 | tail -n 1
+[ -s /etc/runledger/runledgerd.toml ] || fail "a removal removes the configuration"
 apt-get purge -y -qq runledger libnginx-mod-http-runledger >/root/purge.log 2>&1 || { cat /root/purge.log; fail "the purge"; }
 nginx -t 2>&1 | tail -n 1
 pg_ctlcluster $cluster stop
 find / -xdev \( -path /proc -o -path /root -o -path /var/lib/apt -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg \
     -o -path /tmp \) -prune -o -print | sort >/root/files-after
+# By their names, or by whose they are: dependencies stay, too.
 left=$(comm -13 /root/files-before /root/files-after | grep -i runledger || true)
+owned=$(find / -xdev -path /proc -prune -o \( -user runledger -o -group runledger \) -print)
+[ -z "$owned" ] || fail "the user runledger still owns: $owned"
+getent passwd runledger >/dev/null || fail "docs/operations.md says that the user stays"
 echo "left behind: the spool, $(grep -c '\.seg$' <<<"$left") segments"
 [ -z "$(grep -v '^/var/lib/runledger' <<<"$left")" ] || fail "left behind: $left"
