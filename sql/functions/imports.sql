@@ -149,6 +149,8 @@ BEGIN
         response_payload = CASE WHEN is_open THEN wanted.response_payload ELSE response_payload END,
         duration_ms = CASE WHEN is_open THEN wanted.duration_ms ELSE duration_ms END,
         cost_usd = CASE WHEN is_open THEN wanted.cost_usd ELSE cost_usd END,
+        -- As for a document that comes with its ending: nobody is notified about what the application knows.
+        adopted_at = CASE WHEN is_open AND runledger.is_ended(wanted.status) THEN now() ELSE adopted_at END,
         updated_at = runledger.later_than(updated_at)
     WHERE id = known.generation_id;
     RETURN CASE WHEN FOUND THEN 'changed' ELSE 'repeated' END;

@@ -167,6 +167,25 @@ TEST_F(ImportCommand, TakesWhatIsNewInADocumentButNoSecondEnding) {
     EXPECT_EQ(value("SELECT status || ' ' || cost_usd FROM runledger.generations"), "completed 0.5");
 }
 
+// With --follow a document usually comes twice: when it was asked for, and when it has ended.
+TEST_F(ImportCommand, TellsNobodyOfAnEndingThatALaterDocumentBrings) {
+    append(document(1, "pending") + "\n");
+    ASSERT_TRUE(import().status.clean());
+    EXPECT_EQ(value("SELECT count(adopted_at) FROM runledger.generations"), "0");
+    append(document(1) + "\n");
+    ASSERT_TRUE(import().status.clean());
+
+    run("INSERT INTO runledger.webhook_settings (to_url, host_suffixes, metadata_keys, events) VALUES (true, '{}', "
+        "'{}', '{settled}');"
+        "INSERT INTO runledger.runs (run_id, terminal_status, reported_status, reported_at, reported_digest, "
+        "event_count) VALUES ('r-1', 'success', 'success', now(), 1, 0);"
+        "SELECT runledger.settle_run('r-1', '0', '7 days')");
+
+    EXPECT_EQ(value("SELECT count(adopted_at) FROM runledger.generations"), "1");
+    EXPECT_EQ(value("SELECT string_agg(channel || ' ' || state, ', ') FROM runledger.notifications"),
+              "webhook skipped");
+}
+
 TEST_F(ImportCommand, NamesABadLineAndGoesOn) {
     append(document(1) + "\n\n{\"metadata\"\n" + document(2, "refunded") + "\n\xff\n" + document(3) + "\n" +
            document(4, "success", "-1") + "\n");
