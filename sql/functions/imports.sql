@@ -71,28 +71,45 @@ $$;
 COMMENT ON FUNCTION runledger.instant_said(jsonb, text) IS
     'The instant that a document has for a key, in UTC if it names no zone. Raises data_exception if it is none, or none of the years 1970 to 9999.';
 
-CREATE OR REPLACE FUNCTION runledger.import_document(p_document jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION runledger.key_that_says(document jsonb, p_keys text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT asked.key FROM unnest(p_keys) WITH ORDINALITY AS asked (key, place)
+            WHERE document ->> asked.key IS NOT NULL ORDER BY asked.place LIMIT 1);
+COMMENT ON FUNCTION runledger.key_that_says(jsonb, text[]) IS
+    'The first of the keys for which the document has a value that is not null; NULL: it has none.';
+
+CREATE OR REPLACE FUNCTION runledger.import_document(
+    p_document jsonb, p_requested_at text[] DEFAULT '{requestTimestamp}',
+    p_ended_at text[] DEFAULT '{responseTimestamp}', OUT outcome text, OUT is_undated boolean)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    -- What has a column of its own; everything else is kept in metadata.
-    mapped constant text[] := '{metadata,requestTimestamp,requestPayload,status,responseTimestamp,responsePayload,durationMs,costUsd}';
+    -- What has a column of its own, beside the times; everything else is kept in metadata.
+    mapped constant text[] := '{metadata,requestPayload,status,responsePayload,durationMs,costUsd}';
     document jsonb := runledger.plain_json(p_document);
+    requested_key constant text := runledger.key_that_says(document, p_requested_at);
+    ended_key constant text := runledger.key_that_says(document, p_ended_at);
     wanted runledger.generations;
     word text := document ->> 'status';
     -- NULL: the document has no _id.
     digest bytea := sha256(convert_to(
         runledger.plain_json(nullif(p_document -> '_id', 'null'), true)::text, 'UTF8'));
-    content text := md5(document::text);
+    content text;
     known runledger.imported_documents;
+    is_settled boolean;
     is_open boolean;
+    was runledger.generations;
 BEGIN
+    is_undated := false;
     IF jsonb_typeof(document) IS DISTINCT FROM 'object' OR jsonb_typeof(document -> 'metadata') IS DISTINCT FROM 'object' THEN
         RAISE data_exception USING MESSAGE = 'it is no document with an object metadata';
     END IF;
-    wanted.metadata := (document - mapped) || (document -> 'metadata');
-    wanted.request_timestamp := runledger.instant_said(document, 'requestTimestamp');
+    wanted.metadata := document - mapped - ARRAY(
+            SELECT asked.key FROM unnest(p_requested_at || p_ended_at) AS asked (key)
+            WHERE asked.key IN (requested_key, ended_key) OR document ->> asked.key IS NULL)
+        || (document -> 'metadata');
+    wanted.request_timestamp := runledger.instant_said(document, requested_key);
     IF wanted.request_timestamp IS NULL THEN
-        RAISE data_exception USING MESSAGE = 'it has no requestTimestamp';
+        RAISE data_exception USING MESSAGE = 'it has no ' || array_to_string(p_requested_at, ' and no ');
     END IF;
     wanted.request_payload := document -> 'requestPayload';
     wanted.status := coalesce(runledger.status_meant(word), word, 'pending');
@@ -100,10 +117,13 @@ BEGIN
         RAISE data_exception USING MESSAGE =
             format('nobody has said what its status %s means: put the word into status_words', quote_literal(left(word, 40)));
     END IF;
-    wanted.response_timestamp := runledger.instant_said(document, 'responseTimestamp');
+    wanted.response_timestamp := runledger.instant_said(document, ended_key);
     wanted.response_payload := document -> 'responsePayload';
     wanted.duration_ms := runledger.amount_said(document, 'durationMs');
     wanted.cost_usd := runledger.amount_said(document, 'costUsd');
+    -- With its times: the same document has others if other keys are given.
+    content := md5(concat_ws(' ', document, extract(epoch FROM wanted.request_timestamp),
+                             extract(epoch FROM wanted.response_timestamp)));
 
     SELECT * INTO known FROM runledger.imported_documents WHERE document_digest = digest;
     IF known.document_digest IS NULL THEN
@@ -119,7 +139,8 @@ BEGIN
             -- Nothing says that it was made of this document.
             RAISE data_exception USING MESSAGE = 'another generation has its run_id';
         ELSIF wanted.id IS NULL THEN
-            RETURN 'repeated';
+            outcome := 'repeated';
+            RETURN;
         END IF;
         IF word IS DISTINCT FROM wanted.status THEN
             UPDATE runledger.generations SET application_status = word, updated_at = runledger.later_than(updated_at)
@@ -128,37 +149,47 @@ BEGIN
         INSERT INTO runledger.imported_documents (document_digest, generation_id, content_md5)
         VALUES (coalesce(digest, sha256(decode('ff', 'hex') || convert_to(wanted.id::text, 'UTF8'))), wanted.id, content)
         ON CONFLICT (document_digest) DO UPDATE SET generation_id = excluded.generation_id;  -- A number that is used again.
-        RETURN 'imported';
+        outcome := 'imported';
+        is_undated := runledger.is_ended(wanted.status) AND wanted.response_timestamp IS NULL;
+        RETURN;
     END IF;
     IF known.content_md5 = content OR known.generation_id IS NULL THEN
-        RETURN 'repeated';
+        outcome := 'repeated';
+        RETURN;
     END IF;
 
     UPDATE runledger.imported_documents SET content_md5 = content WHERE document_digest = digest;
     -- What the ledger has settled, and what the row was given as its ending before, stays.
-    SELECT g.status IN ('pending', 'processing')
-           AND NOT EXISTS (SELECT FROM runledger.settlements AS s WHERE s.generation_id = g.id)
-        INTO is_open FROM runledger.generations AS g WHERE g.id = known.generation_id FOR NO KEY UPDATE;
+    SELECT * INTO was FROM runledger.generations AS g WHERE g.id = known.generation_id FOR NO KEY UPDATE;
+    is_settled := EXISTS (SELECT FROM runledger.settlements AS s WHERE s.generation_id = was.id);
+    is_open := was.status IN ('pending', 'processing') AND NOT is_settled;
     UPDATE runledger.generations SET
         metadata = wanted.metadata,
         request_timestamp = wanted.request_timestamp,
         request_payload = wanted.request_payload,
         status = CASE WHEN is_open THEN wanted.status ELSE status END,
         application_status = CASE WHEN is_open AND word IS DISTINCT FROM wanted.status THEN word ELSE application_status END,
-        response_timestamp = CASE WHEN is_open THEN wanted.response_timestamp ELSE response_timestamp END,
+        -- Also the time of an ending that the row was given without one.
+        response_timestamp = CASE WHEN is_open OR response_timestamp IS NULL AND status = wanted.status AND NOT is_settled
+                                  THEN wanted.response_timestamp ELSE response_timestamp END,
         response_payload = CASE WHEN is_open THEN wanted.response_payload ELSE response_payload END,
         duration_ms = CASE WHEN is_open THEN wanted.duration_ms ELSE duration_ms END,
         cost_usd = CASE WHEN is_open THEN wanted.cost_usd ELSE cost_usd END,
+        -- As for a document that comes with its ending: nobody is notified about what the application knows.
+        adopted_at = CASE WHEN is_open AND runledger.is_ended(wanted.status) THEN now() ELSE adopted_at END,
         updated_at = runledger.later_than(updated_at)
-    WHERE id = known.generation_id;
-    RETURN CASE WHEN FOUND THEN 'changed' ELSE 'repeated' END;
+    WHERE id = known.generation_id
+    RETURNING runledger.is_ended(status) AND response_timestamp IS NULL INTO is_undated;
+    outcome := CASE WHEN FOUND THEN 'changed' ELSE 'repeated' END;
+    is_undated := coalesce(is_undated, false);
 END
 $$;
-COMMENT ON FUNCTION runledger.import_document(jsonb) IS
-    'Makes a generation of a document, or gives the generation that it became what is new in it: imported, changed, or repeated (nothing new). An ending of a row that has one stays. Raises data_exception or integrity_constraint_violation if the document can''t be imported.';
+COMMENT ON FUNCTION runledger.import_document(jsonb, text[], text[]) IS
+    'Makes a generation of a document, or gives the generation that it became what is new in it: imported, changed, or repeated (nothing new). An ending of a row that has one stays. p_requested_at, p_ended_at: the keys of its times; of each the first that is not null counts. is_undated: it was imported or changed, and has ended at an unknown time, so no view of costs has it. Raises data_exception or integrity_constraint_violation if the document can''t be imported.';
 
 CREATE OR REPLACE FUNCTION runledger.import_lines(
-    p_source text, p_numbers bigint[], p_lines bytea[], OUT line_number bigint, OUT outcome text, OUT reason text)
+    p_source text, p_numbers bigint[], p_lines bytea[], p_requested_at text[], p_ended_at text[],
+    OUT line_number bigint, OUT outcome text, OUT reason text, OUT is_undated boolean)
     RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     line bytea;
@@ -170,7 +201,8 @@ BEGIN
             IF line IS NULL THEN
                 RAISE data_exception USING MESSAGE = 'it is longer than any document';
             END IF;
-            outcome := runledger.import_document(convert_from(line, 'UTF8')::jsonb);
+            SELECT made.outcome, made.is_undated INTO import_lines.outcome, import_lines.is_undated
+                FROM runledger.import_document(convert_from(line, 'UTF8')::jsonb, p_requested_at, p_ended_at) AS made;
             reason := NULL;
             DELETE FROM runledger.import_refusals AS old
                 WHERE old.source = p_source AND old.line_number = import_lines.line_number;
@@ -178,6 +210,7 @@ BEGIN
             -- The line's own fault; anything else ends the import by itself.
             WHEN data_exception OR integrity_constraint_violation OR program_limit_exceeded THEN
                 outcome := 'refused';
+                is_undated := false;
                 reason := left(SQLERRM, 300);
                 INSERT INTO runledger.import_refusals (source, line_number, reason)
                 VALUES (p_source, import_lines.line_number, import_lines.reason)
@@ -188,5 +221,5 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION runledger.import_lines(text, bigint[], bytea[]) IS
-    'Imports these lines of a source, in their order, each for itself. outcome: imported, changed, repeated, or refused with the reason, which import_refusals keeps.';
+COMMENT ON FUNCTION runledger.import_lines(text, bigint[], bytea[], text[], text[]) IS
+    'Imports these lines of a source, in their order, each for itself. outcome: imported, changed, repeated, or refused with the reason, which import_refusals keeps. The keys and is_undated: as in import_document.';

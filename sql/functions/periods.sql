@@ -104,9 +104,9 @@ BEGIN
     END IF;
     -- What the closed months say of these runs, beside the live books. By run, not by row: a run that was given to
     -- another row, or whose row was deleted, is billed once.
-    SELECT array_agg(ROW(0, changed.period, '', '-infinity', '', n.outcome, n.id, was.settlement_id, n.generation_id,
-                         was.status, now.status, was.duration_us, now.duration_us, was.rate_amount, now.rate_amount,
-                         was.rate_unit, now.rate_unit, was.cost_usd, now.cost_usd, was.cost_note, now.cost_note,
+    SELECT array_agg(ROW(0, changed.period, '', '-infinity', '', n.outcome, n.id, was.settlement_id,
+                         now.settlement_id, n.generation_id, was.status, now.status, was.duration_us, now.duration_us,
+                         was.rate_amount, now.rate_amount, was.rate_unit, now.rate_unit, was.cost_usd, now.cost_usd, was.cost_note, now.cost_note,
                          0)::runledger.corrections ORDER BY n.id)
         INTO drafts
         FROM (
@@ -118,7 +118,7 @@ BEGIN
                        line.rate_amount, line.rate_unit, line.cost_usd, line.cost_note
                 FROM runledger.closed_runs AS line WHERE line.settlement_id = s.id
                 UNION ALL
-                SELECT c.period, c.id, c.settlement_id, c.status_after, c.duration_us_after, c.rate_amount_after,
+                SELECT c.period, c.id, c.line_settlement_id, c.status_after, c.duration_us_after, c.rate_amount_after,
                        c.rate_unit_after, c.cost_usd_after, c.cost_note_after
                 FROM runledger.corrections AS c WHERE c.settlement_id = s.id) AS said
             ORDER BY s.run_id, said.period, said.correction_id DESC) AS was
@@ -139,11 +139,11 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('runledger.corrections', 0));
     INSERT INTO runledger.corrections (
-        period, posted_in, posted_at, posted_by, reason, settlement_id, replaced_settlement_id, generation_id,
-        status_before, status_after, duration_us_before, duration_us_after, rate_amount_before, rate_amount_after,
-        rate_unit_before, rate_unit_after, cost_usd_before, cost_usd_after, cost_note_before, cost_note_after)
+        period, posted_in, posted_at, posted_by, reason, settlement_id, replaced_settlement_id, line_settlement_id,
+        generation_id, status_before, status_after, duration_us_before, duration_us_after, rate_amount_before,
+        rate_amount_after, rate_unit_before, rate_unit_after, cost_usd_before, cost_usd_after, cost_note_before, cost_note_after)
     SELECT d.period, runledger.next_period(last_closed.period), clock_timestamp(), session_user, d.reason,
-           d.settlement_id, d.replaced_settlement_id, d.generation_id,
+           d.settlement_id, d.replaced_settlement_id, d.line_settlement_id, d.generation_id,
            d.status_before, d.status_after, d.duration_us_before, d.duration_us_after, d.rate_amount_before,
            d.rate_amount_after, d.rate_unit_before, d.rate_unit_after, d.cost_usd_before, d.cost_usd_after,
            d.cost_note_before, d.cost_note_after

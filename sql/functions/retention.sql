@@ -74,6 +74,7 @@ BEGIN
             WHERE settled_at < cutoff AND settled_at >= p_from AND is_replaced
                   AND (SELECT true FROM runledger.closed_runs AS line WHERE line.settlement_id = settlements.id LIMIT 1) IS NULL
                   AND (SELECT true FROM runledger.corrections AS c WHERE c.settlement_id = settlements.id LIMIT 1) IS NULL
+                  AND (SELECT true FROM runledger.corrections AS c WHERE c.line_settlement_id = settlements.id LIMIT 1) IS NULL
             ORDER BY settled_at LIMIT p_rows_max) AS e;
         DELETE FROM runledger.settlements WHERE id = ANY (ids);
     WHEN 'quarantine' THEN

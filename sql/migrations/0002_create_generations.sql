@@ -67,7 +67,7 @@ COMMENT ON COLUMN runledger.generations.cost_note IS
     'Why cost_usd is NULL, or what to know about it (clocks_differ: measured by wall clocks, because the machine booted in between); NULL: nothing to say. The words are listed in docs/dba.md.';
 COMMENT ON COLUMN runledger.generations.updated_at IS 'When the ledger last changed the row (daemon, reprice, forget, import), or when it was inserted. Each change makes it later, whatever the clock says; what the application changes does not.';
 COMMENT ON COLUMN runledger.generations.adopted_at IS
-    'When `runledger migrate --adopt` adopted the row with its table, or `runledger import` imported it as one that had ended: nobody is notified about it. NULL: it was inserted into the ledger. Written by migrate and import.';
+    'When `runledger migrate --adopt` adopted the row with its table, or `runledger import` gave it the ending that its document has: nobody is notified about it. NULL: its ending is the ledger''s or the application''s own, or is still to come. Written by migrate and import.';
 COMMENT ON COLUMN runledger.generations.group_key IS
     'The batch or chain that it is a member of: metadata.groupId or parentRunId, unless runledger.use_metadata_keys has chosen other keys. NULL: none, or unusable (unusable_metadata_v1). Generated.';
 COMMENT ON COLUMN runledger.generations.group_size IS

@@ -91,6 +91,7 @@ CREATE TABLE runledger.corrections (
     reason text NOT NULL,
     settlement_id bigint NOT NULL,
     replaced_settlement_id bigint,
+    line_settlement_id bigint,
     generation_id bigint NOT NULL,
     status_before text,
     status_after text,
@@ -110,9 +111,11 @@ CREATE TABLE runledger.corrections (
     CONSTRAINT corrections_before_is_of_a_line
         CHECK (status_before IS NOT NULL OR num_nonnulls(duration_us_before, rate_amount_before, rate_unit_before,
                                                          cost_usd_before, cost_note_before) = 0),
+    CONSTRAINT corrections_before_has_its_settlement CHECK ((replaced_settlement_id IS NULL) = (status_before IS NULL)),
     CONSTRAINT corrections_after_is_of_a_line
         CHECK (status_after IS NOT NULL OR num_nonnulls(duration_us_after, rate_amount_after, rate_unit_after,
-                                                        cost_usd_after, cost_note_after) = 0)
+                                                        cost_usd_after, cost_note_after) = 0),
+    CONSTRAINT corrections_after_has_its_settlement CHECK ((line_settlement_id IS NULL) = (status_after IS NULL))
 );
 CREATE INDEX corrections_period_idx ON runledger.corrections (period, posted_at);
 COMMENT ON INDEX runledger.corrections_period_idx IS 'A statement adds up the corrections of its month, up to an instant.';
@@ -121,6 +124,9 @@ COMMENT ON INDEX runledger.corrections_posted_in_idx IS 'A statement adds up the
 CREATE INDEX corrections_settlement_id_idx ON runledger.corrections (settlement_id);
 COMMENT ON INDEX runledger.corrections_settlement_id_idx IS
     'Each settlement asks for the corrections of its run; retention, whether a correction stands on a settlement.';
+CREATE INDEX corrections_line_settlement_id_idx ON runledger.corrections (line_settlement_id);
+COMMENT ON INDEX runledger.corrections_line_settlement_id_idx IS
+    'Retention asks whether a month''s line stands on a settlement.';
 COMMENT ON TABLE runledger.corrections IS
     'What changed in a closed month after it was closed: a row for each run and change, with the line before and after it. Written by a trigger on settlements, in the transaction of the settlement, and never changed.';
 COMMENT ON COLUMN runledger.corrections.id IS 'A handle for people.';
@@ -133,7 +139,9 @@ COMMENT ON COLUMN runledger.corrections.reason IS
     'The outcome of the settlement: settled (the run came late), resettled, kept, repriced or reopened (the row names another run, and this one is withdrawn). Its sentence is settlements.why.';
 COMMENT ON COLUMN runledger.corrections.settlement_id IS 'The settlement that caused it; retention keeps it.';
 COMMENT ON COLUMN runledger.corrections.replaced_settlement_id IS
-    'The settlement that the month stood on before, of its line or its last correction of the run. NULL: it had none.';
+    'The settlement that gave the month''s line of the run before: that of its own line, or line_settlement_id of its last correction of the run. NULL: it had no line of it.';
+COMMENT ON COLUMN runledger.corrections.line_settlement_id IS
+    'The settlement that gives the month''s line of the run from then on. Not always settlement_id: if the run''s row is withdrawn and an earlier one of the run was deleted, the run is billed by that one''s. NULL: the run is no longer in the month.';
 COMMENT ON COLUMN runledger.corrections.generation_id IS 'The row of the settlement that caused it.';
 COMMENT ON COLUMN runledger.corrections.status_before IS 'The status that the month had for the run. NULL: it had no line of it.';
 COMMENT ON COLUMN runledger.corrections.status_after IS 'The status from then on. NULL: the run is no longer in the month.';

@@ -55,5 +55,5 @@ COMMENT ON COLUMN runledger.imported_documents.document_digest IS 'SHA-256 of th
 COMMENT ON COLUMN runledger.imported_documents.generation_id IS
     'The generation; no foreign key. NULL: it was deleted, or its person forgotten, and so the document is not imported again.';
 COMMENT ON COLUMN runledger.imported_documents.content_md5 IS
-    'MD5 of the document: the same one has nothing new. Empty if its person was forgotten.';
+    'MD5 of the document and of the times that were read from it: the same has nothing new. Empty if its person was forgotten.';
 COMMENT ON COLUMN runledger.imported_documents.imported_at IS 'When it was first imported.';

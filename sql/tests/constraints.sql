@@ -63,7 +63,7 @@ SELECT is(pg_temp.refused_by(statement), wanted, wanted) FROM (VALUES
      'notifications_as_a_webhook_have_no_chat'),
     ($$ INSERT INTO runledger.notifications (kind, for_status, chat_id, payload) VALUES ('ending', '', 1, '{}') $$,
      'notifications_have_a_run_unless_of_a_group'),
-    ($$ INSERT INTO runledger.notifications (kind, for_status, payload, channel, webhook_id, webhook_host) VALUES ('group', '1', '{}', 'webhook', 'msg_1', 'h') $$,
+    ($$ INSERT INTO runledger.notifications (kind, for_status, payload, channel, webhook_id, webhook_host) VALUES ('group', '1', '{}', 'webhook', 'msg_1', '[webhooks] url') $$,
      'notifications_of_a_group_are_webhooks_that_name_it'),
     ($$ INSERT INTO runledger.webhook_settings (is_the_only_row, to_url, host_suffixes, metadata_keys, events) VALUES (false, true, '{}', '{}', '{}') $$,
      'webhook_settings_are_one_row'),

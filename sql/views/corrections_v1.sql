@@ -22,7 +22,7 @@ COMMENT ON COLUMN runledger.corrections_v1.why IS 'The settlement''s sentence fo
 COMMENT ON COLUMN runledger.corrections_v1.generation_id IS 'The row that was settled.';
 COMMENT ON COLUMN runledger.corrections_v1.run_id IS 'The provider''s id of the run, or the pseudonym of a forgotten one.';
 COMMENT ON COLUMN runledger.corrections_v1.settlement_id IS 'The settlement that caused it.';
-COMMENT ON COLUMN runledger.corrections_v1.replaced_settlement_id IS 'The settlement that the month stood on before; NULL: it had no line of the run.';
+COMMENT ON COLUMN runledger.corrections_v1.replaced_settlement_id IS 'The settlement that gave the month''s line before; NULL: it had no line of the run.';
 COMMENT ON COLUMN runledger.corrections_v1.status_before IS 'NULL: the month had no line of the run.';
 COMMENT ON COLUMN runledger.corrections_v1.status_after IS 'NULL: the run is no longer in the month.';
 COMMENT ON COLUMN runledger.corrections_v1.duration_ms_before IS 'Milliseconds; NULL: unknown, or no line.';

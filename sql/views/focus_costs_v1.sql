@@ -84,8 +84,9 @@ WITH RECURSIVE zone AS MATERIALIZED (
           UNION ALL SELECT m.period, m.begins_at, m.ends_at FROM open_periods AS m) AS p
     JOIN runledger.corrections AS c ON c.posted_in = p.period
     LEFT JOIN runledger.settlements AS s ON s.id = c.settlement_id
-    -- The charge that it corrects, by whose time it is known; a run that the month did not have is its own.
-    LEFT JOIN runledger.settlements AS was ON was.id = coalesce(c.replaced_settlement_id, c.settlement_id)
+    -- The charge that it corrects, by whose time it is known; a run that the month did not have is its own. Not by the
+    -- settlement that caused it: one that withdraws a row has no time.
+    LEFT JOIN runledger.settlements AS was ON was.id = coalesce(c.replaced_settlement_id, c.line_settlement_id)
     LEFT JOIN runledger.generations AS g ON g.id = c.generation_id AND NOT s.row_is_gone
     WHERE c.difference_usd <> 0
 ), counted AS (

@@ -142,6 +142,7 @@ struct Counts {
     std::int64_t changed{0};
     std::int64_t repeated{0};
     std::int64_t refused{0};
+    std::int64_t undated{0};  // Of those that were imported or changed: they have ended, and nothing says when.
 
     [[nodiscard]] std::int64_t all() const { return imported + changed + repeated + refused; }
     void add(const Counts& other) {
@@ -149,6 +150,7 @@ struct Counts {
         changed += other.changed;
         repeated += other.repeated;
         refused += other.refused;
+        undated += other.undated;
     }
 };
 
@@ -169,10 +171,28 @@ struct Batch {
     [[nodiscard]] bool is_full() const { return numbers.size() >= lines_a_batch || bytes >= bytes_a_batch; }
 };
 
+// The keys of a document that say when it was asked for, and when it ended, as array literals.
+struct TimeKeys {
+    std::string requested_at;
+    std::string ended_at;
+};
+
+std::string array_of(const std::vector<std::string>& keys) {
+    ArrayLiteral array;
+    for (const std::string& key : keys) {
+        array.add(key);
+    }
+    return array.str();
+}
+
 class Importer {
 public:
-    Importer(const std::string& uri, std::string source, bool is_strict, Output& out)
-        : database_(uri, "import"), source_(std::move(source)), is_strict_(is_strict), out_(out) {}
+    Importer(const std::string& uri, std::string source, TimeKeys time_keys, bool is_strict, Output& out)
+        : database_(uri, "import"),
+          source_(std::move(source)),
+          time_keys_(std::move(time_keys)),
+          is_strict_(is_strict),
+          out_(out) {}
 
     // Where to go on in the file. `again`: at its beginning.
     LineReader begin(const File& file, bool again) {
@@ -268,8 +288,10 @@ private:
 
     [[nodiscard]] Imported import_lines(const Statements& work, const Batch& batch) const {
         Imported imported;
-        for (const auto& row : work.run(queries::imports::lines, source_, batch.numbers.str(), batch.lines.str())) {
+        for (const auto& row : work.run(queries::imports::lines, source_, batch.numbers.str(), batch.lines.str(),
+                                        time_keys_.requested_at, time_keys_.ended_at)) {
             const auto outcome = row[1].as<std::string>();
+            imported.counts.undated += row[3].as<bool>() ? 1 : 0;
             if (outcome == "imported") {
                 ++imported.counts.imported;
             } else if (outcome == "changed") {
@@ -300,6 +322,7 @@ private:
 
     Database database_;
     std::string source_;
+    TimeKeys time_keys_;
     bool is_strict_;
     Output& out_;
     std::int64_t position_{0};  // As it is stored.
@@ -308,8 +331,9 @@ private:
 };
 
 std::string words_of(const Counts& counts) {
-    return fmt::format("{} imported, {} changed, {} there already, {} refused", counts.imported, counts.changed,
-                       counts.repeated, counts.refused);
+    return fmt::format("{} imported, {} changed, {} there already, {} refused{}", counts.imported, counts.changed,
+                       counts.repeated, counts.refused,
+                       counts.undated > 0 ? fmt::format(", {} without the time of their ending", counts.undated) : "");
 }
 
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r") == std::string_view::npos; }
@@ -359,12 +383,22 @@ ImportCli::ImportCli(CLI::App& app)
     command_->add_option("--source", source_, "The name by which the position is kept; else the file's path");
     command_->add_flag("--again", again_, "Read the file from its beginning; what is there already stays as it is");
     command_->add_flag("--strict", strict_, "End at the first line that can't be imported");
+    command_
+        ->add_option("--requested-at", requested_at_,
+                     "Keys that say when a document was asked for; the first that is not null counts")
+        ->delimiter(',')
+        ->capture_default_str();
+    command_
+        ->add_option("--ended-at", ended_at_, "Keys that say when a document ended; the first that is not null counts")
+        ->delimiter(',')
+        ->capture_default_str();
 }
 
 int ImportCli::run(const std::string& postgres_uri, Output& out) const {
     const bool is_stdin = file_ == "-";
     const std::string source = !source_.empty() ? source_ : is_stdin ? "-" : std::filesystem::absolute(file_).string();
-    Importer importer(postgres_uri, source, strict_, out);
+    Importer importer(postgres_uri, source, {.requested_at = array_of(requested_at_), .ended_at = array_of(ended_at_)},
+                      strict_, out);
     const auto report = [&](const Counts& counts) {
         if (out.as_json) {
             out.print(JsonObject()
@@ -372,7 +406,8 @@ int ImportCli::run(const std::string& postgres_uri, Output& out) const {
                           .add("imported", counts.imported)
                           .add("changed", counts.changed)
                           .add("repeated", counts.repeated)
-                          .add("refused", counts.refused));
+                          .add("refused", counts.refused)
+                          .add("undated", counts.undated));
         } else {
             out.print("{}\n", words_of(counts));
         }

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "daemon/tool/output/output.hpp"
 
@@ -32,6 +33,9 @@ private:
     bool follow_{false};
     bool again_{false};
     bool strict_{false};
+    std::vector<std::string> requested_at_{
+        "requestTimestamp"};  // Keys of a document; the first that is not null counts.
+    std::vector<std::string> ended_at_{"responseTimestamp"};
     CLI::App* command_;
 };
 

@@ -1,12 +1,13 @@
 -- $1 least milliseconds between two calls for a run, $2 how many at most. Takes runs whose progress is to be sent, for
--- the first time or again. The daemon that takes one has it for that long.
+-- the first time or again. The daemon that takes one has it for that long. None of an adopted row: nobody is notified
+-- about its ending either.
 INSERT INTO runledger.progress_messages AS p (run_id, generation_id, chat_id, told_of)
 SELECT r.run_id, g.id, runledger.telegram_chat_now(g.telegram_chat_id), r.latest_at
 FROM runledger.runs AS r
 JOIN runledger.generations AS g ON g.run_id = r.run_id
 LEFT JOIN runledger.progress_messages AS told ON told.run_id = r.run_id
 WHERE r.terminal_status IS NULL AND r.running_at IS NOT NULL AND r.latest_at > now() - interval '1 hour'
-  AND g.telegram_chat_id IS NOT NULL
+  AND g.telegram_chat_id IS NOT NULL AND g.adopted_at IS NULL
   AND (told.run_id IS NULL
        OR told.message_id IS NOT NULL AND told.told_of < r.latest_at
           AND told.called_at < now() - $1::bigint * interval '1 millisecond')

@@ -1,6 +1,7 @@
 -- $1 least milliseconds between two of a run, $2 how many at most. Writes the latest progress of running runs to the
 -- outbox: one row for each run and place, which is sent again and again, each time as an event with an id of its own.
--- What is on its way stays as it is; what still waits is replaced.
+-- What is on its way stays as it is; what still waits is replaced. Nothing is written about an adopted row: nobody is
+-- notified about its ending either.
 INSERT INTO runledger.notifications AS n (
     generation_id, run_id, kind, for_status, channel, webhook_id, webhook_host, webhook_url, payload)
 SELECT g.id, r.run_id, 'progress', 'progress' || place.suffix, 'webhook',
@@ -13,7 +14,7 @@ CROSS JOIN LATERAL runledger.webhook_places(g, asked) AS place
 LEFT JOIN runledger.notifications AS told
     ON told.generation_id = g.id AND told.run_id = r.run_id AND told.kind = 'progress'
        AND told.for_status = 'progress' || place.suffix
-WHERE 'progress' = ANY (asked.events) AND place.fault IS NULL
+WHERE 'progress' = ANY (asked.events) AND place.fault IS NULL AND g.adopted_at IS NULL
   AND r.terminal_status IS NULL AND r.running_at IS NOT NULL AND r.latest_at > now() - interval '1 hour'
   AND (told.id IS NULL
        OR told.state <> 'leased' AND told.waits_since < now() - $1::bigint * interval '1 millisecond'

@@ -167,6 +167,50 @@ TEST_F(ImportCommand, TakesWhatIsNewInADocumentButNoSecondEnding) {
     EXPECT_EQ(value("SELECT status || ' ' || cost_usd FROM runledger.generations"), "completed 0.5");
 }
 
+// With --follow a document usually comes twice: when it was asked for, and when it has ended.
+TEST_F(ImportCommand, TellsNobodyOfAnEndingThatALaterDocumentBrings) {
+    append(document(1, "pending") + "\n");
+    ASSERT_TRUE(import().status.clean());
+    EXPECT_EQ(value("SELECT count(adopted_at) FROM runledger.generations"), "0");
+    append(document(1) + "\n");
+    ASSERT_TRUE(import().status.clean());
+
+    run("INSERT INTO runledger.webhook_settings (to_url, host_suffixes, metadata_keys, events) VALUES (true, '{}', "
+        "'{}', '{settled}');"
+        "INSERT INTO runledger.runs (run_id, terminal_status, reported_status, reported_at, reported_digest, "
+        "event_count) VALUES ('r-1', 'success', 'success', now(), 1, 0);"
+        "SELECT runledger.settle_run('r-1', '0', '7 days')");
+
+    EXPECT_EQ(value("SELECT count(adopted_at) FROM runledger.generations"), "1");
+    EXPECT_EQ(value("SELECT string_agg(channel || ' ' || state, ', ') FROM runledger.notifications"),
+              "webhook skipped");
+}
+
+// No day and no sum has them.
+TEST_F(ImportCommand, CountsTheEndedWithoutATimeUntilItIsGivenTheKeys) {
+    append(
+        R"({"_id": 1, "metadata": {}, "requestTimestamp": "2025-08-29T02:35:38Z", "createdAt": "2025-08-28T00:00:00Z", "status": "completed", "finishedAt": {"$date": "2025-08-29T02:36:00Z"}, "costUsd": 0.25})"
+        "\n"
+        R"({"_id": 2, "metadata": {}, "requestTimestamp": "2025-08-29T02:35:38Z", "status": "pending"})"
+        "\n");
+    const auto priced = [this] { return value("SELECT coalesce(sum(priced), 0) FROM runledger.day_costs_v1"); };
+
+    const Finished without = import();
+    EXPECT_EQ(without.output,
+              "2 imported, 0 changed, 0 there already, 0 refused, 1 without the time of their ending\n");
+    EXPECT_EQ(without.status.code, 0);
+    EXPECT_EQ(priced(), "0");
+
+    EXPECT_EQ(
+        import({"--again", "--requested-at", "createdAt,requestTimestamp", "--ended-at", "endedAt,finishedAt"}).output,
+        "0 imported, 1 changed, 1 there already, 0 refused\n");
+    EXPECT_EQ(
+        value("SELECT request_timestamp || ' ' || response_timestamp || ' ' || metadata FROM "
+              "runledger.generations WHERE metadata ->> '_id' = '1'"),
+        R"(2025-08-28 00:00:00+00 2025-08-29 02:36:00+00 {"_id": 1, "requestTimestamp": "2025-08-29T02:35:38Z"})");
+    EXPECT_EQ(priced(), "1");
+}
+
 TEST_F(ImportCommand, NamesABadLineAndGoesOn) {
     append(document(1) + "\n\n{\"metadata\"\n" + document(2, "refunded") + "\n\xff\n" + document(3) + "\n" +
            document(4, "success", "-1") + "\n");

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "tests/integration/ledger/ledger_fixture.hpp"
+#include "tests/integration/tool/focus/focus_rules.hpp"
 #include "tests/support/eventually.hpp"
 
 namespace runledger::test {
@@ -111,6 +112,33 @@ protected:
             "SELECT coalesce(string_agg(format('%s %s %s->%s: %s', period, reason, coalesce(cost_usd_before::text, "
             "'-'), coalesce(cost_usd_after::text, '-'), difference_usd), ', ' ORDER BY correction_id), 'none') FROM "
             "runledger.corrections_v1");
+    }
+    // What the month's charges break of FOCUS, in the form of its files, and corrections of another month's time.
+    [[nodiscard]] std::vector<std::string> broken_by_charges(const std::string& month) {
+        pqxx::work work(db());
+        work.exec("SET LOCAL TimeZone = 'UTC'");
+        std::map<std::int64_t, FocusRow> charges;
+        for (const auto& field : work.exec(fmt::format(
+                 "SELECT f.number, each.key, regexp_replace(each.value, '^([0-9-]+T[0-9:]+)[+]00:00$', '\\1Z') FROM "
+                 "(SELECT row_number() OVER () AS number, to_jsonb(c) AS charge FROM runledger.focus_costs_v1 AS c "
+                 "WHERE \"x_BillingMonth\" = '{}') AS f CROSS JOIN LATERAL jsonb_each_text(f.charge) AS each",
+                 month))) {
+            charges[field[0].as<std::int64_t>()][field[1].c_str()] =
+                field[2].is_null() ? std::nullopt : std::optional<std::string>(field[2].c_str());
+        }
+        std::vector<std::string> broken;
+        for (const auto& [number, charge] : charges) {
+            for (const std::string& rule : broken_by_row(charge)) {
+                broken.push_back(charge.at("ChargeDescription").value_or("") + ": " + rule);
+            }
+            const auto& corrected = charge.at("x_CorrectedMonth");
+            const std::string ended = charge.at("ChargePeriodEnd").value_or("").substr(0, 7);
+            if (corrected && ended != *corrected) {
+                broken.push_back(
+                    fmt::format("the correction of {} is of a charge that ended in \"{}\"", *corrected, ended));
+            }
+        }
+        return broken;
     }
     void expect_balance() {
         EXPECT_EQ(value("SELECT coalesce(string_agg(b::text, ' '), 'agrees') FROM runledger.period_balance_v1 AS b "
@@ -301,6 +329,17 @@ public:
     using Periods::settle_all;
     using Periods::settled_run;
     using Periods::value;
+    void insert_priced(const std::string& run_id, const std::string& usd) {
+        insert_metadata(fmt::format(
+            R"({{"run_id": "{}", "costRate": {{"amount": {}, "currency": "USD", "unit": "run"}}}})", run_id, usd));
+    }
+    void end_at(const std::string& run_id, const std::string& at) {
+        execute(
+            fmt::format("UPDATE runledger.runs SET finished_at = '{1}' WHERE run_id = '{0}'; INSERT INTO "
+                        "runledger.settle_queue (run_id) VALUES ('{0}')",
+                        run_id, at));
+        settle_all();
+    }
 };
 
 std::vector<Change> changes() {
@@ -372,6 +411,28 @@ std::vector<Change> changes() {
              t.settle_all();
          },
          "2025-08 reopened 0.003370000000->-: -0.003370000000, 2025-08 settled -->0.003370000000: 0.003370000000"},
+        {"an_ending_that_moves_to_another_month_and_back",
+         [](ChangesAfterTheClosing& t) {
+             t.end_at("a", "2025-09-02 12:00Z");
+             t.end_at("a", "2025-08-30 12:00Z");
+         },
+         "2025-08 resettled 0.003370000000->-: -0.003370000000, 2025-08 resettled -->0.003370000000: 0.003370000000"},
+        // The month then stands on the settlement of the row that was deleted, though another one is the latest.
+        {"a_run_goes_back_to_the_deleted_row_and_on_to_a_third",
+         [](ChangesAfterTheClosing& t) {
+             t.execute("DELETE FROM runledger.generations WHERE run_id = 'a'");
+             t.insert_priced("a", "1");
+             t.settle_all();
+             t.execute(
+                 "UPDATE runledger.generations SET metadata = metadata || '{\"run_id\": \"other\"}' WHERE "
+                 "run_id = 'a'");
+             t.settle_all();
+             t.insert_priced("a", "2");
+             t.settle_all();
+         },
+         "2025-08 settled 0.003370000000->1.000000000000: 0.996630000000, "
+         "2025-08 reopened 1.000000000000->0.003370000000: -0.996630000000, "
+         "2025-08 settled 0.003370000000->2.000000000000: 1.996630000000"},
         {"the_application_deletes_the_row",
          [](ChangesAfterTheClosing& t) {
              t.execute("DELETE FROM runledger.generations WHERE run_id = 'a'");
@@ -413,6 +474,8 @@ std::vector<Change> changes() {
         // The settlement of the first one is replaced, too.
         {"retention_of_everything_after_two_changes",
          [](ChangesAfterTheClosing& t) {
+             t.end_at("a", "2025-09-02 12:00Z");
+             t.end_at("a", "2025-08-30 12:00Z");
              for (const int earlier : {5, 10}) {
                  t.receive("a", "running", -earlier * second_us);
                  t.settle_all();
@@ -427,6 +490,7 @@ std::vector<Change> changes() {
              EXPECT_EQ(t.value("SELECT count(*) FROM runledger.closed_runs_v1 WHERE run_id IS NULL"), "0");
              EXPECT_EQ(t.value("SELECT count(*) FROM runledger.corrections_v1 WHERE run_id IS NULL"), "0");
          },
+         "2025-08 resettled 0.003370000000->-: -0.003370000000, 2025-08 resettled -->0.003370000000: 0.003370000000, "
          "2025-08 resettled 0.003370000000->0.005055000000: 0.001685000000, "
          "2025-08 resettled 0.005055000000->0.006740000000: 0.001685000000"},
         {"forgetting_a_person",
@@ -481,6 +545,7 @@ TEST_P(ChangesAfterTheClosing, ChangeNothingThatTheMonthSaysAndAddUp) {
               "0)), period FROM runledger.statement_lines_v1 GROUP BY period) AS l JOIN "
               "runledger.closed_periods_v1 USING (period)"),
         "true");
+    EXPECT_THAT(broken_by_charges("2025-09"), testing::IsEmpty());
 
     // With the next month they are billed.
     close("2025-09");
@@ -488,6 +553,7 @@ TEST_P(ChangesAfterTheClosing, ChangeNothingThatTheMonthSaysAndAddUp) {
                     "runledger.corrections_v1) FROM runledger.closed_periods_v1 WHERE period = '2025-09'"),
               "t");
     expect_balance();
+    EXPECT_THAT(broken_by_charges("2025-09"), testing::IsEmpty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Periods, ChangesAfterTheClosing, testing::ValuesIn(changes()),
@@ -835,8 +901,9 @@ TEST_F(Periods, TakeNothingMoreWhenTheyAreClosed) {
         "duration_us, gpu, rate_amount, rate_unit, cost_usd, cost_note FROM runledger.closed_runs";
     const std::string correction =
         "INSERT INTO runledger.corrections (period, posted_in, posted_at, posted_by, reason, settlement_id, "
-        "generation_id, status_after, cost_usd_after) SELECT period, posted_in, now(), posted_by, reason, "
-        "settlement_id + 1000, generation_id, status_after, cost_usd_after FROM runledger.corrections";
+        "line_settlement_id, generation_id, status_after, cost_usd_after) SELECT period, posted_in, now(), posted_by, "
+        "reason, settlement_id + 1000, settlement_id + 1000, generation_id, status_after, cost_usd_after FROM "
+        "runledger.corrections";
 
     EXPECT_THAT(refusal_of(line), HasSubstr("a closed month gets no more lines"));
     EXPECT_EQ(refusal_of(correction), "") << "the month that it is posted into is open";

@@ -22,15 +22,19 @@ protected:
         NotifyFixture::SetUp();
         config_.progress = true;
         config_.progress_interval = milliseconds{100};
-        execute(
-            "INSERT INTO runledger.generations (id, metadata) VALUES (900, '{\"run_id\": \"r\", \"telegramChatId\": "
-            "42}');"
+        begins("r", "42");
+    }
+
+    void begins(const std::string& run_id, const std::string& chat) {
+        execute(fmt::format(
+            "INSERT INTO runledger.generations (id, metadata) VALUES (900 + (SELECT count(*) FROM "
+            "runledger.generations), '{{\"run_id\": \"{0}\", \"telegramChatId\": {1}}}');"
             "INSERT INTO runledger.runs (run_id, running_at, running_boot_id, running_boottime_us, "
-            "running_redelivered, "
-            "latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest, latest_status, "
-            "latest_progress, latest_live_status, first_received_at, event_count) VALUES ('r', now(), "
+            "running_redelivered, latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest, "
+            "latest_status, latest_progress, latest_live_status, first_received_at, event_count) VALUES ('{0}', now(), "
             "gen_random_uuid(), 1, false, now(), gen_random_uuid(), 1, false, 1, 'running', 0.25, 'Loading <model>', "
-            "now(), 1)");
+            "now(), 1)",
+            run_id, chat));
     }
 
     void gets_on(double progress, const std::string& step) {
@@ -73,6 +77,21 @@ TEST_F(NotifyProgress, IsOneMessageThatIsEditedAndGoesAfterTheEnding) {
     const auto calls = bot_api_->accepted();
     EXPECT_EQ(calls.back().method, "deleteMessage") << "after the ending was told";
     eventually("the row goes, too", [&] { return value("SELECT count(*) FROM runledger.progress_messages") == "0"; });
+}
+
+// As its ending: nobody is notified about an adopted row.
+TEST_F(NotifyProgress, IsNotToldOfAnAdoptedRow) {
+    execute("UPDATE runledger.generations SET adopted_at = now()");
+    begins("beside-it", "43");
+    start();
+    eventually("the other one is told", [&] { return !bot_api_->visible_in("43").empty(); });
+
+    gets_on(0.5, "Sampling");
+    eventually("it is told again",
+               [&] { return bot_api_->visible_in("43").front().fields.get("text") == "Working: Sampling (50 %)"; });
+
+    EXPECT_THAT(texts_in_the_chat(), IsEmpty());
+    EXPECT_EQ(value("SELECT string_agg(run_id, ' ') FROM runledger.progress_messages"), "beside-it");
 }
 
 TEST_F(NotifyProgress, StaysUntilTheMessageAboutTheEndingWasSentThoughTheRecordNamesNobodyElsewhere) {

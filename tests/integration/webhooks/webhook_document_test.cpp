@@ -1,4 +1,5 @@
-// docs/webhooks.md, "Try it": its receiver and its INSERTs, as they stand there, lead to what it says.
+// docs/webhooks.md: "Verify it", its function of Python; and "Try it", whose receiver and INSERTs, as they stand there,
+// lead to what it says. StandardWebhooks runs the block of JavaScript.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,6 +9,7 @@
 #include <stdexcept>
 
 #include "daemon/tell/tell.hpp"
+#include "daemon/webhooks/signature.hpp"
 #include "tests/integration/webhooks/webhook_fixture.hpp"
 #include "tests/support/environment.hpp"
 #include "tests/support/eventually.hpp"
@@ -26,17 +28,19 @@ protected:
         WebhookFixture::SetUp();
         const std::string document = read_text(std::string(RUNLEDGER_SOURCE_DIR) + "/docs/webhooks.md");
         text_ = document.substr(document.find("\n## Try it\n"));
+        verify_ = document.substr(document.find("\n## Verify it\n"));
     }
 
     // What stands in the first block of this language.
-    [[nodiscard]] std::string block(std::string_view language) const {
+    [[nodiscard]] std::string block(std::string_view language) const { return block(language, text_); }
+    [[nodiscard]] static std::string block(std::string_view language, const std::string& section) {
         const auto fence = fmt::format("```{}\n", language);
-        const auto at = text_.find(fence);
+        const auto at = section.find(fence);
         if (at == std::string::npos) {
             throw std::runtime_error("the section has no block of " + std::string(language));
         }
         const auto begin = at + fence.size();
-        return text_.substr(begin, text_.find("```", begin) - begin);
+        return section.substr(begin, section.find("```", begin) - begin);
     }
     // The indented lines behind these words.
     [[nodiscard]] std::vector<std::string> lines_behind(std::string_view words) const {
@@ -60,7 +64,52 @@ protected:
     }
 
     std::string text_;
+    std::string verify_;
 };
+
+TEST_F(WebhookDocument, VerifiesInPythonAndRaisesValueErrorForAnythingElse) {
+    const TempFolder folder;
+    const std::string body = R"({"data": {"metadata": {"title": "größe 😀"}}})";
+    const auto now =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+    const std::string signature =
+        webhooks::signature_of({.id = "msg_1", .timestamp = now.count(), .body = body}, secrets(secret_text));
+    const auto program = folder.write_file("verify.py", block("python", verify_) + R"(
+import sys
+secret, timestamp, signature, body = sys.argv[1:]
+right = {"webhook-id": "msg_1", "webhook-timestamp": timestamp, "webhook-signature": signature}
+
+def said(body=body, without="", **changed):
+    headers = right | {"webhook-" + name: value for name, value in changed.items()}
+    headers.pop("webhook-" + without, None)
+    try:
+        verify(secret, headers, body.encode())
+        return "verified"
+    except Exception as error:
+        return type(error).__name__
+
+print("right", said())
+print("one of two", said(signature="v1,AAAA " + signature))
+print("another body", said(body + " "))
+print("another id", said(id="msg_2"))
+print("too old", said(timestamp=str(int(timestamp) - 301)))
+print("no id", said(without="id"))
+print("no timestamp", said(without="timestamp"))
+print("no signature", said(without="signature"))
+print("a word for a timestamp", said(timestamp="now"))
+print("a signature outside ASCII", said(signature="v1,\u00e9"))
+)");
+
+    const Finished done = run_to_end(
+        {.argv = {"python3", program.string(), std::string(secret_text), std::to_string(now.count()), signature, body},
+         .drop_privileges = false},
+        folder);
+
+    EXPECT_EQ(done.output,
+              "right verified\none of two verified\nanother body ValueError\nanother id ValueError\ntoo old "
+              "ValueError\nno id ValueError\nno timestamp ValueError\nno signature ValueError\na word for a timestamp "
+              "ValueError\na signature outside ASCII ValueError\n");
+}
 
 TEST_F(WebhookDocument, LeadsFromThreeInsertsToTheWebhookAboutTheirGroup) {
     const TempFolder folder;

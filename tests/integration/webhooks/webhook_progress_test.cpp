@@ -22,14 +22,15 @@ protected:
         settings_.progress_interval = milliseconds{50};
     }
 
-    void run_begins() {
-        execute(
-            "INSERT INTO runledger.generations (metadata) VALUES ('{\"run_id\": \"run-1\"}');"
+    void run_begins(const std::string& run_id = "run-1") {
+        execute(fmt::format(
+            "INSERT INTO runledger.generations (metadata) VALUES ('{{\"run_id\": \"{0}\"}}');"
             "INSERT INTO runledger.runs (run_id, running_at, running_boot_id, running_boottime_us, "
             "running_redelivered, latest_at, latest_boot_id, latest_boottime_us, latest_redelivered, latest_digest, "
-            "latest_status, latest_progress, latest_live_status, first_received_at, event_count) SELECT 'run-1', "
+            "latest_status, latest_progress, latest_live_status, first_received_at, event_count) SELECT '{0}', "
             "now() - interval '1 s', boot, 1, false, now(), boot, 2, false, 1, 'running', 0.25, 'Executing', now(), 2 "
-            "FROM gen_random_uuid() AS boot");
+            "FROM gen_random_uuid() AS boot",
+            run_id));
     }
     void run_gets_on(double progress) {
         execute(fmt::format("UPDATE runledger.runs SET latest_at = clock_timestamp(), latest_progress = {}", progress));
@@ -68,6 +69,30 @@ TEST_F(WebhookProgress, IsNotToldUnlessItIsAskedFor) {
     all_are_delivered();
 
     EXPECT_EQ(told("generation.progress"), 0U);
+}
+
+// As its ending: an adopted row has no webhooks.
+TEST_F(WebhookProgress, IsNotToldOfAnAdoptedRow) {
+    run_begins("adopted");
+    execute("UPDATE runledger.generations SET adopted_at = now()");
+    run_begins("beside-it");
+    start_sender();
+    eventually("the other one is told", [&] { return told("beside-it") == 1; });
+    for (const double progress : {0.5, 0.75}) {
+        run_gets_on(progress);
+        eventually("the other one is told again", [&] { return told(fmt::format("\"progress\": {}", progress)) >= 1; });
+    }
+
+    execute(
+        "UPDATE runledger.runs SET terminal_status = 'failed', finished_at = now(), finished_boot_id = "
+        "running_boot_id, finished_boottime_us = 5, finished_redelivered = false, finished_digest = 1;"
+        "SELECT runledger.settle_run(run_id, interval '3 seconds', interval '1 day') FROM runledger.runs");
+    eventually("the other one's ending is told", [&] { return told("generation.settled") == 1; });
+
+    EXPECT_EQ(told("adopted"), 0U);
+    EXPECT_EQ(value("SELECT string_agg(kind || ' ' || state, ', ') FROM runledger.notifications WHERE run_id = "
+                    "'adopted'"),
+              "settlement skipped");
 }
 
 TEST_F(WebhookProgress, IsAtMostOneARunAndInterval) {
