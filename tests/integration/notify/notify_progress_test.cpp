@@ -109,6 +109,19 @@ TEST_F(NotifyProgress, StaysUntilTheMessageAboutTheEndingWasSentThoughTheRecordN
     EXPECT_EQ(bot_api_->accepted().back().method, "deleteMessage") << "after the ending was told";
 }
 
+// Then no message about the ending is written.
+TEST_F(NotifyProgress, GoesThoughTheApplicationHasEndedTheRowItself) {
+    start();
+    eventually("the message is there", [&] { return bot_api_->visible_in("42").size() == 1; });
+
+    execute("UPDATE runledger.generations SET status = 'cancelled' WHERE run_id = 'r'");
+    ends();
+
+    EXPECT_EQ(value("SELECT count(*) FROM runledger.notifications"), "0");
+    eventually("it is gone", [&] { return bot_api_->visible_in("42").empty(); });
+    eventually("it is forgotten", [&] { return value("SELECT count(*) FROM runledger.progress_messages") == "0"; });
+}
+
 TEST_F(NotifyProgress, IsToldInTheLanguageOfTheRecord) {
     config_.text.by_language["fr"].set("progress", "En cours");
     execute(
