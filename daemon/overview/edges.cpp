@@ -139,8 +139,9 @@ std::vector<Component> edge_components(const std::vector<EdgeNumbers>& edges) {
     if (components.empty()) {
         components.push_back({"edges", Condition::ok, "they store events and pass them on", ""});
     }
-    std::ranges::stable_partition(components,
-                                  [](const Component& component) { return component.condition == Condition::failed; });
+    // Not std::ranges: clang 14 does not compile it with GCC 12's library.
+    std::stable_partition(components.begin(), components.end(),
+                          [](const Component& component) { return component.condition == Condition::failed; });
     return components;
 }
 
