@@ -370,6 +370,14 @@ std::unique_ptr<pqxx::connection> PostgresServer::connect(std::string_view datab
 
 std::string PostgresServer::log_text() const { return read_text(folder_ / "postgres.log"); }
 
-std::unique_ptr<pqxx::connection> connect_to(const std::string& uri) { return libpqxx::connect(uri); }
+std::unique_ptr<pqxx::connection> connect_to(const std::string& uri) {
+    auto connection = libpqxx::connect(uri);
+    if (cluster_kind().is_odd && cluster_kind().pool == PoolMode::none) {
+        // A test may pause in a transaction for as long as the machine lets it. The product's sessions keep the bounds.
+        pqxx::nontransaction(*connection)
+            .exec("SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0");
+    }
+    return connection;
+}
 
 }  // namespace runledger::test

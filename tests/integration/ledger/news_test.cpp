@@ -104,8 +104,9 @@ TEST_F(News, TellOfAWebhookThatIsDeadButNotOfProgress) {
     for (const auto* const kind : {"settlement", "progress"}) {
         execute(
             fmt::format("INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, channel, "
-                        "webhook_id, webhook_host, payload) "
-                        "VALUES (1, 'run-1', '{0}', '{0}', 'webhook', 'msg_{0}', 'hooks.example', '{{}}')",
+                        "webhook_id, webhook_host, webhook_url, payload) "
+                        "VALUES (1, 'run-1', '{0}', '{0}', 'webhook', 'msg_{0}', 'hooks.example', "
+                        "'https://hooks.example/', '{{}}')",
                         kind));
     }
 
