@@ -20,6 +20,8 @@ protected:
         listener_ = std::make_unique<OutboxListener>(direct_daemon_uri(), wakeup_,
                                                      [this](int backend) { return backend == told_backend_.load(); });
         listens();
+        // Sent once the listener's thread knows that it listens; the server knows it a little earlier.
+        eventually("the notice that it begins with has come", [this] { return wakeup_.take_notice(); });
     }
 
     void TearDown() override {
@@ -33,7 +35,6 @@ protected:
                        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'runledgerd listen' "
                        "AND query LIKE '%LISTEN%' AND state = 'idle' AND datname = current_database()") == "1";
         });
-        (void)wakeup_.take_notice();  // The one that it begins with.
     }
 
     Wakeup wakeup_;
