@@ -121,6 +121,7 @@ pqxx::connection& Database::living_connection() {
 }
 
 void Database::connect() {
+    const bool was_away = outages_->is_away();
     outages_before_ = outages_->count();
     (void)OpenSocket(-1);  // Throws where no connection is to be made any more.
     const std::string parameters = connection_text(uri_, purpose_);
@@ -128,6 +129,9 @@ void Database::connect() {
     try {
         fresh = libpqxx::connect(parameters);
     } catch (const pqxx::broken_connection& error) {
+        if (was_away) {
+            --outages_before_;  // It failed in the outage in which it began, though that may be over by now.
+        }
         constexpr std::chrono::seconds bound{5};  // As PGCONNECT_TIMEOUT of the daemon.
         if (last_failure_ != error.what()) {      // The same words have the same reason.
             refusal_ = find_refusal(parameters, bound);
