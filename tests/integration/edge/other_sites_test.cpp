@@ -27,6 +27,8 @@ protected:
     // Returns the workers that go on for the other site's connections alone.
     std::vector<ProcessId> reload_beside_connections() {
         open_connections(connections_per_reload);
+        // Connections are accepted in their order: when this request is answered, the workers have those before it.
+        static_cast<void>(sample("runledger_edge_workers"));
         const auto old = nginx().workers();
         nginx().reload();
         return old;

@@ -80,7 +80,10 @@ TEST_P(ReloadGrowth, NothingGrowsWithReloads) {
     }
 
     EXPECT_EQ(last.master.threads, 1U);
-    EXPECT_EQ(last.master.descriptors, first.master.descriptors);
+    // The master has two for a worker until it has seen that one's end.
+    EXPECT_TRUE(comes_true([&] { return facts_of(nginx().master_pid()).descriptors <= first.master.descriptors; },
+                           default_patience))
+        << last.master.descriptors << ", at first " << first.master.descriptors;
     EXPECT_EQ(last.master.shared_zones, first.master.shared_zones);
     EXPECT_EQ(last.master.modules, first.master.modules);
     EXPECT_EQ(last.worker.threads, first.worker.threads);
