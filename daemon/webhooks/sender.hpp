@@ -50,9 +50,10 @@ namespace webhooks {
 struct Tuning {
     std::size_t in_flight_max{256};
     std::chrono::milliseconds poll_interval{std::chrono::seconds{1}};  // Behind the wake-ups.
-    // Least time between two looks at the outbox, unless one of all the attempts that a host may have has ended: what
-    // ends or is settled meanwhile is stored and leased together. Else at 200 settlements a second most of PostgreSQL's
-    // work for webhooks is BEGIN and COMMIT, and Telegram's messages wait for it (docs/benchmarks/webhooks.md).
+    // Least time between two looks at the outbox: what ends or is settled meanwhile is stored and leased together. It
+    // is not waited for if an attempt has ended at a host that had as many under way as it may have. Else at 200
+    // settlements a second most of PostgreSQL's work for webhooks is BEGIN and COMMIT, and Telegram's messages wait for
+    // it (docs/benchmarks/webhooks.md).
     std::chrono::milliseconds gather_interval{25};
     std::chrono::milliseconds stop_bound{std::chrono::seconds{3}};
     // For tests, which have only loopback: what the URLs of metadata may lead to, more authorities, names' addresses

@@ -177,14 +177,6 @@ struct TimeKeys {
     std::string ended_at;
 };
 
-std::string array_of(const std::vector<std::string>& keys) {
-    ArrayLiteral array;
-    for (const std::string& key : keys) {
-        array.add(key);
-    }
-    return array.str();
-}
-
 class Importer {
 public:
     Importer(const std::string& uri, std::string source, TimeKeys time_keys, bool is_strict, Output& out)
