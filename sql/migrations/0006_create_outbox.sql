@@ -57,7 +57,8 @@ CREATE TABLE runledger.notifications (
     CONSTRAINT notifications_as_a_webhook_name_their_place
         CHECK (state NOT IN ('pending', 'leased') OR channel <> 'webhook' OR webhook_url IS NOT NULL
                OR webhook_host = '[webhooks] url'),
-    CONSTRAINT notifications_as_a_webhook_have_no_chat CHECK (channel <> 'webhook' OR chat_id IS NULL AND recipient = ''),
+    CONSTRAINT notifications_as_a_webhook_have_no_chat
+        CHECK (channel <> 'webhook' OR chat_id IS NULL AND recipient = '' AND settlement_id = 0),
     CONSTRAINT notifications_have_a_run_unless_of_a_group
         CHECK ((kind = 'group') = (generation_id IS NULL) AND (kind = 'group') = (run_id IS NULL)),
     CONSTRAINT notifications_of_a_group_are_webhooks_that_name_it
@@ -72,7 +73,8 @@ CREATE INDEX notifications_pending_chat_idx ON runledger.notifications (chat_id,
     WHERE state = 'pending' AND chat_id IS NOT NULL;
 COMMENT ON INDEX runledger.notifications_pending_chat_idx IS
     'Notify goes from chat to chat and takes the first message of each, so that no chat delays the others.';
-CREATE INDEX notifications_leased_chat_idx ON runledger.notifications (chat_id) WHERE state = 'leased';
+CREATE INDEX notifications_leased_chat_idx ON runledger.notifications (chat_id)
+    WHERE state = 'leased' AND chat_id IS NOT NULL;
 COMMENT ON INDEX runledger.notifications_leased_chat_idx IS 'A chat with a message on its way gets no other.';
 CREATE INDEX notifications_waiting_idx ON runledger.notifications (waits_since)
     WHERE state = 'pending' AND channel = 'telegram';
@@ -81,10 +83,6 @@ CREATE INDEX notifications_webhook_due_idx ON runledger.notifications (webhook_h
     WHERE state = 'pending' AND channel = 'webhook';
 COMMENT ON INDEX runledger.notifications_webhook_due_idx IS
     'The sender of webhooks goes from host to host and takes what is due at each, so that no host delays the others.';
-CREATE UNIQUE INDEX notifications_webhooks_are_made_once ON runledger.notifications
-    (generation_id, run_id, kind, for_status) WHERE channel = 'webhook';
-COMMENT ON INDEX runledger.notifications_webhooks_are_made_once IS
-    'A run''s progress has one row for each place, which is written again.';
 CREATE INDEX notifications_webhook_run_idx ON runledger.notifications (run_id, id)
     WHERE state IN ('pending', 'leased') AND channel = 'webhook';
 COMMENT ON INDEX runledger.notifications_webhook_run_idx IS 'A webhook waits for the earlier ones about its run.';

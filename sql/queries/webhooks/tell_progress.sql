@@ -20,7 +20,7 @@ WHERE 'progress' = ANY (asked.events) AND place.fault IS NULL AND g.adopted_at I
        OR told.state <> 'leased' AND told.waits_since < now() - $1::bigint * interval '1 millisecond'
           AND told.payload #>> '{data,at}' <> runledger.utc_text(r.latest_at))
 ORDER BY r.latest_at LIMIT $2::integer
-ON CONFLICT (generation_id, run_id, kind, for_status) WHERE channel = 'webhook' DO UPDATE
+ON CONFLICT ON CONSTRAINT notifications_are_made_once DO UPDATE
 SET state = 'pending', webhook_id = excluded.webhook_id, webhook_host = excluded.webhook_host,
     webhook_url = excluded.webhook_url, payload = excluded.payload, not_before = now(), waits_since = now(),
     attempts = 0, sent_at = NULL, last_error = NULL, answer_status = NULL
