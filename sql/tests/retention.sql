@@ -1,6 +1,6 @@
 -- What is expired goes, a bounded number of rows at a time; what is wanted stays.
 BEGIN;
-SELECT plan(16);
+SELECT plan(17);
 
 CREATE FUNCTION pg_temp.add_run(p_run_id text, p_at timestamptz, ending text DEFAULT 'success') RETURNS void LANGUAGE sql AS $$
     INSERT INTO runledger.runs (run_id, terminal_status, finished_at, finished_boot_id, finished_boottime_us, finished_redelivered,
@@ -55,6 +55,15 @@ SELECT pg_temp.add_settlement(1, 'r', now() - interval '50 days');
 SELECT pg_temp.add_settlement(2, 's', now() - interval '50 days');
 SELECT is((runledger.remove_expired('settlements', 30, 100)).removed, 1::bigint, 'a settlement that was replaced goes');
 SELECT is((SELECT count(*) FROM runledger.settlements), 2::bigint, 'the newest of each generation stays for good');
+
+-- The row of run t was withdrawn, so that the run is billed by an earlier row's settlement, which was replaced since.
+SELECT pg_temp.add_settlement(3, 't', now() - interval '60 days');
+UPDATE runledger.settlements SET is_replaced = true WHERE generation_id = 3;
+INSERT INTO runledger.corrections (period, posted_in, posted_at, posted_by, reason, settlement_id, line_settlement_id, generation_id,
+                                   status_after)
+SELECT '2020-01', '2020-02', now(), 'w', 'reopened', 0, id, 4, 'failed' FROM runledger.settlements WHERE generation_id = 3;
+SELECT is((runledger.remove_expired('settlements', 30, 100)).removed, 0::bigint,
+          'one that gives a closed month''s line by a correction that another one caused stays, though it was replaced');
 
 INSERT INTO runledger.quarantine (quarantined_at, scope, reason, segment_id, batch_number, event_index, edge, content)
 VALUES (now() - interval '40 days', 'event', 'r', gen_random_uuid(), 0, 0, 'e', ''), (now(), 'event', 'r', gen_random_uuid(), 0, 0, 'e', '');
