@@ -1,6 +1,10 @@
 // What counts as a commit: neither a COMMIT that ends in a warning, nor a copy of a batch that is not replicated, nor
 // anything on a connection that libpqxx would have opened anew behind our back.
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <future>
 
@@ -319,6 +323,47 @@ TEST(Failures, OfASessionThatTheServerEndedAreOutages) {
     for (const char* sqlstate : {"25001", "53100", "57014", "57P04", "P0001"}) {
         EXPECT_FALSE(is_outage(pqxx::sql_error("refused", "", sqlstate))) << sqlstate;
     }
+}
+
+// A server that takes a connection and says nothing, until it goes.
+TEST(Outage, IsNotAnnouncedAgainByAnAttemptThatBeganInIt) {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    ASSERT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&address), size), 0);
+    ASSERT_EQ(::listen(listener, 8), 0);
+    ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    const std::string uri =
+        fmt::format("postgresql://127.0.0.1:{}/none?sslmode=disable&gssencmode=disable", ntohs(address.sin_port));
+    const auto outages = Outages::of(uri);
+    outages->begin(outages->count(), pqxx::broken_connection("the server goes"));
+    ASSERT_TRUE(outages->is_away());
+    Database database(uri, "test");
+    const auto fail = [&database] {
+        try {
+            (void)TestedConnection::of(database);
+            return false;
+        } catch (const std::exception& error) {
+            return database.give_up(error);
+        }
+    };
+
+    auto attempt = std::async(std::launch::async, fail);
+    const int held = ::accept(listener, nullptr, nullptr);
+    outages->end();  // Another connection's statement has succeeded.
+    ::close(listener);
+    ::close(held);
+
+    EXPECT_TRUE(attempt.get());
+    EXPECT_FALSE(outages->is_away());
+    EXPECT_EQ(outages->count(), 1);
+
+    // An attempt that begins afterwards does announce one.
+    EXPECT_TRUE(fail());
+    EXPECT_TRUE(outages->is_away());
+    EXPECT_EQ(outages->count(), 2);
 }
 
 TEST_F(Connection, SaysWhoItIsAndKeepsTheUrisOwnWords) {
