@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "daemon/base/iso_time.hpp"
 #include "daemon/ingest/write_turn.hpp"
 #include "daemon/tool/output/exit_code.hpp"
@@ -42,6 +44,14 @@ void require_some_time(const TimeOption& from, const TimeOption& to) {
     if (!from.text.empty() && !to.text.empty() &&
         parse_time_option(from.name, from.text) >= parse_time_option(to.name, to.text)) {
         throw Misused(fmt::format("{} {} is not before {} {}", from.name, from.text, to.name, to.text));
+    }
+}
+
+void require_has_come(const TimeOption& from) {
+    // In microseconds: the year 2999 doesn't fit into the clock's nanoseconds.
+    const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+    if (!from.text.empty() && parse_time_option(from.name, from.text) > now) {
+        throw Misused(fmt::format("{} {} has not come yet: nothing is there since then", from.name, from.text));
     }
 }
 

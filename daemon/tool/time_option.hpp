@@ -24,6 +24,9 @@ struct TimeOption {
     const std::string& text;  // Empty: not given.
 };
 void require_some_time(const TimeOption& from, const TimeOption& to);
+// Throws Misused if it is given and is later than now, by this host's clock: for the time from which on a command
+// looks. A mistyped year would find nothing, and that would look like an answer.
+void require_has_come(const TimeOption& from);
 
 // Whether it is a day that exists, as "2026-01-31".
 [[nodiscard]] bool is_day(const std::string& text);

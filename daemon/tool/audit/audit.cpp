@@ -155,6 +155,7 @@ AuditCli::AuditCli(CLI::App& app)
 }
 
 int AuditCli::run(const std::string& postgres_uri, Output& out) {
+    require_has_come({.name = "--since", .text = since_});
     if (!since_.empty()) {
         scope_.since = since_;
     }

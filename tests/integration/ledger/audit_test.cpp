@@ -34,6 +34,8 @@ protected:
         EXPECT_THAT(said.output, HasSubstr("the books DO NOT CLOSE"));
     }
 
+    [[nodiscard]] std::string yesterday() { return value("SELECT (now() AT TIME ZONE 'UTC')::date - 1"); }
+
     void execute(const std::string& statements) {
         pqxx::work work(db());
         work.exec(statements);
@@ -125,7 +127,7 @@ TEST_F(Audit, ClosesWhenPartitionsAreDropped) {
 
     expect_closes("10 stored = 5 applied + 3 duplicate + 2 quarantined");
     EXPECT_THAT(audit().output, HasSubstr("2 entries are of dropped partitions"));
-    EXPECT_THAT(audit({"--since", "2999-01-01"}).output, HasSubstr("the books close: 0 stored"));
+    EXPECT_THAT(audit({"--since", yesterday()}).output, HasSubstr("the books close: 1 stored = 1 applied"));
 }
 
 TEST_F(Audit, SaysWhatWasDeletedAndCloses) {
@@ -226,7 +228,8 @@ TEST_F(Audit, NamesRowsThatAreNotAsTheyWereSettled) {
         HasSubstr("NOT AS SETTLED: generation 3, run run-3: it is gone; settled: completed, 0.000674000000 USD\n"));
     EXPECT_THAT(said.output, HasSubstr("2 generations are not as they were settled\n"));
     EXPECT_THAT(audit({"--json"}).output, HasSubstr(R"("rows_not_as_settled":2)"));
-    EXPECT_EQ(audit({"--since", "2999-01-01"}).status.code, 0);
+    execute("UPDATE runledger.settlements SET settled_at = settled_at - interval '40 days'");
+    EXPECT_EQ(audit({"--since", yesterday()}).status.code, 0);
 
     // Given back; and the run of the one that is gone is another's now.
     execute("UPDATE runledger.generations SET cost_usd = 0.000674, status_reason = NULL WHERE run_id = 'run-2'");
@@ -260,6 +263,9 @@ TEST_F(Audit, SpeaksJson) {
 
 TEST_F(Audit, RefusesWhatItCantDo) {
     EXPECT_EQ(audit({"--since", "yesterday"}).status.code, 2);
+    const Finished later = audit({"--since", "2999-01-01"});
+    EXPECT_EQ(later.status.code, 2);
+    EXPECT_THAT(later.output, AllOf(HasSubstr("--since 2999-01-01 has not come yet"), Not(HasSubstr("close"))));
     EXPECT_EQ(audit({"--spool", "/nowhere"}).status.code, 2);
     const Finished elsewhere = audit({"--spool", "/usr"});
     EXPECT_EQ(elsewhere.status.code, 1);
