@@ -24,8 +24,9 @@ struct TimeOption {
     const std::string& text;  // Empty: not given.
 };
 void require_some_time(const TimeOption& from, const TimeOption& to);
-// Throws Misused if it is given and is later than now, by this host's clock: for the time from which on a command
-// looks. A mistyped year would find nothing, and that would look like an answer.
+// Throws Misused if it is given and comes more than 14 hours later than now, by this host's clock, so that it has not
+// come in any time zone: for the time from which on a command looks. A mistyped year would find nothing, and that would
+// look like an answer.
 void require_has_come(const TimeOption& from);
 
 // Whether it is a day that exists, as "2026-01-31".

@@ -242,6 +242,7 @@ TEST_F(RefusedTool, RefusesWhatIsNotSaidClearly) {
     expect_misused(take_words({"--since", "yesterday"}), "\"yesterday\" is not a time");
     expect_misused({"list", refused_folder(), "--since", "2026-12-01", "--until", "2026-11-01"},
                    "--since 2026-12-01 is not before --until 2026-11-01");
+    expect_misused({"list", refused_folder(), "--since", "2999-01-01"}, "--since 2999-01-01 has not come yet");
     const Finished no_spool = refused({"take", refused_folder(), "--spool", refused_folder(), "--all"});
     EXPECT_EQ(no_spool.status.code, 1);
     EXPECT_THAT(no_spool.output, HasSubstr("has no file \"identity\""));
