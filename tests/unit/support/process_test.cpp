@@ -1,7 +1,13 @@
 #include "tests/support/process.hpp"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <set>
 #include <thread>
 
@@ -115,6 +121,37 @@ TEST_F(Process, NoPortIsGivenOutTwice) {
     for (int i = 0; i < 50; ++i) {
         EXPECT_TRUE(ports.insert(free_port()).second);
     }
+}
+
+// A child has copies of its parent's descriptors until it executes its program, also of the socket that tried the port.
+TEST(FreePort, CanBeListenedOnWhileOtherThreadsStartProcesses) {
+    std::atomic<bool> ends{false};
+    std::thread starter([&] {
+        while (!ends) {
+            if (::fork() == 0) {
+                ::usleep(5'000);
+                ::_exit(0);
+            }
+            while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+            }
+        }
+        while (::waitpid(-1, nullptr, 0) > 0) {
+        }
+    });
+    for (int i = 0; i < 300; ++i) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(free_port());
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const int yes = 1;
+        ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);  // As all servers that tests start.
+        EXPECT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+        EXPECT_EQ(::listen(fd, 1), 0);
+        ::close(fd);
+    }
+    ends = true;
+    starter.join();
 }
 
 }  // namespace
