@@ -25,7 +25,8 @@ protected:
             read_text(fs::path{RUNLEDGER_SOURCE_DIR} / "tests" / "integration" / "edge" / "memcheck.supp"));
         prepare_nginx(
             standard_conf(conf),
-            {.wrapper = {"valgrind", "--log-file=" + (folder() / "nginx" / "memcheck.%p.log").string(),
+            {.env = {{"TMPDIR", (folder() / "nginx").string()}},  // Valgrind writes there, as nginx's user.
+             .wrapper = {"valgrind", "--log-file=" + (folder() / "nginx" / "memcheck.%p.log").string(),
                          "--suppressions=" + suppressions.string(), "--leak-check=full", "--show-leak-kinds=definite",
                          "--errors-for-leak-kinds=definite", "--num-callers=40",
                          "--keep-debuginfo=yes"},  // The master unmaps the module before its leaks are counted.
