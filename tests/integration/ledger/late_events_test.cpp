@@ -177,7 +177,7 @@ TEST_F(LateEvents, OfTheApplicationBringNothingBackEither) {
     }
     forget();
 
-    for (int i = 0; i < 2; ++i) {
+    for (std::size_t i = 0; i < 2; ++i) {
         old[i]->exec(R"(
             INSERT INTO runledger.generations (metadata, request_payload, response_payload, status, status_reason)
             VALUES ('{"run_id": "run-1", "groupId": "SECRET", "telegramChatId": 42}', '"SECRET"', '"SECRET"', 'failed',

@@ -87,8 +87,8 @@ TEST_F(WebhookFaults, LosesNothingThoughTheAnswerOfACommitIsLost) {
              {std::pair{"forget_hosts", forget_hosts}, std::pair{"lease", lease}, std::pair{"sent", sent}}) {
             const std::string at = fmt::format("{}_{}", name, static_cast<int>(fault));
             PostgresProxy proxy({.socket_folder = postgres().socket_folder(), .port = postgres().port()},
-                                folder.make_folder(at), [named = name, query](std::string_view text) {
-                                    return text == query ? std::optional<std::string>(named) : std::nullopt;
+                                folder.make_folder(at), [named = name, asked = query](std::string_view text) {
+                                    return text == asked ? std::optional<std::string>(named) : std::nullopt;
                                 });
             proxy.set({.at = {.stage = "webhooks", .name = fmt::format("COMMIT after {}", name)}, .fault = fault});
             const auto before = receiver_.received().size();
