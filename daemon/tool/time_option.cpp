@@ -12,7 +12,7 @@ namespace runledger::tool {
 namespace {
 
 // Where the clocks are most ahead, a day begins 14 hours before it does by UTC.
-constexpr std::chrono::hours earliest_zone{14};
+constexpr std::chrono::hours zone_ahead_max{14};
 
 constexpr std::size_t day_end = std::string_view("2026-01-31").size();
 constexpr std::size_t minutes_end = std::string_view("2026-01-31T12:00").size();
@@ -43,19 +43,20 @@ std::string read_time_option(std::string_view option, const std::string& text) {
     return timestamp_text(parse_time_option(option, text));
 }
 
+void require_has_come(const TimeOption& from) {
+    // In microseconds: the year 2999 doesn't fit into the clock's nanoseconds.
+    const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+    if (!from.text.empty() && parse_time_option(from.name, from.text) > now + zone_ahead_max) {
+        throw Misused(fmt::format("{} {} has not come yet: nothing is there since then", from.name, from.text));
+    }
+}
+
 void require_some_time(const TimeOption& from, const TimeOption& to) {
     if (!from.text.empty() && !to.text.empty() &&
         parse_time_option(from.name, from.text) >= parse_time_option(to.name, to.text)) {
         throw Misused(fmt::format("{} {} is not before {} {}", from.name, from.text, to.name, to.text));
     }
-}
-
-void require_has_come(const TimeOption& from) {
-    // In microseconds: the year 2999 doesn't fit into the clock's nanoseconds.
-    const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-    if (!from.text.empty() && parse_time_option(from.name, from.text) > now + earliest_zone) {
-        throw Misused(fmt::format("{} {} has not come yet: nothing is there since then", from.name, from.text));
-    }
+    require_has_come(from);
 }
 
 bool is_day(const std::string& text) {

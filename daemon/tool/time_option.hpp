@@ -17,17 +17,19 @@ namespace runledger::tool {
 // The same as a moment.
 [[nodiscard]] WallTime parse_time_option(std::string_view option, const std::string& text);
 
-// Throws Misused if both are given and no moment is between them: that nothing is found then, or that nothing differs,
-// would look like an answer.
 struct TimeOption {
     std::string_view name;
     const std::string& text;  // Empty: not given.
 };
-void require_some_time(const TimeOption& from, const TimeOption& to);
+
 // Throws Misused if it is given and comes more than 14 hours later than now, by this host's clock, so that it has not
 // come in any time zone: for the time from which on a command looks. A mistyped year would find nothing, and that would
 // look like an answer.
 void require_has_come(const TimeOption& from);
+
+// Throws Misused if both are given and no moment is between them, or if `from` has not come: that nothing is found
+// then, or that nothing differs, would look like an answer.
+void require_some_time(const TimeOption& from, const TimeOption& to);
 
 // Whether it is a day that exists, as "2026-01-31".
 [[nodiscard]] bool is_day(const std::string& text);

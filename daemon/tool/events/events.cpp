@@ -83,7 +83,6 @@ EventsCli::EventsCli(CLI::App& app)
 
 int EventsCli::run(const std::string& postgres_uri, Output& out) {
     require_some_time({.name = "--from", .text = from_}, {.name = "--to", .text = to_});
-    require_has_come({.name = "--from", .text = from_});
     if (!from_.empty()) {
         from_ = read_time_option("--from", from_);
     }

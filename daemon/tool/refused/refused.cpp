@@ -77,7 +77,6 @@ RefusedChoice RefusedCli::read(const ChoiceWords& words) {
     RefusedChoice choice = words.choice;
     std::ranges::for_each(choice.digests, check_digest);
     require_some_time({.name = "--since", .text = words.since}, {.name = "--until", .text = words.until});
-    require_has_come({.name = "--since", .text = words.since});
     if (!words.since.empty()) {
         choice.since = parse_time_option("--since", words.since);
     }

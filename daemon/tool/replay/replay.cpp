@@ -259,7 +259,6 @@ ReplayCli::ReplayCli(CLI::App& app) {
 int ReplayCli::run(const Config& config, Output& out) {
     const ScratchSchema scratch(into_);
     require_some_time({.name = "--from", .text = range_.from}, {.name = "--to", .text = range_.to});
-    require_has_come({.name = "--from", .text = range_.from});
     range_ = {.from = read_time_option("--from", range_.from), .to = read_time_option("--to", range_.to)};
     Database database(config.postgres.direct_uri, "replay");
     if (!out.as_json) {
