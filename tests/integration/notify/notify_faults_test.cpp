@@ -70,7 +70,7 @@ TEST_F(NotifyFaults, LeavesAloneWhatMayHaveArrivedTwice) {
 
     EXPECT_THAT(bot_api_->sent_to("42"), SizeIs(2));
     EXPECT_THAT(row(id).last_error, HasSubstr("may have arrived"));
-    eventually("uncertain is counted, behind its COMMIT", [&] { return counters().uncertain == 1U; });
+    expect_counted("uncertain", counters().uncertain, 1);
 }
 
 // libcurl tries again by itself, and in silence, when a connection that it had kept dies without an answer.
@@ -163,7 +163,7 @@ TEST_F(NotifyFaults, GivesUpWhatEndedADaemonEachTime) {
     becomes(id, "uncertain");
 
     EXPECT_THAT(sends(), IsEmpty());
-    eventually("uncertain is counted, behind its COMMIT", [&] { return counters().uncertain == 1U; });
+    expect_counted("uncertain", counters().uncertain, 1);
     EXPECT_THAT(row(id).last_error, HasSubstr("may have arrived"));
 }
 
@@ -244,7 +244,7 @@ TEST_F(NotifyFaults, SendsEachOfManyOnce) {
 
     each_was_accepted_once(count);
     EXPECT_EQ(counters().sent, static_cast<std::uint64_t>(count));
-    eventually("in_flight is counted, behind its COMMIT", [&] { return counters().in_flight == 0U; });
+    eventually("none is in flight", [&] { return counters().in_flight == 0U; });
 }
 
 TEST_F(NotifyFaults, SharesTheOutboxBetweenDaemons) {

@@ -69,6 +69,11 @@ std::vector<std::string> LogCapture::lines_with(std::string_view text) const {
     return found;
 }
 
+void expect_counted(std::string_view what, const std::atomic<std::uint64_t>& counter, std::uint64_t times) {
+    eventually(fmt::format("{} is counted", what), [&] { return counter >= times; });
+    EXPECT_EQ(counter, times) << what;
+}
+
 RunningNotifier::RunningNotifier(TelegramSettings config, const std::string& uri, const std::string& owner,
                                  const NotifyTuning& tuning)
     : notifier_(std::move(config), uri, owner, wakeup_, counters_, tuning), thread_([this] { notifier_.run(); }) {}

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -40,6 +41,10 @@ private:
     class Sink;
     std::shared_ptr<Sink> sink_;
 };
+
+// The notifier counts behind its COMMIT, a moment after others see the rows: waits until it has counted so many times,
+// and expects that it has not counted more.
+void expect_counted(std::string_view what, const std::atomic<std::uint64_t>& counter, std::uint64_t times);
 
 // A notifier on its thread.
 class RunningNotifier {

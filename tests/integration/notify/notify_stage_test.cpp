@@ -128,8 +128,8 @@ TEST_F(NotifyStage, GivesUpOnAChatThatBlockedTheBot) {
 
     EXPECT_EQ(row(id).last_error, "403 Forbidden: bot was blocked by the user");
     EXPECT_THAT(sends(), SizeIs(1));
-    eventually("dead is counted, behind its COMMIT", [&] { return counters().dead == 1U; });
-    eventually("in_flight is counted, behind its COMMIT", [&] { return counters().in_flight == 0U; });
+    expect_counted("dead", counters().dead, 1);
+    eventually("none is in flight", [&] { return counters().in_flight == 0U; });
 }
 
 TEST_F(NotifyStage, TriesAgainAfterServerErrors) {
@@ -261,7 +261,7 @@ TEST_F(NotifyStage, SkipsWhatHasWaitedTooLong) {
     EXPECT_THAT(row(late).last_error, HasSubstr("not_after"));
     EXPECT_EQ(row(late_and_perhaps_there).state, "uncertain");
     EXPECT_THAT(sends(), SizeIs(1));
-    eventually("expired is counted, behind its COMMIT", [&] { return counters().expired == 1U; });
+    expect_counted("expired", counters().expired, 1);
 }
 
 TEST_F(NotifyStage, GivesUpWhatElseWaitsForAChatThatBlockedTheBot) {
@@ -280,7 +280,7 @@ TEST_F(NotifyStage, GivesUpWhatElseWaitsForAChatThatBlockedTheBot) {
 
     EXPECT_THAT(row(second).last_error, HasSubstr("blocked by the user (to another message in this chat)"));
     EXPECT_THAT(sends(), SizeIs(2)) << "the person may have come back, so what is made later is tried";
-    eventually("dead is counted, behind its COMMIT", [&] { return counters().dead == 2U; });
+    expect_counted("dead", counters().dead, 2);
     EXPECT_EQ(value("SELECT string_agg(concat_ws(' ', kind, chat_id, detail), ', ' ORDER BY kind, news_id) "
                     "FROM runledger.application_news_v1"),
               "chat_refused 42 403 Forbidden: bot was blocked by the user, "

@@ -221,7 +221,8 @@ TEST_F(WebhookDelivery, GivesUpWhatHasWaitedTooLongAndTheOperatorSendsItAgainByI
     eventually("it is given up", [&] { return count_webhooks("dead") == 1; });
 
     EXPECT_THAT(webhook_of(run, "last_error"), HasSubstr("given up after [webhooks] give_up_days: no answer"));
-    eventually("it is counted, behind its COMMIT", [&] { return sent().expired == 1; });
+    eventually("it is counted, behind its COMMIT", [&] { return sent().expired > 0; });
+    EXPECT_EQ(sent().expired, 1U);
     EXPECT_EQ(value("SELECT channel || webhook_host FROM runledger.failed_notifications_v1"), "webhook[webhooks] url");
     receiver_.comes_back();
     const auto connection = connect_to(uri_);
