@@ -1,6 +1,6 @@
 -- Each constraint refuses what it is for, by its own name.
 BEGIN;
-SELECT plan(33);
+SELECT plan(34);
 
 CREATE FUNCTION pg_temp.refused_by(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -60,6 +60,8 @@ SELECT is(pg_temp.refused_by(statement), wanted, wanted) FROM (VALUES
     ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, chat_id, payload, webhook_url) VALUES (1, 'r', 'ending', '', 1, '{}', 'https://a.example') $$,
      'notifications_to_a_chat_have_no_webhook_url'),
     ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, recipient, payload, channel, webhook_id, webhook_host) VALUES (1, 'r', 'settlement', '1', '1', '{}', 'webhook', 'msg_1', 'h') $$,
+     'notifications_as_a_webhook_have_no_chat'),
+    ($$ INSERT INTO runledger.notifications (generation_id, run_id, kind, for_status, settlement_id, payload, channel, webhook_id, webhook_host) VALUES (1, 'r', 'settlement', '1', 1, '{}', 'webhook', 'msg_1', '[webhooks] url') $$,
      'notifications_as_a_webhook_have_no_chat'),
     ($$ INSERT INTO runledger.notifications (kind, for_status, chat_id, payload) VALUES ('ending', '', 1, '{}') $$,
      'notifications_have_a_run_unless_of_a_group'),
