@@ -7,6 +7,8 @@
 namespace runledger {
 namespace {
 
+constexpr std::chrono::seconds sweep_interval{1};
+
 // Fewer messages in the same window, or, where that leaves none, one in a longer one; rounded towards the slower.
 Limit divided(const Limit& limit, unsigned daemons) {
     const std::size_t messages = std::max<std::size_t>(limit.messages / daemons, 1);
@@ -33,40 +35,46 @@ PaceLimits divided(const PaceLimits& limits, unsigned daemons) {
     return share;
 }
 
-Pace::Bucket Pace::Bucket::changed(const Limit& limit) const {
-    std::vector<Time> back_at = back_at_;
-    std::ranges::sort(back_at, std::greater<>{});
-    back_at.resize(limit.messages);  // What it has more is there at once.
-    std::ranges::reverse(back_at);
-    Bucket bucket(limit);
-    bucket.back_at_ = std::move(back_at);
-    return bucket;
+void Pace::Bucket::change(const Limit& limit) {
+    limit_ = limit;
+    while (back_at_.size() > limit.messages) {
+        back_at_.pop_front();  // What it had more is there at once.
+    }
 }
 
 Pace::Time Pace::Bucket::ready_at(std::size_t messages) const {
-    const std::size_t wanted = std::clamp<std::size_t>(messages, 1, back_at_.size());
-    return back_at_[(first_ + wanted - 1) % back_at_.size()];
+    const std::size_t there = limit_.messages - back_at_.size();
+    const std::size_t wanted = std::clamp<std::size_t>(messages, 1, limit_.messages);
+    return wanted <= there ? Time{} : back_at_[wanted - there - 1];
 }
 
 std::size_t Pace::Bucket::tokens(Time now) const {
-    return static_cast<std::size_t>(
-        std::count_if(back_at_.begin(), back_at_.end(), [&](Time at) { return at <= now; }));
+    return limit_.messages - static_cast<std::size_t>(back_at_.end() - std::ranges::upper_bound(back_at_, now));
 }
 
 void Pace::Bucket::take(std::size_t messages, Time now) {
     for (std::size_t i = 0; i < messages; ++i) {
         // The one that is back first; where it isn't yet, this is debt, and begins when it is.
-        Time& first = back_at_[first_];
-        first = std::max(first, now) + window_;
-        first_ = (first_ + 1) % back_at_.size();
+        Time begin = now;
+        if (back_at_.size() == limit_.messages) {
+            begin = std::max(back_at_.front(), now);
+            back_at_.pop_front();
+        }
+        back_at_.push_back(begin + limit_.window);
+    }
+    while (!back_at_.empty() && back_at_.front() <= now) {
+        back_at_.pop_front();
     }
 }
 
 Pace::Chat& Pace::chat(std::int64_t chat_id) {
-    return chats_
-        .try_emplace(chat_id, Chat{.bucket = Bucket(limits_.chat),
-                                   .group = chat_id < 0 ? std::optional(Bucket(limits_.group)) : std::nullopt})
-        .first->second;
+    const auto known = chats_.find(chat_id);
+    return known != chats_.end()
+               ? known->second
+               : chats_
+                     .emplace(chat_id, Chat{.bucket = Bucket(limits_.chat),
+                                            .group = chat_id < 0 ? std::optional(Bucket(limits_.group)) : std::nullopt})
+                     .first->second;
 }
 
 Pace::Time Pace::ready_at(const Chat& chat, std::size_t messages) {
@@ -76,12 +84,13 @@ Pace::Time Pace::ready_at(const Chat& chat, std::size_t messages) {
 
 void Pace::change(const PaceLimits& limits) {
     limits_ = limits;
-    bot_ = bot_.changed(limits.bot);
+    bot_.change(limits.bot);
     for (auto& [chat_id, chat] : chats_) {
-        chat.bucket = chat.bucket.changed(limits.chat);
+        chat.bucket.change(limits.chat);
         if (chat.group) {
-            chat.group = chat.group->changed(limits.group);
+            chat.group->change(limits.group);
         }
+        wait_for(chat_id, chat);
     }
 }
 
@@ -94,17 +103,26 @@ Pace::Time Pace::chat_ready_at(std::int64_t chat_id, std::size_t messages) const
     return found == chats_.end() ? Time{} : ready_at(found->second, messages);
 }
 
+void Pace::wait_for(std::int64_t chat_id, Chat& chat) {
+    if (!std::exchange(chat.is_waiting, true)) {
+        waiting_.push_back(chat_id);
+    }
+}
+
 std::vector<std::int64_t> Pace::chats_not_ready(Time now) {
-    std::vector<std::int64_t> waiting;
-    std::erase_if(chats_, [&](const auto& entry) {
-        const Chat& chat = entry.second;
-        if (ready_at(chat, 1) > now) {
-            waiting.push_back(entry.first);
-            return false;
-        }
-        return chat.bucket.is_full(now) && (!chat.group || chat.group->is_full(now));  // At rest.
+    std::erase_if(waiting_, [&](std::int64_t chat_id) {
+        Chat& chat = chats_.at(chat_id);
+        chat.is_waiting = ready_at(chat, 1) > now;
+        return !chat.is_waiting;
     });
-    return waiting;
+    if (now >= next_sweep_) {
+        next_sweep_ = now + sweep_interval;
+        std::erase_if(chats_, [&](const auto& entry) {
+            const Chat& chat = entry.second;
+            return !chat.is_waiting && chat.bucket.is_full(now) && (!chat.group || chat.group->is_full(now));
+        });
+    }
+    return waiting_;
 }
 
 std::optional<Pace::Time> Pace::next_ready(Time now) const {
@@ -115,8 +133,8 @@ std::optional<Pace::Time> Pace::next_ready(Time now) const {
         }
     };
     consider(bot_ready_at(1));
-    for (const auto& [chat_id, chat] : chats_) {
-        consider(ready_at(chat, 1));
+    for (const std::int64_t chat_id : waiting_) {
+        consider(ready_at(chats_.at(chat_id), 1));
     }
     return next;
 }
@@ -127,6 +145,9 @@ void Pace::take(std::int64_t chat_id, std::size_t messages, Time now) {
     taken.bucket.take(messages, now);
     if (taken.group) {
         taken.group->take(messages, now);
+    }
+    if (ready_at(taken, 1) > now) {
+        wait_for(chat_id, taken);
     }
 }
 
@@ -146,6 +167,7 @@ void Pace::hold_all(Time until) { all_held_until_ = std::max(all_held_until_, un
 void Pace::put_off_chat(std::int64_t chat_id, Time until) {
     Chat& held = chat(chat_id);
     held.held_until = std::max(held.held_until, until);
+    wait_for(chat_id, held);
 }
 
 }  // namespace runledger

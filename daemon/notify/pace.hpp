@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -59,6 +60,8 @@ public:
     // When the first thing that must wait now may go on; nothing if nothing must wait.
     [[nodiscard]] std::optional<Time> next_ready(Time now) const;
 
+    [[nodiscard]] std::size_t chats_kept() const noexcept { return chats_.size(); }
+
     // `messages` go out, whether they are within the pace or not.
     void take(std::int64_t chat_id, std::size_t messages, Time now);
     // After a 429. When it repeats across chats within a short time, everything is held as long.
@@ -70,21 +73,19 @@ public:
 private:
     class Bucket {
     public:
-        explicit Bucket(const Limit& limit) : window_(limit.window), back_at_(limit.messages) {}
+        explicit Bucket(const Limit& limit) : limit_(limit) {}
 
-        // A bucket of this limit, which has the tokens that are missing here missing, too: the last of them, if it
-        // has fewer.
-        [[nodiscard]] Bucket changed(const Limit& limit) const;
+        // From now on of this limit. The tokens that are missing stay missing: the last of them, if it has fewer.
+        void change(const Limit& limit);
 
         [[nodiscard]] Time ready_at(std::size_t messages) const;
         [[nodiscard]] std::size_t tokens(Time now) const;
-        [[nodiscard]] bool is_full(Time now) const { return ready_at(back_at_.size()) <= now; }
+        [[nodiscard]] bool is_full(Time now) const { return back_at_.empty() || back_at_.back() <= now; }
         void take(std::size_t messages, Time now);
 
     private:
-        std::chrono::milliseconds window_;
-        std::vector<Time> back_at_;  // A ring, ascending from first_: when each token is back.
-        std::size_t first_{0};
+        Limit limit_;
+        std::deque<Time> back_at_;  // When each token that was taken is back, ascending; any other one is there.
     };
 
     struct Chat {
@@ -92,15 +93,19 @@ private:
         std::optional<Bucket> group;
         Time held_until{};
         std::optional<Time> refused_at{};
+        bool is_waiting{false};  // Among waiting_.
     };
 
     [[nodiscard]] Chat& chat(std::int64_t chat_id);
     [[nodiscard]] static Time ready_at(const Chat& chat, std::size_t messages);
+    void wait_for(std::int64_t chat_id, Chat& chat);  // Behind whatever makes a chat ready later.
 
     PaceLimits limits_;
     Bucket bot_;
     Time all_held_until_{};
     std::unordered_map<std::int64_t, Chat> chats_;  // Those that are not at rest; others are as new.
+    std::vector<std::int64_t> waiting_;             // Each of chats_ that is not ready is among them, once.
+    Time next_sweep_{};                             // Of chats_, for those at rest.
 };
 
 }  // namespace runledger

@@ -139,6 +139,19 @@ TEST_F(PaceTest, NamesTheChatsThatWaitAndForgetsThoseAtRest) {
     EXPECT_THAT(pace.chats_not_ready(now + milliseconds{3050}), IsEmpty());
     EXPECT_THAT(pace.chats_not_ready(now + minutes{2}), IsEmpty());
     EXPECT_EQ(pace.next_ready(now + minutes{2}), std::nullopt);
+    EXPECT_EQ(pace.chats_kept(), 0U);
+}
+
+TEST_F(PaceTest, NamesTheChatsThatOnlyNewLimitsHold) {
+    pace.take(chat, 2, now);
+    EXPECT_THAT(pace.chats_not_ready(now), IsEmpty());
+    PaceLimits other;
+    other.chat.messages = 2;
+
+    pace.change(other);
+
+    EXPECT_THAT(pace.chats_not_ready(now), ElementsAre(chat));
+    EXPECT_EQ(pace.next_ready(now), now + milliseconds{3050});
 }
 
 TEST_F(PaceTest, KeepsTheLimitsWhereSeveralDaemonsShareThem) {
