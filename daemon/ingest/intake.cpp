@@ -110,7 +110,7 @@ std::span<const std::byte> bytes_of(const zmq::message_t& message) {
 
 }  // namespace
 
-IntakeQueue::IntakeQueue() : answers_fd_(make_eventfd()) {}
+IntakeQueue::IntakeQueue(std::chrono::milliseconds gather) : gather_(gather), answers_fd_(make_eventfd()) {}
 
 IntakeQueue::~IntakeQueue() {
     close();
@@ -140,7 +140,9 @@ IntakeQueue::Offer IntakeQueue::offer(Arrival arrival) {
         throw;
     }
     open_bytes_ += shared->frame.size();
-    filled_.notify_one();
+    if (queue_.size() == 1 || is_gathered()) {
+        filled_.notify_one();  // Else somebody waits for the time already.
+    }
     return Offer::queued;
 }
 
@@ -151,10 +153,13 @@ std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take(std::size_t bytes_max) {
         if (!last_were_due_ || queue_.empty()) {
             taken = take_due(bytes_max);
         }
-        if (!taken.empty() || !queue_.empty()) {
+        if (!taken.empty() || is_gathered()) {
             break;
         }
-        if (put_back_.empty()) {
+        if (!queue_.empty()) {
+            const auto until = gathers_until_;  // A copy: another thread may take it meanwhile.
+            filled_.wait_until(lock, until);
+        } else if (put_back_.empty()) {
             filled_.wait(lock);
         } else {
             const auto due_at = put_back_.begin()->first;  // A copy: another thread may take it meanwhile.
@@ -164,11 +169,16 @@ std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take(std::size_t bytes_max) {
     last_were_due_ = !taken.empty();
     if (taken.empty()) {
         taken = take_new(bytes_max);
+        gathers_until_ = std::chrono::steady_clock::now() + gather_;
     }
     if (!queue_.empty() || !put_back_.empty()) {
         filled_.notify_one();  // This thread is busy from here on: another one watches what is left.
     }
     return taken;
+}
+
+bool IntakeQueue::is_gathered() const {
+    return queue_.size() >= gathered_max || (!queue_.empty() && std::chrono::steady_clock::now() >= gathers_until_);
 }
 
 std::vector<IntakeQueue::ArrivalPtr> IntakeQueue::take_new(std::size_t bytes_max) {

@@ -70,7 +70,11 @@ class IntakeQueue {
 public:
     using ArrivalPtr = std::shared_ptr<Arrival>;
 
-    IntakeQueue();
+    static constexpr std::size_t gathered_max = 16;  // So many are worth a COMMIT of their own.
+
+    // After a take(), new arrivals are handed over once `gather` is over, so that one COMMIT serves all of them, or
+    // once there are gathered_max.
+    explicit IntakeQueue(std::chrono::milliseconds gather = {});
     IntakeQueue(const IntakeQueue&) = delete;
     IntakeQueue& operator=(const IntakeQueue&) = delete;
     ~IntakeQueue();
@@ -121,7 +125,10 @@ private:
     [[nodiscard]] std::vector<ArrivalPtr> take_due(std::size_t bytes_max);
     [[nodiscard]] std::vector<ArrivalPtr> take_new(std::size_t bytes_max);
     void drop_put_back();
+    [[nodiscard]] bool is_gathered() const;  // Whether what is queued is to be taken now.
 
+    const std::chrono::milliseconds gather_;
+    std::chrono::steady_clock::time_point gathers_until_{};
     std::mutex mutex_;
     std::condition_variable filled_;
     std::deque<ArrivalPtr> queue_;

@@ -46,6 +46,47 @@ TEST(IntakeQueue, HandsOverInOrderUpToABound) {
     ASSERT_EQ(rest.size(), 1U) << "at least one, however large";
 }
 
+TEST(IntakeQueue, HandsOverTogetherWhatComesWhileItGathers) {
+    IntakeQueue queue(std::chrono::milliseconds{300});
+    ASSERT_EQ(queue.offer(arrival(0)), IntakeQueue::Offer::queued);
+    const auto begun = std::chrono::steady_clock::now();
+    ASSERT_EQ(queue.take(1000).size(), 1U) << "after a pause the first is handed over at once";
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds{300});
+
+    std::thread edge([&] {
+        for (BatchNumber number = 1; number < 4; ++number) {
+            std::this_thread::sleep_for(std::chrono::milliseconds{20});
+            EXPECT_EQ(queue.offer(arrival(number)), IntakeQueue::Offer::queued);
+        }
+    });
+    const auto taken = queue.take(1000);
+    edge.join();
+
+    EXPECT_EQ(taken.size(), 3U);
+    EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds{300});
+}
+
+TEST(IntakeQueue, GathersNoLongerThanUntilATurnIsWorthItsCommitNorBehindItsEnd) {
+    IntakeQueue queue(std::chrono::hours{1});
+    ASSERT_EQ(queue.offer(arrival(0)), IntakeQueue::Offer::queued);
+    ASSERT_EQ(queue.take(1'000'000).size(), 1U);
+    std::thread edge([&] {
+        for (BatchNumber number = 1; number <= IntakeQueue::gathered_max; ++number) {
+            EXPECT_EQ(queue.offer(arrival(number)), IntakeQueue::Offer::queued);
+        }
+    });
+    EXPECT_EQ(queue.take(1'000'000).size(), IntakeQueue::gathered_max);
+    edge.join();
+
+    ASSERT_EQ(queue.offer(arrival(100)), IntakeQueue::Offer::queued);
+    std::thread end([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds{20});
+        queue.close();
+    });
+    EXPECT_EQ(queue.take(1'000'000).size(), 1U);
+    end.join();
+}
+
 TEST(IntakeQueue, IsBusyOverItsBoundUntilSomethingIsAnswered) {
     IntakeQueue queue;
     ASSERT_EQ(queue.offer(arrival(0, intake_bytes_max)), IntakeQueue::Offer::queued);
