@@ -44,6 +44,26 @@ pqxx::result run(pqxx::transaction_base& work, std::string_view statement, const
     }
 }
 
+// A transaction that begins with statements of ours: one round trip for BEGIN and them. `modes`: what BEGIN ISOLATION
+// LEVEL is given. Its constructor throws what they throw.
+class Work final : public pqxx::internal::basic_transaction {
+public:
+#if PQXX_VERSION_MAJOR < 7
+    Work(pqxx::connection& connection, const std::string& modes, const std::string& statements)
+        : pqxx::internal::namedclass("transaction"),
+          pqxx::internal::basic_transaction(connection, modes + "; " + statements, pqxx::read_write) {
+        Begin();
+    }
+    ~Work() noexcept override { End(); }
+#else
+    Work(pqxx::connection& connection, const std::string& modes, const std::string& statements)
+        : pqxx::internal::basic_transaction(connection, "BEGIN ISOLATION LEVEL " + modes + "; " + statements) {}
+    ~Work() noexcept override { close(); }
+#endif
+    Work(const Work&) = delete;
+    Work& operator=(const Work&) = delete;
+};
+
 // Executes what pqxx::connection::prepare was given under this name.
 template <class... Values>
 pqxx::result run_prepared(pqxx::transaction_base& work, const std::string& name, const Values&... values) {

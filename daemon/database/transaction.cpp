@@ -21,6 +21,26 @@ const std::string& local_defaults() {
     return text;
 }
 
+// The isolation is said, too: under another default, a statement would not see what was committed before it.
+constexpr const char* durable_modes = "READ COMMITTED, READ WRITE, NOT DEFERRABLE";
+constexpr const char* snapshot_modes = "REPEATABLE READ, READ ONLY, NOT DEFERRABLE";
+
+// SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any. Under
+// row-level security that would hide rows, a statement fails instead. A warning of COMMIT always comes.
+std::string durable_settings(const TransactionBounds& bounds) {
+    return fmt::format(
+        "{0}; SET LOCAL synchronous_commit = {1}; SET LOCAL statement_timeout = {2}; "
+        "SET LOCAL idle_in_transaction_session_timeout = {2}; SET LOCAL lock_timeout = {3}{4}",
+        local_defaults(), bounds.is_durable ? "on" : "off", bounds.statement_timeout.count(),
+        bounds.lock_timeout.count(), bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : "");
+}
+
+std::string snapshot_settings() {
+    return local_defaults() +
+           "; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; "
+           "SET LOCAL idle_in_transaction_session_timeout = 0";
+}
+
 }  // namespace
 
 const std::string* Statements::prepared_name(std::string_view query) const {
@@ -36,15 +56,7 @@ void secure_search_path(const Statements& work) {
 }
 
 void begin_durably(const Statements& work, const TransactionBounds& bounds) {
-    // SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any.
-    // The isolation is said, too: under another default, a statement would not see what was committed before it. Under
-    // row-level security that would hide rows, a statement fails instead. A warning of COMMIT always comes.
-    work.run(
-        fmt::format("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE, NOT DEFERRABLE; {0}; "
-                    "SET LOCAL synchronous_commit = on; SET LOCAL statement_timeout = {1}; "
-                    "SET LOCAL idle_in_transaction_session_timeout = {1}; SET LOCAL lock_timeout = {2}{3}",
-                    local_defaults(), bounds.statement_timeout.count(), bounds.lock_timeout.count(),
-                    bounds.plans_once ? "; SET LOCAL plan_cache_mode = force_generic_plan" : ""));
+    work.run(fmt::format("SET TRANSACTION ISOLATION LEVEL {}; {}", durable_modes, durable_settings(bounds)));
 }
 
 void begin_own_session(pqxx::connection& connection) {
@@ -64,9 +76,9 @@ void begin_own_session(pqxx::connection& connection) {
 }
 
 Transaction::Transaction(Database& database, const TransactionBounds& bounds)
-    : database_(database), work_(std::make_unique<pqxx::work>(database.living_connection())) {
+    : database_(database),
+      work_(std::make_unique<libpqxx::Work>(database.living_connection(), durable_modes, durable_settings(bounds))) {
     run_in(*work_, this);
-    begin_durably(*this, bounds);
     database.answered();
 }
 
@@ -91,13 +103,9 @@ const std::string& Transaction::prepared(std::string_view query) {
     return known->second;
 }
 
-Snapshot::Snapshot(Database& database) : work_(std::make_unique<pqxx::work>(database.living_connection())) {
+Snapshot::Snapshot(Database& database)
+    : work_(std::make_unique<libpqxx::Work>(database.living_connection(), snapshot_modes, snapshot_settings())) {
     run_in(*work_, nullptr);
-    run(
-        fmt::format("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY, NOT DEFERRABLE; {}; "
-                    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; "
-                    "SET LOCAL idle_in_transaction_session_timeout = 0",
-                    local_defaults()));
     database.answered();
 }
 

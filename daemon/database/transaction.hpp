@@ -22,11 +22,14 @@ namespace runledger {
 // The first statements of every transaction: they set durability and timeouts.
 // `statement_timeout` bounds each statement and each pause between two, `lock_timeout` each wait for a lock; 0: no
 // bound. `plans_once`: PostgreSQL makes one generic plan for each prepared statement, including those in functions. For
-// statements whose best plan does not depend on the parameters.
+// statements whose best plan does not depend on the parameters. `is_durable`: COMMIT waits for the disk, and for
+// synchronous replicas. Without it others see what was committed at once, but a crash of PostgreSQL, not of the daemon,
+// may undo the transactions of its last second.
 struct TransactionBounds {
     std::chrono::milliseconds statement_timeout{std::chrono::seconds{60}};
     std::chrono::milliseconds lock_timeout{std::chrono::seconds{10}};
     bool plans_once{false};
+    bool is_durable{true};
 };
 
 // For the operator's commands: whoever runs one waits, or interrupts it.
@@ -123,7 +126,7 @@ private:
     [[nodiscard]] const std::string& prepared(std::string_view query);
 
     Database& database_;
-    std::unique_ptr<pqxx::work> work_;
+    std::unique_ptr<libpqxx::Work> work_;
 };
 
 // A read-only transaction in which all statements see the database as it was at the first one.
@@ -139,7 +142,7 @@ public:
     void end();
 
 private:
-    std::unique_ptr<pqxx::work> work_;
+    std::unique_ptr<libpqxx::Work> work_;
 };
 
 // A part of a transaction that can fail alone: what it has written is undone unless it is released.

@@ -20,9 +20,11 @@ constexpr std::chrono::minutes after_failure{1};
 constexpr std::chrono::milliseconds between_steps{5};
 // How often a step looks whether no apply turn is under way before it waits for one, and apply behind it.
 constexpr int tries_between_turns = 40;
-// A step that would take longer is not worth what it holds up; apply waits 5 s for a lock.
-constexpr TransactionBounds maintain_bounds{.statement_timeout = std::chrono::seconds{5},
-                                            .lock_timeout = std::chrono::seconds{1}};
+// A step that would take longer is not worth what it holds up; apply waits 5 s for a lock. A crash that undoes the last
+// step undoes nothing that anybody built on: what is committed behind it and waits for the disk is behind it in the
+// log, too. Its locks are not held for as long as the disk takes.
+constexpr TransactionBounds maintain_bounds{
+    .statement_timeout = std::chrono::seconds{5}, .lock_timeout = std::chrono::seconds{1}, .is_durable = false};
 
 }  // namespace
 
@@ -178,9 +180,6 @@ Maintainer::Step Maintainer::attempt(std::string_view what, const std::function<
         if (!work.run1(queries::maintain::try_turn)[0].as<bool>()) {
             return Step::not_ours;
         }
-        // A crash that undoes the last step undoes nothing that anybody built on: what is committed behind it and waits
-        // for the disk is behind it in the log, too. Its locks are not held for as long as the disk takes.
-        work.run("SET LOCAL synchronous_commit = off");
         step(work);
         database_.commit(work);
         return Step::done;

@@ -32,6 +32,12 @@ void Outbox::hurry(std::chrono::milliseconds statement_timeout) noexcept {
     bounds_.lock_timeout = statement_timeout;
 }
 
+TransactionBounds Outbox::lazy_bounds() const noexcept {
+    TransactionBounds bounds = bounds_;
+    bounds.is_durable = false;
+    return bounds;
+}
+
 void Outbox::publish(const WebhookSettings& settings, bool are_new) {
     Transaction work(database_, bounds_);
     if (settings.is_on()) {
@@ -78,8 +84,32 @@ void Outbox::tell_progress(const WebhookSettings& settings) {
 }
 
 Outbox::Taken Outbox::lease(const WebhookSettings& settings, std::size_t count_max) {
+    Transaction work(database_, lazy_bounds());
+    Taken taken = lease(work, settings, count_max);
+    if (!taken.leased.empty() || taken.given_up > 0) {  // Else no COMMIT: nothing was written.
+        database_.commit(work);
+    }
+    return taken;
+}
+
+std::vector<Outbox::Stored> Outbox::store(const WebhookSettings& settings, std::span<const Outcome> outcomes) {
+    Transaction work(database_, lazy_bounds());
+    auto stored = store(work, settings, outcomes);
+    database_.commit(work);
+    return stored;
+}
+
+Outbox::Exchanged Outbox::store_and_lease(const WebhookSettings& settings, std::span<const Outcome> outcomes,
+                                          std::size_t count_max) {
+    Transaction work(database_, lazy_bounds());
+    auto stored = store(work, settings, outcomes);
+    Taken taken = lease(work, settings, count_max);
+    database_.commit(work);
+    return {.stored = std::move(stored), .taken = std::move(taken)};
+}
+
+Outbox::Taken Outbox::lease(const Statements& work, const WebhookSettings& settings, std::size_t count_max) {
     Taken taken;
-    Transaction work(database_, bounds_);
     taken.hosts_closed = ask1(work, queries::webhooks::count_closed)[0].as<std::size_t>();
     std::vector<std::int64_t> chosen;
     if (std::chrono::steady_clock::now() >= next_aged_look_) {
@@ -116,16 +146,13 @@ Outbox::Taken Outbox::lease(const WebhookSettings& settings, std::size_t count_m
                                     .age = std::chrono::milliseconds{row["age_ms"].as<std::int64_t>()}});
         }
     }
-    if (!taken.leased.empty() || taken.given_up > 0) {  // Else no COMMIT: nothing was written.
-        database_.commit(work);
-    }
     std::ranges::sort(taken.leased, {}, &Leased::id);
     return taken;
 }
 
-std::vector<Outbox::Stored> Outbox::store(const WebhookSettings& settings, std::span<const Outcome> outcomes) {
+std::vector<Outbox::Stored> Outbox::store(const Statements& work, const WebhookSettings& settings,
+                                          std::span<const Outcome> outcomes) const {
     std::vector<Stored> stored(outcomes.size());
-    Transaction work(database_, bounds_);
     std::vector<std::int64_t> delivered;
     std::vector<long> statuses;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
@@ -148,7 +175,6 @@ std::vector<Outbox::Stored> Outbox::store(const WebhookSettings& settings, std::
         }
     }
     store_hosts(work, settings, outcomes, stored);
-    database_.commit(work);
     return stored;
 }
 

@@ -65,6 +65,14 @@ public:
     };
     [[nodiscard]] std::vector<Stored> store(const WebhookSettings& settings, std::span<const Outcome> outcomes);
 
+    // Both in one transaction.
+    struct Exchanged {
+        std::vector<Stored> stored{};
+        Taken taken{};
+    };
+    [[nodiscard]] Exchanged store_and_lease(const WebhookSettings& settings, std::span<const Outcome> outcomes,
+                                            std::size_t count_max);
+
     // Gives back what the table says we hold though we don't.
     void recover(std::span<const std::int64_t> held_ids);
 
@@ -74,6 +82,12 @@ public:
     void hurry(std::chrono::milliseconds statement_timeout) noexcept;
 
 private:
+    // Of leases and outcomes: one that a crash of PostgreSQL undoes only has a webhook sent again, by its id. So
+    // nothing else waits for the disk behind them.
+    [[nodiscard]] TransactionBounds lazy_bounds() const noexcept;
+    [[nodiscard]] Taken lease(const Statements& work, const WebhookSettings& settings, std::size_t count_max);
+    [[nodiscard]] std::vector<Stored> store(const Statements& work, const WebhookSettings& settings,
+                                            std::span<const Outcome> outcomes) const;
     [[nodiscard]] std::vector<std::int64_t> find_due(const Statements& work, const WebhookSettings& settings,
                                                      std::size_t count_max);
     // Of those that are ours: a store that is repeated counts no failure again.

@@ -99,8 +99,12 @@ void Sender::turn() {
         !next_settings_.waits()) {
         tell_progress(now);
     }
-    if (now >= next_look_ && now >= database_.retry_at && store_outcomes() && !next_settings_.waits()) {
-        look(now);
+    if (now >= next_look_ && now >= database_.retry_at) {
+        if (!outcomes_.empty() && database_.failures == 0 && room() > 0 && !next_settings_.waits()) {
+            store_and_look(now);
+        } else if (store_outcomes() && !next_settings_.waits()) {
+            look(now);
+        }
     }
     const auto next = std::max(next_look_, database_.retry_at);
     const auto bound =
@@ -298,11 +302,30 @@ void Sender::tell_progress(Time now) {
     }
 }
 
+std::size_t Sender::room() const noexcept {
+    return std::min(leases_a_look_max,
+                    tuning_.in_flight_max > calling_.size() ? tuning_.in_flight_max - calling_.size() : 0);
+}
+
+// The usual case while there is much to do: one COMMIT for both.
+void Sender::store_and_look(Time now) {
+    const std::size_t count_max = room();
+    Outbox::Exchanged exchanged;
+    try {
+        exchanged = outbox_.store_and_lease(settings_, outcomes_, count_max);
+    } catch (const std::exception& error) {
+        database_failed(error);
+        return;
+    }
+    heartbeat_.work();
+    take_stored(exchanged.stored);
+    take_leased(now, std::move(exchanged.taken), count_max);
+}
+
 void Sender::look(Time now) {
     Outbox::Taken taken;
-    const std::size_t room = std::min(
-        leases_a_look_max, tuning_.in_flight_max > calling_.size() ? tuning_.in_flight_max - calling_.size() : 0);
-    if (room > 0) {
+    const std::size_t count_max = room();
+    if (count_max > 0) {
         try {
             if (database_.failures > 0) {
                 std::vector<std::int64_t> held;
@@ -311,7 +334,7 @@ void Sender::look(Time now) {
                 }
                 outbox_.recover(held);
             }
-            taken = outbox_.lease(settings_, room);
+            taken = outbox_.lease(settings_, count_max);
         } catch (const std::exception& error) {
             database_failed(error);
             return;
@@ -323,6 +346,12 @@ void Sender::look(Time now) {
                 spdlog::info("the transactions of webhooks succeed again");
             }
         }
+    }
+    take_leased(now, std::move(taken), count_max);
+}
+
+void Sender::take_leased(Time now, Outbox::Taken taken, std::size_t count_max) {
+    if (count_max > 0) {
         counters_.hosts_closed = taken.hosts_closed;
     }
     if (taken.given_up > 0) {
@@ -332,9 +361,11 @@ void Sender::look(Time now) {
     next_look_ = now + tuning_.poll_interval;
     gathers_until_ = now + tuning_.gather_interval;
     for (Leased& row : taken.leased) {
-        begin(std::move(row));
+        if (!calling_.contains(row.id)) {  // Else a crash of PostgreSQL has undone the lease of a call that goes on.
+            begin(std::move(row));
+        }
     }
-    if (taken.leased.size() == room) {
+    if (taken.leased.size() == count_max) {
         gathers_until_ = Time{};  // There may be more.
     }
     if (!taken.leased.empty()) {
@@ -365,6 +396,11 @@ bool Sender::store_outcomes() {
         database_failed(error);
         return false;
     }
+    take_stored(stored);
+    return true;
+}
+
+void Sender::take_stored(std::span<const Outbox::Stored> stored) {
     for (std::size_t i = 0; i < stored.size(); ++i) {
         if (!stored[i].is_ours) {
             spdlog::warn("a webhook's lease was lost notification={}", outcomes_[i].id);
@@ -373,7 +409,6 @@ bool Sender::store_outcomes() {
     }
     outcomes_.clear();
     counters_.in_flight = calling_.size();
-    return true;
 }
 
 void Sender::log_host(const Outcome& outcome, std::optional<unsigned> failures) const {

@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -92,7 +93,11 @@ private:
     void make_clients();
     void finish();
 
+    [[nodiscard]] std::size_t room() const noexcept;  // How many more may be leased.
+    void store_and_look(Time now);
     void look(Time now);
+    void take_stored(std::span<const Outbox::Stored> stored);  // Of outcomes_, which end with it.
+    void take_leased(Time now, Outbox::Taken taken, std::size_t count_max);
     void look_soon();  // Something has ended, or may be due.
     [[nodiscard]] unsigned attempts_at(std::string_view host) const;
     void tell_progress(Time now);

@@ -103,6 +103,7 @@ protected:
     [[nodiscard]] NotificationRow row(std::int64_t id);
     // In any of these states, by one statement: between two, a row can go from one state to the other.
     [[nodiscard]] std::int64_t count_in_state(const std::vector<std::string>& states);
+    void connect_again() { connection_ = connect_to(uri_); }  // Once PostgreSQL has been away.
     void execute(const std::string& sql);
     [[nodiscard]] std::string value(const std::string& query);  // The single value; "NULL" for NULL.
     // A generation whose run has ended, settled in a transaction of its own, as another daemon does it.

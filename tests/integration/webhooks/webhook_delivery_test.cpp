@@ -305,6 +305,18 @@ TEST_F(WebhookDelivery, LeasesAndStoresTogetherWhatComesWithinItsGatherInterval)
     EXPECT_THAT(receiver_.received(), SizeIs(4));
 }
 
+TEST_F(WebhookDelivery, StoresAndLeasesByOneCommit) {
+    start_sender();
+    receiver_.script({.answer = {.delay = std::chrono::seconds{1}}, .times = -1});
+    settle_again(settle(), "success");  // The second one waits for the first.
+    eventually("the second one is on its way", [&] { return receiver_.received().size() == 2; });
+
+    EXPECT_EQ(value("SELECT string_agg(state, ' ' ORDER BY id) || ' ' || count(DISTINCT xmin::text) "
+                    "FROM runledger.notifications WHERE channel = 'webhook'"),
+              "sent leased 1");
+    all_are_delivered();
+}
+
 TEST_F(WebhookDelivery, GathersNothingWhileAHostHasAllTheAttemptsThatItMayHave) {
     settings_.concurrency = 2;
     start_sender();

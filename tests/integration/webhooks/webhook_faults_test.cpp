@@ -174,6 +174,61 @@ TEST_F(WebhookFaults, LeavesWhatIsOnItsWayAloneAfterALookThatFailed) {
     EXPECT_EQ(webhook_of("of another", "state || ' ' || lease_owner"), "leased other");
 }
 
+// PostgreSQL's crash may undo a lease, which no COMMIT waits for.
+TEST_F(WebhookFaults, GoesOnWithACallWhoseLeaseIsUndone) {
+    receiver_.script({.answer = {.delay = seconds{3}}});
+    start_sender();
+    const std::string run = settle();
+    eventually("it is on its way", [&] { return receiver_.received().size() == 1; });
+    execute(
+        "UPDATE runledger.notifications SET state = 'pending', attempts = 0, lease_owner = NULL, lease_until = NULL, "
+        "sending_at = NULL WHERE channel = 'webhook'");
+    sender_->wake();
+    eventually("it is leased again", [&] { return webhook_of(run, "state") == "leased"; });
+
+    all_are_delivered();
+
+    EXPECT_THAT(receiver_.received(), SizeIs(1));
+    EXPECT_EQ(sent().delivered, 1U);
+}
+
+// The server forgets what was not on its disk: leases of calls that are in flight, and what calls have come to.
+TEST_F(WebhookFaults, LosesNothingThoughPostgresCrashesOverAndOver) {
+    const auto set = [&](const std::string& what) {
+        const auto connection = connect_to(uri_);
+        pqxx::nontransaction session(*connection);
+        session.exec("ALTER SYSTEM " + what);
+        session.exec("SELECT pg_reload_conf()");
+    };
+    set("SET wal_writer_delay = '10s'");
+    receiver_.script({.answer = {.delay = std::chrono::milliseconds{300}}, .times = -1});
+    sender_tuning_.gather_interval = std::chrono::milliseconds{1};
+    settings_.timeout = seconds{1};
+    start_sender();
+    std::vector<std::string> runs;
+    for (int crash = 0; crash < 3; ++crash) {
+        const auto before = receiver_.received().size();
+        for (int i = 0; i < 5; ++i) {
+            runs.push_back(settle());
+            settle_again(runs.back(), "success");
+        }
+        eventually("some are answered, and others in flight",
+                   [&] { return receiver_.received().size() >= before + 6; });
+        postgres().restart(StopMode::immediate);
+        connect_again();
+    }
+    all_are_delivered(seconds{60});  // A lease that was kept, of an outcome that was not, runs out.
+
+    for (const std::string& run : runs) {
+        std::vector<std::string> first_told = told_of(run);  // Without what came again.
+        std::set<std::string> known;
+        std::erase_if(first_told, [&](const std::string& status) { return !known.insert(status).second; });
+        EXPECT_THAT(first_told, testing::ElementsAre("failed", "completed")) << run;
+    }
+    EXPECT_GT(receiver_.received().size(), 2 * runs.size()) << "no crash has undone anything";
+    set("RESET wal_writer_delay");
+}
+
 TEST_F(WebhookFaults, LeavesWhatIsInFlightAtItsEndToTheNextDaemon) {
     sender_tuning_.stop_bound = std::chrono::milliseconds{400};
     receiver_.script({.answer = {.delay = seconds{30}}});
