@@ -83,13 +83,18 @@ TEST_F(CheckedMachine, PassesIfAllIsSound) {
     EXPECT_THAT(report.finished.output, Not(HasSubstr("a-key")));
 }
 
+// start() alone waits for the metrics' port, which is open before the daemon listens for edges.
+void start_and_listen(DaemonProcess& daemon) {
+    daemon.start();
+    eventually("the daemon listens",
+               [&] { return daemon.log_text().find("listening for edges") != std::string::npos; });
+}
+
 TEST_F(CheckedMachine, PassesBesideTheDaemonThatItIsFor) {
     DaemonProcess daemon(
         folder(),
         {.postgres_uri = server().direct_daemon_uri(), .telegram_api_url = telegram().url(), .migrates = false});
-    daemon.start();
-    eventually("the daemon listens",
-               [&] { return daemon.log_text().find("listening for edges") != std::string::npos; });
+    start_and_listen(daemon);
 
     const auto program = install_executable(folder(), fs::path{RUNLEDGER_BINARY_DIR} / "daemon" / "runledger");
     const CheckReport report =
@@ -418,7 +423,7 @@ TEST_F(CheckedMachine, NamesAnotherDaemonOnTheSocket) {
     DaemonProcess other(folder(), {.postgres_uri = server().direct_daemon_uri(),
                                    .bind = {fmt::format("ipc://{}", socket_path().string())},
                                    .migrates = false});
-    other.start();
+    start_and_listen(other);
 
     expect_only_failure(check(), "socket", "another daemon listens here", "stop it");
 }
