@@ -53,28 +53,22 @@ std::size_t Pace::Bucket::tokens(Time now) const {
 }
 
 void Pace::Bucket::take(std::size_t messages, Time now) {
+    back_at_.erase(back_at_.begin(), std::ranges::upper_bound(back_at_, now));
     for (std::size_t i = 0; i < messages; ++i) {
-        // The one that is back first; where it isn't yet, this is debt, and begins when it is.
         Time begin = now;
         if (back_at_.size() == limit_.messages) {
-            begin = std::max(back_at_.front(), now);
+            begin = back_at_.front();  // None is there: this is debt, and begins when the next one is back.
             back_at_.pop_front();
         }
         back_at_.push_back(begin + limit_.window);
     }
-    while (!back_at_.empty() && back_at_.front() <= now) {
-        back_at_.pop_front();
-    }
 }
 
 Pace::Chat& Pace::chat(std::int64_t chat_id) {
-    const auto known = chats_.find(chat_id);
-    return known != chats_.end()
-               ? known->second
-               : chats_
-                     .emplace(chat_id, Chat{.bucket = Bucket(limits_.chat),
-                                            .group = chat_id < 0 ? std::optional(Bucket(limits_.group)) : std::nullopt})
-                     .first->second;
+    return chats_
+        .try_emplace(chat_id, Chat{.bucket = Bucket(limits_.chat),
+                                   .group = chat_id < 0 ? std::optional(Bucket(limits_.group)) : std::nullopt})
+        .first->second;
 }
 
 Pace::Time Pace::ready_at(const Chat& chat, std::size_t messages) {
