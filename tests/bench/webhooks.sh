@@ -31,8 +31,8 @@ cat >"$page" <<PAGE
 The time from the COMMIT of a settlement until Telegram's stand-in has the message, without webhooks and with one for
 each settlement. \`tests/bench/webhooks.sh\` writes this page. Everything runs on the same cores: nginx, the daemon,
 PostgreSQL, the sender of the events, both receivers. The daemon is reloaded between the halves of a pair; the last line
-has the medians of the pairs' ratios. The goal is 1.00 at p50. The halves are short and the pairs many, because the machine is faster at one minute
-than at the next.
+has the medians of the pairs' ratios. The goal is 1.00 at p50. The halves are short and the pairs many, because the
+machine is faster at one minute than at the next.
 
 Written on $(date +%F) ($machine).
 

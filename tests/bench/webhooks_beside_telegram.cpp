@@ -88,8 +88,10 @@ protected:
         eventually(
             "everything is sent",
             [&] {
-                return value("SELECT count(*) FROM runledger.notifications WHERE state IN ('pending', 'leased')") ==
-                       "0";
+                return value(
+                           fmt::format("SELECT count(*) >= {} AND NOT EXISTS (SELECT FROM runledger.notifications "
+                                       "WHERE state IN ('pending', 'leased')) FROM runledger.settlements WHERE id > {}",
+                                       runs.size(), last)) == "t";
             },
             std::chrono::seconds{60});
 
