@@ -44,8 +44,8 @@ pqxx::result run(pqxx::transaction_base& work, std::string_view statement, const
     }
 }
 
-// A transaction that begins with statements of ours: one round trip for BEGIN and them. `modes`: what BEGIN ISOLATION
-// LEVEL is given. Its constructor throws what they throw.
+// A transaction that begins with statements of ours: one round trip for BEGIN and them. `modes`: what follows BEGIN
+// ISOLATION LEVEL; 6.4 writes these words itself. The constructor throws what the statements throw.
 class Work final : public pqxx::internal::basic_transaction {
 public:
 #if PQXX_VERSION_MAJOR < 7

@@ -22,12 +22,13 @@ const std::string& local_defaults() {
 }
 
 // The isolation is said, too: under another default, a statement would not see what was committed before it.
-constexpr const char* durable_modes = "READ COMMITTED, READ WRITE, NOT DEFERRABLE";
+constexpr const char* transaction_modes = "READ COMMITTED, READ WRITE, NOT DEFERRABLE";
 constexpr const char* snapshot_modes = "REPEATABLE READ, READ ONLY, NOT DEFERRABLE";
 
-// SET LOCAL, so that nothing sticks to a pooled session. `on` waits for synchronous replicas where there are any. Under
-// row-level security that would hide rows, a statement fails instead. A warning of COMMIT always comes.
-std::string durable_settings(const TransactionBounds& bounds) {
+// SET LOCAL, so that nothing sticks to a pooled session. synchronous_commit `on` waits for synchronous replicas where
+// there are any. Under row-level security that would hide rows, a statement fails instead. A warning of COMMIT always
+// comes.
+std::string transaction_settings(const TransactionBounds& bounds) {
     return fmt::format(
         "{0}; SET LOCAL synchronous_commit = {1}; SET LOCAL statement_timeout = {2}; "
         "SET LOCAL idle_in_transaction_session_timeout = {2}; SET LOCAL lock_timeout = {3}{4}",
@@ -56,7 +57,7 @@ void secure_search_path(const Statements& work) {
 }
 
 void begin_durably(const Statements& work, const TransactionBounds& bounds) {
-    work.run(fmt::format("SET TRANSACTION ISOLATION LEVEL {}; {}", durable_modes, durable_settings(bounds)));
+    work.run(fmt::format("SET TRANSACTION ISOLATION LEVEL {}; {}", transaction_modes, transaction_settings(bounds)));
 }
 
 void begin_own_session(pqxx::connection& connection) {
@@ -77,7 +78,8 @@ void begin_own_session(pqxx::connection& connection) {
 
 Transaction::Transaction(Database& database, const TransactionBounds& bounds)
     : database_(database),
-      work_(std::make_unique<libpqxx::Work>(database.living_connection(), durable_modes, durable_settings(bounds))) {
+      work_(std::make_unique<libpqxx::Work>(database.living_connection(), transaction_modes,
+                                            transaction_settings(bounds))) {
     run_in(*work_, this);
     database.answered();
 }

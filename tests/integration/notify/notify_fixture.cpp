@@ -177,7 +177,7 @@ NotificationRow NotifyFixture::row(std::int64_t id) {
 
 std::int64_t NotifyFixture::count_in_state(const std::vector<std::string>& states) {
     if (!connection_ || !connection_->is_open()) {
-        connection_ = connect_to(uri_);
+        connect_again();
     }
     pqxx::work work(*connection_);
     return libpqxx::run1(work, "SELECT count(*) FROM runledger.notifications WHERE state = ANY ($1)",
